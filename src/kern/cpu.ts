@@ -1,0 +1,32 @@
+/**
+ * What one CPU knows: its run queue, its callouts, whom it runs. See mycpu in lwkt(9).
+ *
+ * Owned by one Worker and passed explicitly; nothing here is global.
+ */
+import { CalloutHeap } from "./callout.ts";
+import type { KernelClock } from "./clock.ts";
+import { RunQueue } from "./sched.ts";
+import type { Thread } from "./thread.ts";
+
+export class Cpu {
+  readonly id: number;
+  readonly clock: KernelClock;
+  readonly callouts = new CalloutHeap();
+  readonly runq = new RunQueue();
+  current: Thread | null = null;
+  /** Set when a thread became runnable: the running one looks at it on its way out. */
+  needResched = false;
+  idleNs = 0;
+  switches = 0;
+
+  constructor(id: number, clock: KernelClock) {
+    this.id = id;
+    this.clock = clock;
+  }
+
+  makeRunnable(td: Thread): void {
+    td.state = "runnable";
+    this.runq.add(td);
+    this.needResched = true;
+  }
+}

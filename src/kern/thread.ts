@@ -1,0 +1,149 @@
+/**
+ * Threads: what the scheduler runs and what sleeps.
+ *
+ * A system call that must wait calls `sleep*` and returns the restart code
+ * that it gives back; the thread keeps no stack in the kernel. Waking makes it
+ * runnable, and the dispatcher calls the system call again from the top: so
+ * before the last possible sleep a call changes nothing, and what must outlive
+ * a sleep is data on the thread (`restart`). See docs/blocking.md; lwkt(9).
+ *
+ * Invariant: a thread is SLEEPING exactly while it has armed waiters or a
+ * timeout; it is on a run queue exactly while RUNNABLE.
+ */
+import { ERESTARTSYS, type Errno } from "../abi/errno.ts";
+import { Callout } from "./callout.ts";
+import type { Cpu } from "./cpu.ts";
+import type { Cred } from "./cred.ts";
+import { Waiter, type WaitQueue } from "./waitqueue.ts";
+
+export type ThreadState = "runnable" | "running" | "sleeping" | "stopped" | "dead";
+
+/** What a call keeps across its own restarts; fresh for every new call. */
+export interface RestartState {
+  /** Absolute end of the wait, ns monotonic; -1 while none was computed. */
+  deadlineNs: number;
+  /** Bytes (or items) already done. */
+  done: number;
+  /** Anything else, plain data, owned by the one call in progress. */
+  data: unknown;
+}
+
+export abstract class Thread {
+  readonly tid: number;
+  cpu: Cpu;
+  cred: Cred;
+  state: ThreadState = "runnable";
+  /** Why it sleeps, as `ps` shows it; empty when it does not. */
+  wmesg = "";
+  /** -20 … 19; see setpriority(2). */
+  nice = 0;
+  /** Weighted run time that orders the run queue, ns at nice 0. */
+  vruntimeNs = 0;
+  /** Place in the run queue's heap; -1 when not on it. */
+  runIndex = -1;
+  userNs = 0;
+  systemNs = 0;
+  voluntarySwitches = 0;
+  involuntarySwitches = 0;
+  readonly restart: RestartState = { deadlineNs: -1, done: 0, data: null };
+
+  readonly #waiters: ThreadWaiter[] = [];
+  #waiting = 0;
+  readonly #timeout: SleepTimeout;
+
+  constructor(tid: number, cpu: Cpu, cred: Cred) {
+    this.tid = tid;
+    this.cpu = cpu;
+    this.cred = cred;
+    this.#timeout = new SleepTimeout(this);
+  }
+
+  /** Sleeps until `queue` is woken. Return the result: it makes the call restart. */
+  sleep(queue: WaitQueue, wmesg: string): Errno {
+    this.watch(queue);
+    return this.#asleep(wmesg);
+  }
+
+  /** As `sleep`, but no longer than to `deadlineNs` (absolute; Infinity: for ever). */
+  sleepUntil(queue: WaitQueue | null, wmesg: string, deadlineNs: number): Errno {
+    if (queue) this.watch(queue);
+    if (deadlineNs < Number.POSITIVE_INFINITY) this.cpu.callouts.arm(this.#timeout, deadlineNs);
+    return this.#asleep(wmesg);
+  }
+
+  /** Adds a further queue that will end the sleep about to begin (poll(2) watches many). */
+  watch(queue: WaitQueue): void {
+    let w = this.#waiters[this.#waiting];
+    if (!w) {
+      w = new ThreadWaiter(this);
+      this.#waiters.push(w);
+    }
+    this.#waiting++;
+    queue.add(w);
+  }
+
+  /** Takes back `watch`es when the call finds that it need not sleep. */
+  unwatch(): void {
+    for (let i = 0; i < this.#waiting; i++) this.#waiters[i]!.cancel();
+    this.#waiting = 0;
+  }
+
+  /** Ends a sleep, whatever it waits for; no effect on a thread that does not sleep. */
+  wakeup(): void {
+    if (this.state !== "sleeping") return;
+    this.#awake();
+    this.cpu.makeRunnable(this);
+  }
+
+  /** Back to running without a trip through the run queue: the sleep never took hold. */
+  cancelSleep(): void {
+    if (this.state !== "sleeping") return;
+    this.#awake();
+    this.state = "running";
+  }
+
+  clearRestart(): void {
+    const r = this.restart;
+    r.deadlineNs = -1;
+    r.done = 0;
+    r.data = null;
+  }
+
+  #asleep(wmesg: string): Errno {
+    this.state = "sleeping";
+    this.wmesg = wmesg;
+    return ERESTARTSYS;
+  }
+
+  #awake(): void {
+    this.unwatch();
+    this.cpu.callouts.disarm(this.#timeout);
+    this.wmesg = "";
+  }
+}
+
+class ThreadWaiter extends Waiter {
+  readonly #td: Thread;
+
+  constructor(td: Thread) {
+    super();
+    this.#td = td;
+  }
+
+  wake(): void {
+    this.#td.wakeup();
+  }
+}
+
+class SleepTimeout extends Callout {
+  readonly #td: Thread;
+
+  constructor(td: Thread) {
+    super();
+    this.#td = td;
+  }
+
+  fire(): void {
+    this.#td.wakeup();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What a host must provide, and all that the kernel may ask of it.
+ *
+ * Every effect and every piece of non-determinism enters here: clock, entropy,
+ * console, disks, the doorbell. Calls never block, but for `Doorbell.wait`;
+ * errors come back as negative errnos, never as exceptions.
+ */
+
+export interface Clock {
+  /** Nanoseconds since the machine was made; never goes back. */
+  monotonicNs(): number;
+  /** Wall-clock time at monotonic 0: whole seconds since the epoch, and nanoseconds. */
+  readonly epochSec: number;
+  readonly epochNsec: number;
+}
+
+export interface Entropy {
+  fill(bytes: Uint8Array): void;
+}
+
+/** A disk image or the like: `offset` and lengths in bytes. */
+export interface BlockStore {
+  readonly sizeBytes: number;
+  readonly isReadOnly: boolean;
+  /** Fills `into` whole, or answers -EIO. */
+  read(offset: number, into: Uint8Array): number;
+  write(offset: number, from: Uint8Array): number;
+  /** Returns when all writes are on stable storage. */
+  flush(): number;
+  close(): void;
+}
+
+/** One direction-pair of bytes with the outside: the console, or a pipe of `vkernel run`. */
+export interface ByteStream {
+  /** Takes what has arrived, up to `into.length`; 0 = nothing yet, -1 = end of file. */
+  read(into: Uint8Array): number;
+  /** Accepts all of `from` (the host buffers), or answers -EPIPE once the far end is gone. */
+  write(from: Uint8Array): number;
+}
+
+export interface ConsolePort extends ByteStream {
+  /** Character cells; 0×0 where nobody knows. */
+  size(): { readonly rows: number; readonly cols: number };
+}
+
+export interface Doorbell {
+  /** True if something arrived since the last `answer()`. */
+  isRung(): boolean;
+  answer(): void;
+  /** Sleeps until rung, or for `timeoutNs` (Infinity: until rung). */
+  wait(timeoutNs: number): void;
+}
+
+/** What arrives from outside with the doorbell. */
+export type HostEvent =
+  | { readonly kind: "input" }
+  | { readonly kind: "resize" }
+  /** SIGTERM or SIGINT to the host program: a clean shutdown through the guest's init. */
+  | { readonly kind: "shutdown" }
+  /** The debugger's key, `^\` on the console. */
+  | { readonly kind: "debugger" };
+
+export interface Host {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly console: ConsolePort;
+  /** Standard streams of `vkernel run` that are not terminals; null where the console serves. */
+  readonly stdin: ByteStream | null;
+  readonly stdout: ByteStream | null;
+  readonly stderr: ByteStream | null;
+  readonly doorbell: Doorbell;
+  /** The next event, or null. */
+  nextEvent(): HostEvent | null;
+}

@@ -1,0 +1,49 @@
+/**
+ * Sessions and process groups: who shares a terminal, and whom its keys signal.
+ *
+ * A process is in one group, a group in one session. A session has at most one
+ * controlling terminal, a terminal at most one session; the terminal knows the
+ * foreground group. See setsid(2), setpgid(2), credentials(7).
+ */
+import type { Proc } from "./proc.ts";
+
+/** What a session needs to know of its terminal; implemented by dev/tty. */
+export interface ControllingTty {
+  /** Device number, for stat's tty_nr and /dev/tty. */
+  readonly rdev: number;
+  foreground: ProcessGroup | null;
+  session: Session | null;
+  /** The session leader went away: SIGHUP follows, and reads see end of file. */
+  hangup(): void;
+}
+
+export class Session {
+  readonly sid: number;
+  leader: Proc | null;
+  tty: ControllingTty | null = null;
+
+  constructor(leader: Proc) {
+    this.sid = leader.pid;
+    this.leader = leader;
+  }
+}
+
+export class ProcessGroup {
+  readonly pgid: number;
+  readonly session: Session;
+  readonly members = new Set<Proc>();
+
+  constructor(pgid: number, session: Session) {
+    this.pgid = pgid;
+    this.session = session;
+  }
+
+  /** No member has a parent in another group of the same session: job control cannot resume it. */
+  get isOrphaned(): boolean {
+    for (const p of this.members) {
+      const up = p.parent;
+      if (up && up.pgrp !== this && up.pgrp.session === this.session && up.pid !== 1) return false;
+    }
+    return true;
+  }
+}

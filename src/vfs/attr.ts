@@ -1,0 +1,49 @@
+/**
+ * File attributes as the kernel keeps them: what stat(2) shows and what
+ * chmod(2), chown(2), truncate(2) and utimensat(2) change. See inode(7).
+ */
+import type { Timespec } from "../kern/clock.ts";
+
+export interface Attr {
+  /** Type and permission bits together (S_IFMT | 07777). */
+  readonly mode: number;
+  readonly ino: number;
+  /** Device number of the file system. */
+  readonly dev: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Device number of a device node, else 0. */
+  readonly rdev: number;
+  readonly sizeBytes: number;
+  readonly blksize: number;
+  /** 512-byte blocks held. */
+  readonly blocks: number;
+  readonly atime: Timespec;
+  readonly mtime: Timespec;
+  readonly ctime: Timespec;
+  /** Time of birth, where the file system keeps one. */
+  readonly btime: Timespec | null;
+}
+
+/** What to change; absent fields stay. Permission was checked by the caller. */
+export interface AttrChange {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly sizeBytes?: number;
+  readonly atime?: Timespec;
+  readonly mtime?: Timespec;
+}
+
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+export const S_ISVTX = 0o1000;

@@ -1,0 +1,122 @@
+/**
+ * Open file descriptions: what a descriptor refers to, shared by dup(2) and fork(2).
+ *
+ * Whatever can be opened subclasses File and overrides what it can do; the
+ * rest answers as Linux does. `refs` counts descriptor slots, system calls in
+ * flight and messages; `onLastClose` runs once, when it reaches 0.
+ * See open(2), "Open file descriptions".
+ */
+import { EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import type { Thread } from "../kern/thread.ts";
+import type { VmObject } from "../vm/object.ts";
+import type { Uio } from "../vm/uio.ts";
+import type { UserMemory } from "../vm/usermem.ts";
+import type { Attr } from "./attr.ts";
+import type { Path } from "./path.ts";
+import type { PollTable } from "./poll.ts";
+import type { DirSink } from "./vnode.ts";
+
+export const POLLIN = 0x001;
+export const POLLPRI = 0x002;
+export const POLLOUT = 0x004;
+export const POLLERR = 0x008;
+export const POLLHUP = 0x010;
+export const POLLNVAL = 0x020;
+export const POLLRDNORM = 0x040;
+export const POLLWRNORM = 0x100;
+export const POLLRDHUP = 0x2000;
+
+export const O_ACCMODE = 3;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+
+export abstract class File {
+  refs = 1;
+  /** O_ACCMODE and the status flags that F_GETFL shows (O_APPEND, O_NONBLOCK, …). */
+  flags: number;
+  /** The path it was opened by; null for pipes, eventfds and the like. */
+  path: Path | null = null;
+
+  constructor(flags: number) {
+    this.flags = flags;
+  }
+
+  get isReadable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+
+  get isWritable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+
+  /** What /proc/PID/fd shows for a file without a path: "pipe:[12]", "anon_inode:[eventfd]". */
+  abstract describe(): string;
+
+  abstract stat(): Attr | Errno;
+
+  /** At the file's own offset, which it moves. Bytes moved, 0 at end of file, or an error. */
+  read(_td: Thread, _uio: Uio): number {
+    return EINVAL;
+  }
+
+  write(_td: Thread, _uio: Uio): number {
+    return EINVAL;
+  }
+
+  pread(_td: Thread, _uio: Uio, _offset: number): number {
+    return ESPIPE;
+  }
+
+  pwrite(_td: Thread, _uio: Uio, _offset: number): number {
+    return ESPIPE;
+  }
+
+  seek(_offset: number, _whence: number): number {
+    return ESPIPE;
+  }
+
+  /** Which POLL* hold now; with a table, also who wakes the poller when that may change. */
+  poll(_td: Thread, _table: PollTable | null): number {
+    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  }
+
+  /** `arg` is the raw third argument: a number or a user address, as `request` says. */
+  ioctl(_td: Thread, _request: number, _arg: number, _mem: UserMemory): number {
+    return ENOTTY;
+  }
+
+  /** What mmap(2) maps. */
+  object(): VmObject | Errno {
+    return ENODEV;
+  }
+
+  readdir(_sink: DirSink): number {
+    return ENOTDIR;
+  }
+
+  truncate(_sizeBytes: number): number {
+    return EINVAL;
+  }
+
+  fsync(_dataOnly: boolean): number {
+    return EINVAL;
+  }
+
+  /** F_SETFL changed the status flags. */
+  setStatusFlags(flags: number): number {
+    this.flags = flags;
+    return 0;
+  }
+
+  onLastClose(): void {}
+
+  hold(): this {
+    this.refs++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.refs === 0) this.onLastClose();
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * One transfer in progress: where bytes go to or come from, and how many remain.
+ *
+ * Covers user memory in one or many segments (readv) and kernel buffers alike,
+ * so that a File has one read and one write. Bytes are counted off `resid` as
+ * they move; a fault after some moved ends the transfer with those, and only a
+ * fault at the first byte is EFAULT. See uio(9).
+ */
+import type { UserMemory } from "./usermem.ts";
+
+export interface IoVec {
+  readonly base: number;
+  readonly length: number;
+}
+
+export class Uio {
+  /** Bytes still to move. */
+  resid: number;
+  readonly #mem: UserMemory | null;
+  readonly #buffer: Uint8Array | null;
+  readonly #segments: readonly IoVec[] | null;
+  #segment = 0;
+  /** Address, or index into the kernel buffer, of the next byte in the current segment. */
+  #at: number;
+  #left: number;
+
+  private constructor(
+    mem: UserMemory | null,
+    buffer: Uint8Array | null,
+    segments: readonly IoVec[] | null,
+    base: number,
+    length: number,
+    resid: number,
+  ) {
+    this.#mem = mem;
+    this.#buffer = buffer;
+    this.#segments = segments;
+    this.#at = base;
+    this.#left = length;
+    this.resid = resid;
+  }
+
+  /** Largest count that read(2) and write(2) move at once. */
+  static readonly MAX_COUNT = 0x7ffff000;
+
+  static user(mem: UserMemory, base: number, count: number): Uio {
+    const n = Math.min(count, Uio.MAX_COUNT);
+    return new Uio(mem, null, null, base, n, n);
+  }
+
+  static userv(mem: UserMemory, segments: readonly IoVec[]): Uio {
+    let total = 0;
+    for (const s of segments) total += s.length;
+    const first = segments[0];
+    return new Uio(
+      mem,
+      null,
+      segments,
+      first?.base ?? 0,
+      first?.length ?? 0,
+      Math.min(total, Uio.MAX_COUNT),
+    );
+  }
+
+  static kernel(buffer: Uint8Array): Uio {
+    return new Uio(null, buffer, null, 0, buffer.length, buffer.length);
+  }
+
+  /** Moves up to `bytes.length` bytes out to the caller. Bytes moved, or EFAULT. */
+  copyout(bytes: Uint8Array): number {
+    return this.#move(bytes, true);
+  }
+
+  /** Fills up to `into.length` bytes from the caller. Bytes moved, or EFAULT. */
+  copyin(into: Uint8Array): number {
+    return this.#move(into, false);
+  }
+
+  /** Moves zeroes out, as a hole reads. */
+  zero(count: number): number {
+    const n = Math.min(count, this.resid);
+    let done = 0;
+    while (done < n) {
+      const step = Math.min(n - done, this.#room());
+      const r = this.#mem ? this.#mem.zero(this.#at, step) : this.#fill(step);
+      if (r < 0) return done > 0 ? done : r;
+      this.#advance(step);
+      done += step;
+    }
+    return n;
+  }
+
+  #move(bytes: Uint8Array, isOut: boolean): number {
+    const n = Math.min(bytes.length, this.resid);
+    let done = 0;
+    while (done < n) {
+      const step = Math.min(n - done, this.#room());
+      const part = step === bytes.length ? bytes : bytes.subarray(done, done + step);
+      const r = this.#one(part, isOut);
+      if (r < 0) return done > 0 ? done : r;
+      this.#advance(step);
+      done += step;
+    }
+    return n;
+  }
+
+  #one(part: Uint8Array, isOut: boolean): number {
+    if (this.#mem) {
+      return isOut ? this.#mem.copyout(this.#at, part) : this.#mem.copyin(this.#at, part);
+    }
+    const window = this.#buffer!.subarray(this.#at, this.#at + part.length);
+    if (isOut) window.set(part);
+    else part.set(window);
+    return 0;
+  }
+
+  #fill(count: number): number {
+    this.#buffer!.fill(0, this.#at, this.#at + count);
+    return 0;
+  }
+
+  /** Bytes left in the current segment, after stepping over empty ones. */
+  #room(): number {
+    while (this.#left === 0) {
+      const s = this.#segments![++this.#segment]!;
+      this.#at = s.base;
+      this.#left = s.length;
+    }
+    return this.#left;
+  }
+
+  #advance(count: number): void {
+    this.#at += count;
+    this.#left -= count;
+    this.resid -= count;
+  }
+}
