@@ -51,9 +51,8 @@ export interface Doorbell {
   wait(timeoutNs: number): void;
 }
 
-/** What arrives from outside with the doorbell. */
+/** What arrives from outside with the doorbell, besides bytes for the streams. */
 export type HostEvent =
-  | { readonly kind: "input" }
   | { readonly kind: "resize" }
   /** SIGTERM or SIGINT to the host program: a clean shutdown through the guest's init. */
   | { readonly kind: "shutdown" }

@@ -1,0 +1,44 @@
+/**
+ * What a machine is made of: everything that its maker decides, as data.
+ */
+import type { BlockStore } from "../platform/host.ts";
+
+export interface DiskConfig {
+  readonly store: BlockStore;
+  /** -R: writes go to memory and vanish; the image itself is never written. */
+  readonly isCopyOnWrite: boolean;
+  readonly serial: string;
+}
+
+/** The first program: an init that runs until shutdown, or one command whose status is the result. */
+export type FirstProgram =
+  | { readonly kind: "init"; readonly isSingleUser: boolean }
+  | {
+      readonly kind: "command";
+      readonly argv: readonly string[];
+      readonly env: readonly string[];
+      readonly cwd: string;
+    };
+
+export interface MachineConfig {
+  readonly memoryBytes: number;
+  /** vkd0, vkd1, …: the first is the root. */
+  readonly disks: readonly DiskConfig[];
+  /** Kernel environment, from -e name=value. */
+  readonly kenv: ReadonlyMap<string, string>;
+  readonly isVerbose: boolean;
+  readonly program: FirstProgram;
+  readonly hostname: string;
+  /** Write every system call to the console, as strace(1) would. */
+  readonly isTraced: boolean;
+}
+
+/** How a machine ended. */
+export type Outcome =
+  | { readonly kind: "halt" }
+  | { readonly kind: "reboot" }
+  /** The command's wait status, as a shell would report it: its code, or 128 + signal. */
+  | { readonly kind: "exit"; readonly status: number }
+  /** The first program could not be started; `errno` is negative. */
+  | { readonly kind: "noexec"; readonly errno: number; readonly message: string }
+  | { readonly kind: "panic"; readonly message: string };

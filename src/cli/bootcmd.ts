@@ -1,0 +1,164 @@
+/**
+ * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
+ */
+
+import { launch } from "../hosts/node/launch.ts";
+import type { DiskSpec, MachineSpec } from "../hosts/node/machinespec.ts";
+import { claimDisks, MAX_DISKS, parseDisk } from "./disks.ts";
+import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
+import { getopt } from "./getopt.ts";
+import { claimPidfile } from "./pidfile.ts";
+import { complain } from "./report.ts";
+import { parseSize } from "./size.ts";
+import { usage } from "./usage.ts";
+
+export const DEFAULT_MEMORY = 256 * 2 ** 20;
+const MIN_MEMORY = 16 * 2 ** 20;
+const MAX_MEMORY = 3.5 * 2 ** 30;
+
+interface BootOptions {
+  memoryBytes: number;
+  readonly disks: DiskSpec[];
+  readonly kenv: Map<string, string>;
+  isVerbose: boolean;
+  isSingleUser: boolean;
+  pidfile: string | null;
+}
+
+export async function bootCommand(argv: readonly string[]): Promise<number> {
+  if (argv.includes("-h") || argv.includes("--help")) {
+    process.stdout.write(usage);
+    return EX_OK;
+  }
+  const o = parseBootOptions(argv);
+  if (typeof o === "string") {
+    complain(`${o} (vkernel -h for help)`);
+    return EX_USAGE;
+  }
+  if (o.disks.length === 0) {
+    complain("no root disk: name one with -r or -R (vkernel -h for help)");
+    return EX_USAGE;
+  }
+  const badDisk = claimDisks(o.disks);
+  if (badDisk) {
+    complain(badDisk);
+    return EX_NOINPUT;
+  }
+  const badPidfile = o.pidfile ? claimPidfile(o.pidfile) : null;
+  if (badPidfile) {
+    complain(badPidfile);
+    return EX_OSERR;
+  }
+  return live(specOf(o));
+}
+
+/** Boots, and boots again for as long as the guest reboots. */
+async function live(spec: MachineSpec): Promise<number> {
+  for (;;) {
+    const outcome = await launch(spec);
+    switch (outcome.kind) {
+      case "reboot":
+        continue;
+      case "halt":
+        return EX_OK;
+      case "exit":
+        return outcome.status;
+      case "noexec":
+        complain(outcome.message);
+        return EX_NOINPUT;
+      case "panic":
+        complain(`panic: ${outcome.message}`);
+        return EX_PANIC;
+    }
+  }
+}
+
+function specOf(o: BootOptions): MachineSpec {
+  return {
+    memoryBytes: o.memoryBytes,
+    disks: o.disks,
+    kenv: o.kenv,
+    isVerbose: o.isVerbose,
+    program: { kind: "init", isSingleUser: o.isSingleUser },
+    hostname: o.kenv.get("kern.hostname") ?? "vkernel",
+    isTraced: false,
+    stdio: { stdin: false, stdout: false, stderr: false },
+    consoleFd: 1,
+  };
+}
+
+/** The options, or a complaint. */
+function parseBootOptions(argv: readonly string[]): BootOptions | string {
+  const parsed = getopt(argv, {
+    flags: ["s", "v"],
+    values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l"],
+  });
+  if (typeof parsed === "string") return parsed;
+  if (parsed.operands.length > 0) return `unknown command ${parsed.operands[0]}`;
+  const o: BootOptions = {
+    memoryBytes: DEFAULT_MEMORY,
+    disks: [],
+    kenv: new Map(),
+    isVerbose: false,
+    isSingleUser: false,
+    pidfile: null,
+  };
+  for (const { name, value } of parsed.options) {
+    const wrong = applyOption(o, name, value);
+    if (wrong) return wrong;
+  }
+  return o;
+}
+
+function applyOption(o: BootOptions, name: string, value: string): string | null {
+  switch (name) {
+    case "s":
+      o.isSingleUser = true;
+      return null;
+    case "v":
+      o.isVerbose = true;
+      return null;
+    case "m": {
+      const bytes = parseMemory(value);
+      if (typeof bytes === "string") return bytes;
+      o.memoryBytes = bytes;
+      return null;
+    }
+    case "n":
+      return checkCpus(value);
+    case "p":
+      o.pidfile = value;
+      return null;
+    case "r":
+    case "R":
+      if (o.disks.length === MAX_DISKS) return `more than ${MAX_DISKS} disks`;
+      o.disks.push(parseDisk(value, name === "R"));
+      return null;
+    case "e":
+      return addKenv(o.kenv, value);
+    default:
+      return `option -${name} is not supported yet`;
+  }
+}
+
+/** Bytes, or a complaint. */
+export function parseMemory(value: string): number | string {
+  const bytes = parseSize(value);
+  if (bytes === null) return `-m ${value}: not a size (try 256m)`;
+  if (bytes < MIN_MEMORY || bytes > MAX_MEMORY) return `-m ${value}: between 16m and 3584m, please`;
+  return bytes;
+}
+
+export function checkCpus(value: string): string | null {
+  if (!/^\d+(:\d+){0,2}$/.test(value)) return `-n ${value}: not a number of CPUs`;
+  return Number.parseInt(value, 10) === 1 ? null : `-n ${value}: only 1 CPU until SMP is in`;
+}
+
+function addKenv(kenv: Map<string, string>, text: string): string | null {
+  for (const pair of text.split(":")) {
+    const eq = pair.indexOf("=");
+    if (eq <= 0) return `-e ${text}: want name=value`;
+    kenv.set(pair.slice(0, eq), pair.slice(eq + 1));
+  }
+  return null;
+}

@@ -1,0 +1,156 @@
+/**
+ * `vkernel run IMAGE -- CMD…`: one command in a fresh machine; its status is ours.
+ *
+ * Each of the three standard streams that is a terminal becomes the guest's
+ * console; the others stay byte streams of their own, so stdout and stderr
+ * never mix.
+ */
+import { existsSync } from "node:fs";
+import { launch } from "../hosts/node/launch.ts";
+import type { MachineSpec } from "../hosts/node/machinespec.ts";
+import { checkCpus, DEFAULT_MEMORY, parseMemory } from "./bootcmd.ts";
+import { claimDisks } from "./disks.ts";
+import { EX_NOT_EXECUTABLE, EX_NOT_FOUND, EX_OK, EX_RUN_FAILURE, EX_USAGE } from "./exitcodes.ts";
+import { getopt } from "./getopt.ts";
+import { imagePath } from "./image.ts";
+import { complain } from "./report.ts";
+import { runUsage } from "./usage.ts";
+
+interface RunOptions {
+  memoryBytes: number;
+  env: Map<string, string>;
+  cwd: string;
+  isVerbose: boolean;
+  isTraced: boolean;
+  image: string;
+  argv: readonly string[];
+}
+
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  const o = parseRunOptions(argv);
+  if (o === "help") {
+    process.stdout.write(runUsage);
+    return EX_OK;
+  }
+  if (typeof o === "string") {
+    complain(`${o} (vkernel run --help for help)`);
+    return EX_USAGE;
+  }
+  const path = existsSync(o.image) ? o.image : await imagePath(o.image);
+  if (path === null) {
+    complain(`no image ${o.image}: neither a file nor in 'vkernel image ls'`);
+    return EX_RUN_FAILURE;
+  }
+  const badDisk = claimDisks([{ path, isCopyOnWrite: true, serial: "" }]);
+  if (badDisk) {
+    complain(badDisk);
+    return EX_RUN_FAILURE;
+  }
+  return report(o, await launch(specOf(o, path)));
+}
+
+function report(o: RunOptions, outcome: Awaited<ReturnType<typeof launch>>): number {
+  switch (outcome.kind) {
+    case "exit":
+      return outcome.status;
+    case "halt":
+    case "reboot":
+      return EX_OK;
+    case "noexec":
+      complain(`${o.argv[0]}: ${outcome.message}`);
+      return outcome.errno === -2 ? EX_NOT_FOUND : EX_NOT_EXECUTABLE;
+    case "panic":
+      complain(`panic: ${outcome.message}`);
+      return EX_RUN_FAILURE;
+  }
+}
+
+function specOf(o: RunOptions, path: string): MachineSpec {
+  const stdio = {
+    stdin: !process.stdin.isTTY,
+    stdout: !process.stdout.isTTY,
+    stderr: !process.stderr.isTTY,
+  };
+  return {
+    memoryBytes: o.memoryBytes,
+    disks: [{ path, isCopyOnWrite: true, serial: "" }],
+    kenv: new Map(),
+    isVerbose: o.isVerbose,
+    program: {
+      kind: "command",
+      argv: o.argv,
+      env: [...o.env].map(([name, value]) => `${name}=${value}`),
+      cwd: o.cwd,
+    },
+    hostname: "vkernel",
+    isTraced: o.isTraced,
+    stdio,
+    consoleFd: stdio.stdout ? 2 : 1,
+  };
+}
+
+/** The options, "help", or a complaint. */
+function parseRunOptions(argv: readonly string[]): RunOptions | string {
+  const spec = {
+    flags: ["v", "h", "help", "rw", "strace"],
+    values: ["m", "n", "e", "w"],
+  };
+  const parsed = getopt(argv, spec);
+  if (typeof parsed === "string") return parsed;
+  const o: RunOptions = {
+    memoryBytes: DEFAULT_MEMORY,
+    env: defaultEnv(),
+    cwd: "/",
+    isVerbose: false,
+    isTraced: false,
+    image: parsed.operands[0] ?? "",
+    argv: parsed.operands.slice(parsed.operands[1] === "--" ? 2 : 1),
+  };
+  for (const { name, value } of parsed.options) {
+    if (name === "h" || name === "help") return "help";
+    const wrong = applyRunOption(o, name, value);
+    if (wrong) return wrong;
+  }
+  if (o.image === "") return "no image named";
+  if (o.argv.length === 0) return "no command named";
+  return o;
+}
+
+function applyRunOption(o: RunOptions, name: string, value: string): string | null {
+  switch (name) {
+    case "m": {
+      const bytes = parseMemory(value);
+      if (typeof bytes === "string") return bytes;
+      o.memoryBytes = bytes;
+      return null;
+    }
+    case "n":
+      return checkCpus(value);
+    case "e": {
+      const eq = value.indexOf("=");
+      if (eq <= 0) return `-e ${value}: want NAME=value`;
+      o.env.set(value.slice(0, eq), value.slice(eq + 1));
+      return null;
+    }
+    case "w":
+      o.cwd = value;
+      return null;
+    case "v":
+      o.isVerbose = true;
+      return null;
+    case "strace":
+      o.isTraced = true;
+      return null;
+    default:
+      return "--rw: images are mounted read-only until read-write ext4 is in";
+  }
+}
+
+function defaultEnv(): Map<string, string> {
+  const env = new Map([
+    ["PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+    ["HOME", "/root"],
+  ]);
+  if (process.stdin.isTTY) env.set("TERM", process.env["TERM"] ?? "linux");
+  return env;
+}

@@ -1,0 +1,50 @@
+/** What `--help` prints. */
+export const usage = `vkernel: a Unix kernel that runs as an ordinary program
+
+usage: vkernel [-hsv] [-e name=value:...] [-m size] [-n ncpus] [-p pidfile]
+               [-r file[:serno]] [-R file[:serno]]
+       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir] IMAGE -- CMD [ARG...]
+       vkernel image build|ls|path|rm|verify ...
+
+Boot a machine from a disk image:
+  -m size           memory of the machine, a hard cap (default 256m; k, m, g)
+  -n ncpus          number of CPUs (only 1 until SMP is in)
+  -r file[:serno]   a disk, read and written; up to 16 with -R, the first is the root, vkd0
+  -R file[:serno]   a disk, copy on write: writes stay in memory, the file can be shared
+  -e name=value:..  kernel environment; init=PATH names the first program
+  -s                single user: /bin/sh instead of init
+  -p pidfile        write the process id here, locked while the machine runs
+  -v                verbose boot, with timings
+  -h, --help        this text
+
+  ^\\ on the console enters the debugger (help lists its commands).
+  SIGTERM shuts the guest down cleanly. Exit status: 0 halt, 64 usage, 70 panic.
+
+Run one command in an image and exit with its status:
+  vkernel run debian -- python3 -c 'print(6 * 7)'
+  IMAGE is a name from 'vkernel image ls' or a path to a raw ext4 image.
+  125 vkernel failed, 126 not executable, 127 not found, 128+n killed by signal n.
+
+Make an image from Debian packages:
+  vkernel image build debian            the default one
+  vkernel image build mine --include git,gcc
+`;
+
+export const runUsage = `usage: vkernel run [options] IMAGE -- CMD [ARG...]
+
+Runs CMD as the first process of a fresh machine on IMAGE and exits with its status.
+IMAGE is a name from 'vkernel image ls', or a path to a raw ext4 image.
+Writes stay in memory and vanish unless --rw is given.
+
+  -m size         memory of the machine, a hard cap (default 256m)
+  -n ncpus        number of CPUs (only 1 until SMP is in)
+  -e NAME=value   set an environment variable for CMD (repeatable)
+  -w dir          working directory (default /)
+  -v              show boot messages on stderr
+  --rw            write to the image itself (arrives with read-write ext4)
+  --strace        write every system call to stderr
+  -h, --help      this text
+
+Exit status: CMD's own; 125 vkernel failed, 126 CMD not executable, 127 CMD not found,
+128+n CMD killed by signal n.
+`;

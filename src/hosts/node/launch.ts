@@ -1,0 +1,119 @@
+/**
+ * The embedder's side of a running machine: starts the kernel's Worker, feeds
+ * it standard input and signals, and gives the terminal back at the end.
+ *
+ * The terminal is in raw mode exactly while the Worker runs; `restore` also
+ * hangs on the process's exit, so that no way out leaves it raw.
+ */
+import { Worker } from "node:worker_threads";
+import type { Outcome } from "../../boot/config.ts";
+import type { MachineSpec } from "./machinespec.ts";
+import { type ByteRing, Channel } from "./ring.ts";
+
+/** `^\`, the debugger's key on the console of a booted machine. */
+const DEBUGGER_KEY = 0x1c;
+
+export async function launch(spec: MachineSpec): Promise<Outcome> {
+  const channel = Channel.create();
+  const restore = enterRawMode(spec);
+  process.once("exit", restore);
+  const detach = [feedInput(channel, spec), forwardSignals(channel), followWindowSize(channel)];
+  try {
+    return await runWorker(channel, spec);
+  } finally {
+    for (const undo of detach) undo();
+    process.off("exit", restore);
+    restore();
+  }
+}
+
+function runWorker(channel: Channel, spec: MachineSpec): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
+    worker.once("message", resolve);
+    worker.once("error", (e: Error) => resolve({ kind: "panic", message: e.stack ?? e.message }));
+    worker.once("exit", (code) =>
+      resolve({ kind: "panic", message: `the kernel's Worker ended with code ${code}` }),
+    );
+  });
+}
+
+/** The Worker's file beside this one: .ts in the sources, .js once built. */
+function workerUrl(): URL {
+  const ext = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new URL(`./worker.${ext}`, import.meta.url);
+}
+
+function enterRawMode(spec: MachineSpec): () => void {
+  if (!process.stdin.isTTY || spec.stdio.stdin) return () => {};
+  process.stdin.setRawMode(true);
+  return () => {
+    if (process.stdin.isTTY) process.stdin.setRawMode(false);
+  };
+}
+
+function feedInput(channel: Channel, spec: MachineSpec): () => void {
+  const ring = spec.stdio.stdin ? channel.stdin : channel.console;
+  const watchesDebuggerKey = spec.program.kind === "init" && process.stdin.isTTY;
+  const onData = (data: Buffer): void => {
+    if (watchesDebuggerKey && data.includes(DEBUGGER_KEY)) {
+      channel.requestDebugger();
+      void feed(channel, ring, new Uint8Array(data.filter((b) => b !== DEBUGGER_KEY)));
+    } else {
+      void feed(channel, ring, data);
+    }
+  };
+  const onEnd = (): void => {
+    ring.end();
+    channel.ring();
+  };
+  process.stdin.on("data", onData);
+  process.stdin.once("end", onEnd);
+  process.stdin.on("error", onEnd);
+  return () => {
+    process.stdin.off("data", onData);
+    process.stdin.off("end", onEnd);
+    process.stdin.pause();
+    process.stdin.unref();
+  };
+}
+
+/** Puts everything into the ring, pausing the source while it is full. */
+async function feed(channel: Channel, ring: ByteRing, data: Uint8Array): Promise<void> {
+  let rest = data.subarray(ring.push(data));
+  channel.ring();
+  if (rest.length === 0) return;
+  process.stdin.pause();
+  while (rest.length > 0) {
+    await ring.drained();
+    rest = rest.subarray(ring.push(rest));
+    channel.ring();
+  }
+  process.stdin.resume();
+}
+
+function forwardSignals(channel: Channel): () => void {
+  const shutdown = (): void => {
+    channel.requestShutdown();
+    channel.ring();
+  };
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  for (const s of signals) process.on(s, shutdown);
+  return () => {
+    for (const s of signals) process.off(s, shutdown);
+  };
+}
+
+function followWindowSize(channel: Channel): () => void {
+  const out = process.stdout.isTTY ? process.stdout : process.stderr;
+  if (!out.isTTY) return () => {};
+  channel.setSize(out.rows, out.columns);
+  const onResize = (): void => {
+    channel.setSize(out.rows, out.columns);
+    channel.ring();
+  };
+  out.on("resize", onResize);
+  return () => {
+    out.off("resize", onResize);
+  };
+}

@@ -1,0 +1,25 @@
+/**
+ * A machine as the embedder's thread describes it to the kernel's Worker:
+ * structured-clonable, images named by path.
+ */
+import type { FirstProgram } from "../../boot/config.ts";
+import type { StdioKinds } from "./nodehost.ts";
+
+export interface DiskSpec {
+  readonly path: string;
+  readonly isCopyOnWrite: boolean;
+  readonly serial: string;
+}
+
+export interface MachineSpec {
+  readonly memoryBytes: number;
+  readonly disks: readonly DiskSpec[];
+  readonly kenv: ReadonlyMap<string, string>;
+  readonly isVerbose: boolean;
+  readonly program: FirstProgram;
+  readonly hostname: string;
+  readonly isTraced: boolean;
+  readonly stdio: StdioKinds;
+  /** 1 when standard output is the terminal, 2 when it carries the command's data. */
+  readonly consoleFd: number;
+}
