@@ -49,6 +49,8 @@ export abstract class Thread {
 
   readonly #waiters: ThreadWaiter[] = [];
   #waiting = 0;
+  /** A waiter of the call's own making (futex(2), wait queues that hand something over). */
+  #ownWaiter: Waiter | null = null;
   readonly #timeout: SleepTimeout;
 
   constructor(tid: number, cpu: Cpu, cred: Cred) {
@@ -82,10 +84,18 @@ export abstract class Thread {
     queue.add(w);
   }
 
+  /** As `watch`, with a waiter that keeps more than "woken"; it leaves its queue when the sleep ends. */
+  watchWith(waiter: Waiter, queue: WaitQueue): void {
+    this.#ownWaiter = waiter;
+    queue.add(waiter);
+  }
+
   /** Takes back `watch`es when the call finds that it need not sleep. */
   unwatch(): void {
     for (let i = 0; i < this.#waiting; i++) this.#waiters[i]!.cancel();
     this.#waiting = 0;
+    this.#ownWaiter?.cancel();
+    this.#ownWaiter = null;
   }
 
   /** Ends a sleep, whatever it waits for; no effect on a thread that does not sleep. */
