@@ -1,0 +1,154 @@
+/**
+ * A hart: runs a context in an address space until something needs the kernel.
+ *
+ * A hart has a few banks; a bank is what it caches of one address space (TLBs, jump
+ * cache), so that switching back to a recent address space finds everything in place.
+ * The bank of the least recently used address space is emptied for a new one.
+ */
+import type { Context } from "./context.ts";
+import {
+  BANK_FAULT,
+  BANK_FETCH,
+  BANK_FUEL,
+  BANK_JUMP,
+  BANK_READ,
+  BANK_ROOT,
+  BANK_SIZE,
+  BANK_WRITE,
+  BANKS_PER_HART,
+  FETCH_ENTRIES,
+  TLB_ENTRIES,
+} from "./layout.ts";
+import type { PageTable } from "./mmu/pagetable.ts";
+import type { PhysMem } from "./physmem.ts";
+import type { Translator } from "./riscv/translator.ts";
+import { TRAP_FUEL, type Trap } from "./traps.ts";
+
+/**
+ * Fuel of one stay in generated code. Leaving and coming back costs some 20 ns, and is how
+ * a long loop gets into the optimised copy of its code: V8 does not replace a running one.
+ */
+const SLICE = 50_000;
+const TWO32 = 0x1_0000_0000;
+const GRANULE = 65536;
+
+interface Bank {
+  readonly addr: number;
+  owner: PageTable | undefined;
+  usedAt: number;
+}
+
+export class Hart {
+  /** Set nonzero (by anyone) to make `run` return TRAP_FUEL soon; `run` clears it. */
+  attention = 0;
+  /** Fuel that the last `run` did not burn. */
+  fuelLeft = 0;
+  readonly #mem: PhysMem;
+  readonly #translator: Translator;
+  readonly #banks: Bank[] = [];
+  #current: Bank;
+  #clock = 0;
+
+  /** Use `Machine.newHart`. */
+  constructor(mem: PhysMem, bankBase: number, translator: Translator) {
+    this.#mem = mem;
+    this.#translator = translator;
+    for (let i = 0; i < BANKS_PER_HART; i++) {
+      this.#banks.push({ addr: bankBase + i * BANK_SIZE, owner: undefined, usedAt: 0 });
+    }
+    this.#current = this.#banks[0]!;
+  }
+
+  /** Where the last TRAP_FAULT_* happened; unsigned, imprecise past 2^53. */
+  get faultAddr(): number {
+    const k = (this.#current.addr + BANK_FAULT) >>> 2;
+    return this.#mem.u32[k + 1]! * TWO32 + this.#mem.u32[k]!;
+  }
+
+  /**
+   * Runs `ctx` in `pt` until a trap, or until `fuel` jumps were taken. One unit of fuel is
+   * one backward branch, call, return or indirect jump.
+   */
+  run(ctx: Context, pt: PageTable, fuel: number): Trap {
+    const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
+    this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
+    let left = fuel;
+    for (;;) {
+      if (left <= 0 || this.attention !== 0) {
+        this.attention = 0;
+        this.fuelLeft = Math.max(left, 0);
+        return TRAP_FUEL;
+      }
+      const slice = Math.min(left, SLICE);
+      const trap = this.#translator.enter(ctx.addr, bank.addr, slice);
+      const rest = this.#mem.i32[(bank.addr + BANK_FUEL) >>> 2]!;
+      left -= slice - Math.max(rest, 0);
+      if (trap !== TRAP_FUEL) {
+        this.fuelLeft = left;
+        return trap as Trap;
+      }
+    }
+  }
+
+  /** Runs exactly one instruction: TRAP_FUEL when it completed, else its trap. */
+  step(ctx: Context, pt: PageTable): Trap {
+    const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
+    this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
+    return this.#translator.step(ctx.addr, bank.addr) as Trap;
+  }
+
+  /** Drops what this hart caches of [va, va+len) in `pt`. */
+  shootdown(pt: PageTable, va: number, len: number, exec: boolean): void {
+    const bank = this.#banks.find((b) => b.owner === pt);
+    if (!bank) return;
+    const u8 = this.#mem.u8;
+    const first = Math.floor(va / GRANULE);
+    const granules = Math.floor((va + len - 1) / GRANULE) - first + 1;
+    const parts: [number, number][] = [];
+    if (granules >= TLB_ENTRIES) {
+      parts.push([0, TLB_ENTRIES]);
+    } else {
+      const at = first % TLB_ENTRIES;
+      const head = Math.min(granules, TLB_ENTRIES - at);
+      parts.push([at, head]);
+      if (head < granules) parts.push([0, granules - head]);
+    }
+    for (const [at, n] of parts) {
+      const r = bank.addr + BANK_READ + at * 16;
+      const w = bank.addr + BANK_WRITE + at * 16;
+      u8.fill(0, r, r + n * 16);
+      u8.fill(0, w, w + n * 16);
+    }
+    if (exec) {
+      const f = bank.addr + BANK_FETCH;
+      u8.fill(0, f, f + FETCH_ENTRIES * 16);
+      u8.fill(0, bank.addr + BANK_JUMP, bank.addr + BANK_SIZE);
+    }
+  }
+
+  /** Forgets `pt`. */
+  retire(pt: PageTable): void {
+    for (const b of this.#banks) if (b.owner === pt) b.owner = undefined;
+  }
+
+  /** Makes the bank of `pt` current, emptying the least recently used one if it has none. */
+  #switchTo(pt: PageTable): Bank {
+    let victim = this.#banks[0]!;
+    for (const b of this.#banks) {
+      if (b.owner === pt) {
+        b.usedAt = ++this.#clock;
+        this.#current = b;
+        return b;
+      }
+      if (b.owner === undefined ? victim.owner !== undefined : b.usedAt < victim.usedAt) {
+        if (b.owner === undefined || victim.owner !== undefined) victim = b;
+      }
+    }
+    this.#mem.u8.fill(0, victim.addr, victim.addr + BANK_SIZE);
+    victim.owner = pt;
+    victim.usedAt = ++this.#clock;
+    this.#translator.adoptBank(victim.addr, pt);
+    this.#current = victim;
+    return victim;
+  }
+}

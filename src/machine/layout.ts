@@ -1,0 +1,70 @@
+/**
+ * Where things lie in the machine's own memory, and inside each record there.
+ *
+ * Generated WebAssembly and TypeScript both address these records, so every offset is
+ * stated here once. Machine memory is `[0, ramBase)`: the null page, the decode table,
+ * one byte of flags per physical page, hart banks, contexts. Guest RAM follows.
+ */
+
+/** Expansion of every 16-bit instruction to its 32-bit form: 65536 words. */
+export const EXPAND_TABLE = 0x1_0000;
+/** Handler number by opcode, funct3 and funct7: 32768 bytes, and further levels after it. */
+export const DECODE_TABLE = 0x5_0000;
+export const DECODE_TABLE_END = 0x6_0000;
+/** First byte of what is sized when the machine starts. */
+export const DYNAMIC_BASE = 0x6_0000;
+
+// Flags of a physical page, one byte each.
+/** Some translation was made from this page: it must not enter a write TLB. */
+export const PAGE_HAS_CODE = 1;
+/** The page may be in some write TLB. */
+export const PAGE_IN_WRITE_TLB = 2;
+
+// A context: the registers of one thread.
+export const CTX_X = 0;
+export const CTX_F = 256;
+export const CTX_PC = 512;
+/** Accrued exception flags (u32), dynamic rounding mode (u32). */
+export const CTX_FFLAGS = 520;
+export const CTX_FRM = 524;
+/** Nonzero while the native floating-point path may not be taken: frm is not RNE, or NX is clear. */
+export const CTX_FPSLOW = 528;
+/** Address and value an LR loaded; address -1 means no reservation. */
+export const CTX_RES_ADDR = 536;
+export const CTX_RES_VALUE = 544;
+/** Operands and result of a software floating-point call (u64 each). */
+export const CTX_FA = 552;
+export const CTX_FB = 560;
+export const CTX_FC = 568;
+export const CTX_FR = 576;
+/** Bytes a copy of a context must carry: everything before the scratch. */
+export const CTX_STATE = 536;
+export const CTX_SIZE = 640;
+
+// A bank: what a hart caches of one address space. Offsets of parts, each of 16-byte entries.
+export const BANK_ROOT = 0;
+/** Fault that ended a run: address (u64). */
+export const BANK_FAULT = 8;
+/** Fuel that was left when a run ended (i32). */
+export const BANK_FUEL = 16;
+/** Instructions' window the interpreter last fetched through: unused by compiled code. */
+export const BANK_BOUNCE = 32;
+/** Times a refill ran (u32), kept for `stats`. */
+export const BANK_MISSES = 24;
+/** Read and write TLBs: entries {u64 lo, u32 base, u32 len - 7}, indexed by va >> 16. */
+export const TLB_ENTRIES = 1024;
+export const BANK_READ = 64;
+export const BANK_WRITE = BANK_READ + TLB_ENTRIES * 16;
+/** Fetch TLB: entries {u64 page va, u32 page pa, u32 valid}, indexed by va >> 12. */
+export const FETCH_ENTRIES = 256;
+export const BANK_FETCH = BANK_WRITE + TLB_ENTRIES * 16;
+/** Jump cache: entries {u64 pc, u32 function, u32 heat}, indexed by pc >> 1. */
+export const JUMP_ENTRIES = 4096;
+export const BANK_JUMP = BANK_FETCH + FETCH_ENTRIES * 16;
+export const BANK_SIZE = BANK_JUMP + JUMP_ENTRIES * 16;
+
+/** Banks of each hart: address spaces that keep their caches across a switch. */
+export const BANKS_PER_HART = 16;
+
+/** User addresses are below 2^38 (the user half of Sv39). */
+export const VA_BITS = 38;

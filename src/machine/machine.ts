@@ -1,0 +1,106 @@
+/**
+ * The machine that the kernel above sees: physical memory, page tables, contexts, harts.
+ *
+ * Nothing here is RISC-V: another instruction set or a native machine can stand beside
+ * this one behind the same calls. One Machine belongs to one Worker.
+ */
+import { type Context, ContextPool } from "./context.ts";
+import { Hart } from "./hart.ts";
+import { BANK_SIZE, BANKS_PER_HART } from "./layout.ts";
+import { type FrameSource, PageTable } from "./mmu/pagetable.ts";
+import { type Paddr, PhysMem } from "./physmem.ts";
+import { Translator } from "./riscv/translator.ts";
+
+export interface MachineOptions {
+  readonly ramBytes: number;
+  /** Monotonic nanoseconds, for the time CSR (which counts at 1 GHz). */
+  readonly clockNs: () => number;
+  readonly maxHarts?: number;
+  readonly maxContexts?: number;
+  /** Visits of a jump target before it is compiled; Infinity leaves everything to the interpreter. */
+  readonly jitThreshold?: number;
+}
+
+export interface MachineStats {
+  /** Compiled regions alive, ever made, and dropped because their page was written. */
+  regions: number;
+  regionsMade: number;
+  regionsDropped: number;
+  /** Guest instructions and WebAssembly bytes translated; milliseconds are the caller's to measure. */
+  insnsTranslated: number;
+  bytesTranslated: number;
+  /** WebAssembly modules made. */
+  modules: number;
+}
+
+export class Machine {
+  readonly mem: PhysMem;
+  readonly harts: Hart[] = [];
+  readonly stats: MachineStats = {
+    regions: 0,
+    regionsMade: 0,
+    regionsDropped: 0,
+    insnsTranslated: 0,
+    bytesTranslated: 0,
+    modules: 0,
+  };
+  readonly #contexts: ContextPool;
+  readonly #translator: Translator;
+  #nextAsid = 1;
+
+  constructor(options: MachineOptions) {
+    this.mem = new PhysMem({
+      ramBytes: options.ramBytes,
+      maxHarts: options.maxHarts ?? 4,
+      maxContexts: options.maxContexts ?? 16384,
+    });
+    this.#contexts = new ContextPool(this.mem);
+    this.#translator = new Translator(
+      this.mem,
+      this.stats,
+      options.clockNs,
+      options.jitThreshold ?? DEFAULT_JIT_THRESHOLD,
+    );
+  }
+
+  /** A further hart; at most `maxHarts`. */
+  newHart(): Hart {
+    const base = this.mem.bankBase + this.harts.length * BANKS_PER_HART * BANK_SIZE;
+    const hart = new Hart(this.mem, base, this.#translator);
+    this.harts.push(hart);
+    return hart;
+  }
+
+  /** An empty address space whose tables come from `frames`. */
+  newPageTable(frames: FrameSource): PageTable {
+    return new PageTable(this.mem, frames, this, this.#nextAsid++);
+  }
+
+  /** A cleared context; undefined when all are in use. */
+  newContext(): Context | undefined {
+    return this.#contexts.alloc();
+  }
+
+  /**
+   * Drops what was compiled from [pa, pa+len). Call it after the kernel wrote to a frame that
+   * may hold code, and when a frame is freed. Costs next to nothing where there is no code.
+   */
+  codeWritten(pa: Paddr, len: number): void {
+    const flags = this.mem.pageFlags;
+    for (let page = pa >>> 12; page <= (pa + Math.max(len, 1) - 1) >>> 12; page++) {
+      if (this.mem.u8[flags + page] !== 0) this.#translator.pageWritten(page);
+    }
+  }
+
+  /** See TlbKeeper. */
+  shootdown(pt: PageTable, va: number, len: number, exec: boolean): void {
+    for (const hart of this.harts) hart.shootdown(pt, va, len, exec);
+  }
+
+  /** See TlbKeeper. */
+  retire(pt: PageTable): void {
+    for (const hart of this.harts) hart.retire(pt);
+  }
+}
+
+const DEFAULT_JIT_THRESHOLD = 100;

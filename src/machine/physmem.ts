@@ -1,0 +1,80 @@
+/**
+ * Physical memory: one shared WebAssembly.Memory, seen by the kernel through typed arrays.
+ *
+ * `[0, ramBase)` is the machine's own (layout.ts), `[ramBase, ramBase + ramPages * 4096)`
+ * are the frames the kernel hands out. Nothing else is reachable by the guest: every
+ * guest access goes through a page table whose entries the kernel wrote.
+ */
+import { BANK_SIZE, BANKS_PER_HART, CTX_SIZE, DYNAMIC_BASE, PAGE_HAS_CODE } from "./layout.ts";
+
+declare const paddrBrand: unique symbol;
+/** A physical address: byte offset into the machine's memory. */
+export type Paddr = number & { readonly [paddrBrand]: true };
+
+export const PAGE_SIZE = 4096;
+export const PAGE_SHIFT = 12;
+
+const WASM_PAGE = 65536;
+/** Memory past guest RAM, so that a fetch that straddles the last frame's end stays inside. */
+const TAIL_BYTES = WASM_PAGE;
+
+export interface PhysMemOptions {
+  readonly ramBytes: number;
+  /** Harts that may exist at once. */
+  readonly maxHarts: number;
+  /** Contexts (threads) that may exist at once. */
+  readonly maxContexts: number;
+}
+
+export class PhysMem {
+  readonly memory: WebAssembly.Memory;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  /** For atomics and raw 64-bit copies; not for hot paths. */
+  readonly i64: BigInt64Array;
+  readonly ramBase: Paddr;
+  readonly ramPages: number;
+  /** Size of the WebAssembly memory in its own 64 KiB pages. */
+  readonly wasmPages: number;
+  /** Flag bytes of all pages, indexed by physical page number (PAGE_HAS_CODE …). */
+  readonly pageFlags: number;
+  readonly bankBase: number;
+  readonly contextBase: number;
+  readonly maxHarts: number;
+  readonly maxContexts: number;
+
+  constructor(options: PhysMemOptions) {
+    this.maxHarts = options.maxHarts;
+    this.maxContexts = options.maxContexts;
+    this.ramPages = Math.floor(options.ramBytes / PAGE_SIZE);
+    let at = DYNAMIC_BASE;
+    this.bankBase = at;
+    at += options.maxHarts * BANKS_PER_HART * BANK_SIZE;
+    this.contextBase = at;
+    at += options.maxContexts * CTX_SIZE;
+    this.pageFlags = at;
+    // The flag bytes cover machine memory too, so that a page number indexes them directly.
+    at += Math.ceil((at + options.ramBytes + 2 * TAIL_BYTES) / (PAGE_SIZE - 1)) + 16;
+    this.ramBase = (Math.ceil(at / WASM_PAGE) * WASM_PAGE) as Paddr;
+    const bytes = this.ramBase + this.ramPages * PAGE_SIZE + TAIL_BYTES;
+    this.wasmPages = Math.min(Math.ceil(bytes / WASM_PAGE), 65536);
+    this.memory = new WebAssembly.Memory({
+      initial: this.wasmPages,
+      maximum: this.wasmPages,
+      shared: true,
+    });
+    const buffer = this.memory.buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+  }
+
+  /** True when some translation was made from the page that holds `pa`. */
+  hasCode(pa: Paddr): boolean {
+    return (this.u8[this.pageFlags + (pa >>> PAGE_SHIFT)]! & PAGE_HAS_CODE) !== 0;
+  }
+}

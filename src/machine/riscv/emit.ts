@@ -1,0 +1,112 @@
+/**
+ * What an instruction's semantic body is written against.
+ *
+ * A body pushes operands, computes on WebAssembly's stack and hands results back:
+ *
+ *     add: (e) => e.setRd(() => e.rs1().rs2().i64_add())
+ *
+ * It runs once per tier: when the interpreter is generated, operands are fields of the
+ * instruction word at run time; in the JIT they are known, and registers are locals; in
+ * the probe (traits.ts) it only tells which operands it touches. So a body must not
+ * depend on anything but `e`, and every path through it must emit balanced code.
+ *
+ * Rules: `value` callbacks push exactly one value of the stated type; they may be called
+ * more than once (fast and slow path), so they only push. Read all sources before a
+ * `set`, for rd may be the same register. A trap or a fault must come before the first `set`.
+ */
+import { Asm, type ValType } from "../wasm/asm.ts";
+import type { Helper } from "./helper.ts";
+
+export abstract class Emit extends Asm {
+  /** Integer sources, i64. */
+  abstract rs1(): this;
+  abstract rs2(): this;
+  /** The immediate of the instruction's format, sign-extended to i64. */
+  abstract imm(): this;
+  /** rd := i64. Writes to x0 vanish. */
+  abstract setRd(value: () => void): this;
+
+  /** The low halves, i32. */
+  rs1w(): this {
+    return this.rs1().i32_wrap_i64();
+  }
+  rs2w(): this {
+    return this.rs2().i32_wrap_i64();
+  }
+  immw(): this {
+    return this.imm().i32_wrap_i64();
+  }
+  /** rd := sign-extended i32. */
+  setRdW(value: () => void): this {
+    return this.setRd(() => {
+      value();
+      this.i64_extend_i32_s();
+    });
+  }
+
+  /** Double-precision sources, f64. */
+  abstract frs1(): this;
+  abstract frs2(): this;
+  abstract frs3(): this;
+  /** Single-precision sources, f32, unboxed: one that is not NaN-boxed reads as the canonical NaN. */
+  abstract frs1s(): this;
+  abstract frs2s(): this;
+  abstract frs3s(): this;
+  /** Whole f registers as bits, i64. */
+  abstract frs1bits(): this;
+  abstract frs2bits(): this;
+  abstract frs3bits(): this;
+  /** frd := f64, f32 (NaN-boxed here), or bits (i64). */
+  abstract setFrd(value: () => void): this;
+  abstract setFrdS(value: () => void): this;
+  abstract setFrdBits(value: () => void): this;
+
+  /** The rounding mode, i32: the rm field, or frm where that says dynamic. 5..7 are illegal. */
+  abstract rm(): this;
+  /** The rm field where it is known while emitting (7 = dynamic); undefined in the interpreter. */
+  abstract staticRm(): number | undefined;
+  /**
+   * i32, nonzero unless the native round-to-nearest path is right for this instruction:
+   * rm is RNE, or dynamic with frm = RNE, and NX is already accrued (CTX_FPSLOW).
+   */
+  abstract fpSlow(): this;
+
+  /** Address of the context (layout.ts CTX_*), i32. */
+  abstract ctx(): this;
+  /** A scratch local for the rest of this instruction. */
+  abstract temp(type: ValType): number;
+  /** Calls a helper with what is on the stack. */
+  abstract callHelper(helper: Helper): this;
+  /** The instruction word's bits shifted and masked, i32: for fields no other method covers. */
+  abstract field(shift: number, mask: number): this;
+
+  /** Traps at this instruction (traps.ts) with nothing changed. Ends the body. */
+  abstract trap(code: number): this;
+  /** Traps if the i32 on the stack is nonzero. */
+  abstract trapIf(code: number): this;
+
+  /**
+   * Loads `bytes` at rs1 + imm: `op` turns the physical address on the stack (i32) into the value,
+   * with one load of that size and offset 0. Leaves the value on the stack.
+   */
+  abstract load(bytes: number, op: () => void): this;
+  /** Stores the low `bytes` of `value` (i64) at rs1 + imm. */
+  abstract store(bytes: number, value: () => void): this;
+  /**
+   * The physical address (i32, on the stack) for an atomic of `bytes` at rs1, writable unless
+   * `readOnly`; TRAP_MISALIGNED unless aligned.
+   */
+  abstract atomicAddr(bytes: number, readOnly?: boolean): this;
+
+  /** Address of this instruction and of the next, i64. */
+  abstract pc(): this;
+  abstract nextPc(): this;
+  /** Goes to pc + imm if `condition` (i32) holds, else on. Ends the body. */
+  abstract branch(condition: () => void): this;
+  /** Goes to pc + imm. Ends the body. */
+  abstract jump(): this;
+  /** Goes to an address (i64). `value` is called before anything is changed. Ends the body. */
+  abstract jumpTo(target: () => void, link: boolean): this;
+  /** Lets code that was written become visible: fence.i. Ends the body. */
+  abstract fenceI(): this;
+}

@@ -1,0 +1,20 @@
+/**
+ * Functions that instruction bodies call: out-of-line WebAssembly, or imports from the host.
+ *
+ * A helper is a value; a body calls it with `e.callHelper(helper)`. Which helpers exist is
+ * discovered by running every body once (traits.ts), so there is no list to keep.
+ */
+import type { Asm, ValType } from "../wasm/asm.ts";
+
+export interface Helper {
+  /** Unique among helpers; also the import name. */
+  readonly name: string;
+  readonly params: readonly ValType[];
+  readonly results: readonly ValType[];
+  /** Types of the locals after the parameters. */
+  readonly locals?: readonly ValType[];
+  /** Writes the function's body; absent for an import that the host provides. */
+  readonly body?: (a: Asm, call: (h: Helper) => void) => void;
+  /** Helpers that the body calls. */
+  readonly uses?: readonly Helper[];
+}

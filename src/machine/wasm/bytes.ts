@@ -1,0 +1,71 @@
+/**
+ * A growing run of bytes, with the variable-length integers WebAssembly uses (LEB128).
+ */
+export class ByteSink {
+  buf = new Uint8Array(512);
+  len = 0;
+
+  byte(v: number): this {
+    if (this.len === this.buf.length) this.#grow(1);
+    this.buf[this.len++] = v;
+    return this;
+  }
+
+  bytes(src: Uint8Array): this {
+    if (this.len + src.length > this.buf.length) this.#grow(src.length);
+    this.buf.set(src, this.len);
+    this.len += src.length;
+    return this;
+  }
+
+  /** Unsigned LEB128 of a 32-bit value. */
+  u32(v: number): this {
+    let n = v >>> 0;
+    while (n >= 0x80) {
+      this.byte((n & 0x7f) | 0x80);
+      n >>>= 7;
+    }
+    return this.byte(n);
+  }
+
+  /** Signed LEB128 of a 32-bit value. */
+  s32(v: number): this {
+    let n = v | 0;
+    for (;;) {
+      const low = n & 0x7f;
+      n >>= 7;
+      if ((n === 0 && !(low & 0x40)) || (n === -1 && low & 0x40)) return this.byte(low);
+      this.byte(low | 0x80);
+    }
+  }
+
+  /** Signed LEB128 of a 64-bit value: a safe integer, or a bigint for what a number cannot hold. */
+  s64(v: number | bigint): this {
+    if (typeof v === "number" && (v | 0) === v) return this.s32(v);
+    let n = BigInt.asIntN(64, BigInt(v));
+    for (;;) {
+      const low = Number(n & 0x7fn);
+      n >>= 7n;
+      if ((n === 0n && !(low & 0x40)) || (n === -1n && low & 0x40)) return this.byte(low);
+      this.byte(low | 0x80);
+    }
+  }
+
+  /** A name: ASCII, with its length before it. */
+  name(s: string): this {
+    this.u32(s.length);
+    for (let i = 0; i < s.length; i++) this.byte(s.charCodeAt(i));
+    return this;
+  }
+
+  /** The bytes written so far, without copying. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.buf.subarray(0, this.len);
+  }
+
+  #grow(n: number): void {
+    const bigger = new Uint8Array(Math.max(this.buf.length * 2, this.len + n));
+    bigger.set(this.buf.subarray(0, this.len));
+    this.buf = bigger;
+  }
+}

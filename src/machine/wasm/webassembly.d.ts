@@ -1,0 +1,37 @@
+/**
+ * The part of the WebAssembly JavaScript interface the machine uses.
+ *
+ * The core is checked without DOM or Node types, so it declares what it needs.
+ * Source: WebAssembly JavaScript Interface (W3C).
+ */
+declare namespace WebAssembly {
+  interface MemoryDescriptor {
+    initial: number;
+    maximum?: number;
+    shared?: boolean;
+  }
+  class Memory {
+    constructor(descriptor: MemoryDescriptor);
+    readonly buffer: ArrayBuffer | SharedArrayBuffer;
+    grow(deltaPages: number): number;
+  }
+  interface TableDescriptor {
+    element: "anyfunc" | "externref";
+    initial: number;
+    maximum?: number;
+  }
+  class Table {
+    constructor(descriptor: TableDescriptor);
+    readonly length: number;
+    get(index: number): unknown;
+    set(index: number, value: unknown): void;
+    grow(delta: number): number;
+  }
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+  class Instance {
+    constructor(module: Module, imports?: Record<string, Record<string, unknown>>);
+    readonly exports: Record<string, unknown>;
+  }
+}
