@@ -29,7 +29,8 @@ export interface RestartState {
 }
 
 export abstract class Thread {
-  readonly tid: number;
+  /** Changes only when execve(2) gives a thread the id of its process. */
+  tid: number;
   cpu: Cpu;
   cred: Cred;
   state: ThreadState = "runnable";

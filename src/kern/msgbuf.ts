@@ -1,0 +1,62 @@
+/**
+ * The kernel's message buffer: what dmesg(1) shows, the last 256 KiB of it.
+ *
+ * Every message has a sequence number, a time and a level, and is kept whole
+ * until the ring is full; then the oldest go. Readers remember a sequence
+ * number. See syslog(2), kmsg in proc(5).
+ */
+import { WaitQueue } from "./waitqueue.ts";
+
+export interface Message {
+  readonly seq: number;
+  readonly timeNs: number;
+  /** 0 emergency … 6 informational, 7 debug. */
+  readonly level: number;
+  /** A byte string without its newline. */
+  readonly text: string;
+}
+
+const CAPACITY_BYTES = 256 * 1024;
+
+export class MsgBuf {
+  /** Woken when a message arrives. */
+  readonly arrived = new WaitQueue();
+  readonly #messages: Message[] = [];
+  #bytes = 0;
+  #nextSeq = 0;
+
+  add(timeNs: number, level: number, text: string): Message {
+    const m = { seq: this.#nextSeq++, timeNs, level, text };
+    this.#messages.push(m);
+    this.#bytes += text.length;
+    while (this.#bytes > CAPACITY_BYTES) this.#bytes -= this.#messages.shift()!.text.length;
+    this.arrived.wakeup();
+    return m;
+  }
+
+  /** The first kept message whose number is at least `seq`; null if none. */
+  at(seq: number): Message | null {
+    const first = this.#messages[0];
+    if (!first) return null;
+    return this.#messages[Math.max(0, seq - first.seq)] ?? null;
+  }
+
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  all(): readonly Message[] {
+    return this.#messages;
+  }
+}
+
+/** One message as dmesg shows it: "[    0.012345] text". */
+export function formatMessage(m: Message): string {
+  const sec = Math.floor(m.timeNs / 1e9);
+  const usec = Math.floor((m.timeNs % 1e9) / 1000);
+  return `[${String(sec).padStart(5)}.${String(usec).padStart(6, "0")}] ${m.text}`;
+}

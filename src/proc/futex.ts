@@ -1,0 +1,103 @@
+/**
+ * Futexes: sleeping on a word of user memory. See futex(2), futex(7).
+ *
+ * A private futex is named by (address space, address), a shared one by the
+ * physical address of its word, whose frame stays in place while it is mapped.
+ * Whoever is woken learns it from its waiter, never from the word: a wake that
+ * was counted is never lost, and the restarted call returns 0.
+ * Invariant: a queue is in its map while someone may wait on it; empty ones
+ * are dropped by the next call that meets them.
+ */
+import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
+import type { Vmspace } from "../vm/vmspace.ts";
+import type { Lwp } from "./lwp.ts";
+
+export const FUTEX_BITSET_MATCH_ANY = -1;
+
+export class FutexWaiter extends Waiter {
+  readonly td: Lwp;
+  readonly bitset: number;
+  wasWoken = false;
+
+  constructor(td: Lwp, bitset: number) {
+    super();
+    this.td = td;
+    this.bitset = bitset;
+  }
+
+  wake(): void {
+    this.wasWoken = true;
+    this.td.wakeup();
+  }
+}
+
+/** Names one futex: a map to look in, and the key there. */
+export interface FutexKey {
+  readonly space: Map<number, WaitQueue>;
+  readonly word: number;
+}
+
+export class FutexTable {
+  readonly #private = new Map<Vmspace, Map<number, WaitQueue>>();
+  readonly #shared = new Map<number, WaitQueue>();
+
+  privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
+    let space = this.#private.get(vmspace);
+    if (!space) {
+      space = new Map();
+      this.#private.set(vmspace, space);
+    }
+    return { space, word: uaddr };
+  }
+
+  sharedKey(physical: number): FutexKey {
+    return { space: this.#shared, word: physical };
+  }
+
+  /** An address space is gone, and with it everyone who could wait there. */
+  forget(vmspace: Vmspace): void {
+    this.#private.delete(vmspace);
+  }
+
+  wait(key: FutexKey, waiter: FutexWaiter): void {
+    let queue = key.space.get(key.word);
+    if (!queue) {
+      queue = new WaitQueue();
+      key.space.set(key.word, queue);
+    }
+    waiter.td.watchWith(waiter, queue);
+  }
+
+  /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. */
+  wake(key: FutexKey, count: number, bitset: number): number {
+    const queue = key.space.get(key.word);
+    if (!queue) return 0;
+    let woken = 0;
+    for (let w = queue.first(); w && woken < count; ) {
+      const next: Waiter | null = w.next;
+      if ((w as FutexWaiter).bitset & bitset) {
+        queue.remove(w);
+        w.wake();
+        woken++;
+      }
+      w = next;
+    }
+    if (queue.isEmpty) key.space.delete(key.word);
+    return woken;
+  }
+
+  /** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */
+  requeue(key: FutexKey, to: FutexKey, wakeCount: number, moveCount: number): number {
+    let done = this.wake(key, wakeCount, FUTEX_BITSET_MATCH_ANY);
+    const from = key.space.get(key.word);
+    if (!from || (key.space === to.space && key.word === to.word)) return done;
+    for (let moved = 0; moved < moveCount && !from.isEmpty; moved++) {
+      const w = from.first() as FutexWaiter;
+      from.remove(w);
+      this.wait(to, w);
+      done++;
+    }
+    if (from.isEmpty) key.space.delete(key.word);
+    return done;
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * A process's timers: the three interval timers of setitimer(2) and those of
+ * timer_create(2).
+ *
+ * An IntervalTimer is a callout with a period. Expirations that come while its
+ * signal is still pending only count (timer_getoverrun). CPU-time timers aim
+ * at the earliest moment the time could be used up, look, and aim again.
+ * Not inherited by fork; interval timers survive exec, POSIX ones do not.
+ */
+import { SI_TIMER, SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
+import { Callout } from "../kern/callout.ts";
+import type { Cpu } from "../kern/cpu.ts";
+import type { Lwp } from "./lwp.ts";
+import type { Proc } from "./proc.ts";
+import { kernelSignal, type SigInfo, type SignalTimer } from "./siginfo.ts";
+import { psignal, tsignal } from "./signal.ts";
+
+/** setitimer's `which`. */
+export const ITIMER_REAL = 0;
+export const ITIMER_VIRTUAL = 1;
+export const ITIMER_PROF = 2;
+
+/** How far a CPU-time timer looks ahead at least, so that a nearly used-up one does not spin. */
+const CPU_TIMER_GRAIN_NS = 1e6;
+const OVERRUN_MAX = 0x7fffffff;
+
+/** Which clock counts a timer down. */
+export type TimerClock = "monotonic" | "realtime" | "user" | "cpu";
+
+export class IntervalTimer extends Callout implements SignalTimer {
+  readonly id: number;
+  readonly clock: TimerClock;
+  intervalNs = 0;
+  /** For timers on used CPU time: the reading at which it expires. */
+  #cpuDeadlineNs = 0;
+  #overrun = 0;
+  /** Overrun of the last signal taken, as timer_getoverrun(2) answers it. */
+  lastOverrun = 0;
+  readonly #proc: Proc;
+  readonly #cpu: Cpu;
+  readonly #notify: TimerNotify;
+
+  constructor(id: number, proc: Proc, cpu: Cpu, clock: TimerClock, notify: TimerNotify) {
+    super();
+    this.id = id;
+    this.clock = clock;
+    this.#proc = proc;
+    this.#cpu = cpu;
+    this.#notify = notify;
+  }
+
+  get isArmed(): boolean {
+    return this.index >= 0;
+  }
+
+  /** Nanoseconds to the next expiration; 0 when disarmed. */
+  remainingNs(): number {
+    if (!this.isArmed) return 0;
+    if (this.#countsCpu) return Math.max(1, this.#cpuDeadlineNs - this.#used());
+    return Math.max(1, this.deadlineNs - this.#cpu.clock.monotonicNs());
+  }
+
+  /** Arms it `valueNs` from now (0 disarms), then every `intervalNs`. */
+  set(valueNs: number, intervalNs: number): void {
+    this.disarm();
+    this.intervalNs = intervalNs;
+    if (valueNs <= 0) return;
+    if (this.#countsCpu) {
+      this.#cpuDeadlineNs = this.#used() + valueNs;
+      this.#aim();
+    } else {
+      this.#cpu.callouts.arm(this, this.#cpu.clock.monotonicNs() + valueNs);
+    }
+  }
+
+  /** Arms it for an absolute monotonic time, which may have passed. */
+  setAt(deadlineNs: number, intervalNs: number): void {
+    this.disarm();
+    this.intervalNs = intervalNs;
+    this.#cpu.callouts.arm(this, deadlineNs);
+  }
+
+  disarm(): void {
+    this.#cpu.callouts.disarm(this);
+    this.#overrun = 0;
+  }
+
+  fire(nowNs: number): void {
+    if (this.#countsCpu && this.#used() < this.#cpuDeadlineNs) {
+      this.#aim();
+      return;
+    }
+    let expirations = 1;
+    if (this.intervalNs > 0) {
+      if (this.#countsCpu) {
+        this.#cpuDeadlineNs += this.intervalNs;
+        this.#aim();
+      } else {
+        const missed = Math.floor((nowNs - this.deadlineNs) / this.intervalNs);
+        expirations += missed;
+        this.#cpu.callouts.arm(this, this.deadlineNs + (missed + 1) * this.intervalNs);
+      }
+    }
+    const isQueued = this.#notify.send(this.#proc, this);
+    this.#overrun = Math.min(
+      OVERRUN_MAX,
+      this.#overrun + (isQueued ? expirations - 1 : expirations),
+    );
+  }
+
+  takeOverrun(): number {
+    this.lastOverrun = this.#overrun;
+    this.#overrun = 0;
+    return this.lastOverrun;
+  }
+
+  get #countsCpu(): boolean {
+    return this.clock === "user" || this.clock === "cpu";
+  }
+
+  #used(): number {
+    return usedNs(this.#proc, this.clock === "cpu");
+  }
+
+  #aim(): void {
+    const left = Math.max(CPU_TIMER_GRAIN_NS, this.#cpuDeadlineNs - this.#used());
+    this.#cpu.callouts.arm(this, this.#cpu.clock.monotonicNs() + left);
+  }
+}
+
+/** What an expiration does. Plain data with one method, so that snapshots can hold it. */
+export interface TimerNotify {
+  /** True if a signal was queued, false if it was already pending or there is none. */
+  send(proc: Proc, timer: IntervalTimer): boolean;
+}
+
+/** setitimer's: SIGALRM and its sisters, to the process. */
+export class ItimerNotify implements TimerNotify {
+  readonly #signo: number;
+
+  constructor(signo: number) {
+    this.#signo = signo;
+  }
+
+  send(proc: Proc): boolean {
+    psignal(proc, this.#signo, kernelSignal(this.#signo));
+    return true;
+  }
+}
+
+/** timer_create's: a signal with its value, to the process or to one thread, or nothing. */
+export class SigevNotify implements TimerNotify {
+  readonly signo: number;
+  readonly valueLo: number;
+  readonly valueHi: number;
+  readonly #target: Lwp | null;
+
+  constructor(signo: number, valueLo: number, valueHi: number, target: Lwp | null) {
+    this.signo = signo;
+    this.valueLo = valueLo;
+    this.valueHi = valueHi;
+    this.#target = target;
+  }
+
+  send(proc: Proc, timer: IntervalTimer): boolean {
+    if (this.signo === 0) return false;
+    if (this.#isPending(proc, timer)) return false;
+    const info: SigInfo = {
+      signo: this.signo,
+      code: SI_TIMER,
+      pid: timer.id,
+      valueLo: this.valueLo,
+      valueHi: this.valueHi,
+      timer,
+    };
+    if (this.#target) tsignal(this.#target, this.signo, info);
+    else psignal(proc, this.signo, info);
+    return true;
+  }
+
+  #isPending(proc: Proc, timer: IntervalTimer): boolean {
+    const pending = this.#target ? this.#target.pending : proc.pending;
+    return pending.hasTimer(timer);
+  }
+}
+
+export class ProcessTimers {
+  readonly #proc: Proc;
+  readonly #interval: (IntervalTimer | null)[] = [null, null, null];
+  readonly posix = new Map<number, IntervalTimer>();
+  #nextId = 0;
+
+  constructor(proc: Proc) {
+    this.#proc = proc;
+  }
+
+  /** The interval timer `which` (0–2), made at its first use. */
+  interval(which: number, cpu: Cpu): IntervalTimer {
+    const known = this.#interval[which];
+    if (known) return known;
+    const signo = [SIGALRM, SIGVTALRM, SIGPROF][which]!;
+    const clock = (["monotonic", "user", "cpu"] as const)[which]!;
+    const timer = new IntervalTimer(-1, this.#proc, cpu, clock, new ItimerNotify(signo));
+    this.#interval[which] = timer;
+    return timer;
+  }
+
+  create(cpu: Cpu, clock: TimerClock, notify: (id: number) => TimerNotify): IntervalTimer {
+    const id = this.#nextId++;
+    const timer = new IntervalTimer(id, this.#proc, cpu, clock, notify(id));
+    this.posix.set(id, timer);
+    return timer;
+  }
+
+  /** execve(2) deletes these. */
+  deletePosix(): void {
+    for (const t of this.posix.values()) t.disarm();
+    this.posix.clear();
+  }
+
+  /** The process is gone. */
+  deleteAll(): void {
+    this.deletePosix();
+    for (const t of this.#interval) t?.disarm();
+  }
+}
+
+function usedNs(proc: Proc, withSystem: boolean): number {
+  const { userNs, systemNs } = proc.usage();
+  return withSystem ? userNs + systemNs : userNs;
+}

@@ -1,0 +1,185 @@
+/** futex(2): decoding of its many operations; the queues are in proc/futex.ts. */
+import {
+  EAGAIN,
+  EFAULT,
+  EINVAL,
+  ENOSYS,
+  ERESTART_RESTARTBLOCK,
+  ERESTARTSYS,
+  ETIMEDOUT,
+  failed,
+} from "../abi/errno.ts";
+import { FUTEX_BITSET_MATCH_ANY, type FutexKey, FutexWaiter } from "../proc/futex.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { int, uaddr, uint } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { deadlineOf, loadTimespec } from "./timespec.ts";
+
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const FUTEX_REQUEUE = 3;
+const FUTEX_CMP_REQUEUE = 4;
+const FUTEX_WAKE_OP = 5;
+const FUTEX_WAIT_BITSET = 9;
+const FUTEX_WAKE_BITSET = 10;
+const FUTEX_PRIVATE_FLAG = 128;
+const FUTEX_CLOCK_REALTIME = 256;
+
+const USER_END = 2 ** 38;
+
+export const sys_futex = syscall(
+  "futex",
+  [uaddr, int, uint, uaddr, uaddr, uint],
+  (td, word, op, val, timeout, word2, val3) => {
+    const isPrivate = (op & FUTEX_PRIVATE_FLAG) !== 0;
+    const command = op & 0x7f;
+    if (op & FUTEX_CLOCK_REALTIME && command !== FUTEX_WAIT_BITSET && command !== FUTEX_WAIT) {
+      return ENOSYS;
+    }
+    const key = futexKey(td, word, isPrivate);
+    if (typeof key === "number") return key;
+    const table = td.proc.table.futexes;
+    switch (command) {
+      case FUTEX_WAIT:
+        return wait(td, key, word, val, timeout, FUTEX_BITSET_MATCH_ANY, op);
+      case FUTEX_WAIT_BITSET:
+        if (val3 === 0) return EINVAL;
+        return wait(td, key, word, val, timeout, val3 | 0, op | WAIT_IS_ABSOLUTE);
+      case FUTEX_WAKE:
+        return table.wake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
+      case FUTEX_WAKE_BITSET:
+        if (val3 === 0) return EINVAL;
+        return table.wake(key, Math.max(1, val | 0), val3 | 0);
+      case FUTEX_CMP_REQUEUE:
+      case FUTEX_REQUEUE: {
+        const to = futexKey(td, word2, isPrivate);
+        if (typeof to === "number") return to;
+        if (command === FUTEX_CMP_REQUEUE) {
+          const now = td.proc.vmspace.loadU32(word);
+          if (failed(now)) return EFAULT;
+          if (now !== val3) return EAGAIN;
+        }
+        const moveCount = timeout | 0;
+        if ((val | 0) < 0 || moveCount < 0) return EINVAL;
+        return table.requeue(key, to, val | 0, moveCount);
+      }
+      case FUTEX_WAKE_OP: {
+        const second = futexKey(td, word2, isPrivate);
+        if (typeof second === "number") return second;
+        const holds = applyWakeOp(td, word2, val3);
+        if (holds < 0) return holds;
+        const woken = table.wake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
+        if (holds === 0) return woken;
+        return woken + table.wake(second, Math.max(1, timeout | 0), FUTEX_BITSET_MATCH_ANY);
+      }
+      default:
+        return ENOSYS;
+    }
+  },
+);
+
+/** Beside the flags of `op`: FUTEX_WAIT_BITSET's timeout is absolute, FUTEX_WAIT's relative. */
+const WAIT_IS_ABSOLUTE = 1 << 30;
+
+function wait(
+  td: Lwp,
+  key: FutexKey,
+  word: number,
+  val: number,
+  timeout: number,
+  bitset: number,
+  op: number,
+): number {
+  const r = td.restart;
+  const before = r.data as FutexWaiter | null;
+  if (before?.wasWoken) return 0;
+  if (before) {
+    if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+  } else {
+    r.deadlineNs = Number.POSITIVE_INFINITY;
+    if (timeout !== 0) {
+      const t = loadTimespec(td, timeout);
+      if (typeof t === "number") return t;
+      r.deadlineNs = deadlineOf(
+        td.cpu.clock,
+        t,
+        (op & WAIT_IS_ABSOLUTE) !== 0,
+        (op & FUTEX_CLOCK_REALTIME) !== 0,
+      );
+    }
+    const now = td.proc.vmspace.loadU32(word);
+    if (failed(now)) return EFAULT;
+    if (now !== val) return EAGAIN;
+    if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+  }
+  const waiter = new FutexWaiter(td, bitset);
+  r.data = waiter;
+  td.proc.table.futexes.wait(key, waiter);
+  td.sleepUntil(null, "futex", r.deadlineNs);
+  // A timed wait must not begin anew after a handler ran: see signal(7).
+  return timeout === 0 ? ERESTARTSYS : ERESTART_RESTARTBLOCK;
+}
+
+/** The key of the futex at `word`; EINVAL if misaligned, EFAULT if it cannot be there. */
+function futexKey(td: Lwp, word: number, isPrivate: boolean): FutexKey | number {
+  if (word % 4 !== 0) return EINVAL;
+  if (word >= USER_END) return EFAULT;
+  const table = td.proc.table.futexes;
+  if (isPrivate) return table.privateKey(td.proc.vmspace, word);
+  const physical = td.proc.vmspace.sharedWord(word);
+  if (failed(physical)) return physical;
+  return physical === 0 ? table.privateKey(td.proc.vmspace, word) : table.sharedKey(physical);
+}
+
+/** Does FUTEX_WAKE_OP's arithmetic on the second word; 1 if the old value met the condition. */
+function applyWakeOp(td: Lwp, word: number, encoded: number): number {
+  const old = td.proc.vmspace.loadU32(word);
+  if (failed(old)) return EFAULT;
+  const op = (encoded >>> 28) & 7;
+  const isShift = encoded >>> 31 !== 0;
+  const rawArg = (encoded << 8) >> 20;
+  const arg = isShift ? 1 << (rawArg & 31) : rawArg;
+  const next = wakeOpResult(op, old | 0, arg);
+  if (next === null) return ENOSYS;
+  const stored = td.proc.vmspace.storeU32(word, next >>> 0);
+  if (failed(stored)) return EFAULT;
+  return wakeOpHolds((encoded >>> 24) & 15, old | 0, (encoded << 20) >> 20);
+}
+
+function wakeOpResult(op: number, old: number, arg: number): number | null {
+  switch (op) {
+    case 0:
+      return arg;
+    case 1:
+      return (old + arg) | 0;
+    case 2:
+      return old | arg;
+    case 3:
+      return old & ~arg;
+    case 4:
+      return old ^ arg;
+    default:
+      return null;
+  }
+}
+
+function wakeOpHolds(compare: number, old: number, arg: number): number {
+  switch (compare) {
+    case 0:
+      return Number(old === arg);
+    case 1:
+      return Number(old !== arg);
+    case 2:
+      return Number(old < arg);
+    case 3:
+      return Number(old <= arg);
+    case 4:
+      return Number(old > arg);
+    case 5:
+      return Number(old >= arg);
+    default:
+      return ENOSYS;
+  }
+}
+
+export const futexSyscalls: readonly (readonly [number, Syscall])[] = [[98, sys_futex]];

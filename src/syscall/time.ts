@@ -1,0 +1,188 @@
+/** Clocks and sleeping: clock_gettime(2), nanosleep(2), settimeofday(2), adjtimex(2). */
+import {
+  EFAULT,
+  EINVAL,
+  EOPNOTSUPP,
+  EPERM,
+  ERESTART_RESTARTBLOCK,
+  ERESTARTNOHAND,
+  type Errno,
+  failed,
+} from "../abi/errno.ts";
+import {
+  CLOCK_BOOTTIME,
+  CLOCK_BOOTTIME_ALARM,
+  CLOCK_MONOTONIC,
+  CLOCK_MONOTONIC_COARSE,
+  CLOCK_MONOTONIC_RAW,
+  CLOCK_PROCESS_CPUTIME_ID,
+  CLOCK_REALTIME,
+  CLOCK_REALTIME_ALARM,
+  CLOCK_REALTIME_COARSE,
+  CLOCK_TAI,
+  CLOCK_THREAD_CPUTIME_ID,
+  TIMER_ABSTIME,
+} from "../abi/time.ts";
+import { NS_PER_SEC, type Timespec } from "../kern/clock.ts";
+import { CAP_SYS_TIME } from "../kern/cred.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import type { Proc } from "../proc/proc.ts";
+import { flags, int, uaddr } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { deadlineOf, loadTimespec, storeTimespec, storeTimeval, timespecOfNs } from "./timespec.ts";
+
+export const sys_clock_gettime = syscall("clock_gettime", [int, uaddr], (td, id, out) => {
+  const now = readClock(td, id);
+  return failed(now) ? now : storeTimespec(td, out, now);
+});
+
+export const sys_clock_getres = syscall("clock_getres", [int, uaddr], (td, id, out) => {
+  const now = readClock(td, id);
+  if (failed(now)) return now;
+  const isCoarse = id === CLOCK_REALTIME_COARSE || id === CLOCK_MONOTONIC_COARSE;
+  return out === 0 ? 0 : storeTimespec(td, out, { sec: 0, nsec: isCoarse ? 4_000_000 : 1 });
+});
+
+export const sys_gettimeofday = syscall("gettimeofday", [uaddr, uaddr], (td, tv, tz) => {
+  if (tv !== 0 && failed(storeTimeval(td, tv, td.cpu.clock.realtime()))) return EFAULT;
+  return tz === 0 ? 0 : td.proc.vmspace.zero(tz, 8);
+});
+
+export const sys_clock_settime = syscall("clock_settime", [int, uaddr], (td, id, at) => {
+  if (id !== CLOCK_REALTIME) return EINVAL;
+  return setRealtime(td, loadTimespec(td, at));
+});
+
+export const sys_settimeofday = syscall("settimeofday", [uaddr, uaddr], (td, tv, _tz) => {
+  if (tv === 0) return td.cred.hasCap(CAP_SYS_TIME) ? 0 : EPERM;
+  const t = loadTimespec(td, tv);
+  if (failed(t)) return t;
+  if (t.nsec >= 1e6) return EINVAL;
+  return setRealtime(td, { sec: t.sec, nsec: t.nsec * 1000 });
+});
+
+export const sys_nanosleep = syscall("nanosleep", [uaddr, uaddr], (td, want, remain) => {
+  const t = loadTimespec(td, want);
+  return failed(t) ? t : sleepFor(td, t, remain);
+});
+
+export const sys_clock_nanosleep = syscall(
+  "clock_nanosleep",
+  [int, flags, uaddr, uaddr],
+  (td, id, how, want, remain) => {
+    if (id === CLOCK_THREAD_CPUTIME_ID) return EINVAL;
+    if (id === CLOCK_PROCESS_CPUTIME_ID || id < 0) return EOPNOTSUPP;
+    if (failed(readClock(td, id))) return EINVAL;
+    const t = loadTimespec(td, want);
+    if (failed(t)) return t;
+    if ((how & TIMER_ABSTIME) === 0) return sleepFor(td, t, remain);
+    const isRealtime = id === CLOCK_REALTIME || id === CLOCK_REALTIME_ALARM || id === CLOCK_TAI;
+    const deadlineNs = deadlineOf(td.cpu.clock, t, true, isRealtime);
+    if (td.cpu.clock.monotonicNs() >= deadlineNs) return 0;
+    td.sleepUntil(null, "nanslp", deadlineNs);
+    return ERESTARTNOHAND;
+  },
+);
+
+/** Reading the clock's discipline; setting it is for a host's own ntpd. */
+export const sys_adjtimex = syscall("adjtimex", [uaddr], (td, buf) => adjtimex(td, buf));
+export const sys_clock_adjtime = syscall("clock_adjtime", [int, uaddr], (td, id, buf) =>
+  id === CLOCK_REALTIME ? adjtimex(td, buf) : EINVAL,
+);
+
+export const timeSyscalls: readonly (readonly [number, Syscall])[] = [
+  [101, sys_nanosleep],
+  [112, sys_clock_settime],
+  [113, sys_clock_gettime],
+  [114, sys_clock_getres],
+  [115, sys_clock_nanosleep],
+  [169, sys_gettimeofday],
+  [170, sys_settimeofday],
+  [171, sys_adjtimex],
+  [266, sys_clock_adjtime],
+];
+
+/** What a clock shows; EINVAL for one that does not exist. */
+export function readClock(td: Lwp, id: number): Timespec | Errno {
+  switch (id) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+      return td.cpu.clock.realtime();
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+    case CLOCK_BOOTTIME_ALARM:
+      return timespecOfNs(td.cpu.clock.monotonicNs());
+    case CLOCK_THREAD_CPUTIME_ID:
+      return timespecOfNs(td.userNs + td.systemNs);
+    case CLOCK_PROCESS_CPUTIME_ID:
+      return timespecOfNs(processCpuNs(td.proc));
+    default:
+      return id < 0 ? readCpuClock(td, id) : EINVAL;
+  }
+}
+
+/** clock_getcpuclockid(3) and pthread_getcpuclockid(3): ~pid << 3, bit 2 for a thread. */
+function readCpuClock(td: Lwp, id: number): Timespec | Errno {
+  const pid = ~(id >> 3);
+  const isThread = (id & 4) !== 0;
+  if ((id & 3) === 3) return EINVAL;
+  if (isThread) {
+    const other = pid === 0 ? td : td.proc.threads.find((t) => t.tid === pid);
+    return other ? timespecOfNs(other.userNs + other.systemNs) : EINVAL;
+  }
+  if (pid === 0 || pid === td.proc.pid) return timespecOfNs(processCpuNs(td.proc));
+  const p = td.proc.table.proc(pid);
+  return p ? timespecOfNs(processCpuNs(p)) : EINVAL;
+}
+
+function processCpuNs(p: Proc): number {
+  const { userNs, systemNs } = p.usage();
+  return userNs + systemNs;
+}
+
+function sleepFor(td: Lwp, t: Timespec, remain: number): number {
+  const r = td.restart;
+  const now = td.cpu.clock.monotonicNs();
+  if (r.deadlineNs < 0) r.deadlineNs = now + t.sec * NS_PER_SEC + t.nsec;
+  else if (remain !== 0 && now < r.deadlineNs) {
+    const stored = storeTimespec(td, remain, timespecOfNs(r.deadlineNs - now));
+    if (failed(stored)) return EFAULT;
+  }
+  if (now >= r.deadlineNs) return 0;
+  td.sleepUntil(null, "nanslp", r.deadlineNs);
+  return ERESTART_RESTARTBLOCK;
+}
+
+function setRealtime(td: Lwp, t: Timespec | Errno): number {
+  if (failed(t)) return t;
+  if (!td.cred.hasCap(CAP_SYS_TIME)) return EPERM;
+  td.cpu.clock.setRealtime(t);
+  return 0;
+}
+
+/** struct timex: `modes` first; a pure read shows an undisciplined clock (TIME_ERROR). */
+const TIMEX_BYTES = 208;
+const TIME_ERROR = 5;
+const STA_UNSYNC = 0x40;
+
+function adjtimex(td: Lwp, buf: number): number {
+  const bytes = new Uint8Array(TIMEX_BYTES);
+  const view = new DataView(bytes.buffer);
+  if (failed(td.proc.vmspace.copyin(buf, bytes))) return EFAULT;
+  if (view.getUint32(0, true) !== 0) return EPERM;
+  bytes.fill(0);
+  const now = td.cpu.clock.realtime();
+  view.setUint32(24, 16_000_000, true);
+  view.setUint32(32, 16_000_000, true);
+  view.setUint32(40, STA_UNSYNC, true);
+  view.setUint32(56, 1, true);
+  view.setUint32(64, 32_768_000, true);
+  view.setBigInt64(72, BigInt(now.sec), true);
+  view.setUint32(80, Math.floor(now.nsec / 1000), true);
+  view.setUint32(88, 10_000, true);
+  return failed(td.proc.vmspace.copyout(buf, bytes)) ? EFAULT : TIME_ERROR;
+}
