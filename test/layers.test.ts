@@ -36,9 +36,9 @@ function floorOf(path: string): number {
 function importsOf(path: string): string[] {
   const source = readFileSync(path, "utf8");
   const specifiers = source.matchAll(
-    /^(?:import|export)\b[^;"]*?(?:from )?"([^"]+)";|\bimport\("([^"]+)"\)/gm,
+    /^(?:import|export)\b[^;"=]*?\bfrom "([^"]+)"|^import "([^"]+)"|\bimport\("([^"]+)"\)/gm,
   );
-  return [...specifiers].map((m) => (m[1] ?? m[2])!);
+  return [...specifiers].map((m) => (m[1] ?? m[2] ?? m[3])!);
 }
 
 function isAllowed(from: string, to: string): boolean {
