@@ -113,6 +113,24 @@ export abstract class Thread {
     this.state = "running";
   }
 
+  /** Parks the thread wherever it is; a call it slept in is called again after `cont`. */
+  stop(): void {
+    if (this.state === "dead") return;
+    this.#leave();
+    this.state = "stopped";
+  }
+
+  cont(): void {
+    if (this.state === "stopped") this.cpu.makeRunnable(this);
+  }
+
+  /** Off every queue, for good. */
+  retire(): void {
+    this.#leave();
+    this.clearRestart();
+    this.state = "dead";
+  }
+
   clearRestart(): void {
     const r = this.restart;
     r.deadlineNs = -1;
@@ -124,6 +142,11 @@ export abstract class Thread {
     this.state = "sleeping";
     this.wmesg = wmesg;
     return ERESTARTSYS;
+  }
+
+  #leave(): void {
+    if (this.state === "runnable") this.cpu.runq.remove(this);
+    else if (this.state === "sleeping") this.#awake();
   }
 
   #awake(): void {

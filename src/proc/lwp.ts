@@ -1,6 +1,7 @@
 /**
  * A thread of a process: registers, signal mask, and its place in the family. See clone(2).
  */
+import { SS_DISABLE } from "../abi/signal.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
@@ -20,15 +21,33 @@ export class Lwp extends Thread {
   /** sigaltstack(2): base, size and flags. */
   altStackBase = 0;
   altStackSize = 0;
-  altStackFlags = 2;
+  altStackFlags = SS_DISABLE;
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
   clearTidAddr = 0;
   robustListHead = 0;
+  /** Signal to get when the parent ends; see prctl(2) PR_SET_PDEATHSIG. */
+  parentDeathSignal = 0;
+  /** Number of the system call that sleeps and will be called again; -1 when none does. */
+  callInProgress = -1;
+  /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
+  isUninterruptible = false;
+  /** A frame was replaced (execve, rt_sigreturn): the registers are not to be touched on return. */
+  isContextReplaced = false;
   comm = "";
+  startNs = 0;
+  timerSlackNs = 50_000;
+  /** SCHED_*, and the I/O priority of ioprio_set(2): kept, and shown again. */
+  policy = 0;
+  ioprio = 0;
 
   constructor(tid: number, proc: Proc, cpu: Cpu, cred: Cred, context: Context) {
     super(tid, cpu, cred);
     this.proc = proc;
     this.context = context;
+  }
+
+  /** True for the thread that has the process's id; it may end before the others. */
+  get isLeader(): boolean {
+    return this.tid === this.proc.pid;
   }
 }

@@ -2,9 +2,12 @@
  * A process: what its threads share. See fork(2), credentials(7), proc(5).
  *
  * Alive while it has threads; then a zombie that keeps pid, status and times
- * until its parent waits (or its parent ignores SIGCHLD).
+ * until its parent waits (or its parent ignores SIGCHLD). A zombie has given
+ * back its memory and files: look at `state` before touching them.
  */
 
+import { SIGCHLD } from "../abi/signal.ts";
+import { Cred } from "../kern/cred.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { FdTable } from "../vfs/fdtable.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
@@ -16,29 +19,151 @@ import type { Rlimits } from "./rlimit.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigActions } from "./sigaction.ts";
 import { PendingSignals } from "./sigqueue.ts";
+import { ProcessTimers } from "./timers.ts";
+
+/** Process and waited-for children's resource use, as getrusage(2) sums it. */
+export interface Usage {
+  userNs: number;
+  systemNs: number;
+  minorFaults: number;
+  majorFaults: number;
+  voluntarySwitches: number;
+  involuntarySwitches: number;
+  maxRssPages: number;
+}
+
+export function noUsage(): Usage {
+  return {
+    userNs: 0,
+    systemNs: 0,
+    minorFaults: 0,
+    majorFaults: 0,
+    voluntarySwitches: 0,
+    involuntarySwitches: 0,
+    maxRssPages: 0,
+  };
+}
 
 export class Proc {
   readonly pid: number;
   readonly table: ProcTable;
+  state: "alive" | "zombie" | "dead" = "alive";
   parent: Proc | null = null;
   readonly children = new Set<Proc>();
   readonly threads: Lwp[] = [];
   pgrp!: ProcessGroup;
-  /** Null once the process is a zombie. */
   vmspace!: Vmspace;
   fdtable!: FdTable;
   fs!: FsContext;
   sigactions!: SigActions;
   rlimits!: Rlimits;
+  /** Who it was when its last thread ended, for wait and ps; while alive see `cred`. */
+  finalCred: Cred = NOBODY;
+  finalComm = "";
   /** Signals for the process as a whole. */
   readonly pending = new PendingSignals();
+  /** Woken when any signal is queued: sigtimedwait(2), signalfd(2). */
+  readonly signalQueue = new WaitQueue();
   /** Woken when a child changes state. */
   readonly childQueue = new WaitQueue();
-  /** The program being run, for /proc/PID/exe. */
+  /** Woken when this process becomes a zombie: pidfd. */
+  readonly exitQueue = new WaitQueue();
+  /** Woken when a vfork(2) child stops using its parent's memory. */
+  readonly vforkQueue = new WaitQueue();
+  isVforkChild = false;
+  /** Signal that the parent gets when this one ends: 0 for none. */
+  exitSignal = SIGCHLD;
+  /** Once dying: the status word of wait(2). */
+  exitStatus = 0;
+  isExiting = false;
+  /** A signal that ends the whole process as soon as one of its threads can be told; 0 if none. */
+  fatalSignal = 0;
+  /** While stopped: the signal that did it. */
+  stopSignal = 0;
+  /** State changes not yet waited for (WUNTRACED, WCONTINUED). */
+  isStopReported = true;
+  isContinueReported = true;
+  /** The program being run, for /proc/PID/exe, and its name as execve(2) was given it. */
   exe: Path | null = null;
+  /** Where the stack holds arguments and environment, for /proc/PID/cmdline and environ. */
+  argStart = 0;
+  argEnd = 0;
+  envStart = 0;
+  envEnd = 0;
+  auxv: Uint8Array = new Uint8Array(0);
+  startStack = 0;
+  /** True once it called execve(2): setpgid(2) by the parent is too late then. */
+  hasExecuted = false;
+  /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
+  dumpable = 1;
+  isSubreaper = false;
+  /** Has an ancestor that is one; spares the walk when it has not. */
+  hasSubreaper = false;
+  personality = 0;
+  oomScoreAdj = 0;
+  startNs = 0;
+  readonly timers = new ProcessTimers(this);
+  /** Of threads that ended; `usageOf` adds the living. */
+  readonly ended: Usage = noUsage();
+  /** Of children that were waited for. */
+  readonly childUsage: Usage = noUsage();
 
   constructor(pid: number, table: ProcTable) {
     this.pid = pid;
     this.table = table;
   }
+
+  /** The thread that stands for the process; any living one if the leader ended. */
+  get leader(): Lwp | null {
+    return this.threads[0] ?? null;
+  }
+
+  get cred(): Cred {
+    return this.leader?.cred ?? this.finalCred;
+  }
+
+  get comm(): string {
+    return this.leader?.comm ?? this.finalComm;
+  }
+
+  get isStopped(): boolean {
+    return this.stopSignal !== 0;
+  }
+
+  /** Its own use so far, waited-for children not included. */
+  usage(): Usage {
+    const sum = { ...this.ended };
+    for (const td of this.threads) addThread(sum, td);
+    return sum;
+  }
 }
+
+export function addThread(sum: Usage, td: Lwp): void {
+  sum.userNs += td.userNs;
+  sum.systemNs += td.systemNs;
+  sum.voluntarySwitches += td.voluntarySwitches;
+  sum.involuntarySwitches += td.involuntarySwitches;
+}
+
+export function addUsage(sum: Usage, more: Usage): void {
+  sum.userNs += more.userNs;
+  sum.systemNs += more.systemNs;
+  sum.minorFaults += more.minorFaults;
+  sum.majorFaults += more.majorFaults;
+  sum.voluntarySwitches += more.voluntarySwitches;
+  sum.involuntarySwitches += more.involuntarySwitches;
+  sum.maxRssPages = Math.max(sum.maxRssPages, more.maxRssPages);
+}
+
+const NOBODY = Cred.root().with({
+  uid: 65534,
+  euid: 65534,
+  suid: 65534,
+  fsuid: 65534,
+  gid: 65534,
+  egid: 65534,
+  sgid: 65534,
+  fsgid: 65534,
+  capEffective: 0n,
+  capPermitted: 0n,
+});

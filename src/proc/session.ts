@@ -3,7 +3,8 @@
  *
  * A process is in one group, a group in one session. A session has at most one
  * controlling terminal, a terminal at most one session; the terminal knows the
- * foreground group. See setsid(2), setpgid(2), credentials(7).
+ * foreground group. A group lives while it has members (zombies count), a
+ * session while it has groups. See setsid(2), setpgid(2), credentials(7).
  */
 import type { Proc } from "./proc.ts";
 
@@ -21,6 +22,7 @@ export class Session {
   readonly sid: number;
   leader: Proc | null;
   tty: ControllingTty | null = null;
+  readonly groups = new Set<ProcessGroup>();
 
   constructor(leader: Proc) {
     this.sid = leader.pid;
@@ -36,14 +38,26 @@ export class ProcessGroup {
   constructor(pgid: number, session: Session) {
     this.pgid = pgid;
     this.session = session;
+    session.groups.add(this);
   }
 
   /** No member has a parent in another group of the same session: job control cannot resume it. */
   get isOrphaned(): boolean {
+    return this.isOrphanedWithout(null);
+  }
+
+  /** As isOrphaned, once `leaving` is gone. */
+  isOrphanedWithout(leaving: Proc | null): boolean {
     for (const p of this.members) {
+      if (p === leaving || p.state !== "alive") continue;
       const up = p.parent;
-      if (up && up.pgrp !== this && up.pgrp.session === this.session && up.pid !== 1) return false;
+      if (up && up.pid !== 1 && up.pgrp !== this && up.pgrp.session === this.session) return false;
     }
     return true;
+  }
+
+  get hasStopped(): boolean {
+    for (const p of this.members) if (p.isStopped) return true;
+    return false;
   }
 }

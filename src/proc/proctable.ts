@@ -1,0 +1,225 @@
+/**
+ * All processes, threads, groups and sessions; and the handle by which a
+ * system call reaches the rest of the machine (`td.proc.table`).
+ *
+ * Ids of processes, threads, groups and sessions come from one space: an id is
+ * free only when it names none of them. See pid_namespaces(7), proc(5) pid_max.
+ */
+import { EAGAIN, type Errno } from "../abi/errno.ts";
+import type { Cpu } from "../kern/cpu.ts";
+import type { HostInfo } from "../kern/hostinfo.ts";
+import type { MsgBuf } from "../kern/msgbuf.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Entropy } from "../platform/host.ts";
+import type { Vfs } from "../vfs/vfs.ts";
+import type { PageAllocator } from "../vm/page.ts";
+import { FutexTable } from "./futex.ts";
+import type { Lwp } from "./lwp.ts";
+import { Proc } from "./proc.ts";
+import { ProcessGroup, Session } from "./session.ts";
+import type { Vdso } from "./vdso.ts";
+
+/** Takes strace's lines; see `ProcTable.strace`. */
+export interface TraceSink {
+  line(td: Lwp, text: string): void;
+}
+
+export interface KernelParts {
+  readonly cpu: Cpu;
+  readonly machine: Machine;
+  readonly pages: PageAllocator;
+  readonly vfs: Vfs;
+  readonly entropy: Entropy;
+  readonly vdso: Vdso;
+  readonly info: HostInfo;
+  readonly msgbuf: MsgBuf;
+}
+
+export const PID_MAX = 32768;
+/** Ids below are not used again after the first wrap, as in Linux. */
+const RESERVED_PIDS = 300;
+
+export class ProcTable {
+  readonly cpu: Cpu;
+  readonly machine: Machine;
+  readonly pages: PageAllocator;
+  readonly vfs: Vfs;
+  readonly entropy: Entropy;
+  readonly vdso: Vdso;
+  readonly info: HostInfo;
+  readonly msgbuf: MsgBuf;
+  /** What reboot(2) asked for; the machine stops at the next safe point. */
+  powerRequest: "halt" | "reboot" | null = null;
+  /** Where system calls are logged; null when they are not. */
+  strace: TraceSink | null = null;
+  pidMax = PID_MAX;
+  /** Most threads that may exist at a time (kernel.threads-max). */
+  threadsMax: number;
+  /** Set when process 1 ended: the machine stops with its status. */
+  initStatus: number | null = null;
+  /** Forks since boot, for /proc/stat. */
+  forks = 0;
+  readonly futexes = new FutexTable();
+  readonly #procs = new Map<number, Proc>();
+  readonly #threads = new Map<number, Lwp>();
+  readonly #groups = new Map<number, ProcessGroup>();
+  readonly #sessions = new Map<number, Session>();
+  readonly #threadsOfUid = new Map<number, number>();
+  #lastPid = 0;
+
+  constructor(parts: KernelParts) {
+    this.cpu = parts.cpu;
+    this.machine = parts.machine;
+    this.pages = parts.pages;
+    this.vfs = parts.vfs;
+    this.entropy = parts.entropy;
+    this.vdso = parts.vdso;
+    this.info = parts.info;
+    this.msgbuf = parts.msgbuf;
+    this.threadsMax = Math.min(PID_MAX - RESERVED_PIDS, Math.max(256, parts.pages.totalPages >> 3));
+  }
+
+  get init(): Proc | null {
+    return this.#procs.get(1) ?? null;
+  }
+
+  /** Every process, zombies included, in the order of their birth. */
+  all(): IterableIterator<Proc> {
+    return this.#procs.values();
+  }
+
+  get procCount(): number {
+    return this.#procs.size;
+  }
+
+  get threadCount(): number {
+    return this.#threads.size;
+  }
+
+  proc(pid: number): Proc | null {
+    return this.#procs.get(pid) ?? null;
+  }
+
+  thread(tid: number): Lwp | null {
+    return this.#threads.get(tid) ?? null;
+  }
+
+  group(pgid: number): ProcessGroup | null {
+    return this.#groups.get(pgid) ?? null;
+  }
+
+  session(sid: number): Session | null {
+    return this.#sessions.get(sid) ?? null;
+  }
+
+  /** The last id given out, for /proc/loadavg. */
+  get lastPid(): number {
+    return this.#lastPid;
+  }
+
+  /** Threads whose real user is `uid`, for RLIMIT_NPROC. */
+  threadsOf(uid: number): number {
+    return this.#threadsOfUid.get(uid) ?? 0;
+  }
+
+  /** A free id, or EAGAIN when all are taken. */
+  allocPid(): number | Errno {
+    if (this.#threads.size >= this.threadsMax) return EAGAIN;
+    let pid = this.#lastPid;
+    for (let tries = 0; tries < this.pidMax; tries++) {
+      pid++;
+      if (pid >= this.pidMax) pid = RESERVED_PIDS;
+      if (this.#isFree(pid)) {
+        this.#lastPid = pid;
+        return pid;
+      }
+    }
+    return EAGAIN;
+  }
+
+  newProc(pid: number): Proc {
+    const p = new Proc(pid, this);
+    this.#procs.set(pid, p);
+    return p;
+  }
+
+  addThread(td: Lwp): void {
+    this.#threads.set(td.tid, td);
+    td.proc.threads.push(td);
+    this.#countThread(td.cred.uid, 1);
+  }
+
+  removeThread(td: Lwp): void {
+    this.#threads.delete(td.tid);
+    const { threads } = td.proc;
+    threads.splice(threads.indexOf(td), 1);
+    this.#countThread(td.cred.uid, -1);
+  }
+
+  /** The thread that calls execve(2) takes the process's id. */
+  renameThread(td: Lwp, tid: number): void {
+    this.#threads.delete(td.tid);
+    td.tid = tid;
+    this.#threads.set(tid, td);
+  }
+
+  /** Keeps the count per user when a thread's real uid changes. */
+  moveThread(fromUid: number, toUid: number): void {
+    if (fromUid === toUid) return;
+    this.#countThread(fromUid, -1);
+    this.#countThread(toUid, 1);
+  }
+
+  /** A waited-for process leaves for good; its id becomes free. */
+  forget(p: Proc): void {
+    this.#procs.delete(p.pid);
+    this.leaveGroup(p);
+  }
+
+  /** Puts `p` at the head of a new session and a new group, both with its id. */
+  newSession(p: Proc): Session {
+    const session = new Session(p);
+    this.#sessions.set(session.sid, session);
+    this.joinGroup(p, p.pid, session);
+    return session;
+  }
+
+  /** Moves `p` to group `pgid` of `session`, which is made if it does not exist. */
+  joinGroup(p: Proc, pgid: number, session: Session): void {
+    let group = this.#groups.get(pgid);
+    if (!group) {
+      group = new ProcessGroup(pgid, session);
+      this.#groups.set(pgid, group);
+    }
+    if (p.pgrp === group) return;
+    if (p.pgrp) this.leaveGroup(p);
+    p.pgrp = group;
+    group.members.add(p);
+  }
+
+  leaveGroup(p: Proc): void {
+    const group = p.pgrp;
+    group.members.delete(p);
+    if (group.members.size > 0) return;
+    this.#groups.delete(group.pgid);
+    const { session } = group;
+    if (session.tty?.foreground === group) session.tty.foreground = null;
+    session.groups.delete(group);
+    if (session.groups.size === 0) this.#sessions.delete(session.sid);
+  }
+
+  #isFree(pid: number): boolean {
+    return !(
+      this.#procs.has(pid) ||
+      this.#threads.has(pid) ||
+      this.#groups.has(pid) ||
+      this.#sessions.has(pid)
+    );
+  }
+
+  #countThread(uid: number, by: number): void {
+    const n = (this.#threadsOfUid.get(uid) ?? 0) + by;
+    if (n > 0) this.#threadsOfUid.set(uid, n);
+    else this.#threadsOfUid.delete(uid);
+  }
+}

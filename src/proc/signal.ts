@@ -1,0 +1,317 @@
+/**
+ * Sending signals and choosing the next one to take.
+ *
+ * A signal becomes pending on a process or on one thread; a sleeping thread
+ * that may take it is woken and takes it on its way back to user mode
+ * (`nextSignal`). What nobody would notice (ignored, not blocked) is dropped at
+ * once. Stopping and continuing happen here, at once, for all threads: a
+ * thread has no stack in the kernel, so it can be parked wherever it is.
+ * See signal(7), kill(2); Linux kernel/signal.c for the order of the rules.
+ */
+import { EAGAIN, EPERM } from "../abi/errno.ts";
+import {
+  CLD_CONTINUED,
+  CLD_STOPPED,
+  defaultAction,
+  SA_RESETHAND,
+  SI_KERNEL,
+  SI_TIMER,
+  SIG_DFL,
+  SIG_IGN,
+  SIGCHLD,
+  SIGCONT,
+  SIGKILL,
+  SIGRTMIN,
+  SIGSTOP,
+  SIGTSTP,
+  SIGTTIN,
+  SIGTTOU,
+} from "../abi/signal.ts";
+import { CAP_KILL } from "../kern/cred.ts";
+import type { Lwp } from "./lwp.ts";
+import type { Proc } from "./proc.ts";
+import { RLIMIT_SIGPENDING } from "./rlimit.ts";
+import type { ProcessGroup } from "./session.ts";
+import type { SigAction } from "./sigaction.ts";
+import { kernelSignal, type SigInfo } from "./siginfo.ts";
+import { SigSet } from "./sigset.ts";
+
+/** Sends a signal to a process as a whole: 0, or EAGAIN when its queue is full. */
+export function psignal(p: Proc, sig: number, info: SigInfo = kernelSignal(sig)): number {
+  return send(p, null, info);
+}
+
+/** Sends a signal to one thread. */
+export function tsignal(td: Lwp, sig: number, info: SigInfo = kernelSignal(sig)): number {
+  return send(td.proc, td, info);
+}
+
+/** Sends a signal to every process of a group. */
+export function pgsignal(
+  group: ProcessGroup,
+  sig: number,
+  info: SigInfo = kernelSignal(sig),
+): void {
+  for (const p of [...group.members]) psignal(p, sig, info);
+}
+
+/**
+ * A signal that cannot be waited out: a fault. Blocked or ignored, it kills.
+ * Process 1 is not spared.
+ */
+export function forceSignal(td: Lwp, info: SigInfo): void {
+  const action = td.proc.sigactions.get(info.signo);
+  const isBlocked = td.sigmask.has(info.signo);
+  if (isBlocked || action.handler === SIG_IGN) {
+    action.handler = SIG_DFL;
+    td.sigmask.remove(info.signo);
+  }
+  td.pending.add(info);
+  td.proc.signalQueue.wakeup();
+  if (action.handler === SIG_DFL && td.proc.pid === 1) td.proc.fatalSignal = info.signo;
+}
+
+/** Ends `p` by `sig`, whatever it blocks, ignores or handles. */
+export function killProc(p: Proc, sig: number = SIGKILL): void {
+  if (p.state !== "alive") return;
+  p.fatalSignal = sig;
+  wakeAll(p);
+}
+
+/** True if `td` must take a signal before it goes on in user mode or sleeps. */
+export function hasDeliverableSignal(td: Lwp): boolean {
+  const p = td.proc;
+  if (p.fatalSignal !== 0) return true;
+  if (td.isUninterruptible) return p.pending.set.has(SIGKILL) || td.pending.set.has(SIGKILL);
+  return td.pending.isDeliverable(td.sigmask) || p.pending.isDeliverable(td.sigmask);
+}
+
+/** kill(2)'s question: may `td` send `sig` to `p`? 0 or EPERM. */
+export function checkKill(td: Lwp, p: Proc, sig: number): number {
+  const from = td.cred;
+  const to = p.cred;
+  if (p === td.proc) return 0;
+  if (from.euid === to.suid || from.euid === to.uid) return 0;
+  if (from.uid === to.suid || from.uid === to.uid) return 0;
+  if (from.hasCap(CAP_KILL)) return 0;
+  if (sig === SIGCONT && td.proc.pgrp.session === p.pgrp.session) return 0;
+  return EPERM;
+}
+
+/**
+ * Replaces the mask for the length of one call (sigsuspend, ppoll, pselect,
+ * epoll_pwait). A restarted call may call it again. The dispatcher puts the
+ * old mask back, after a handler's frame has recorded it.
+ */
+export function setTemporaryMask(td: Lwp, mask: SigSet): void {
+  if (td.savedSigmask === null) td.savedSigmask = td.sigmask.clone();
+  setMask(td, mask);
+}
+
+export function restoreMask(td: Lwp): void {
+  if (td.savedSigmask === null) return;
+  td.sigmask.assign(td.savedSigmask);
+  td.savedSigmask = null;
+}
+
+export function setMask(td: Lwp, mask: SigSet): void {
+  td.sigmask.assign(mask);
+  td.sigmask.dropUnblockable();
+  retarget(td);
+}
+
+/** A signal to act on: with a handler, or fatal (`action` null). */
+export interface Delivery {
+  readonly info: SigInfo;
+  /** The disposition as it was when the signal was taken; null means: the process ends by it. */
+  readonly action: SigAction | null;
+}
+
+/**
+ * Takes the next signal that does something. Null when none is left, or when
+ * the process was stopped (then `td` does not run on).
+ */
+export function nextSignal(td: Lwp): Delivery | null {
+  const p = td.proc;
+  for (;;) {
+    if (p.fatalSignal !== 0) return { info: kernelSignal(p.fatalSignal), action: null };
+    const info = take(td);
+    if (!info) return null;
+    const sig = info.signo;
+    const action = p.sigactions.get(sig);
+    if (action.handler === SIG_IGN) continue;
+    if (action.handler !== SIG_DFL) {
+      const taken = action.clone();
+      if (action.flags & SA_RESETHAND) action.handler = SIG_DFL;
+      return { info, action: taken };
+    }
+    const what = defaultAction(sig);
+    if (what === "ignore" || what === "continue") continue;
+    if (p.pid === 1 && p.fatalSignal === 0) continue;
+    if (what === "stop") {
+      if (sig !== SIGSTOP && p.pgrp.isOrphaned) continue;
+      stopProc(p, sig);
+      return null;
+    }
+    return { info, action: null };
+  }
+}
+
+/** Parks every thread of `p` and tells the parent. */
+export function stopProc(p: Proc, sig: number): void {
+  p.stopSignal = sig;
+  p.isStopReported = false;
+  p.isContinueReported = true;
+  for (const td of p.threads) td.stop();
+  notifyParent(p, CLD_STOPPED, sig);
+}
+
+/** Lets a stopped process run on, and tells the parent. */
+export function continueProc(p: Proc): void {
+  if (p.stopSignal === 0) return;
+  resumeThreads(p);
+  p.isStopReported = true;
+  p.isContinueReported = false;
+  notifyParent(p, CLD_CONTINUED, SIGCONT);
+}
+
+function send(p: Proc, td: Lwp | null, info: SigInfo): number {
+  if (p.state !== "alive") return 0;
+  const sig = info.signo;
+  prepare(p, sig);
+  const target = td ?? p.leader;
+  if (!target || isDropped(p, target, sig)) return 0;
+  if (isQueueFull(p, info)) return EAGAIN;
+  const pending = td ? td.pending : p.pending;
+  if (!pending.add(info)) return 0;
+  p.signalQueue.wakeup();
+  wakeTaker(p, td, sig);
+  return 0;
+}
+
+/** What a signal does the moment it is sent: stops and SIGCONT annul each other. */
+function prepare(p: Proc, sig: number): void {
+  if (sig === SIGCONT) {
+    for (const stop of STOP_SIGNALS) discardEverywhere(p, stop);
+    continueProc(p);
+  } else if (STOP_SIGNALS.includes(sig)) {
+    discardEverywhere(p, SIGCONT);
+  } else if (sig === SIGKILL && p.stopSignal !== 0 && p.pid !== 1) {
+    resumeThreads(p);
+  }
+}
+
+/** Nobody would notice: ignored and not blocked, or meant for process 1, which has no handler. */
+function isDropped(p: Proc, target: Lwp, sig: number): boolean {
+  if (p.pid === 1 && p.sigactions.get(sig).handler === SIG_DFL) {
+    return sig === SIGKILL || sig === SIGSTOP || !target.sigmask.has(sig);
+  }
+  if (target.sigmask.has(sig)) return false;
+  return p.sigactions.isIgnored(sig);
+}
+
+function isQueueFull(p: Proc, info: SigInfo): boolean {
+  if (info.signo < SIGRTMIN || info.code === SI_KERNEL || info.code === SI_TIMER) return false;
+  let queued = p.pending.length;
+  for (const td of p.threads) queued += td.pending.length;
+  return queued >= p.rlimits.soft(RLIMIT_SIGPENDING);
+}
+
+/** Wakes a thread that can take `sig`; one that kills by default ends them all. */
+function wakeTaker(p: Proc, only: Lwp | null, sig: number): void {
+  const taker = only ?? p.threads.find((td) => canTake(td, sig));
+  if (!taker || !canTake(taker, sig)) return;
+  if (sig === SIGKILL || isPlainlyFatal(p, sig)) {
+    killProc(p, sig);
+    return;
+  }
+  if (!taker.isUninterruptible) taker.wakeup();
+}
+
+function isPlainlyFatal(p: Proc, sig: number): boolean {
+  return (
+    p.pid !== 1 &&
+    p.sigactions.get(sig).handler === SIG_DFL &&
+    defaultAction(sig) === "terminate" &&
+    p.stopSignal === 0
+  );
+}
+
+function canTake(td: Lwp, sig: number): boolean {
+  return sig === SIGKILL || !td.sigmask.has(sig);
+}
+
+/** After a mask changed: signals of the process that this thread no longer takes go to another. */
+function retarget(td: Lwp): void {
+  const p = td.proc;
+  if (p.threads.length < 2 || p.pending.set.isEmpty) return;
+  for (const other of p.threads) {
+    if (other !== td && p.pending.isDeliverable(other.sigmask) && !other.isUninterruptible) {
+      other.wakeup();
+    }
+  }
+}
+
+function take(td: Lwp): SigInfo | null {
+  const p = td.proc;
+  const own = td.pending.nextOutside(td.sigmask);
+  if (own !== 0) return withOverrun(td.pending.take(own));
+  const shared = p.pending.nextOutside(td.sigmask);
+  return shared === 0 ? null : withOverrun(p.pending.take(shared));
+}
+
+/** Takes a signal of `wanted` that is pending for `td`, blocked or not: sigtimedwait(2), signalfd(2). */
+export function takeWanted(td: Lwp, wanted: SigSet): SigInfo | null {
+  const others = new SigSet();
+  others.setWords(~wanted.lo, ~wanted.hi);
+  const own = td.pending.nextOutside(others);
+  if (own !== 0) return withOverrun(td.pending.take(own));
+  const shared = td.proc.pending.nextOutside(others);
+  return shared === 0 ? null : withOverrun(td.proc.pending.take(shared));
+}
+
+function withOverrun(info: SigInfo | null): SigInfo | null {
+  if (!info?.timer) return info;
+  return { ...info, status: info.timer.takeOverrun() };
+}
+
+function resumeThreads(p: Proc): void {
+  p.stopSignal = 0;
+  for (const td of p.threads) td.cont();
+}
+
+function wakeAll(p: Proc): void {
+  if (p.stopSignal !== 0) resumeThreads(p);
+  for (const td of p.threads) td.wakeup();
+}
+
+function discardEverywhere(p: Proc, sig: number): void {
+  p.pending.discard(sig);
+  for (const td of p.threads) td.pending.discard(sig);
+}
+
+/** SIGCHLD and a wakeup for whoever waits: a child stopped or went on. */
+function notifyParent(p: Proc, code: number, status: number): void {
+  const { parent } = p;
+  if (!parent) return;
+  if (!parent.sigactions.isNoChildStop) psignal(parent, SIGCHLD, childInfo(p, code, status));
+  parent.childQueue.wakeup();
+}
+
+/** siginfo of SIGCHLD: times in clock ticks. */
+export function childInfo(p: Proc, code: number, status: number): SigInfo {
+  const { userNs, systemNs } = p.usage();
+  return {
+    signo: SIGCHLD,
+    code,
+    pid: p.pid,
+    uid: p.cred.uid,
+    status,
+    utimeTicks: Math.floor(userNs / TICK_NS),
+    stimeTicks: Math.floor(systemNs / TICK_NS),
+  };
+}
+
+/** USER_HZ is 100. */
+const TICK_NS = 1e7;
+const STOP_SIGNALS: readonly number[] = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
