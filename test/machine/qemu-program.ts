@@ -53,6 +53,7 @@ export class TestProgram {
   source(): string {
     return `
 .option norelax
+.option nopic
 .text
 .globl _start
 _start:
