@@ -11,6 +11,10 @@ async function main(argv: readonly string[]): Promise<number> {
   switch (argv[0]) {
     case "run":
       return runCommand(argv.slice(1));
+    case "start": {
+      const { startCommand } = await import("./start.ts");
+      return startCommand(argv.slice(1));
+    }
     case "image": {
       const { imageCommand } = await import("./image.ts");
       return imageCommand(argv.slice(1));

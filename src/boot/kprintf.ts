@@ -1,0 +1,35 @@
+/**
+ * What the kernel says: always into the message buffer, and to the console
+ * when its level is urgent enough. See kprintf(9), dmesg(8).
+ */
+import type { KernelClock } from "../kern/clock.ts";
+import { formatMessage, MsgBuf } from "../kern/msgbuf.ts";
+import { bytesOf, utf8 } from "../lib/bytes.ts";
+import type { ConsolePort } from "../platform/host.ts";
+
+export const LOG_CRIT = 2;
+export const LOG_WARNING = 4;
+export const LOG_INFO = 6;
+export const LOG_DEBUG = 7;
+
+export class Kprintf {
+  readonly msgbuf = new MsgBuf();
+  readonly #clock: KernelClock;
+  readonly #console: ConsolePort;
+  /** Messages of a level below this reach the console. */
+  readonly #consoleLevel: number;
+  readonly #hasTimes: boolean;
+
+  constructor(clock: KernelClock, console: ConsolePort, consoleLevel: number, hasTimes: boolean) {
+    this.#clock = clock;
+    this.#console = console;
+    this.#consoleLevel = consoleLevel;
+    this.#hasTimes = hasTimes;
+  }
+
+  log(level: number, text: string): void {
+    const m = this.msgbuf.add(this.#clock.monotonicNs(), level, utf8(text));
+    if (level >= this.#consoleLevel) return;
+    this.#console.write(bytesOf(`${this.#hasTimes ? formatMessage(m) : m.text}\r\n`));
+  }
+}

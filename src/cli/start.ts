@@ -1,0 +1,25 @@
+/**
+ * `vkernel start [CMD…]`, what `npm start` runs: the default image, made if it
+ * is not there yet; then a shell in it, or the one command.
+ */
+import { bootCommand } from "./bootcmd.ts";
+import { EX_FAILURE } from "./exitcodes.ts";
+import { ensureImage } from "./image.ts";
+import { complain } from "./report.ts";
+import { runCommand } from "./run.ts";
+
+const DEFAULT_IMAGE = "debian";
+/** Debian's own programs are larger than the kernel's default allows for comfort. */
+const MEMORY = "512m";
+
+export async function startCommand(argv: readonly string[]): Promise<number> {
+  let path: string;
+  try {
+    path = await ensureImage(DEFAULT_IMAGE);
+  } catch (e) {
+    complain(e instanceof Error ? e.message : String(e));
+    return EX_FAILURE;
+  }
+  if (argv.length > 0) return runCommand(["-m", MEMORY, path, "--", ...argv]);
+  return bootCommand(["-m", MEMORY, "-R", path]);
+}

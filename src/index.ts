@@ -1,0 +1,18 @@
+/**
+ * vkernel's public API: a machine is assembled from a Host (what the outside
+ * provides) and a MachineConfig (what it is made of), and runs to its Outcome.
+ *
+ * `boot` blocks its thread until the machine ends: call it in a Worker.
+ */
+export { boot } from "./boot/boot.ts";
+export type { DiskConfig, FirstProgram, MachineConfig, Outcome } from "./boot/config.ts";
+export type {
+  BlockStore,
+  ByteStream,
+  Clock,
+  ConsolePort,
+  Doorbell,
+  Entropy,
+  Host,
+  HostEvent,
+} from "./platform/host.ts";
