@@ -61,6 +61,11 @@ export abstract class Thread {
     this.#timeout = new SleepTimeout(this);
   }
 
+  /** Soft RLIMIT_FSIZE: what a write may grow a file to; threads of a process have their own. */
+  get fileSizeLimit(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** Sleeps until `queue` is woken. Return the result: it makes the call restart. */
   sleep(queue: WaitQueue, wmesg: string): Errno {
     this.watch(queue);

@@ -6,13 +6,13 @@
  * flight and messages; `onLastClose` runs once, when it reaches 0.
  * See open(2), "Open file descriptions".
  */
-import { EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { Attr } from "./attr.ts";
-import type { Path } from "./path.ts";
+import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
 
@@ -31,12 +31,22 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 
+/** Somebody who must hear that a file ends: an epoll that watches it. */
+export interface FileWatcher {
+  nextWatcher: FileWatcher | null;
+  fileClosed(): void;
+}
+
 export abstract class File {
   refs = 1;
   /** O_ACCMODE and the status flags that F_GETFL shows (O_APPEND, O_NONBLOCK, …). */
   flags: number;
   /** The path it was opened by; null for pipes, eventfds and the like. */
   path: Path | null = null;
+  watchers: FileWatcher | null = null;
+  /** F_SETOWN and F_SETSIG: whom SIGIO would go to. */
+  ownerPid = 0;
+  ownerSignal = 0;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -53,7 +63,10 @@ export abstract class File {
   /** What /proc/PID/fd shows for a file without a path: "pipe:[12]", "anon_inode:[eventfd]". */
   abstract describe(): string;
 
-  abstract stat(): Attr | Errno;
+  /** The attributes of what is open; a device or fifo has those of its node. */
+  stat(): Attr | Errno {
+    return this.path?.entry.vnode?.getattr() ?? EBADF;
+  }
 
   /** At the file's own offset, which it moves. Bytes moved, 0 at end of file, or an error. */
   read(_td: Thread, _uio: Uio): number {
@@ -109,6 +122,14 @@ export abstract class File {
     return 0;
   }
 
+  /** FIONREAD's answer: bytes that a read would find. */
+  bytesReadable(): number {
+    return ENOTTY;
+  }
+
+  /** A descriptor of the table `owner` was closed, perhaps not the last: POSIX locks go. */
+  flush(_owner: object): void {}
+
   onLastClose(): void {}
 
   hold(): this {
@@ -117,6 +138,12 @@ export abstract class File {
   }
 
   release(): void {
-    if (--this.refs === 0) this.onLastClose();
+    if (--this.refs > 0) return;
+    for (let w = this.watchers; w; w = this.watchers) {
+      this.watchers = w.nextWatcher;
+      w.fileClosed();
+    }
+    this.onLastClose();
+    if (this.path) releasePath(this.path);
   }
 }

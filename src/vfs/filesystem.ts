@@ -2,6 +2,7 @@
  * A mounted file system instance, as the vfs sees it. See vfsops(9), statfs(2).
  */
 import type { Errno } from "../abi/errno.ts";
+import type { Cred } from "../kern/cred.ts";
 import type { Vnode } from "./vnode.ts";
 
 export interface StatFs {
@@ -28,4 +29,28 @@ export interface FileSystem {
   statfs(): StatFs | Errno;
   sync(): number;
   unmount(): number;
+  /** Mount options of its own, as /proc/mounts shows them: "size=65536k,mode=755"; may be "". */
+  showOptions?(): string;
+  /** mount -o remount: other options, or read-only and back; EINVAL if it cannot. */
+  remount?(isReadOnly: boolean, data: string): number;
+}
+
+/** What mount(2) asks of a file system type. */
+export interface MountRequest {
+  /** First argument of mount(2), as given. */
+  readonly source: string;
+  /** Device number of the block device that `source` names, where the type needs one; else 0. */
+  readonly rdev: number;
+  /** The option string, comma separated. */
+  readonly data: string;
+  readonly isReadOnly: boolean;
+  readonly cred: Cred;
+}
+
+export interface FileSystemType {
+  readonly typeName: string;
+  /** False is "nodev" in /proc/filesystems. */
+  readonly needsDevice: boolean;
+  /** A new instance, or the one that already serves this device. */
+  mount(request: MountRequest): FileSystem | Errno;
 }

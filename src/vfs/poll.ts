@@ -9,7 +9,8 @@ import type { Thread } from "../kern/thread.ts";
 import type { WaitQueue } from "../kern/waitqueue.ts";
 
 export interface PollTable {
-  watch(queue: WaitQueue): void;
+  /** `events`: which POLL* a wakeup of this queue may announce; absent: any. */
+  watch(queue: WaitQueue, events?: number): void;
 }
 
 /** The table of a thread in poll(2) or select(2): every queue ends its sleep. */

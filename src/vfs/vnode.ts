@@ -6,11 +6,28 @@
  * without "/" and are never "." or ".."; permissions were checked by namei.
  * An operation either does all of its work or changes nothing. See vnode(9).
  */
-import { EINVAL, ENODEV, ENOTDIR, EOPNOTSUPP, EPERM, EROFS, type Errno } from "../abi/errno.ts";
+import {
+  EINVAL,
+  ENODEV,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+  type Errno,
+  failed,
+} from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
+import type { Uio } from "../vm/uio.ts";
 import { type Attr, type AttrChange, S_IFDIR, S_IFMT } from "./attr.ts";
+import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
+import type { InodeWatches } from "./inotify.ts";
+import type { LockList } from "./lockf.ts";
+import { readObject } from "./pagecache.ts";
+import type { Path } from "./path.ts";
+import type { Pipe } from "./pipe.ts";
 
 /** Takes directory entries; answers false when it is full, and that entry was not taken. */
 export interface DirSink {
@@ -25,6 +42,14 @@ export abstract class Vnode {
   readonly type: number;
   /** Uses by name cache, files, maps and mounts; `inactive` runs when it falls to 0. */
   refs = 0;
+  /** Files open for writing; negative: that many programs run from it (ETXTBSY). */
+  writers = 0;
+  /** The ring behind a FIFO while somebody has it open. */
+  pipe: Pipe | null = null;
+  /** flock, POSIX and OFD locks; null while there are none. */
+  locks: LockList | null = null;
+  /** Who is told of changes by inotify(7); null while nobody is. */
+  watches: InodeWatches | null = null;
 
   constructor(fs: FileSystem, ino: number, mode: number) {
     this.fs = fs;
@@ -46,6 +71,25 @@ export abstract class Vnode {
   object(): VmObject | Errno {
     return ENODEV;
   }
+
+  /** Reads at `offset` of a regular file: bytes moved, 0 at the end. */
+  read(_td: Thread, uio: Uio, offset: number): number {
+    const object = this.object();
+    return failed(object) ? object : readObject(object, uio, offset);
+  }
+
+  /** Writes at `offset` of a regular file, growing it. Bytes moved, or an error. */
+  write(_td: Thread, _uio: Uio, _offset: number): number {
+    return EROFS;
+  }
+
+  /** SEEK_DATA or SEEK_HOLE from `offset`, which is before the end: without holes, all is data. */
+  seekData(offset: number, isHole: boolean, sizeBytes: number): number {
+    return isHole ? sizeBytes : offset;
+  }
+
+  /** It was read: the access time moves if the relatime rule says so. */
+  accessed(): void {}
 
   lookup(_name: string): Vnode | Errno {
     return ENOTDIR;
@@ -115,6 +159,43 @@ export abstract class Vnode {
 
   fsync(_dataOnly: boolean): number {
     return 0;
+  }
+
+  /**
+   * A file of its own making, for file systems whose files are not pages (procfs).
+   * Null: the usual file for this type. `path` is where it was found; may sleep.
+   */
+  open(_td: Thread, _flags: number, _path: Path): File | Errno | null {
+    return null;
+  }
+
+  /** Where a magic link (/proc/PID/fd/N, cwd, exe, root) leads; null: an ordinary symlink. */
+  followLink(_td: Thread | null): Path | Errno | null {
+    return null;
+  }
+
+  /** Makes an unnamed regular file for O_TMPFILE; `link` may name it later. */
+  tmpfile(_mode: number, _cred: Cred): Vnode | Errno {
+    return EOPNOTSUPP;
+  }
+
+  /** fallocate(2) on a regular file: `mode` is one of those that vfs/allocate.ts lets through. */
+  allocate(_mode: number, _offset: number, _length: number): number {
+    return EOPNOTSUPP;
+  }
+
+  /** F_ADD_SEALS and F_GET_SEALS: the seals after adding `add`, for memfds; EINVAL elsewhere. */
+  seals(_add: number): number {
+    return EINVAL;
+  }
+
+  hold(): this {
+    this.refs++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.refs === 0) this.inactive();
   }
 
   /** Nobody uses it any more: an unlinked file gives its storage back here. */

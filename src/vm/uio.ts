@@ -90,6 +90,15 @@ export class Uio {
     return n;
   }
 
+  /** Steps over what an earlier try of a restarted call has moved already. */
+  skip(count: number): void {
+    for (let left = Math.min(count, this.resid); left > 0; ) {
+      const step = Math.min(left, this.#room());
+      this.#advance(step);
+      left -= step;
+    }
+  }
+
   #move(bytes: Uint8Array, isOut: boolean): number {
     const n = Math.min(bytes.length, this.resid);
     let done = 0;

@@ -1,0 +1,74 @@
+/**
+ * Who may do what to a file: permission bits, capabilities, sticky
+ * directories. See path_resolution(7), capabilities(7), inode(7).
+ *
+ * File access acts as the fsuid and fsgid; access(2) asks for the real ids by
+ * passing a Cred that has them in their place.
+ */
+import { EACCES, EPERM, failed } from "../abi/errno.ts";
+import {
+  CAP_DAC_OVERRIDE,
+  CAP_DAC_READ_SEARCH,
+  CAP_FOWNER,
+  CAP_FSETID,
+  type Cred,
+} from "../kern/cred.ts";
+import { type Attr, S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX } from "./attr.ts";
+import type { Vnode } from "./vnode.ts";
+
+export const MAY_EXEC = 1;
+export const MAY_WRITE = 2;
+export const MAY_READ = 4;
+
+/** 0 if `cred` may access `vp` in all the ways of `want` (MAY_*), else EACCES. */
+export function access(vp: Vnode, cred: Cred, want: number): number {
+  if (vp.isDir && cred.hasCap(CAP_DAC_OVERRIDE)) return 0;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  return accessAttr(a, cred, want);
+}
+
+export function accessAttr(a: Attr, cred: Cred, want: number): number {
+  let bits = a.mode;
+  if (a.uid === cred.fsuid) bits >>= 6;
+  else if (cred.isMember(a.gid)) bits >>= 3;
+  if ((want & ~bits & 7) === 0) return 0;
+  if ((a.mode & S_IFMT) === S_IFDIR) {
+    if (cred.hasCap(CAP_DAC_OVERRIDE)) return 0;
+    return (want & MAY_WRITE) === 0 && cred.hasCap(CAP_DAC_READ_SEARCH) ? 0 : EACCES;
+  }
+  if (want === MAY_READ && cred.hasCap(CAP_DAC_READ_SEARCH)) return 0;
+  const mayRun = (want & MAY_EXEC) === 0 || (a.mode & 0o111) !== 0;
+  return mayRun && cred.hasCap(CAP_DAC_OVERRIDE) ? 0 : EACCES;
+}
+
+/** Acts as the file's owner: may chmod, set times, and the like. */
+export function isOwnerOrCapable(a: Attr, cred: Cred): boolean {
+  return a.uid === cred.fsuid || cred.hasCap(CAP_FOWNER);
+}
+
+/** 0 if the entry `vp` may be removed from or renamed in `dir`; write access was checked. */
+export function checkSticky(dir: Vnode, vp: Vnode, cred: Cred): number {
+  const d = dir.getattr();
+  if (failed(d)) return d;
+  if ((d.mode & S_ISVTX) === 0 || d.uid === cred.fsuid) return 0;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  return isOwnerOrCapable(a, cred) ? 0 : EPERM;
+}
+
+/** The mode left after somebody without CAP_FSETID changed owner or contents: no set-id bits. */
+export function withoutSetId(mode: number): number {
+  let kept = mode & ~S_ISUID;
+  if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) kept &= ~S_ISGID;
+  return kept;
+}
+
+/** chmod(2) by somebody outside the file's group loses set-group-ID. */
+export function chmodBits(a: Attr, mode: number, cred: Cred): number {
+  const kept = mode & 0o7777;
+  if ((kept & S_ISGID) !== 0 && !cred.isMember(a.gid) && !cred.hasCap(CAP_FSETID)) {
+    return kept & ~S_ISGID;
+  }
+  return kept;
+}

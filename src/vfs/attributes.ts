@@ -1,0 +1,109 @@
+/**
+ * Changing attributes with permission: chmod(2), chown(2), utimensat(2), truncate(2).
+ *
+ * What each may do is decided here; the file system only stores it.
+ */
+import {
+  EACCES,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+  ETXTBSY,
+  failed,
+} from "../abi/errno.ts";
+import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
+import type { Timespec } from "../kern/clock.ts";
+import { CAP_CHOWN, CAP_FSETID, type Cred } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
+import { access, chmodBits, isOwnerOrCapable, MAY_WRITE, withoutSetId } from "./access.ts";
+import { type Attr, type AttrChange, S_IFLNK, S_IFREG } from "./attr.ts";
+import { notifyEntry } from "./inotify.ts";
+import type { Path } from "./path.ts";
+import type { Vnode } from "./vnode.ts";
+import { MAX_FILE_BYTES } from "./vnodefile.ts";
+
+export function chmod(at: Path, cred: Cred, mode: number): number {
+  if (at.mount.isReadOnly) return EROFS;
+  const vp = at.entry.vnode!;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  if (!isOwnerOrCapable(a, cred)) return EPERM;
+  if (vp.type === S_IFLNK) return EOPNOTSUPP;
+  return changed(at, vp.setattr({ mode: chmodBits(a, mode, cred) }));
+}
+
+/** `uid` or `gid` -1 stays as it is. */
+export function chown(at: Path, cred: Cred, uid: number, gid: number): number {
+  if (at.mount.isReadOnly) return EROFS;
+  const vp = at.entry.vnode!;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  const isCapable = cred.hasCap(CAP_CHOWN);
+  const isOwner = a.uid === cred.fsuid;
+  if (uid !== -1 && !isCapable && !(isOwner && uid === a.uid)) return EPERM;
+  if (gid !== -1 && !isCapable && !(isOwner && (cred.isMember(gid) || gid === a.gid))) return EPERM;
+  const change: { uid?: number; gid?: number; mode?: number } = {};
+  if (uid !== -1) change.uid = uid;
+  if (gid !== -1) change.gid = gid;
+  if (!vp.isDir) {
+    const mode = withoutSetId(a.mode) & 0o7777;
+    if (mode !== (a.mode & 0o7777)) change.mode = mode;
+  }
+  return changed(at, vp.setattr(change));
+}
+
+/** utimensat(2): null leaves a time; `isNow` when both are the current time (needs only write access). */
+export function utimes(
+  at: Path,
+  cred: Cred,
+  atime: Timespec | null,
+  mtime: Timespec | null,
+  isNow: boolean,
+): number {
+  if (at.mount.isReadOnly) return EROFS;
+  if (!atime && !mtime) return 0;
+  const vp = at.entry.vnode!;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  if (!isOwnerOrCapable(a, cred)) {
+    if (!isNow) return EPERM;
+    const denied = access(vp, cred, MAY_WRITE);
+    if (denied < 0) return EACCES;
+  }
+  const change: { atime?: Timespec; mtime?: Timespec } = {};
+  if (atime) change.atime = atime;
+  if (mtime) change.mtime = mtime;
+  return changed(at, vp.setattr(change));
+}
+
+export function truncate(td: Thread, at: Path, sizeBytes: number): number {
+  if (sizeBytes < 0) return EINVAL;
+  const vp = at.entry.vnode!;
+  if (vp.isDir) return EISDIR;
+  if (vp.type !== S_IFREG) return EINVAL;
+  if (at.mount.isReadOnly) return EROFS;
+  const denied = access(vp, td.cred, MAY_WRITE);
+  if (denied < 0) return denied;
+  if (vp.writers < 0) return ETXTBSY;
+  if (sizeBytes > Math.min(td.fileSizeLimit, MAX_FILE_BYTES)) return EFBIG;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  const r = clearSetId(vp, a, td.cred, { sizeBytes });
+  if (r >= 0) notifyEntry(at.entry, IN_MODIFY);
+  return r;
+}
+
+/** Changes contents or size; set-id bits do not survive that, but for the privileged. */
+export function clearSetId(vp: Vnode, a: Attr, cred: Cred, change: AttrChange): number {
+  const mode = withoutSetId(a.mode);
+  if (mode === a.mode || cred.hasCap(CAP_FSETID)) return vp.setattr(change);
+  return vp.setattr({ ...change, mode: mode & 0o7777 });
+}
+
+function changed(at: Path, result: number): number {
+  if (result >= 0) notifyEntry(at.entry, IN_ATTRIB);
+  return result;
+}

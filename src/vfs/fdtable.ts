@@ -1,0 +1,121 @@
+/**
+ * File descriptors: small numbers for open files, lowest free first.
+ *
+ * Shared by threads and CLONE_FILES children, copied by fork(2). Each slot
+ * holds one reference on its File. Nothing below `#firstFree` is free. See open(2).
+ */
+import { EBADF, EINVAL, EMFILE } from "../abi/errno.ts";
+import { O_PATH } from "../abi/fcntl.ts";
+import type { File } from "./file.ts";
+
+export class FdTable {
+  readonly #files: (File | null)[] = [];
+  /** Parallel to #files: 1 = close on exec. */
+  readonly #cloexec: number[] = [];
+  #firstFree = 0;
+  refs = 1;
+  /** Soft RLIMIT_NOFILE: descriptors stay below. */
+  limit: number;
+
+  constructor(limit = 1024) {
+    this.limit = limit;
+  }
+
+  /** Slots ever used, for walking: descriptors are below this. */
+  get size(): number {
+    return this.#files.length;
+  }
+
+  /** The open file, unless it is one that O_PATH opened; null answers EBADF. */
+  get(fd: number): File | null {
+    const fp = this.#files[fd];
+    return fp && (fp.flags & O_PATH) === 0 ? fp : null;
+  }
+
+  /** As `get`, but an O_PATH descriptor will do. */
+  getAny(fd: number): File | null {
+    return this.#files[fd] ?? null;
+  }
+
+  /** Puts `fp` (whose reference it takes over) at the lowest free descriptor ≥ `min`. */
+  alloc(fp: File, isCloexec: boolean, min = 0): number {
+    if (min >= this.limit) return min === 0 ? EMFILE : EINVAL;
+    const files = this.#files;
+    let fd = min > this.#firstFree ? min : this.#firstFree;
+    while (fd < files.length && files[fd]) fd++;
+    if (min <= this.#firstFree) this.#firstFree = fd;
+    if (fd >= this.limit) return EMFILE;
+    this.#put(fd, fp, isCloexec);
+    if (fd === this.#firstFree) this.#firstFree = fd + 1;
+    return fd;
+  }
+
+  /** dup2(2)'s half: puts `fp` at exactly `fd`, closing what was there. */
+  install(fd: number, fp: File, isCloexec: boolean): number {
+    if (fd < 0 || fd >= this.limit) return EBADF;
+    const old = this.#files[fd] ?? null;
+    this.#put(fd, fp, isCloexec);
+    if (old) this.#drop(old);
+    return fd;
+  }
+
+  close(fd: number): number {
+    const fp = this.#files[fd];
+    if (!fp) return EBADF;
+    this.#files[fd] = null;
+    if (fd < this.#firstFree) this.#firstFree = fd;
+    this.#drop(fp);
+    return 0;
+  }
+
+  isCloexec(fd: number): boolean {
+    return this.#cloexec[fd] === 1;
+  }
+
+  setCloexec(fd: number, isOn: boolean): void {
+    if (this.#files[fd]) this.#cloexec[fd] = isOn ? 1 : 0;
+  }
+
+  /** For fork(2) and unshare(2): the same files under the same numbers. */
+  copy(): FdTable {
+    const t = new FdTable(this.limit);
+    for (let fd = 0; fd < this.#files.length; fd++) {
+      const fp = this.#files[fd] ?? null;
+      t.#files.push(fp ? fp.hold() : null);
+      t.#cloexec.push(this.#cloexec[fd]!);
+    }
+    t.#firstFree = this.#firstFree;
+    return t;
+  }
+
+  closeOnExec(): void {
+    for (let fd = 0; fd < this.#files.length; fd++) {
+      if (this.#cloexec[fd] === 1 && this.#files[fd]) this.close(fd);
+    }
+  }
+
+  hold(): this {
+    this.refs++;
+    return this;
+  }
+
+  /** The last user closes everything. */
+  release(): void {
+    if (--this.refs > 0) return;
+    for (let fd = 0; fd < this.#files.length; fd++) if (this.#files[fd]) this.close(fd);
+  }
+
+  #put(fd: number, fp: File, isCloexec: boolean): void {
+    while (this.#files.length < fd) {
+      this.#files.push(null);
+      this.#cloexec.push(0);
+    }
+    this.#files[fd] = fp;
+    this.#cloexec[fd] = isCloexec ? 1 : 0;
+  }
+
+  #drop(fp: File): void {
+    fp.flush(this);
+    fp.release();
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * inotify(7): files that tell of changes to other files.
+ *
+ * A watch sits on a vnode (which it holds) and belongs to one inotify file.
+ * Events queue up in the file, equal neighbours are merged, and a full queue
+ * ends with one IN_Q_OVERFLOW. Whoever changes a file calls `notifyVnode` or
+ * `notifyEntry`; both cost one null check while nobody watches.
+ */
+import { EAGAIN, EEXIST, EINVAL, ENOSPC, type Errno } from "../abi/errno.ts";
+import { O_NONBLOCK } from "../abi/fcntl.ts";
+import {
+  IN_ALL_EVENTS,
+  IN_IGNORED,
+  IN_ISDIR,
+  IN_MASK_ADD,
+  IN_MASK_CREATE,
+  IN_ONESHOT,
+  IN_Q_OVERFLOW,
+  IN_UNMOUNT,
+  InotifyEvent,
+} from "../abi/inotify.ts";
+import type { Thread } from "../kern/thread.ts";
+import { WaitQueue } from "../kern/waitqueue.ts";
+import type { Uio } from "../vm/uio.ts";
+import type { Attr } from "./attr.ts";
+import { File, POLLIN, POLLRDNORM } from "./file.ts";
+import type { NameEntry } from "./namecache.ts";
+import type { PollTable } from "./poll.ts";
+import type { Vnode } from "./vnode.ts";
+
+const MAX_QUEUED_EVENTS = 16384;
+const MAX_WATCHES = 65536;
+
+interface QueuedEvent {
+  readonly wd: number;
+  readonly mask: number;
+  readonly cookie: number;
+  readonly name: string;
+}
+
+class Watch {
+  readonly wd: number;
+  readonly file: InotifyFile;
+  readonly vp: Vnode;
+  mask: number;
+
+  constructor(wd: number, file: InotifyFile, vp: Vnode, mask: number) {
+    this.wd = wd;
+    this.file = file;
+    this.vp = vp;
+    this.mask = mask;
+  }
+}
+
+/** The watches of one vnode. */
+export class InodeWatches {
+  list: Watch[] = [];
+}
+
+/** Tells who watches `vp` itself. `name` is that of the entry in it, for directories. */
+export function notifyVnode(vp: Vnode, mask: number, name = "", cookie = 0): void {
+  if (vp.watches === null) return;
+  for (const w of [...vp.watches.list]) {
+    if ((w.mask & mask & IN_ALL_EVENTS) === 0 && (mask & (IN_IGNORED | IN_UNMOUNT)) === 0) continue;
+    w.file.queue(w.wd, mask, name, cookie);
+    if ((w.mask & IN_ONESHOT) !== 0) w.file.remove(w.wd);
+  }
+}
+
+/** Tells who watches the file at `entry`, and who watches the directory that it is in. */
+export function notifyEntry(entry: NameEntry, mask: number): void {
+  const vp = entry.vnode;
+  const dir = entry.parent?.vnode;
+  if (!vp || (vp.watches === null && (!dir || dir.watches === null))) return;
+  const bits = vp.isDir ? mask | IN_ISDIR : mask;
+  if (dir && !entry.isDeleted) notifyVnode(dir, bits, entry.name);
+  notifyVnode(vp, bits);
+}
+
+/** The file's last link and last user are gone: its watches end. */
+export function endWatches(vp: Vnode): void {
+  for (const w of [...(vp.watches?.list ?? [])]) w.file.remove(w.wd);
+}
+
+export class InotifyFile extends File {
+  readonly #attr: Attr;
+  readonly #watches = new Map<number, Watch>();
+  #events: QueuedEvent[] = [];
+  #lastWd = 0;
+  readonly #readable = new WaitQueue();
+
+  constructor(flags: number, attr: Attr) {
+    super(flags);
+    this.#attr = attr;
+  }
+
+  describe(): string {
+    return "anon_inode:inotify";
+  }
+
+  override stat(): Attr | Errno {
+    return this.#attr;
+  }
+
+  /** Watch descriptor of `vp`, new or changed. */
+  add(vp: Vnode, mask: number): number {
+    const known = vp.watches?.list.find((w) => w.file === this);
+    const kept = mask & (IN_ALL_EVENTS | IN_ONESHOT);
+    if (known) {
+      if ((mask & IN_MASK_CREATE) !== 0) return EEXIST;
+      known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | kept : kept;
+      return known.wd;
+    }
+    if (this.#watches.size >= MAX_WATCHES) return ENOSPC;
+    const w = new Watch(++this.#lastWd, this, vp.hold(), kept);
+    this.#watches.set(w.wd, w);
+    vp.watches ??= new InodeWatches();
+    vp.watches.list.push(w);
+    return w.wd;
+  }
+
+  remove(wd: number): number {
+    const w = this.#watches.get(wd);
+    if (!w) return EINVAL;
+    this.#watches.delete(wd);
+    this.queue(wd, IN_IGNORED, "", 0);
+    unlink(w);
+    return 0;
+  }
+
+  queue(wd: number, mask: number, name: string, cookie: number): void {
+    const last = this.#events.at(-1);
+    if (last && last.wd === wd && last.mask === mask && last.name === name && !cookie) return;
+    if (this.#events.length > MAX_QUEUED_EVENTS) return;
+    if (this.#events.length === MAX_QUEUED_EVENTS) {
+      this.#events.push({ wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: "" });
+    } else {
+      this.#events.push({ wd, mask, cookie, name });
+    }
+    this.#readable.wakeup();
+  }
+
+  override read(td: Thread, uio: Uio): number {
+    if (this.#events.length === 0) {
+      if ((this.flags & O_NONBLOCK) !== 0) return EAGAIN;
+      return td.sleep(this.#readable, "inotify_read");
+    }
+    let taken = 0;
+    let done = 0;
+    for (const e of this.#events) {
+      const bytes = encode(e);
+      if (bytes.length > uio.resid) break;
+      const r = uio.copyout(bytes);
+      if (r < bytes.length) return done > 0 ? done : r < 0 ? r : EINVAL;
+      done += bytes.length;
+      taken++;
+    }
+    this.#events = this.#events.slice(taken);
+    return taken > 0 ? done : EINVAL;
+  }
+
+  override poll(_td: Thread, table: PollTable | null): number {
+    table?.watch(this.#readable, POLLIN | POLLRDNORM);
+    return this.#events.length > 0 ? POLLIN | POLLRDNORM : 0;
+  }
+
+  override bytesReadable(): number {
+    let n = 0;
+    for (const e of this.#events) n += encode(e).length;
+    return n;
+  }
+
+  override onLastClose(): void {
+    for (const w of this.#watches.values()) unlink(w);
+    this.#watches.clear();
+  }
+}
+
+function unlink(w: Watch): void {
+  const { vp } = w;
+  const list = vp.watches?.list.filter((o) => o !== w) ?? [];
+  if (list.length === 0) vp.watches = null;
+  else vp.watches!.list = list;
+  vp.release();
+}
+
+/** struct inotify_event with its name, NUL-padded to a multiple of the struct's size. */
+function encode(e: QueuedEvent): Uint8Array {
+  const head = InotifyEvent.sizeof;
+  const nameBytes = e.name.length > 0 ? Math.ceil((e.name.length + 1) / head) * head : 0;
+  const out = new Uint8Array(head + nameBytes);
+  const view = new DataView(out.buffer);
+  InotifyEvent.wd.set(view, 0, e.wd);
+  InotifyEvent.mask.set(view, 0, e.mask);
+  InotifyEvent.cookie.set(view, 0, e.cookie);
+  InotifyEvent.len.set(view, 0, nameBytes);
+  for (let i = 0; i < e.name.length; i++) out[head + i] = e.name.charCodeAt(i);
+  return out;
+}

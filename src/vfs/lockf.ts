@@ -1,0 +1,185 @@
+/**
+ * File locks: POSIX record locks, open file description locks, and flock(2).
+ *
+ * Record locks are byte ranges owned by a descriptor table (POSIX) or an open
+ * file (OFD); flock locks whole files, owned by an open file, and never meets
+ * the others. A list is sorted by start; ranges of one owner never overlap.
+ * See fcntl(2) "Advisory record locking", flock(2).
+ */
+import { EAGAIN, EDEADLK, ENOLCK } from "../abi/errno.ts";
+import { F_RDLCK, F_UNLCK, F_WRLCK } from "../abi/fcntl.ts";
+import type { Thread } from "../kern/thread.ts";
+import { WaitQueue } from "../kern/waitqueue.ts";
+import type { Vnode } from "./vnode.ts";
+
+export interface RecordLock {
+  /** FdTable or File. */
+  readonly owner: object;
+  /** For F_GETLK and /proc/locks; -1 for OFD locks. */
+  readonly pid: number;
+  readonly type: number;
+  readonly start: number;
+  /** Exclusive; Infinity: to the end of the file however far it grows. */
+  readonly end: number;
+}
+
+interface FlockLock {
+  readonly owner: object;
+  readonly type: number;
+}
+
+/** Locks one file may carry. */
+const MAX_LOCKS = 65536;
+
+/** All locks of one vnode. */
+export class LockList {
+  records: RecordLock[] = [];
+  flocks: FlockLock[] = [];
+  /** Woken when any lock of the file goes or shrinks. */
+  readonly changed = new WaitQueue();
+
+  get isEmpty(): boolean {
+    return this.records.length === 0 && this.flocks.length === 0 && this.changed.isEmpty;
+  }
+
+  /** The first lock of another owner that keeps `want` from being granted. */
+  conflict(want: RecordLock): RecordLock | null {
+    for (const l of this.records) {
+      if (l.start >= want.end) break;
+      if (l.end <= want.start || l.owner === want.owner) continue;
+      if (l.type === F_WRLCK || want.type === F_WRLCK) return l;
+    }
+    return null;
+  }
+
+  /** Grants `want` (F_UNLCK releases): the owner's older ranges are cut, split and joined. */
+  set(want: RecordLock): number {
+    if (this.records.length >= MAX_LOCKS && want.type !== F_UNLCK) return ENOLCK;
+    const kept: RecordLock[] = [];
+    let { start, end } = want;
+    for (const l of this.records) {
+      if (l.owner !== want.owner || l.end < start || l.start > end) {
+        kept.push(l);
+      } else if (l.type === want.type) {
+        start = Math.min(start, l.start);
+        end = Math.max(end, l.end);
+      } else {
+        if (l.start < want.start) kept.push({ ...l, end: Math.min(l.end, want.start) });
+        if (l.end > want.end) kept.push({ ...l, start: Math.max(l.start, want.end) });
+      }
+    }
+    if (want.type !== F_UNLCK) kept.push({ ...want, start, end });
+    kept.sort((a, b) => a.start - b.start);
+    this.records = kept;
+    this.changed.wakeup();
+    return 0;
+  }
+
+  /** Releases all record locks of an owner. */
+  drop(owner: object): void {
+    if (!this.records.some((l) => l.owner === owner)) return;
+    this.records = this.records.filter((l) => l.owner !== owner);
+    this.changed.wakeup();
+  }
+
+  /** True if `owner` may have the flock of `type` now. */
+  isFlockFree(owner: object, type: number): boolean {
+    for (const l of this.flocks) {
+      if (l.owner !== owner && (l.type === F_WRLCK || type === F_WRLCK)) return false;
+    }
+    return true;
+  }
+
+  setFlock(owner: object, type: number): void {
+    const before = this.flocks.length;
+    this.flocks = this.flocks.filter((l) => l.owner !== owner);
+    if (type !== F_UNLCK) this.flocks.push({ owner, type });
+    if (before > 0) this.changed.wakeup();
+  }
+}
+
+/** Who waits for whom, so that F_SETLKW finds a deadlock; and the vnodes with locks, for /proc/locks. */
+export class LockTable {
+  /** POSIX owner → the owner that it sleeps for. */
+  readonly #waitsFor = new Map<object, object>();
+  readonly vnodes = new Set<Vnode>();
+
+  listOf(vp: Vnode): LockList {
+    vp.locks ??= new LockList();
+    this.vnodes.add(vp);
+    return vp.locks;
+  }
+
+  tidy(vp: Vnode): void {
+    if (vp.locks && !vp.locks.isEmpty) return;
+    vp.locks = null;
+    this.vnodes.delete(vp);
+  }
+
+  /** fcntl(2) F_SETLK and F_SETLKW, and their OFD forms. */
+  setRecord(td: Thread, vp: Vnode, want: RecordLock, isWaiting: boolean, isPosix: boolean): number {
+    this.#waitsFor.delete(want.owner);
+    const list = this.listOf(vp);
+    const other = want.type === F_UNLCK ? null : list.conflict(want);
+    if (!other) {
+      const r = list.set(want);
+      this.tidy(vp);
+      return r;
+    }
+    if (!isWaiting) return EAGAIN;
+    if (isPosix) {
+      if (this.#isDeadlock(want.owner, other.owner)) return EDEADLK;
+      this.#waitsFor.set(want.owner, other.owner);
+    }
+    return td.sleep(list.changed, "posix_lock");
+  }
+
+  /** flock(2) by an open file. */
+  setFlock(td: Thread, vp: Vnode, owner: object, type: number, isWaiting: boolean): number {
+    const list = this.listOf(vp);
+    if (type === F_UNLCK || list.isFlockFree(owner, type)) {
+      list.setFlock(owner, type);
+      this.tidy(vp);
+      return 0;
+    }
+    // A conversion that must wait has given its old lock up, as in Linux.
+    if (list.flocks.some((l) => l.owner === owner)) list.setFlock(owner, F_UNLCK);
+    return isWaiting ? td.sleep(list.changed, "flock") : EAGAIN;
+  }
+
+  #isDeadlock(owner: object, blocker: object): boolean {
+    let at: object | undefined = blocker;
+    for (let i = 0; at && i < 1000; i++) {
+      if (at === owner) return true;
+      at = this.#waitsFor.get(at);
+    }
+    return false;
+  }
+
+  /** A descriptor of table `owner` on `vp` was closed: all its POSIX locks there go. */
+  closed(vp: Vnode, owner: object): void {
+    this.#waitsFor.delete(owner);
+    if (!vp.locks) return;
+    vp.locks.drop(owner);
+    this.tidy(vp);
+  }
+
+  /** An open file ended: its flock and OFD locks go. */
+  fileClosed(vp: Vnode, fp: object): void {
+    if (!vp.locks) return;
+    vp.locks.drop(fp);
+    if (vp.locks.flocks.some((l) => l.owner === fp)) vp.locks.setFlock(fp, F_UNLCK);
+    this.tidy(vp);
+  }
+}
+
+/** F_GETLK: the lock in the way, or `want` with F_UNLCK. */
+export function testRecord(vp: Vnode, want: RecordLock): RecordLock {
+  const other = vp.locks?.conflict(want);
+  return other ?? { ...want, type: F_UNLCK };
+}
+
+/** True for the types that a lock may have. */
+export function isLockType(type: number): boolean {
+  return type === F_RDLCK || type === F_WRLCK || type === F_UNLCK;
+}

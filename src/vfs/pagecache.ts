@@ -1,0 +1,102 @@
+/**
+ * Reading and writing the pages of an object: read(2) and write(2) on regular
+ * files, through the same frames that mmap(2) shows.
+ *
+ * Runs of physically contiguous pages move in one copy. A frame is held while
+ * user memory is touched, because that may fault, allocate and so reclaim it.
+ */
+import { failed } from "../abi/errno.ts";
+import type { VmObject } from "../vm/object.ts";
+import type { Uio } from "../vm/uio.ts";
+
+const PAGE = 4096;
+
+/** Moves bytes from `offset` up to the end of the object. Bytes moved, 0 at the end, or an error. */
+export function readObject(object: VmObject, uio: Uio, offset: number): number {
+  const n = Math.min(uio.resid, object.sizeBytes - offset);
+  let done = 0;
+  while (done < n) {
+    const at = offset + done;
+    const pindex = Math.floor(at / PAGE);
+    const inPage = at % PAGE;
+    let step = Math.min(PAGE - inPage, n - done);
+    let pa: number = object.lookup(pindex);
+    if (pa === 0) {
+      if (object.isShmem) {
+        const r = uio.zero(step);
+        if (r < 0) return done > 0 ? done : r;
+        done += r;
+        if (r < step) return done;
+        continue;
+      }
+      pa = object.getPage(pindex, false);
+      if (failed(pa)) return done > 0 ? done : pa;
+    }
+    for (
+      let next = 1;
+      step < n - done && object.lookup(pindex + next) === pa + next * PAGE;
+      next++
+    ) {
+      step += Math.min(PAGE, n - done - step);
+    }
+    const r = copyout(object, uio, pa, inPage, step);
+    if (r < 0) return done > 0 ? done : r;
+    done += r;
+    if (r < step) return done;
+  }
+  return done;
+}
+
+function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: number): number {
+  const { frames } = object;
+  const bytes = frames.mem.u8.subarray(pa + at, pa + at + count);
+  if (object.isShmem) return uio.copyout(bytes);
+  const pages = Math.ceil((at + count) / PAGE);
+  for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as never);
+  const r = uio.copyout(bytes);
+  for (let i = 0; i < pages; i++) frames.release((pa + i * PAGE) as never);
+  return r;
+}
+
+/** Moves bytes to `offset`, growing the object as they arrive. Bytes moved, or an error. */
+export function writeObject(object: VmObject, uio: Uio, offset: number): number {
+  const n = uio.resid;
+  const { frames } = object;
+  let done = 0;
+  while (done < n) {
+    const at = offset + done;
+    const pindex = Math.floor(at / PAGE);
+    const inPage = at % PAGE;
+    const step = Math.min(PAGE - inPage, n - done);
+    const isFresh = step === PAGE && object.lookup(pindex) === 0;
+    const pa = isFresh ? object.grabPage(pindex) : object.getPage(pindex, true);
+    if (failed(pa)) return done > 0 ? done : pa;
+    frames.hold(pa);
+    const r = uio.copyin(frames.mem.u8.subarray(pa + inPage, pa + inPage + step));
+    if (isFresh && r < step) frames.mem.u8.fill(0, pa + Math.max(r, 0), pa + PAGE);
+    frames.codeWritten((pa + inPage) as typeof pa, step);
+    frames.release(pa);
+    if (r < 0) return done > 0 ? done : r;
+    done += r;
+    if (offset + done > object.sizeBytes) object.sizeBytes = offset + done;
+    if (r < step) return done;
+  }
+  return done;
+}
+
+/** Zeroes the bytes [from, end) of an object without growing it: holes stay holes. */
+export function zeroObject(object: VmObject, from: number, end: number): number {
+  const { frames } = object;
+  for (let at = from; at < end; ) {
+    const pindex = Math.floor(at / PAGE);
+    const inPage = at % PAGE;
+    const step = Math.min(PAGE - inPage, end - at);
+    const pa = object.lookup(pindex);
+    if (pa !== 0) {
+      frames.mem.u8.fill(0, pa + inPage, pa + inPage + step);
+      frames.codeWritten((pa + inPage) as typeof pa, step);
+    }
+    at += step;
+  }
+  return 0;
+}

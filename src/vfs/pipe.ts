@@ -1,0 +1,284 @@
+/**
+ * Pipes: a ring of bytes with sleepers at both ends.
+ *
+ * A reader sleeps only while the ring is empty and a writer exists; a writer
+ * only while its bytes do not fit and a reader exists. Writes of up to
+ * PIPE_BUF bytes go in whole or not at all. The ring grows to its capacity as
+ * it fills. FIFOs share this ring through their vnode. See pipe(7), fifo(7).
+ */
+import { EAGAIN, EBUSY, EINVAL, ENXIO, EPIPE, type Errno } from "../abi/errno.ts";
+import { O_NONBLOCK } from "../abi/fcntl.ts";
+import type { Timespec } from "../kern/clock.ts";
+import type { Thread } from "../kern/thread.ts";
+import { WaitQueue } from "../kern/waitqueue.ts";
+import type { Uio } from "../vm/uio.ts";
+import { type Attr, S_IFIFO } from "./attr.ts";
+import {
+  File,
+  O_ACCMODE,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
+} from "./file.ts";
+import type { PollTable } from "./poll.ts";
+
+export const PIPE_BUF = 4096;
+export const PIPE_DEFAULT_BYTES = 65536;
+const READABLE = POLLIN | POLLRDNORM;
+const WRITABLE = POLLOUT | POLLWRNORM;
+
+export class Pipe {
+  /** For stat and /proc/PID/fd; 0 for a FIFO, which has its node's. */
+  readonly ino: number;
+  readers = 0;
+  writers = 0;
+  /** Opens so far, to tell one writer (or reader) from the next: fifo(7)'s meeting. */
+  readOpens = 0;
+  writeOpens = 0;
+  /** Woken when bytes or the last writer's end arrive; when room or the last reader's end does. */
+  readonly readable = new WaitQueue();
+  readonly writable = new WaitQueue();
+  /** Those who wait in open(2) of a FIFO for the other side. */
+  readonly readOpening = new WaitQueue();
+  readonly writeOpening = new WaitQueue();
+  capacity = PIPE_DEFAULT_BYTES;
+  length = 0;
+  #ring = new Uint8Array(0);
+  #head = 0;
+
+  constructor(ino: number) {
+    this.ino = ino;
+  }
+
+  /** The longest run of bytes that can be read without wrapping. */
+  peek(max: number): Uint8Array {
+    const n = Math.min(max, this.length, this.#ring.length - this.#head);
+    return this.#ring.subarray(this.#head, this.#head + n);
+  }
+
+  drop(count: number): void {
+    this.length -= count;
+    this.#head += count;
+    if (this.length === 0) this.#head = 0;
+    else if (this.#head >= this.#ring.length) this.#head -= this.#ring.length;
+    if (!this.writable.isEmpty && (this.length === 0 || this.room >= PIPE_BUF)) {
+      this.writable.wakeup();
+    }
+  }
+
+  get room(): number {
+    return this.capacity - this.length;
+  }
+
+  /** The longest run of free bytes, of `max` at most; `commit` makes them part of the pipe. */
+  space(max: number): Uint8Array {
+    const want = Math.min(max, this.room);
+    if (this.length + want > this.#ring.length) this.#grow(this.length + want);
+    let tail = this.#head + this.length;
+    if (tail >= this.#ring.length) tail -= this.#ring.length;
+    const n = Math.min(want, tail < this.#head ? this.#head - tail : this.#ring.length - tail);
+    return this.#ring.subarray(tail, tail + n);
+  }
+
+  commit(count: number): void {
+    this.length += count;
+  }
+
+  /** F_SETPIPE_SZ: EBUSY while more is in it. */
+  resize(bytes: number): number {
+    let size = PIPE_BUF;
+    while (size < bytes) size *= 2;
+    if (size < this.length) return EBUSY;
+    this.capacity = size;
+    this.#relocate(Math.max(this.length, Math.min(size, this.#ring.length)));
+    this.writable.wakeup();
+    return size;
+  }
+
+  #grow(need: number): void {
+    let size = Math.max(this.#ring.length, PIPE_BUF);
+    while (size < need) size *= 2;
+    this.#relocate(Math.min(size, this.capacity));
+  }
+
+  #relocate(size: number): void {
+    const ring = new Uint8Array(size);
+    const first = this.peek(this.length);
+    ring.set(first);
+    ring.set(this.#ring.subarray(0, this.length - first.length), first.length);
+    this.#ring = ring;
+    this.#head = 0;
+  }
+}
+
+/** One end of a pipe, or both (a FIFO opened O_RDWR). */
+export class PipeFile extends File {
+  readonly pipe: Pipe;
+  /** Writers that had opened when this reader did: without new ones there is no hang-up yet. */
+  readonly #writeOpensBefore: number;
+  readonly #attr: Attr | null;
+
+  /** `attr` is that of an unnamed pipe; a FIFO has its path's. */
+  constructor(pipe: Pipe, flags: number, attr: Attr | null) {
+    super(flags);
+    this.pipe = pipe;
+    this.#attr = attr;
+    this.#writeOpensBefore = pipe.writers > 0 || attr ? -1 : pipe.writeOpens;
+    if (this.isReadable) {
+      pipe.readers++;
+      pipe.readOpens++;
+    }
+    if (this.isWritable) {
+      pipe.writers++;
+      pipe.writeOpens++;
+    }
+  }
+
+  describe(): string {
+    return `pipe:[${this.pipe.ino}]`;
+  }
+
+  override stat(): Attr | Errno {
+    return this.#attr ?? super.stat();
+  }
+
+  override read(td: Thread, uio: Uio): number {
+    const { pipe } = this;
+    if (uio.resid === 0) return 0;
+    if (pipe.length === 0) {
+      if (pipe.writers === 0) return 0;
+      if ((this.flags & O_NONBLOCK) !== 0) return EAGAIN;
+      return td.sleep(pipe.readable, "pipe_read");
+    }
+    let done = 0;
+    while (uio.resid > 0 && pipe.length > 0) {
+      const n = uio.copyout(pipe.peek(uio.resid));
+      if (n < 0) return done > 0 ? done : n;
+      pipe.drop(n);
+      done += n;
+    }
+    return done;
+  }
+
+  override write(td: Thread, uio: Uio): number {
+    const { pipe } = this;
+    const already = td.restart.done;
+    const isAtomic = uio.resid <= PIPE_BUF;
+    uio.skip(already);
+    if (uio.resid === 0) return already;
+    if (pipe.readers === 0) return already > 0 ? already : EPIPE;
+    let done = already;
+    while (uio.resid > 0) {
+      if (pipe.room === 0 || (isAtomic && pipe.room < uio.resid)) break;
+      const n = uio.copyin(pipe.space(uio.resid));
+      if (n < 0) return this.#wrote(done > 0 ? done : n);
+      pipe.commit(n);
+      done += n;
+    }
+    this.#wrote(done);
+    if (uio.resid === 0) return done;
+    if ((this.flags & O_NONBLOCK) !== 0) return done > 0 ? done : EAGAIN;
+    td.restart.done = done;
+    return td.sleep(pipe.writable, "pipe_write");
+  }
+
+  #wrote(result: number): number {
+    if (result > 0 && !this.pipe.readable.isEmpty) this.pipe.readable.wakeup();
+    return result;
+  }
+
+  override poll(_td: Thread, table: PollTable | null): number {
+    const { pipe } = this;
+    let events = 0;
+    if (this.isReadable) {
+      table?.watch(pipe.readable, READABLE | POLLHUP);
+      if (pipe.length > 0) events |= READABLE;
+      if (pipe.writers === 0 && pipe.writeOpens !== this.#writeOpensBefore) events |= POLLHUP;
+    }
+    if (this.isWritable) {
+      table?.watch(pipe.writable, WRITABLE | POLLERR);
+      if (pipe.room >= PIPE_BUF) events |= WRITABLE;
+      if (pipe.readers === 0) events |= POLLERR;
+    }
+    return events;
+  }
+
+  override bytesReadable(): number {
+    return this.pipe.length;
+  }
+
+  override fsync(): number {
+    return EINVAL;
+  }
+
+  override onLastClose(): void {
+    const { pipe } = this;
+    if (this.isReadable && --pipe.readers === 0) pipe.writable.wakeup();
+    if (this.isWritable && --pipe.writers === 0) pipe.readable.wakeup();
+    const vp = this.path?.entry.vnode;
+    if (vp && vp.pipe === pipe && pipe.readers === 0 && pipe.writers === 0) vp.pipe = null;
+  }
+}
+
+/** The attributes of an unnamed pipe. */
+export function pipeAttr(ino: number, dev: number, uid: number, gid: number, now: Timespec): Attr {
+  return {
+    mode: S_IFIFO | 0o600,
+    ino,
+    dev,
+    nlink: 1,
+    uid,
+    gid,
+    rdev: 0,
+    sizeBytes: 0,
+    blksize: 4096,
+    blocks: 0,
+    atime: now,
+    mtime: now,
+    ctime: now,
+    btime: null,
+  };
+}
+
+/**
+ * Opens a FIFO. A reader waits for a writer and a writer for a reader; either
+ * meets the other while that one still waits in its own open. See fifo(7).
+ */
+export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errno {
+  const mode = flags & O_ACCMODE;
+  const isNonblocking = (flags & O_NONBLOCK) !== 0;
+  if (mode === O_RDWR) return meet(new PipeFile(pipe, flags, null));
+  if (mode === O_RDONLY) {
+    if (!isNonblocking && !hasCome(td, pipe.writers, pipe.writeOpens, pipe.writeOpening)) {
+      return td.sleep(pipe.readOpening, "fifo_open");
+    }
+    return meet(new PipeFile(pipe, flags, null));
+  }
+  if (mode !== O_WRONLY) return EINVAL;
+  if (!hasCome(td, pipe.readers, pipe.readOpens, pipe.readOpening)) {
+    if (isNonblocking) return ENXIO;
+    return td.sleep(pipe.writeOpening, "fifo_open");
+  }
+  return meet(new PipeFile(pipe, flags, null));
+}
+
+/** The other side is there, or waits in open, or came (and maybe left) while this one slept. */
+function hasCome(td: Thread, present: number, opens: number, opening: WaitQueue): boolean {
+  const since = td.restart.data;
+  if (present > 0 || !opening.isEmpty) return true;
+  if (typeof since === "number") return since !== opens;
+  td.restart.data = opens;
+  return false;
+}
+
+function meet(fp: PipeFile): PipeFile {
+  if (fp.isReadable) fp.pipe.writeOpening.wakeup();
+  if (fp.isWritable) fp.pipe.readOpening.wakeup();
+  return fp;
+}

@@ -1,0 +1,58 @@
+/**
+ * The virtual file system of one machine: the tables that all of it shares.
+ *
+ * Reachable from every FsContext, so that no call needs a global. Paths are
+ * held and released here, because a hold counts on mount and entry both.
+ */
+import type { KernelClock } from "../kern/clock.ts";
+import { DeviceTable } from "./device.ts";
+import type { FileSystemType } from "./filesystem.ts";
+import { LockTable } from "./lockf.ts";
+import { type Mount, MountTable } from "./mount.ts";
+import { NameCache } from "./namecache.ts";
+import { holdPath, type Path, releasePath } from "./path.ts";
+
+export class Vfs {
+  readonly clock: KernelClock;
+  readonly names: NameCache;
+  readonly mounts: MountTable;
+  readonly chrdevs = new DeviceTable();
+  readonly blkdevs = new DeviceTable();
+  readonly locks = new LockTable();
+  /** File system types by name, as /proc/filesystems lists them. */
+  readonly types = new Map<string, FileSystemType>();
+  /** Where memfd_create(2) and shared anonymous files live; the boot floor mounts a tmpfs. */
+  shm: Mount | null = null;
+  /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
+  pipeMaxSize = 1048576;
+  #lastDev = 0;
+  #lastAnonIno = 0;
+
+  constructor(clock: KernelClock, names = new NameCache()) {
+    this.clock = clock;
+    this.names = names;
+    this.mounts = new MountTable(names, this.locks);
+  }
+
+  registerType(type: FileSystemType): void {
+    this.types.set(type.typeName, type);
+  }
+
+  /** A device number for a file system that has no device (major 0), as st_dev shows it. */
+  anonymousDev(): number {
+    return ++this.#lastDev;
+  }
+
+  /** An inode number for a pipe, an eventfd and the like. */
+  anonymousIno(): number {
+    return ++this.#lastAnonIno;
+  }
+
+  hold(path: Path): Path {
+    return holdPath(path);
+  }
+
+  release(path: Path): void {
+    releasePath(path);
+  }
+}
