@@ -1,0 +1,33 @@
+/**
+ * What the image builder says when it cannot go on: one clear line.
+ *
+ * Everything that a user, a mirror or a disk can get wrong ends as an
+ * `ImageError`; any other exception is a defect of the builder.
+ */
+export class ImageError extends Error {
+  override readonly name = "ImageError";
+}
+
+/** The command line itself is wrong (exit status 64, EX_USAGE of sysexits.h). */
+export class UsageError extends ImageError {}
+
+/** One line for a host error that may happen anywhere (full disk, permissions), else undefined. */
+export function hostErrorLine(e: unknown): string | undefined {
+  if (!(e instanceof Error)) return undefined;
+  const { code, path } = e as NodeJS.ErrnoException;
+  const at = path === undefined ? "" : `: ${path}`;
+  switch (code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return `the disk is full${at}`;
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return `no permission to write${at}`;
+    case "EMFILE":
+    case "ENFILE":
+      return "too many open files";
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The named images, as data: which packages, and which shell the console gives.
+ */
+export interface Recipe {
+  readonly summary: string;
+  /** Taken without what they depend on. */
+  readonly bare: readonly string[];
+  /** Taken with everything they depend on. */
+  readonly packages: readonly string[];
+  /** Whether the suite's essential and required packages are in. */
+  readonly isFull: boolean;
+  /** busybox applets to link; undefined for all. */
+  readonly applets?: readonly string[];
+  readonly shell: string;
+  /** Free space beside the contents, in bytes, unless --size says otherwise. */
+  readonly freeBytes: number;
+}
+
+const MIB = 1048576;
+
+export const RECIPES: Readonly<Record<string, Recipe>> = {
+  minimal: {
+    summary: "busybox and Debian's base files: a shell in a few megabytes",
+    bare: ["base-files", "base-passwd", "busybox-static"],
+    packages: [],
+    isFull: false,
+    shell: "/bin/sh",
+    freeBytes: 48 * MIB,
+  },
+  debian: {
+    summary: "a working Debian: bash, apt, python3, perl, vim, sqlite3, networking tools",
+    bare: ["busybox-static"],
+    packages: [
+      "bzip2",
+      "ca-certificates",
+      "curl",
+      "file",
+      "iproute2",
+      "iputils-ping",
+      "less",
+      "netbase",
+      "netcat-openbsd",
+      "perl",
+      "procps",
+      "psmisc",
+      "python3",
+      "sqlite3",
+      "vim-tiny",
+      "xz-utils",
+      "zstd",
+    ],
+    isFull: true,
+    applets: ["init", "halt", "poweroff", "reboot", "vi"],
+    shell: "/bin/bash",
+    freeBytes: 512 * MIB,
+  },
+};
