@@ -152,6 +152,9 @@ export const EHWPOISON = e(133);
 export const ENOTSUP = EOPNOTSUPP;
 export const EDEADLOCK = EDEADLK;
 export const EWOULDBLOCK = EAGAIN;
+/** What file systems say of a damaged image. */
+export const EFSCORRUPTED = EUCLEAN;
+export const EFSBADCRC = EBADMSG;
 
 /** Restart codes: never seen by a program; see docs/blocking.md. */
 export const ERESTARTSYS = e(512);

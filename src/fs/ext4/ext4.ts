@@ -1,0 +1,154 @@
+/**
+ * A mounted ext4 (or ext3, ext2) file system, read-only.
+ *
+ * A volume that was not unmounted cleanly is shown as its journal would leave
+ * it, without a byte being written: see journal.ts. See ext4(5).
+ */
+import { ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
+import { type KernelLog, LOG_ERR, LOG_INFO, LOG_WARNING } from "../../kern/log.ts";
+import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
+import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
+import type { PageAllocator } from "../../vm/page.ts";
+import { INCOMPAT_RECOVER } from "./features.ts";
+import { readInode } from "./inode.ts";
+import { openRecovered } from "./journal.ts";
+import { ROOT_INO, SuperBlock } from "./layout.ts";
+import { parseOptions } from "./options.ts";
+import { volumeStatFs } from "./statfs.ts";
+import { Ext4Vnode } from "./vnode.ts";
+import { Volume } from "./volume.ts";
+
+export class Ext4 implements FileSystem {
+  readonly typeName: string;
+  readonly isReadOnly = true;
+  readonly isNameCacheable = true;
+  readonly volume: Volume;
+  readonly frames: PageAllocator;
+  readonly #owner: Ext4Type;
+  readonly #options: string;
+  /** Vnodes in use by inode number. */
+  readonly #vnodes = new Map<number, Ext4Vnode>();
+
+  constructor(owner: Ext4Type, volume: Volume, frames: PageAllocator, options: string) {
+    this.#owner = owner;
+    this.typeName = owner.typeName;
+    this.volume = volume;
+    this.frames = frames;
+    this.#options = options;
+  }
+
+  get dev(): number {
+    return this.volume.device.rdev;
+  }
+
+  root(): Vnode | Errno {
+    return this.vnode(ROOT_INO);
+  }
+
+  /** The vnode of inode `ino`. EUCLEAN, EFSBADCRC, EIO; ESTALE if the inode is free. */
+  vnode(ino: number): Ext4Vnode | Errno {
+    const held = this.#vnodes.get(ino);
+    if (held) return held;
+    const inode = readInode(this.volume, ino);
+    if (typeof inode === "number") return inode;
+    const vp = new Ext4Vnode(this, inode);
+    this.#vnodes.set(ino, vp);
+    return vp;
+  }
+
+  forget(vp: Ext4Vnode): void {
+    if (this.#vnodes.get(vp.ino) === vp) this.#vnodes.delete(vp.ino);
+  }
+
+  statfs(): StatFs {
+    return volumeStatFs(this.volume);
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  unmount(): number {
+    for (const vp of [...this.#vnodes.values()]) vp.inactive();
+    this.#owner.forget(this);
+    return 0;
+  }
+
+  showOptions(): string {
+    return this.#options;
+  }
+
+  remount(isReadOnly: boolean, data: string): number {
+    const options = parseOptions(data);
+    if (typeof options !== "string" && failed(options)) return options;
+    return isReadOnly ? 0 : EROFS;
+  }
+}
+
+/** The file system type: "ext4", or "ext3" and "ext2", which it serves as well. */
+export class Ext4Type implements FileSystemType {
+  readonly typeName: string;
+  readonly needsDevice = true;
+  readonly #disks: BlockDevices;
+  readonly #frames: PageAllocator;
+  readonly #log: KernelLog;
+  readonly #mounted = new Map<number, Ext4>();
+
+  constructor(typeName: string, disks: BlockDevices, frames: PageAllocator, log: KernelLog) {
+    this.typeName = typeName;
+    this.#disks = disks;
+    this.#frames = frames;
+    this.#log = log;
+  }
+
+  /** EINVAL: not an ext4 volume, features or options that are not known; EROFS: not read-only. */
+  mount(request: MountRequest): FileSystem | Errno {
+    const known = this.#mounted.get(request.rdev);
+    if (known) return known;
+    const device = this.#disks.disk(request.rdev);
+    if (!device) return ENOTBLK;
+    const options = parseOptions(request.data);
+    if (typeof options === "number") {
+      this.#log.log(LOG_ERR, `EXT4-fs (${device.name}): bad mount options: ${request.data}`);
+      return options;
+    }
+    if (!request.isReadOnly) {
+      this.#log.log(LOG_WARNING, `EXT4-fs (${device.name}): only read-only mounts work`);
+      return EROFS;
+    }
+    const volume = this.#open(device);
+    if (typeof volume === "number") return volume;
+    const fs = new Ext4(this, volume, this.#frames, options);
+    const root = fs.root();
+    if (typeof root === "number") return root;
+    if (!root.isDir) return volume.corrupt("root inode is not a directory");
+    this.#mounted.set(request.rdev, fs);
+    this.#log.log(LOG_INFO, `EXT4-fs (${device.name}): mounted filesystem ${uuid(volume)} ro`);
+    return fs;
+  }
+
+  forget(fs: Ext4): void {
+    this.#mounted.delete(fs.dev);
+  }
+
+  #open(device: BlockDevice): Volume | Errno {
+    const volume = Volume.open(device, this.#log);
+    if (typeof volume === "number") return volume;
+    return (volume.incompat & INCOMPAT_RECOVER) !== 0 ? openRecovered(volume, this.#log) : volume;
+  }
+}
+
+/** True if the device holds what this file system calls its own; for a root of unknown type. */
+export function isExt4(device: BlockDevice): boolean {
+  const magic = new Uint8Array(2);
+  if (failed(device.read(1024 + SuperBlock.s_magic.offset, magic))) return false;
+  return magic[0] === 0x53 && magic[1] === 0xef;
+}
+
+function uuid(volume: Volume): string {
+  let hex = "";
+  for (const b of SuperBlock.s_uuid.get(volume.superView, 0))
+    hex += b.toString(16).padStart(2, "0");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

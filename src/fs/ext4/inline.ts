@@ -1,0 +1,22 @@
+/**
+ * Inline data: a small file or directory kept inside its inode, the first 60
+ * bytes in i_block, the rest as the value of the attribute "system.data".
+ * Source: fs/ext4/inline.c.
+ */
+import type { Errno } from "../../abi/errno.ts";
+import type { Inode } from "./inode.ts";
+import { INDEX_SYSTEM, inodeXattrs } from "./xattrentry.ts";
+
+/** Both parts, one after the other; not longer than an inode. */
+export function inlineData(ip: Inode): Uint8Array | Errno {
+  const xattrs = inodeXattrs(ip);
+  if (typeof xattrs === "number") return xattrs;
+  const rest = xattrs.find((x) => x.nameIndex === INDEX_SYSTEM && x.name === "data");
+  if (!rest?.value) {
+    return ip.volume.corrupt(`inode #${ip.ino}: inline data without its attribute`);
+  }
+  const all = new Uint8Array(60 + rest.value.length);
+  all.set(ip.block);
+  all.set(rest.value, 60);
+  return all;
+}
