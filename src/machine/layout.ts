@@ -11,8 +11,10 @@ export const EXPAND_TABLE = 0x1_0000;
 /** Handler number by opcode, funct3 and funct7: 32768 bytes, and further levels after it. */
 export const DECODE_TABLE = 0x5_0000;
 export const DECODE_TABLE_END = 0x6_0000;
+/** One byte of flags per physical page, for all 4 GiB that there can be. */
+export const PAGE_FLAGS = 0x10_0000;
 /** First byte of what is sized when the machine starts. */
-export const DYNAMIC_BASE = 0x6_0000;
+export const DYNAMIC_BASE = 0x20_0000;
 
 // Flags of a physical page, one byte each.
 /** Some translation was made from this page: it must not enter a write TLB. */

@@ -5,7 +5,14 @@
  * are the frames the kernel hands out. Nothing else is reachable by the guest: every
  * guest access goes through a page table whose entries the kernel wrote.
  */
-import { BANK_SIZE, BANKS_PER_HART, CTX_SIZE, DYNAMIC_BASE, PAGE_HAS_CODE } from "./layout.ts";
+import {
+  BANK_SIZE,
+  BANKS_PER_HART,
+  CTX_SIZE,
+  DYNAMIC_BASE,
+  PAGE_FLAGS,
+  PAGE_HAS_CODE,
+} from "./layout.ts";
 
 declare const paddrBrand: unique symbol;
 /** A physical address: byte offset into the machine's memory. */
@@ -39,7 +46,7 @@ export class PhysMem {
   /** Size of the WebAssembly memory in its own 64 KiB pages. */
   readonly wasmPages: number;
   /** Flag bytes of all pages, indexed by physical page number (PAGE_HAS_CODE …). */
-  readonly pageFlags: number;
+  readonly pageFlags = PAGE_FLAGS;
   readonly bankBase: number;
   readonly contextBase: number;
   readonly maxHarts: number;
@@ -54,9 +61,6 @@ export class PhysMem {
     at += options.maxHarts * BANKS_PER_HART * BANK_SIZE;
     this.contextBase = at;
     at += options.maxContexts * CTX_SIZE;
-    this.pageFlags = at;
-    // The flag bytes cover machine memory too, so that a page number indexes them directly.
-    at += Math.ceil((at + options.ramBytes + 2 * TAIL_BYTES) / (PAGE_SIZE - 1)) + 16;
     this.ramBase = (Math.ceil(at / WASM_PAGE) * WASM_PAGE) as Paddr;
     const bytes = this.ramBase + this.ramPages * PAGE_SIZE + TAIL_BYTES;
     this.wasmPages = Math.min(Math.ceil(bytes / WASM_PAGE), 65536);

@@ -28,6 +28,7 @@ export const PTE_FLAGS = 0xfff;
 
 /** Pages of a 64 KiB block. */
 export const BLOCK_PAGES = 16;
+const BLOCK_SIZE = BLOCK_PAGES * PAGE_SIZE;
 /** First address that no page table can map. */
 export const VA_END = 2 ** VA_BITS;
 
@@ -55,6 +56,8 @@ export class PageTable {
   root = 0 as Paddr;
   /** Table frames held, for resident-set accounting. */
   tablePages = 0;
+  /** Where `takeRange` and `shareRange` go on. */
+  cursor = 0;
   /** An executable mapping lost something since the last `invalidate`. */
   #execChanged = false;
   readonly #mem: PhysMem;
@@ -90,16 +93,17 @@ export class PageTable {
   enterBlock(va: number, pa: Paddr, flags: number): number {
     const i = this.#slotFor(va);
     if (i < 0) return i;
+    const contig = va % BLOCK_SIZE === 0 && pa % BLOCK_SIZE === 0 ? PTE_CONTIG : 0;
     for (let k = 0; k < BLOCK_PAGES; k++) {
       if (this.#u32[i + k]! & PTE_X) this.#execChanged = true;
-      this.#u32[i + k] = ((pa + k * PAGE_SIZE) | flags | PTE_V | PTE_CONTIG) >>> 0;
+      this.#u32[i + k] = ((pa + k * PAGE_SIZE) | flags | PTE_V | contig) >>> 0;
     }
     return 0;
   }
 
   /**
    * Marks the 16 pages around `va` as a block if they map an aligned 64 KiB run of frames
-   * with equal permissions and software bits: true when they now are one.
+   * with equal flags (PTE_A aside): true when they now are one.
    */
   promote(va: number): boolean {
     const at = this.#slot(va);
@@ -107,10 +111,10 @@ export class PageTable {
     const i = at & ~(BLOCK_PAGES - 1);
     const first = this.#u32[i]!;
     if (first & PTE_CONTIG) return true;
-    const want = (first & ~(PTE_A | PTE_D)) >>> 0;
+    const want = (first & ~PTE_A) >>> 0;
     if (!(first & PTE_V) || first & 0xf000) return false;
     for (let k = 1; k < BLOCK_PAGES; k++) {
-      if ((this.#u32[i + k]! & ~(PTE_A | PTE_D)) >>> 0 !== want + k * PAGE_SIZE) return false;
+      if ((this.#u32[i + k]! & ~PTE_A) >>> 0 !== want + k * PAGE_SIZE) return false;
     }
     for (let k = 0; k < BLOCK_PAGES; k++) this.#u32[i + k] = this.#u32[i + k]! | PTE_CONTIG;
     return true;
@@ -142,8 +146,9 @@ export class PageTable {
   }
 
   /**
-   * Clears flag bits (PTE_A and PTE_D for ageing, PTE_W for COW) of one page; the entry before.
-   * A block stays a block: its other pages keep theirs only if `flags` is within A and D.
+   * Clears flag bits (PTE_A for ageing, PTE_D for cleaning, PTE_W for COW) of one page; the entry
+   * before. Follow with `invalidate`. Clearing anything but PTE_A ends a block: a write
+   * to one page of a block marks all 16 dirty, so a block is dirty as a whole or not at all.
    */
   clearFlags(va: number, flags: number): number {
     const i = this.#slot(va);
@@ -151,7 +156,7 @@ export class PageTable {
     const old = this.#u32[i]!;
     if (old === 0) return 0;
     if (flags & PTE_X) this.#execChanged = true;
-    if (old & PTE_CONTIG && flags & ~(PTE_A | PTE_D)) this.#splitBlock(i);
+    if (old & PTE_CONTIG && flags & ~PTE_A) this.#splitBlock(i);
     this.#u32[i] = this.#u32[i]! & ~flags;
     return old;
   }
@@ -183,6 +188,82 @@ export class PageTable {
       at = leafVa + LEAF_SPAN;
     }
     return -1;
+  }
+
+  /**
+   * Unmaps pages from `va` on, within one table's reach and before `end`. The old entries go to
+   * `taken` (room for 1024); `cursor` is where to go on. How many were taken. A table that the
+   * range covers whole is freed. Follow with `invalidate`.
+   */
+  takeRange(va: number, end: number, taken: Uint32Array): number {
+    const i = this.#slot(va);
+    const leafVa = va - (va % LEAF_SPAN);
+    if (i < 0) {
+      this.cursor = this.#hasMid(va) ? leafVa + LEAF_SPAN : va - (va % MID_SPAN) + MID_SPAN;
+      return 0;
+    }
+    const u32 = this.#u32;
+    const stop = Math.min(end, leafVa + LEAF_SPAN);
+    const last = i + Math.ceil((stop - va) / PAGE_SIZE);
+    this.cursor = stop;
+    let n = 0;
+    let seen = 0;
+    for (let k = i; k < last; k++) {
+      const pte = u32[k]!;
+      if (pte === 0) continue;
+      seen |= pte;
+      u32[k] = 0;
+      taken[n++] = pte;
+    }
+    if (seen & PTE_X) this.#execChanged = true;
+    // Only the blocks at the two ends can be cut.
+    if (seen & PTE_CONTIG) {
+      if (i & (BLOCK_PAGES - 1)) this.#splitBlock(i);
+      if (last & (BLOCK_PAGES - 1)) this.#splitBlock(last);
+    }
+    if (va === leafVa && stop === leafVa + LEAF_SPAN) this.#dropLeaf(va, i);
+    return n;
+  }
+
+  /**
+   * Maps what this table maps from `va` on, within one table's reach and before `end`, in `child`
+   * too, with the flags `clear` taken from both. The entries go to `shared` (room for 1024);
+   * `cursor` is where to go on. How many were shared, or ENOMEM. Follow with `invalidate`.
+   */
+  shareRange(
+    child: PageTable,
+    va: number,
+    end: number,
+    clear: number,
+    shared: Uint32Array,
+  ): number {
+    const i = this.#slot(va);
+    const leafVa = va - (va % LEAF_SPAN);
+    if (i < 0) {
+      this.cursor = this.#hasMid(va) ? leafVa + LEAF_SPAN : va - (va % MID_SPAN) + MID_SPAN;
+      return 0;
+    }
+    const u32 = this.#u32;
+    const stop = Math.min(end, leafVa + LEAF_SPAN);
+    const last = i + Math.ceil((stop - va) / PAGE_SIZE);
+    this.cursor = stop;
+    const keep = ~clear;
+    let to = -1;
+    let n = 0;
+    for (let k = i; k < last; k++) {
+      const pte = u32[k]! & keep;
+      if (pte === 0) continue;
+      if (to < 0) {
+        to = child.#slotFor(leafVa + (k & 1023) * PAGE_SIZE) - k;
+        if (to + k < 0) return ENOMEM;
+      }
+      u32[k] = pte;
+      u32[to + k] = pte;
+      shared[n++] = pte;
+    }
+    if (n > 0 && (i & (BLOCK_PAGES - 1)) !== 0) this.#splitBoth(child, i, to);
+    if (n > 0 && (last & (BLOCK_PAGES - 1)) !== 0) this.#splitBoth(child, last, to);
+    return n;
   }
 
   /** Drops what any hart remembers of [va, va+len). */
@@ -266,6 +347,23 @@ export class PageTable {
   #splitBlock(i: number): void {
     const base = i & ~(BLOCK_PAGES - 1);
     for (let k = 0; k < BLOCK_PAGES; k++) this.#u32[base + k] = this.#u32[base + k]! & ~PTE_CONTIG;
+  }
+
+  #splitBoth(child: PageTable, i: number, to: number): void {
+    this.#splitBlock(i);
+    child.#splitBlock(to + i);
+  }
+
+  #hasMid(va: number): boolean {
+    return this.root !== 0 && this.#u32[(this.root >>> 2) + Math.floor(va / MID_SPAN)] !== 0;
+  }
+
+  /** Frees the leaf table whose first entry is `i`, all of it being empty. */
+  #dropLeaf(va: number, i: number): void {
+    const mid = this.#u32[(this.root >>> 2) + Math.floor(va / MID_SPAN)]!;
+    this.#u32[((mid & ~PTE_FLAGS) >>> 2) + ((va >>> 22) & 1023)] = 0;
+    this.tablePages--;
+    this.#frames.freeTable((i * 4) as Paddr);
   }
 
   /** The machine memory this table lives in. */

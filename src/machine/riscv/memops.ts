@@ -1,0 +1,141 @@
+/**
+ * How generated code of both tiers reaches memory: the inlined TLB probe.
+ *
+ * One compare of `va - lo` against the entry's length answers mapping, permission and
+ * bounds; what fails it goes out of line (mmu/access.ts). Also keeps scratch locals.
+ */
+import { BANK_READ, BANK_WRITE } from "../layout.ts";
+import { loadSlow, storeOf, storeSlow } from "../mmu/access.ts";
+import { refill, TLB_INDEX_MASK } from "../mmu/refill.ts";
+import { TRAP_FAULT_READ, TRAP_FAULT_WRITE, TRAP_MISALIGNED } from "../traps.ts";
+import { I32, I64, type ValType } from "../wasm/asm.ts";
+import { Emit } from "./emit.ts";
+
+export abstract class MemEmit extends Emit {
+  /** Types of the locals after the parameters. */
+  readonly localTypes: ValType[] = [];
+  /** Number of parameters of the function being made. */
+  protected readonly params: number = 3;
+  /** Scratch locals by type, and how many the current instruction has taken. */
+  readonly #pool = new Map<ValType, number[]>();
+  readonly #taken = new Map<ValType, number>();
+
+  /** Address of the bank, i32. */
+  abstract bank(): this;
+
+  newLocal(type: ValType): number {
+    return this.params + this.localTypes.push(type) - 1;
+  }
+
+  temp(type: ValType): number {
+    let free = this.#pool.get(type);
+    if (!free) {
+      free = [];
+      this.#pool.set(type, free);
+    }
+    const n = this.#taken.get(type) ?? 0;
+    this.#taken.set(type, n + 1);
+    if (n === free.length) free.push(this.newLocal(type));
+    return free[n]!;
+  }
+
+  /** Gives all scratch locals back, between instructions. */
+  releaseTemps(): void {
+    this.#taken.clear();
+  }
+
+  load(bytes: number, op: () => void): this {
+    this.probe(
+      BANK_READ,
+      () => this.rs1().imm().i64_add(),
+      I32,
+      (va) => {
+        this.bank().local_get(va).i32_const(bytes).callHelper(loadSlow);
+        this.orFault(TRAP_FAULT_READ);
+      },
+    );
+    op();
+    return this;
+  }
+
+  store(bytes: number, value: () => void): this {
+    const pa = this.temp(I32);
+    const stored = this.block();
+    this.probe(
+      BANK_WRITE,
+      () => this.rs1().imm().i64_add(),
+      I32,
+      (va) => {
+        this.bank().local_get(va);
+        value();
+        this.i32_const(bytes).callHelper(storeSlow);
+        this.i32_eqz().trapIfFault(TRAP_FAULT_WRITE);
+        this.br(stored);
+      },
+    );
+    this.local_set(pa).local_get(pa);
+    value();
+    storeOf(this, bytes);
+    return this.end();
+  }
+
+  atomicAddr(bytes: number, readOnly = false): this {
+    this.rs1w()
+      .i32_const(bytes - 1)
+      .i32_and();
+    this.trapIf(TRAP_MISALIGNED);
+    this.probe(
+      readOnly ? BANK_READ : BANK_WRITE,
+      () => this.rs1(),
+      I32,
+      (va) => {
+        this.bank()
+          .local_get(va)
+          .i32_const(readOnly ? 0 : 1)
+          .callHelper(refill);
+        this.orFault(readOnly ? TRAP_FAULT_READ : TRAP_FAULT_WRITE);
+      },
+    );
+    return this;
+  }
+
+  /** Leaves the run with a fault if the i32 on the stack is nonzero; the bank knows the address. */
+  abstract trapIfFault(code: number): this;
+
+  /** Passes the physical address on the stack on, unless it is 0: then faults. */
+  protected orFault(code: number): this {
+    const pa = this.temp(I32);
+    this.local_tee(pa).i32_eqz().trapIfFault(code);
+    return this.local_get(pa);
+  }
+
+  /**
+   * Leaves the physical address (i32) of `address` on the stack; `miss` must do so too,
+   * or not come back.
+   */
+  protected probe(
+    part: number,
+    address: () => void,
+    type: ValType,
+    miss: (va: number) => void,
+  ): void {
+    const [va, off, entry] = [this.temp(I64), this.temp(I64), this.temp(I32)];
+    address();
+    this.local_tee(va).i64_const(12).i64_shr_u().i32_wrap_i64();
+    this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add().local_set(entry);
+    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
+    this.local_get(entry)
+      .i64_load32_u(part + 12)
+      .i64_ge_u()
+      .unlikely()
+      .if_(type);
+    miss(va);
+    this.else_();
+    this.local_get(off)
+      .i32_wrap_i64()
+      .local_get(entry)
+      .i32_load(part + 8)
+      .i32_add();
+    this.end();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The runtime module: interpreter, helpers and the doors between JavaScript, interpreter and
+ * compiled regions. Generated once per machine.
+ *
+ * Function 0 of the region table is `miss`: what compiled code calls when the jump cache
+ * does not know a target, and what stands where a dropped region stood.
+ */
+import { BANK_JUMP, CTX_PC } from "../layout.ts";
+import { fetchHigh, fetchSlow, loadSlow, storeSlow } from "../mmu/access.ts";
+import type { PhysMem } from "../physmem.ts";
+import { Asm, I32 } from "../wasm/asm.ts";
+import { ModuleBuilder } from "../wasm/module.ts";
+import type { Decoder } from "./decode.ts";
+import type { Helper } from "./helper.ts";
+import { InterpEmit, JUMP_INDEX_MASK, visit } from "./interp.ts";
+import { traitsOf } from "./traits.ts";
+
+/** Capacity of the region table. */
+export const TABLE_SIZE = 65536;
+
+const REGION_PARAMS = [I32, I32, I32] as const;
+const REGION_RESULTS = [I32] as const;
+
+type RegionFunc = (ctx: number, bank: number, fuel: number) => number;
+
+export interface Runtime {
+  readonly enter: RegionFunc;
+  readonly interp: RegionFunc;
+  readonly step: RegionFunc;
+  readonly miss: RegionFunc;
+  /** Everything that compiled modules may import, by helper name; also `interp` and `miss`. */
+  readonly exports: Record<string, unknown>;
+}
+
+/** What the host provides: functions by helper name. */
+export type HostFunctions = Record<string, (...args: never[]) => unknown>;
+
+/** Builds and instantiates the runtime; `host` has a function for every helper without a body. */
+export function buildRuntime(
+  mem: PhysMem,
+  table: WebAssembly.Table,
+  decoder: Decoder,
+  host: HostFunctions,
+  threshold: number,
+): Runtime {
+  const m = new ModuleBuilder();
+  m.importMemory("memory", mem.wasmPages);
+  m.importTable("table", TABLE_SIZE);
+  const helpers = allHelpers(decoder);
+  const index = new Map<Helper, number>();
+  for (const h of helpers) {
+    if (!h.body) index.set(h, m.importFunc(h.name, h.params, h.results));
+  }
+  const indexOf = (h: Helper): number => {
+    const i = index.get(h);
+    if (i === undefined) throw new RangeError(`helper ${h.name} is not declared`);
+    return i;
+  };
+  for (const h of helpers) {
+    if (!h.body) continue;
+    const a = new Asm();
+    h.body(a, (callee) => {
+      a.call(indexOf(callee));
+    });
+    index.set(h, m.func(m.type(h.params, h.results), h.locals ?? [], a, h.name));
+  }
+  const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
+  const interpAt = (single: boolean, name: string): number => {
+    const e = new InterpEmit({ single, threshold, indexOf, regionType });
+    e.generate(decoder);
+    return m.func(regionType, e.localTypes, e, name);
+  };
+  const interp = interpAt(false, "interp");
+  interpAt(true, "step");
+  m.func(regionType, [I32], missBody(regionType, interp, indexOf(visit)), "miss");
+  m.func(regionType, [I32], enterBody(regionType, interp), "enter");
+  const module = new WebAssembly.Module(m.build());
+  const instance = new WebAssembly.Instance(module, {
+    e: { memory: mem.memory, table, ...host },
+  });
+  const exports = { ...host, ...instance.exports };
+  return { ...(instance.exports as unknown as Runtime), exports };
+}
+
+/** Every helper that some instruction uses, callees before callers. */
+function allHelpers(decoder: Decoder): Helper[] {
+  const list: Helper[] = [];
+  const add = (h: Helper): void => {
+    if (list.includes(h)) return;
+    for (const callee of h.uses ?? []) add(callee);
+    list.push(h);
+  };
+  for (const h of [visit, loadSlow, storeSlow, fetchSlow, fetchHigh]) add(h);
+  for (const insn of decoder.insns) for (const h of traitsOf(insn).helpers) add(h);
+  return list;
+}
+
+/** Asks the translator for the region at the context's pc; interprets if there is none. */
+function missBody(regionType: number, interp: number, visitAt: number): Asm {
+  const [ctx, bank, fuel, found] = [0, 1, 2, 3];
+  const a = new Asm();
+  a.local_get(bank).local_get(ctx).i64_load(CTX_PC).f64_convert_i64_u().i32_const(0);
+  a.call(visitAt).local_tee(found).if_();
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(found);
+  a.return_call_indirect(regionType).end();
+  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp);
+  return a;
+}
+
+/** From JavaScript: to the region at the context's pc if the jump cache has one. */
+function enterBody(regionType: number, interp: number): Asm {
+  const [ctx, bank, fuel, slot] = [0, 1, 2, 3];
+  const a = new Asm();
+  a.local_get(bank).local_get(ctx).i32_load(CTX_PC).i32_const(3).i32_shl();
+  a.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_tee(slot).i64_load(BANK_JUMP);
+  a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
+  a.local_get(slot)
+    .i32_load(BANK_JUMP + 8)
+    .local_tee(slot)
+    .if_();
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(slot);
+  a.return_call_indirect(regionType).end().end();
+  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp);
+  return a;
+}
