@@ -248,15 +248,18 @@ export class PageTable {
     const last = i + Math.ceil((stop - va) / PAGE_SIZE);
     this.cursor = stop;
     const keep = ~clear;
-    let to = -1;
+    let to = 0;
     let n = 0;
     for (let k = i; k < last; k++) {
+      if (u32[k] === 0) continue;
+      if (to === 0) {
+        // A frame for the child's table may be won by taking pages out of this very range.
+        const slot = child.#slotFor(leafVa + (k & 1023) * PAGE_SIZE);
+        if (slot < 0) return ENOMEM;
+        to = slot - k;
+      }
       const pte = u32[k]! & keep;
       if (pte === 0) continue;
-      if (to < 0) {
-        to = child.#slotFor(leafVa + (k & 1023) * PAGE_SIZE) - k;
-        if (to + k < 0) return ENOMEM;
-      }
       u32[k] = pte;
       u32[to + k] = pte;
       shared[n++] = pte;
@@ -264,6 +267,11 @@ export class PageTable {
     if (n > 0 && (i & (BLOCK_PAGES - 1)) !== 0) this.#splitBoth(child, i, to);
     if (n > 0 && (last & (BLOCK_PAGES - 1)) !== 0) this.#splitBoth(child, last, to);
     return n;
+  }
+
+  /** Makes sure that `enter` at `va` needs no table: 0, or ENOMEM. */
+  prepare(va: number): number {
+    return Math.min(this.#slotFor(va), 0);
   }
 
   /** Drops what any hart remembers of [va, va+len). */

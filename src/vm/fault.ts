@@ -1,0 +1,222 @@
+/**
+ * Page faults: what makes a page present, or writable, when it is touched.
+ *
+ * Write permission is given late, and only when it is safe: to a private page
+ * that nobody else holds, or to a page of a shared object that now knows it is
+ * dirty. So copy-on-write needs no mark: it is an entry that allows writing
+ * over a page table entry that does not.
+ */
+import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
+import {
+  PTE_FLAGS,
+  PTE_R,
+  PTE_SW0,
+  PTE_SW1,
+  PTE_SW2,
+  PTE_W,
+  PTE_X,
+} from "../machine/mmu/pagetable.ts";
+import type { Paddr } from "../machine/physmem.ts";
+import { type MapEntry, VM_RAND_READ } from "./mapentry.ts";
+import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
+import type { Vmspace } from "./vmspace.ts";
+
+/** A private page: it lives in page tables alone. */
+export const PTE_ANON = PTE_SW0;
+/** A page of shared memory, as against a file. */
+export const PTE_SHMEM = PTE_SW1;
+/** The page of zeroes: in nobody's resident set. */
+export const PTE_ZERO = PTE_SW2;
+
+export const FAULT_OK = 0;
+/** SIGSEGV, SEGV_MAPERR: nothing is mapped there. */
+export const FAULT_MAPERR = 1;
+/** SIGSEGV, SEGV_ACCERR: mapped, but not for this. */
+export const FAULT_ACCERR = 2;
+/** SIGBUS, BUS_ADRERR: past the end of the object, or it could not be read. */
+export const FAULT_BUS = 3;
+/** No memory, and the oom handler could not help. */
+export const FAULT_OOM = 4;
+
+/** Resolves an access to a page of `e`, which holds `addr`: a FAULT_*. */
+export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number): number {
+  if (!isAllowed(e.prot, access)) return FAULT_ACCERR;
+  const va = addr - (addr % PAGE_SIZE);
+  const pte = vs.pageTable.get(va);
+  const isWrite = access === PROT_WRITE;
+  if (pte !== 0) {
+    if (isWrite && (pte & PTE_W) === 0) {
+      return e.isShared ? shareWrite(vs, e, va) : copyOnWrite(vs, e, va, pte);
+    }
+    // Nothing was missing: another thread's fault brought it, or the machine remembered too little.
+    return FAULT_OK;
+  }
+  if (e.object === null) return isWrite ? zeroFill(vs, e, va) : mapZeroPage(vs, e, va);
+  if (isWrite) return e.isShared ? shareWrite(vs, e, va) : copyFromObject(vs, e, va);
+  return mapObject(vs, e, va);
+}
+
+/** Page table rights of a page of `e` but for writing, which faults decide. */
+export function readRights(prot: number): number {
+  return (
+    ((prot & (PROT_READ | PROT_WRITE)) !== 0 ? PTE_R : 0) | ((prot & PROT_EXEC) !== 0 ? PTE_X : 0)
+  );
+}
+
+/** As RISC-V has no write-only pages, writable means readable too. */
+function isAllowed(prot: number, access: number): boolean {
+  if (access === PROT_READ) return (prot & (PROT_READ | PROT_WRITE)) !== 0;
+  return (prot & access) !== 0;
+}
+
+/** Private writable rights: a page of one's own. */
+function ownRights(e: MapEntry): number {
+  return readRights(e.prot) | PTE_ANON | ((e.prot & PROT_WRITE) !== 0 ? PTE_W : 0);
+}
+
+function mapZeroPage(vs: Vmspace, e: MapEntry, va: number): number {
+  const zero = vs.frames.zeroPage;
+  vs.frames.hold(zero);
+  const r = vs.pageTable.enter(va, zero, readRights(e.prot) | PTE_ZERO);
+  if (failed(r)) {
+    vs.frames.release(zero);
+    return FAULT_OOM;
+  }
+  return FAULT_OK;
+}
+
+/**
+ * A fresh page of zeroes. The second page touched in an aligned 64 KiB brings
+ * the rest of it: it is likely wanted, and then one TLB entry covers all.
+ */
+function zeroFill(vs: Vmspace, e: MapEntry, va: number): number {
+  const isSecond = vs.hasReservation(va);
+  const r = zeroFillOne(vs, e, va);
+  if (r !== FAULT_OK || !isSecond) return r;
+  const run = va - (va % CHUNK_SIZE);
+  if (run < e.start || run + CHUNK_SIZE > e.end || !vs.frames.isPlentiful) return FAULT_OK;
+  for (let i = 0; i < CHUNK_PAGES; i++) {
+    const at = run + i * PAGE_SIZE;
+    if (vs.pageTable.get(at) === 0 && zeroFillOne(vs, e, at) !== FAULT_OK) break;
+  }
+  vs.pageTable.promote(run);
+  return FAULT_OK;
+}
+
+function zeroFillOne(vs: Vmspace, e: MapEntry, va: number): number {
+  const pa = vs.allocFor(va);
+  if (failed(pa)) return FAULT_OOM;
+  vs.frames.zero(pa);
+  return enterOwn(vs, e, va, pa);
+}
+
+/** Maps a fresh frame, whose one reference the page table takes over. */
+function enterOwn(vs: Vmspace, e: MapEntry, va: number, pa: Paddr): number {
+  if (failed(vs.pageTable.enter(va, pa, ownRights(e)))) {
+    vs.frames.release(pa);
+    return FAULT_OOM;
+  }
+  vs.rssAnon++;
+  return FAULT_OK;
+}
+
+/** A write to a private page that is mapped read-only. */
+function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number {
+  const { frames, pageTable } = vs;
+  const from = ((pte & ~PTE_FLAGS) >>> 0) as Paddr;
+  if ((pte & PTE_ANON) !== 0 && frames.refs(from) === 1) {
+    pageTable.setFlags(va, (pte & PTE_FLAGS) | PTE_W);
+    return FAULT_OK;
+  }
+  // Allocation may reclaim: the hold keeps the source, though its mapping may go.
+  frames.hold(from);
+  const pa = vs.allocFor(va);
+  if (failed(pa)) {
+    frames.release(from);
+    return FAULT_OOM;
+  }
+  if ((pte & PTE_ZERO) !== 0) frames.zero(pa);
+  else frames.copy(from, pa);
+  frames.release(from);
+  const old = pageTable.get(va);
+  const r = enterOwn(vs, e, va, pa);
+  if (r === FAULT_OK && old !== 0) vs.drop(old);
+  pageTable.invalidate(va, PAGE_SIZE);
+  return r;
+}
+
+/** The object's page for `va`, held once; or -FAULT_*. */
+function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): number {
+  const object = e.object!;
+  const pindex = e.pindexOf(va);
+  if (pindex * PAGE_SIZE >= object.sizeBytes) return -FAULT_BUS;
+  const pa: Paddr | Errno = object.getPage(pindex, isWrite);
+  if (failed(pa)) return pa === ENOMEM ? -FAULT_OOM : -FAULT_BUS;
+  vs.frames.hold(pa);
+  return pa;
+}
+
+/** Maps a page of the object, which the caller holds for the page table. */
+function enterShared(vs: Vmspace, e: MapEntry, va: number, pa: Paddr, rights: number): number {
+  const isShmem = e.object!.isShmem;
+  if (failed(vs.pageTable.enter(va, pa, rights | (isShmem ? PTE_SHMEM : 0)))) {
+    vs.frames.release(pa);
+    return FAULT_OOM;
+  }
+  if (isShmem) vs.rssShmem++;
+  else vs.rssFile++;
+  return FAULT_OK;
+}
+
+/** A read or fetch: maps the object's page, and its neighbours in 64 KiB that are in memory. */
+function mapObject(vs: Vmspace, e: MapEntry, va: number): number {
+  const pa = objectPage(vs, e, va, false);
+  if (pa < 0) return -pa;
+  const object = e.object!;
+  // Shared memory has no backing store to tell of writes, so it may be writable at once.
+  const isWritable = e.isShared && object.isShmem && (e.prot & PROT_WRITE) !== 0;
+  const rights = readRights(e.prot) | (isWritable ? PTE_W : 0);
+  const r = enterShared(vs, e, va, pa as Paddr, rights);
+  if (r !== FAULT_OK || (e.flags & VM_RAND_READ) !== 0) return r;
+  const run = va - (va % CHUNK_SIZE);
+  const first = Math.max(run, e.start);
+  const end = Math.min(
+    run + CHUNK_SIZE,
+    e.end,
+    va - (e.pindexOf(va) * PAGE_SIZE - object.sizeBytes),
+  );
+  for (let at = first; at < end; at += PAGE_SIZE) {
+    if (vs.pageTable.get(at) !== 0) continue;
+    const near = object.lookup(e.pindexOf(at));
+    if (near === 0) continue;
+    vs.frames.hold(near);
+    if (enterShared(vs, e, at, near, rights) !== FAULT_OK) break;
+  }
+  vs.pageTable.promote(va);
+  return FAULT_OK;
+}
+
+/** A write to a page of a shared object, mapped read-only or not at all. */
+function shareWrite(vs: Vmspace, e: MapEntry, va: number): number {
+  const pa = objectPage(vs, e, va, true);
+  if (pa < 0) return -pa;
+  const old = vs.pageTable.get(va);
+  const r = enterShared(vs, e, va, pa as Paddr, readRights(e.prot) | PTE_W);
+  if (r === FAULT_OK && old !== 0) vs.drop(old);
+  return r;
+}
+
+/** The first write to a page of a private map of an object: a copy of one's own. */
+function copyFromObject(vs: Vmspace, e: MapEntry, va: number): number {
+  const from = objectPage(vs, e, va, false);
+  if (from < 0) return -from;
+  const pa = vs.allocFor(va);
+  if (failed(pa)) {
+    vs.frames.release(from as Paddr);
+    return FAULT_OOM;
+  }
+  vs.frames.copy(from as Paddr, pa);
+  vs.frames.release(from as Paddr);
+  return enterOwn(vs, e, va, pa);
+}

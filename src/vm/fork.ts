@@ -1,0 +1,65 @@
+/**
+ * fork(2) of an address space: every page is shared, and read-only to both
+ * sides where it is private, so that the first to write makes a copy.
+ */
+import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
+import type { Paddr } from "../machine/physmem.ts";
+import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
+import {
+  type MapEntry,
+  VM_DONTFORK,
+  VM_LOCKED,
+  VM_LOCKONFAULT,
+  VM_WIPEONFORK,
+} from "./mapentry.ts";
+import { USER_END } from "./param.ts";
+import { Vmspace } from "./vmspace.ts";
+
+export function forkVmspace(vs: Vmspace): Vmspace | Errno {
+  const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.ceiling);
+  child.brkStart = vs.brkStart;
+  child.brkEnd = vs.brkEnd;
+  child.stackTop = vs.stackTop;
+  let isCovered = true;
+  for (const e of vs.entries) {
+    if ((e.flags & VM_DONTFORK) !== 0) continue;
+    const c = e.clone(child, e.start, e.end);
+    c.flags &= ~(VM_LOCKED | VM_LOCKONFAULT);
+    child.account(c, 1);
+    child.entries.append(c);
+    if ((e.flags & VM_WIPEONFORK) === 0 && !sharePages(vs, child, e)) {
+      isCovered = false;
+      break;
+    }
+  }
+  vs.pageTable.invalidate(0, USER_END);
+  if (isCovered) return child;
+  child.destroy();
+  return ENOMEM;
+}
+
+/** Maps the pages of `e` in the child too; false for want of memory. */
+function sharePages(vs: Vmspace, child: Vmspace, e: MapEntry): boolean {
+  const { frames, pageTable } = vs;
+  const shared = frames.batch;
+  const clear = e.isShared ? 0 : PTE_W;
+  for (let at = e.start; at < e.end; at = pageTable.cursor) {
+    const n = pageTable.shareRange(child.pageTable, at, e.end, clear, shared);
+    if (failed(n)) return false;
+    let anon = 0;
+    let shmem = 0;
+    let zero = 0;
+    for (let i = 0; i < n; i++) {
+      const pte = shared[i]!;
+      if ((pte & PTE_ANON) !== 0) anon++;
+      else if ((pte & PTE_SHMEM) !== 0) shmem++;
+      else if ((pte & PTE_ZERO) !== 0) zero++;
+      frames.hold(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
+    }
+    child.rssAnon += anon;
+    child.rssShmem += shmem;
+    child.rssFile += n - anon - shmem - zero;
+  }
+  return true;
+}

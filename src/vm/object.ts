@@ -1,0 +1,156 @@
+/**
+ * VM objects: memory that has a name of its own, mapped by many and read or
+ * written as a file through the very same pages.
+ *
+ * An object holds one reference to each of its pages; every page table entry
+ * that maps one holds another. `mappings` are all the map entries on it, so a
+ * page can be taken out of every address space before it goes (truncate,
+ * reclaim). A frame that `getPage` returned stays valid until the next
+ * allocation: who keeps it longer, or copies to or from user memory meanwhile,
+ * holds it (`frames.hold`, `frames.release`).
+ */
+import { EFBIG, type Errno, failed } from "../abi/errno.ts";
+import type { Paddr } from "../machine/physmem.ts";
+import type { PageAllocator } from "./page.ts";
+import { PageMap } from "./pagemap.ts";
+import { CHUNK_PAGES, PAGE_MASK, PAGE_SIZE } from "./param.ts";
+
+/** Largest object: page numbers fit 32 bits. */
+export const MAX_OBJECT_BYTES = 2 ** 44 - PAGE_SIZE;
+
+/** One place where an object is mapped. */
+export interface Mapping {
+  /** Unmaps the object's pages [first, end); private copies of them too if `evenCopies`. */
+  unmapPages(first: number, end: number, evenCopies: boolean): void;
+  /** Makes the next write to a page fault again, so that it is noticed. */
+  writeProtect(pindex: number): void;
+}
+
+export abstract class VmObject {
+  readonly frames: PageAllocator;
+  readonly mappings = new Set<Mapping>();
+  refs = 1;
+  sizeBytes: number;
+  protected readonly pages = new PageMap();
+  /** The chunk being filled: its number, token, and the aligned run of pages it is for. */
+  #chunk = -1;
+  #token = 0;
+  #run = -1;
+
+  constructor(frames: PageAllocator, sizeBytes: number) {
+    this.frames = frames;
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** Counted as shared memory (RssShmem), not as file pages. */
+  abstract readonly isShmem: boolean;
+
+  /** The frame of a page, filled; the page becomes dirty if `isWrite`. ENOMEM, EIO, EFBIG. */
+  abstract getPage(pindex: number, isWrite: boolean): Paddr | Errno;
+
+  /** As getPage for writing, for a caller that overwrites all of the page: not filled. */
+  abstract grabPage(pindex: number): Paddr | Errno;
+
+  /** The frame of a page that is present, else 0. */
+  lookup(pindex: number): Paddr | 0 {
+    return this.pages.get(pindex);
+  }
+
+  get residentPages(): number {
+    return this.pages.size;
+  }
+
+  /** The pages present in [first, end): for SEEK_DATA, sync and the like. */
+  resident(first: number, end: number): Generator<number> {
+    return this.pages.within(first, end);
+  }
+
+  /** Changes the size. What lies beyond the end is gone, also for those who mapped it. */
+  truncate(sizeBytes: number): void {
+    const isShorter = sizeBytes < this.sizeBytes;
+    this.sizeBytes = sizeBytes;
+    if (!isShorter) return;
+    this.discard(Math.ceil(sizeBytes / PAGE_SIZE), Number.POSITIVE_INFINITY);
+    const rest = sizeBytes & PAGE_MASK;
+    const last = rest === 0 ? 0 : this.lookup(Math.floor(sizeBytes / PAGE_SIZE));
+    if (last !== 0) {
+      this.frames.mem.u8.fill(0, last + rest, last + PAGE_SIZE);
+      this.frames.codeWritten((last + rest) as Paddr, PAGE_SIZE - rest);
+    }
+  }
+
+  /** Drops the pages [first, end), as a punched hole: they read as the backing store has them. */
+  discard(first: number, end: number): void {
+    for (const m of this.mappings) m.unmapPages(first, end, true);
+    for (const pindex of this.pages.within(first, end)) this.dropPage(pindex);
+  }
+
+  hold(): this {
+    this.refs++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.refs > 0) return;
+    this.unreserve();
+    for (const pindex of this.pages.within(0, Number.POSITIVE_INFINITY)) this.dropPage(pindex);
+  }
+
+  /** Writes dirty pages of [first, end) to the backing store. */
+  sync(_first: number, _end: number): number {
+    return 0;
+  }
+
+  protected dropPage(pindex: number): void {
+    const pa = this.pages.remove(pindex);
+    if (pa !== 0) this.frames.release(pa);
+  }
+
+  /** A frame for a page, contiguous with its neighbours if that can be. */
+  protected allocFor(pindex: number): Paddr | Errno {
+    if (pindex * PAGE_SIZE >= MAX_OBJECT_BYTES) return EFBIG;
+    const run = pindex >>> 4;
+    if (run !== this.#run) {
+      this.unreserve();
+      // A lone page of a short file is not worth a chunk.
+      if (this.sizeBytes <= PAGE_SIZE) return this.frames.alloc();
+      const chunk = this.frames.reserve();
+      if (chunk >= 0) {
+        this.#chunk = chunk;
+        this.#token = this.frames.tokenOf(chunk);
+        this.#run = run;
+      }
+    }
+    if (this.#run === run) {
+      const pa = this.frames.allocIn(this.#chunk, this.#token, pindex & (CHUNK_PAGES - 1));
+      if (pa !== 0) return pa;
+    }
+    return this.frames.alloc();
+  }
+
+  protected unreserve(): void {
+    if (this.#run >= 0) this.frames.unreserve(this.#chunk, this.#token);
+    this.#run = -1;
+  }
+}
+
+/** Zero-filled memory without a backing store: shared anonymous maps, tmpfs files, memfd. */
+export class AnonObject extends VmObject {
+  readonly isShmem = true;
+
+  getPage(pindex: number, _isWrite: boolean): Paddr | Errno {
+    const present = this.pages.get(pindex);
+    if (present !== 0) return present;
+    const pa = this.grabPage(pindex);
+    if (!failed(pa)) this.frames.zero(pa);
+    return pa;
+  }
+
+  grabPage(pindex: number): Paddr | Errno {
+    const present = this.pages.get(pindex);
+    if (present !== 0) return present;
+    const pa = this.allocFor(pindex);
+    if (!failed(pa)) this.pages.set(pindex, pa);
+    return pa;
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * Page frames: which are free, and how many hold each of the others.
+ *
+ * Frames come in aligned chunks of 16 (64 KiB). A chunk is FREE, PARTIAL (some
+ * frames in use, the rest for anybody), RESERVED (some in use, the rest kept
+ * for one aligned 64 KiB of somebody's memory, so that it becomes contiguous
+ * page by page) or FULL. Reservations cost nothing: their free frames count as
+ * free and are taken when nothing else is left.
+ *
+ * Invariant: bit i of `#free[chunk]` is set exactly when frame i has no
+ * reference; `freePages` is the number of those bits.
+ * Compare vm_reserv.c of FreeBSD.
+ */
+import { ENOMEM, type Errno } from "../abi/errno.ts";
+import type { Paddr, PhysMem } from "../machine/physmem.ts";
+import { PageQueue } from "./pagequeue.ts";
+import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
+
+/** Who must hear that a frame's bytes changed or that it is free: the machine's translations. */
+export interface CodeWatcher {
+  codeWritten(pa: Paddr, length: number): void;
+}
+
+/** Decides what dies when nothing can be reclaimed. */
+export interface OomHandler {
+  /** True if memory was freed and the allocation is worth another try. */
+  outOfMemory(): boolean;
+}
+
+const FREE = 0;
+const PARTIAL = 1;
+const RESERVED = 2;
+const FULL = 3;
+const ALL_FREE = 0xffff;
+const NONE = -1;
+
+/** How many frames one reclaim tries to win, so that not every allocation pays for one. */
+const RECLAIM_BATCH = 64;
+
+export class PageAllocator {
+  readonly mem: PhysMem;
+  readonly totalPages: number;
+  freePages: number;
+  /** A frame of zeroes that everybody may map, never written; always held. */
+  readonly zeroPage: Paddr;
+  /** The pages of the page cache, which is what can be reclaimed. */
+  readonly queue: PageQueue;
+  oomHandler: OomHandler | null = null;
+  /** Page table entries on their way to being dropped or held: room for those of one table. */
+  readonly batch = new Uint32Array(1024);
+
+  readonly #machine: CodeWatcher;
+  /** First frame number: frames below it are the machine's own. */
+  readonly #first: number;
+  /** References per frame, indexed from `#first`. */
+  readonly #refs: Int32Array;
+  /** Per chunk: free frames as a bit mask, list membership, links, and the token of its reservation. */
+  readonly #free: Uint16Array;
+  readonly #state: Uint8Array;
+  readonly #next: Int32Array;
+  readonly #prev: Int32Array;
+  readonly #token: Uint32Array;
+  /** First and last chunk of the lists FREE, PARTIAL and RESERVED. */
+  readonly #head = new Int32Array(FULL).fill(NONE);
+  readonly #tail = new Int32Array(FULL).fill(NONE);
+  #lastToken = 0;
+  readonly #zeroes = new Uint8Array(PAGE_SIZE);
+
+  constructor(mem: PhysMem, machine: CodeWatcher) {
+    this.mem = mem;
+    this.#machine = machine;
+    const first = Math.ceil(mem.ramBase / (PAGE_SIZE * CHUNK_PAGES)) * CHUNK_PAGES;
+    const end = mem.ramBase / PAGE_SIZE + mem.ramPages;
+    const chunks = Math.floor((end - first) / CHUNK_PAGES);
+    this.#first = first;
+    this.totalPages = chunks * CHUNK_PAGES;
+    this.freePages = this.totalPages;
+    this.#refs = new Int32Array(this.totalPages);
+    this.#free = new Uint16Array(chunks).fill(ALL_FREE);
+    this.#state = new Uint8Array(chunks);
+    this.#next = new Int32Array(chunks);
+    this.#prev = new Int32Array(chunks);
+    this.#token = new Uint32Array(chunks);
+    for (let c = 0; c < chunks; c++) this.#append(c, FREE);
+    this.queue = new PageQueue(this);
+    this.zeroPage = this.allocZeroed() as Paddr;
+  }
+
+  /** A frame with one reference and unknown contents, or ENOMEM. */
+  alloc(): Paddr | Errno {
+    const head = this.#head;
+    let chunk = head[PARTIAL]!;
+    if (chunk === NONE) chunk = head[FREE]!;
+    if (chunk === NONE) chunk = head[RESERVED]!;
+    if (chunk === NONE) return this.#allocHard();
+    return this.#take(chunk, 31 - Math.clz32(this.#free[chunk]! & -this.#free[chunk]!));
+  }
+
+  allocZeroed(): Paddr | Errno {
+    const pa = this.alloc();
+    if (pa >= 0) this.zero(pa as Paddr);
+    return pa;
+  }
+
+  /** The machine's FrameSource: frames of page tables. */
+  allocTable(): Paddr | Errno {
+    return this.allocZeroed();
+  }
+
+  freeTable(pa: Paddr): void {
+    this.release(pa);
+  }
+
+  /** Reserves a chunk whose frames `allocIn` then hands out one by one; NONE (-1) if none is free. */
+  reserve(): number {
+    const chunk = this.#head[FREE]!;
+    if (chunk === NONE) return NONE;
+    this.#move(chunk, RESERVED);
+    this.#token[chunk] = ++this.#lastToken;
+    return chunk;
+  }
+
+  /** Proof of a reservation: changes when the chunk is reserved by another. */
+  tokenOf(chunk: number): number {
+    return this.#token[chunk]!;
+  }
+
+  /** Frame `index` of the chunk if it is still reserved under `token` and free; else 0. */
+  allocIn(chunk: number, token: number, index: number): Paddr | 0 {
+    if (this.#token[chunk] !== token || (this.#free[chunk]! & (1 << index)) === 0) return 0;
+    return this.#take(chunk, index);
+  }
+
+  /** Ends a reservation: its free frames are anybody's now. */
+  unreserve(chunk: number, token: number): void {
+    if (this.#token[chunk] !== token) return;
+    this.#token[chunk] = 0;
+    if (this.#state[chunk] === RESERVED) {
+      this.#move(chunk, this.#free[chunk] === ALL_FREE ? FREE : PARTIAL);
+    }
+  }
+
+  hold(pa: Paddr): void {
+    this.#refs[(pa >>> PAGE_SHIFT) - this.#first]!++;
+  }
+
+  refs(pa: Paddr): number {
+    return this.#refs[(pa >>> PAGE_SHIFT) - this.#first]!;
+  }
+
+  /** Gives one reference back; the last one frees the frame. */
+  release(pa: Paddr): void {
+    const frame = (pa >>> PAGE_SHIFT) - this.#first;
+    const left = this.#refs[frame]! - 1;
+    this.#refs[frame] = left;
+    if (left === 0) this.#freed(pa, frame);
+  }
+
+  zero(pa: Paddr): void {
+    this.mem.u8.set(this.#zeroes, pa);
+  }
+
+  copy(from: Paddr, to: Paddr): void {
+    this.mem.u8.copyWithin(to, from, from + PAGE_SIZE);
+  }
+
+  /** To be called after the kernel wrote into a frame that a program may execute. */
+  codeWritten(pa: Paddr, length: number): void {
+    this.#machine.codeWritten(pa, length);
+  }
+
+  /** Index of a frame, 0 … totalPages - 1, for tables kept beside the allocator. */
+  indexOf(pa: Paddr): number {
+    return (pa >>> PAGE_SHIFT) - this.#first;
+  }
+
+  addressOf(index: number): Paddr {
+    return ((index + this.#first) * PAGE_SIZE) as Paddr;
+  }
+
+  /** True while speculative work (prefaulting, read-ahead) may take frames. */
+  get isPlentiful(): boolean {
+    return this.freePages > this.totalPages >>> 4;
+  }
+
+  #take(chunk: number, index: number): Paddr {
+    const free = this.#free[chunk]! & ~(1 << index);
+    this.#free[chunk] = free;
+    if (free === 0) this.#move(chunk, FULL);
+    else if (this.#state[chunk] === FREE) this.#move(chunk, PARTIAL);
+    this.freePages--;
+    const frame = chunk * CHUNK_PAGES + index;
+    this.#refs[frame] = 1;
+    return ((frame + this.#first) * PAGE_SIZE) as Paddr;
+  }
+
+  #freed(pa: Paddr, frame: number): void {
+    this.#machine.codeWritten(pa, PAGE_SIZE);
+    const chunk = frame >>> 4;
+    const free = this.#free[chunk]! | (1 << (frame & 15));
+    this.#free[chunk] = free;
+    this.freePages++;
+    if (free === ALL_FREE) {
+      this.#token[chunk] = 0;
+      this.#move(chunk, FREE);
+    } else if (this.#state[chunk] === FULL) {
+      this.#move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
+    }
+  }
+
+  #allocHard(): Paddr | Errno {
+    for (;;) {
+      if (this.queue.reclaim(RECLAIM_BATCH) > 0) break;
+      if (!this.oomHandler?.outOfMemory()) break;
+    }
+    return this.freePages > 0 ? this.alloc() : ENOMEM;
+  }
+
+  #move(chunk: number, to: number): void {
+    this.#unlink(chunk);
+    this.#append(chunk, to);
+  }
+
+  #append(chunk: number, list: number): void {
+    this.#state[chunk] = list;
+    if (list === FULL) return;
+    const last = this.#tail[list]!;
+    this.#prev[chunk] = last;
+    this.#next[chunk] = NONE;
+    if (last === NONE) this.#head[list] = chunk;
+    else this.#next[last] = chunk;
+    this.#tail[list] = chunk;
+  }
+
+  #unlink(chunk: number): void {
+    const list = this.#state[chunk]!;
+    if (list === FULL) return;
+    const prev = this.#prev[chunk]!;
+    const next = this.#next[chunk]!;
+    if (prev === NONE) this.#head[list] = next;
+    else this.#next[prev] = next;
+    if (next === NONE) this.#tail[list] = prev;
+    else this.#prev[next] = prev;
+  }
+}
