@@ -72,3 +72,18 @@ export function chmodBits(a: Attr, mode: number, cred: Cred): number {
   }
   return kept;
 }
+
+/** Owner, group and mode of a file that `cred` makes in a directory with `dir`'s attributes. */
+export function ownership(
+  dir: Attr,
+  mode: number,
+  cred: Cred,
+): { readonly uid: number; readonly gid: number; readonly mode: number } {
+  if ((dir.mode & S_ISGID) === 0) return { uid: cred.fsuid, gid: cred.fsgid, mode };
+  let bits = mode;
+  if ((mode & S_IFMT) === S_IFDIR) bits |= S_ISGID;
+  else if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) {
+    if (!cred.isMember(dir.gid) && !cred.hasCap(CAP_FSETID)) bits &= ~S_ISGID;
+  }
+  return { uid: cred.fsuid, gid: dir.gid, mode: bits };
+}

@@ -41,7 +41,7 @@ export class FdTable {
   alloc(fp: File, isCloexec: boolean, min = 0): number {
     if (min >= this.limit) return min === 0 ? EMFILE : EINVAL;
     const files = this.#files;
-    let fd = min > this.#firstFree ? min : this.#firstFree;
+    let fd = Math.max(min, this.#firstFree);
     while (fd < files.length && files[fd]) fd++;
     if (min <= this.#firstFree) this.#firstFree = fd;
     if (fd >= this.limit) return EMFILE;

@@ -27,6 +27,7 @@ export class Vfs {
   pipeMaxSize = 1048576;
   #lastDev = 0;
   #lastAnonIno = 0;
+  #lastCookie = 0;
 
   constructor(clock: KernelClock, names = new NameCache()) {
     this.clock = clock;
@@ -46,6 +47,11 @@ export class Vfs {
   /** An inode number for a pipe, an eventfd and the like. */
   anonymousIno(): number {
     return ++this.#lastAnonIno;
+  }
+
+  /** Ties the two inotify events of one rename together. */
+  nextCookie(): number {
+    return ++this.#lastCookie;
   }
 
   hold(path: Path): Path {

@@ -1,0 +1,154 @@
+/**
+ * tmpfs: a file system whose files are memory. See tmpfs(5).
+ *
+ * Pages of files count against `pageLimit` from the moment they exist, also
+ * when mmap(2) made them; files and directories against `inodeLimit`.
+ * Everything lives until it has no name and no user.
+ */
+import { EINVAL, type Errno, failed } from "../../abi/errno.ts";
+import type { KernelClock } from "../../kern/clock.ts";
+import { Cred } from "../../kern/cred.ts";
+import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import type { Vfs } from "../../vfs/vfs.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
+import type { PageAllocator } from "../../vm/page.ts";
+import { parseTmpfsOptions, type TmpfsOptions } from "./options.ts";
+import { TmpDir } from "./tmpdir.ts";
+
+const TMPFS_MAGIC = 0x01021994;
+const PAGE = 4096;
+/** Bytes of extended attributes that one file system keeps at most. */
+const MAX_XATTR_BYTES = 16 * 1024 * 1024;
+
+export class Tmpfs implements FileSystem {
+  readonly typeName: string;
+  readonly dev: number;
+  readonly clock: KernelClock;
+  readonly frames: PageAllocator;
+  readonly isNameCacheable = true;
+  isReadOnly: boolean;
+  pageLimit: number;
+  inodeLimit: number;
+  usedPages = 0;
+  usedInodes = 0;
+  usedXattrBytes = 0;
+  readonly #root: TmpDir;
+  #lastIno = 0;
+  #options: TmpfsOptions;
+
+  constructor(vfs: Vfs, frames: PageAllocator, options: TmpfsOptions, typeName = "tmpfs") {
+    this.typeName = typeName;
+    this.dev = vfs.anonymousDev();
+    this.clock = vfs.clock;
+    this.frames = frames;
+    this.isReadOnly = false;
+    this.#options = options;
+    this.pageLimit = options.pages ?? frames.totalPages >>> 1;
+    this.inodeLimit = options.inodes ?? frames.totalPages >>> 1;
+    const cred = Cred.root().with({ fsuid: options.uid ?? 0, fsgid: options.gid ?? 0 });
+    this.#root = new TmpDir(this, options.mode ?? 0o1777, cred.fsuid, cred.fsgid, null);
+    this.usedInodes = 1;
+  }
+
+  nextIno(): number {
+    return ++this.#lastIno;
+  }
+
+  /** Makes room for `pages` more pages of files; false when the file system is full. */
+  charge(pages: number): boolean {
+    if (this.pageLimit > 0 && this.usedPages + pages > this.pageLimit) return false;
+    this.usedPages += pages;
+    return true;
+  }
+
+  chargeInode(): boolean {
+    if (this.inodeLimit > 0 && this.usedInodes >= this.inodeLimit) return false;
+    this.usedInodes++;
+    return true;
+  }
+
+  chargeXattr(bytes: number): boolean {
+    if (this.usedXattrBytes + bytes > MAX_XATTR_BYTES) return false;
+    this.usedXattrBytes += bytes;
+    return true;
+  }
+
+  root(): Vnode {
+    return this.#root;
+  }
+
+  statfs(): StatFs {
+    const blocks = this.pageLimit;
+    const free = blocks === 0 ? 0 : Math.max(0, blocks - this.usedPages);
+    const files = this.inodeLimit;
+    return {
+      type: TMPFS_MAGIC,
+      bsize: PAGE,
+      blocks,
+      bfree: free,
+      bavail: free,
+      files,
+      ffree: files === 0 ? 0 : files - this.usedInodes,
+      namelen: 255,
+    };
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  /** All names go; what is still mapped lives on in its object. */
+  unmount(): number {
+    this.#root.clear();
+    return 0;
+  }
+
+  showOptions(): string {
+    const o = this.#options;
+    const shown = [];
+    if (o.pages !== null) shown.push(`size=${this.pageLimit * 4}k`);
+    if (o.inodes !== null) shown.push(`nr_inodes=${this.inodeLimit}`);
+    if (o.mode !== null) shown.push(`mode=${o.mode.toString(8)}`);
+    if (o.uid) shown.push(`uid=${o.uid}`);
+    if (o.gid) shown.push(`gid=${o.gid}`);
+    return shown.join(",");
+  }
+
+  remount(isReadOnly: boolean, data: string): number {
+    const o = parseTmpfsOptions(data, this.frames.totalPages);
+    if (failed(o)) return o;
+    if (o.pages !== null && o.pages > 0 && o.pages < this.usedPages) return EINVAL;
+    if (o.inodes !== null && o.inodes > 0 && o.inodes < this.usedInodes) return EINVAL;
+    this.pageLimit = o.pages ?? this.pageLimit;
+    this.inodeLimit = o.inodes ?? this.inodeLimit;
+    this.#options = {
+      ...this.#options,
+      pages: o.pages ?? this.#options.pages,
+      inodes: o.inodes ?? this.#options.inodes,
+    };
+    this.isReadOnly = isReadOnly;
+    return 0;
+  }
+}
+
+export class TmpfsType implements FileSystemType {
+  readonly typeName: string;
+  readonly needsDevice = false;
+  readonly #vfs: Vfs;
+  readonly #frames: PageAllocator;
+
+  /** `typeName`: "tmpfs", or "ramfs" and the like for what behaves the same. */
+  constructor(vfs: Vfs, frames: PageAllocator, typeName = "tmpfs") {
+    this.#vfs = vfs;
+    this.#frames = frames;
+    this.typeName = typeName;
+  }
+
+  mount(request: MountRequest): FileSystem | Errno {
+    const options = parseTmpfsOptions(request.data, this.#frames.totalPages);
+    if (failed(options)) return options;
+    const fs = new Tmpfs(this.#vfs, this.#frames, options, this.typeName);
+    fs.isReadOnly = request.isReadOnly;
+    return fs;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * What all files of a tmpfs have: attributes, times, extended attributes.
+ *
+ * A node is its own Attr, so that stat(2) makes no garbage. It is gone when it
+ * has no name (`nlink` 0) and no user (`refs` 0), whichever comes last.
+ */
+import { E2BIG, EEXIST, ENODATA, ENOSPC, type Errno } from "../../abi/errno.ts";
+import { XATTR_CREATE, XATTR_REPLACE, XATTR_SIZE_MAX } from "../../abi/xattr.ts";
+import type { Timespec } from "../../kern/clock.ts";
+import { type Attr, type AttrChange, S_IFMT } from "../../vfs/attr.ts";
+import { Vnode } from "../../vfs/vnode.ts";
+import type { Tmpfs } from "./tmpfs.ts";
+
+/** Bytes that the names of one file's extended attributes may take. */
+const MAX_XATTR_LIST = 65536;
+
+export abstract class TmpNode extends Vnode implements Attr {
+  declare readonly fs: Tmpfs;
+  mode: number;
+  nlink = 1;
+  uid: number;
+  gid: number;
+  rdev = 0;
+  readonly blksize = 4096;
+  atime: Timespec;
+  mtime: Timespec;
+  ctime: Timespec;
+  readonly btime: Timespec;
+  #xattrs: Map<string, Uint8Array> | null = null;
+  #isFreed = false;
+
+  constructor(fs: Tmpfs, mode: number, uid: number, gid: number) {
+    super(fs, fs.nextIno(), mode);
+    this.mode = mode;
+    this.uid = uid;
+    this.gid = gid;
+    this.atime = this.mtime = this.ctime = this.btime = fs.clock.realtime();
+  }
+
+  get dev(): number {
+    return this.fs.dev;
+  }
+
+  abstract get sizeBytes(): number;
+
+  get blocks(): number {
+    return 0;
+  }
+
+  override getattr(): Attr {
+    return this;
+  }
+
+  override setattr(change: AttrChange): number {
+    const now = this.fs.clock.realtime();
+    if (change.sizeBytes !== undefined) {
+      const r = this.resize(change.sizeBytes);
+      if (r < 0) return r;
+      this.mtime = now;
+    }
+    if (change.mode !== undefined) this.mode = (this.mode & S_IFMT) | (change.mode & 0o7777);
+    if (change.uid !== undefined) this.uid = change.uid;
+    if (change.gid !== undefined) this.gid = change.gid;
+    if (change.atime !== undefined) this.atime = change.atime;
+    if (change.mtime !== undefined) this.mtime = change.mtime;
+    this.ctime = now;
+    return 0;
+  }
+
+  protected resize(_sizeBytes: number): number {
+    return 0;
+  }
+
+  /** relatime: once per change of the file. */
+  override accessed(): void {
+    if (isLater(this.atime, this.mtime) && isLater(this.atime, this.ctime)) return;
+    this.atime = this.fs.clock.realtime();
+  }
+
+  /** One name less; the last one lets it go when nobody uses it. */
+  unlinked(): void {
+    this.nlink--;
+    this.ctime = this.fs.clock.realtime();
+    if (this.nlink === 0 && this.refs === 0) this.free();
+  }
+
+  override inactive(): void {
+    if (this.nlink === 0) this.free();
+  }
+
+  /** Gives everything back; once. */
+  free(): void {
+    if (this.#isFreed) return;
+    this.#isFreed = true;
+    this.fs.usedInodes--;
+    for (const [name, value] of this.#xattrs ?? []) {
+      this.fs.usedXattrBytes -= name.length + value.length;
+    }
+    this.#xattrs = null;
+    this.freeData();
+  }
+
+  protected freeData(): void {}
+
+  override getxattr(name: string): Uint8Array | Errno {
+    return this.#xattrs?.get(name) ?? ENODATA;
+  }
+
+  override setxattr(name: string, value: Uint8Array, flags: number): number {
+    const old = this.#xattrs?.get(name);
+    if (old && (flags & XATTR_CREATE) !== 0) return EEXIST;
+    if (!old && (flags & XATTR_REPLACE) !== 0) return ENODATA;
+    if (value.length > XATTR_SIZE_MAX) return E2BIG;
+    let listed = name.length + 1;
+    for (const key of this.#xattrs?.keys() ?? []) if (key !== name) listed += key.length + 1;
+    if (listed > MAX_XATTR_LIST) return ENOSPC;
+    const more = old ? value.length - old.length : value.length + name.length;
+    if (!this.fs.chargeXattr(more)) return ENOSPC;
+    this.#xattrs ??= new Map();
+    this.#xattrs.set(name, value.slice());
+    this.ctime = this.fs.clock.realtime();
+    return 0;
+  }
+
+  override listxattr(): readonly string[] {
+    return [...(this.#xattrs?.keys() ?? [])];
+  }
+
+  override removexattr(name: string): number {
+    const old = this.#xattrs?.get(name);
+    if (!old) return ENODATA;
+    this.#xattrs!.delete(name);
+    this.fs.usedXattrBytes -= name.length + old.length;
+    this.ctime = this.fs.clock.realtime();
+    return 0;
+  }
+}
+
+function isLater(a: Timespec, b: Timespec): boolean {
+  return a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
+}

@@ -1,0 +1,146 @@
+/**
+ * Making names: mkdir(2), mknod(2), symlink(2), link(2).
+ *
+ * The order of complaints is Linux's: EEXIST before EROFS before EACCES.
+ */
+import { EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, failed } from "../abi/errno.ts";
+import { IN_ATTRIB, IN_CREATE, IN_ISDIR } from "../abi/inotify.ts";
+import { CAP_DAC_READ_SEARCH, CAP_MKNOD } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
+import { access, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "./attr.ts";
+import type { FsContext } from "./fscontext.ts";
+import { notifyVnode } from "./inotify.ts";
+import type { NameEntry } from "./namecache.ts";
+import { LAST_NORM, lookupEntry, nameiParent, type ParentPath } from "./namei.ts";
+import type { Path } from "./path.ts";
+import type { Vnode } from "./vnode.ts";
+
+export function mkdir(
+  td: Thread,
+  ctx: FsContext,
+  path: string,
+  mode: number,
+  start: Path | null,
+): number {
+  const at = prepare(td, ctx, path, start, true);
+  if (failed(at)) return at;
+  const dir = at.dir.vnode!;
+  const vp = dir.mkdir(at.name, mode & ~ctx.umask & 0o1777, td.cred);
+  if (failed(vp)) return vp;
+  ctx.vfs.names.enter(at.dir, at.name, vp);
+  notifyVnode(dir, IN_CREATE | IN_ISDIR, at.name);
+  return 0;
+}
+
+/** The new node is returned too, for bind(2) of a UNIX socket. `mode` has its type bits. */
+export function mknod(
+  td: Thread,
+  ctx: FsContext,
+  path: string,
+  mode: number,
+  rdev: number,
+  start: Path | null,
+): Vnode | Errno {
+  const type = mode & S_IFMT;
+  if (type === S_IFDIR) return EPERM;
+  const isDevice = type === S_IFCHR || type === S_IFBLK;
+  if (type !== 0 && type !== S_IFREG && type !== S_IFIFO && type !== S_IFSOCK && !isDevice) {
+    return EINVAL;
+  }
+  const at = prepare(td, ctx, path, start, false);
+  if (failed(at)) return at;
+  if (isDevice && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
+  const dir = at.dir.vnode!;
+  const bits = (type === 0 ? S_IFREG : type) | (mode & ~ctx.umask & 0o7777);
+  const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
+  if (failed(vp)) return vp;
+  ctx.vfs.names.enter(at.dir, at.name, vp);
+  notifyVnode(dir, IN_CREATE, at.name);
+  return vp;
+}
+
+export function symlink(
+  td: Thread,
+  ctx: FsContext,
+  target: string,
+  path: string,
+  start: Path | null,
+): number {
+  if (target.length === 0) return ENOENT;
+  const at = prepare(td, ctx, path, start, false);
+  if (failed(at)) return at;
+  const dir = at.dir.vnode!;
+  const vp = dir.symlink(at.name, target, td.cred);
+  if (failed(vp)) return vp;
+  ctx.vfs.names.enter(at.dir, at.name, vp);
+  notifyVnode(dir, IN_CREATE, at.name);
+  return 0;
+}
+
+/** Gives the file at `from` a further name. */
+export function link(
+  td: Thread,
+  ctx: FsContext,
+  from: Path,
+  path: string,
+  start: Path | null,
+): number {
+  const vp = from.entry.vnode!;
+  ctx.vfs.hold(from);
+  const r = linkHeld(td, ctx, from, vp, path, start);
+  ctx.vfs.release(from);
+  return r;
+}
+
+function linkHeld(
+  td: Thread,
+  ctx: FsContext,
+  from: Path,
+  vp: Vnode,
+  path: string,
+  start: Path | null,
+): number {
+  const at = prepare(td, ctx, path, start, false);
+  if (failed(at)) return at;
+  if (at.mount !== from.mount) return EXDEV;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  if (vp.isDir) return EPERM;
+  const isUnnamed = from.entry.isDeleted && !from.entry.isHashed && a.nlink === 0;
+  if (a.nlink === 0 && !(isUnnamed && from.entry.name.startsWith("#"))) return ENOENT;
+  const dir = at.dir.vnode!;
+  const r = dir.link(at.name, vp);
+  if (r < 0) return r;
+  ctx.vfs.names.enter(at.dir, at.name, vp);
+  notifyVnode(vp, IN_ATTRIB);
+  notifyVnode(dir, IN_CREATE, at.name);
+  return 0;
+}
+
+/** True for who may link by descriptor alone (AT_EMPTY_PATH). */
+export function mayLinkByFd(td: Thread): boolean {
+  return td.cred.hasCap(CAP_DAC_READ_SEARCH);
+}
+
+/** The place for a new name, checked: it is free, and may be made. */
+function prepare(
+  td: Thread,
+  ctx: FsContext,
+  path: string,
+  start: Path | null,
+  isDir: boolean,
+): ParentPath | Errno {
+  const at = nameiParent(ctx, td, path, start);
+  if (failed(at)) return at;
+  if (at.last !== LAST_NORM) return EEXIST;
+  if (!at.dir.vnode!.isDir) return ENOENT;
+  const there: NameEntry | Errno = lookupEntry(ctx.vfs, at.dir, at.name);
+  if (failed(there)) return there;
+  if (there.vnode) return EEXIST;
+  if (at.hasTrailingSlash && !isDir) return ENOENT;
+  if (at.mount.isReadOnly) return EROFS;
+  if (at.dir.isDeleted) return ENOENT;
+  const denied = access(at.dir.vnode!, td.cred, MAY_WRITE | MAY_EXEC);
+  return denied < 0 ? (denied as Errno) : at;
+}

@@ -1,0 +1,221 @@
+/**
+ * Taking names away and moving them: unlink(2), rmdir(2), rename(2).
+ */
+import {
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  EROFS,
+  type Errno,
+  EXDEV,
+  failed,
+} from "../abi/errno.ts";
+import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../abi/fcntl.ts";
+import {
+  IN_ATTRIB,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_ISDIR,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+} from "../abi/inotify.ts";
+import type { Cred } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
+import { access, checkSticky, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import type { FsContext } from "./fscontext.ts";
+import { endWatches, notifyVnode } from "./inotify.ts";
+import type { NameEntry } from "./namecache.ts";
+import {
+  isWithin,
+  LAST_DOT,
+  LAST_DOTDOT,
+  LAST_NORM,
+  lookupEntry,
+  nameiParent,
+  type ParentPath,
+} from "./namei.ts";
+import type { Path } from "./path.ts";
+import type { Vnode } from "./vnode.ts";
+
+export function unlink(td: Thread, ctx: FsContext, path: string, start: Path | null): number {
+  const at = nameiParent(ctx, td, path, start);
+  if (failed(at)) return at;
+  if (at.last !== LAST_NORM) return EISDIR;
+  if (at.mount.isReadOnly) return EROFS;
+  const e = lookupEntry(ctx.vfs, at.dir, at.name);
+  if (failed(e)) return e;
+  const vp = e.vnode;
+  if (!vp) return ENOENT;
+  if (at.hasTrailingSlash) return vp.isDir ? EISDIR : ENOTDIR;
+  const denied = mayDelete(at.dir.vnode!, vp, td.cred);
+  if (denied < 0) return denied;
+  if (vp.isDir) return EISDIR;
+  if (e.mountCount > 0) return EBUSY;
+  return removed(ctx, at, e, vp, at.dir.vnode!.unlink(at.name, vp));
+}
+
+export function rmdir(td: Thread, ctx: FsContext, path: string, start: Path | null): number {
+  const at = nameiParent(ctx, td, path, start);
+  if (failed(at)) return at;
+  if (at.last === LAST_DOT) return EINVAL;
+  if (at.last === LAST_DOTDOT) return ENOTEMPTY;
+  if (at.last !== LAST_NORM) return EBUSY;
+  if (at.mount.isReadOnly) return EROFS;
+  const e = lookupEntry(ctx.vfs, at.dir, at.name);
+  if (failed(e)) return e;
+  const vp = e.vnode;
+  if (!vp) return ENOENT;
+  const denied = mayDelete(at.dir.vnode!, vp, td.cred);
+  if (denied < 0) return denied;
+  if (!vp.isDir) return ENOTDIR;
+  if (e.mountCount > 0) return EBUSY;
+  return removed(ctx, at, e, vp, at.dir.vnode!.rmdir(at.name, vp));
+}
+
+function removed(ctx: FsContext, at: ParentPath, e: NameEntry, vp: Vnode, result: number): number {
+  if (result < 0) return result;
+  const dir = at.dir.vnode!;
+  // The entry may have been the last to hold its vnode.
+  vp.hold();
+  ctx.vfs.names.removed(e);
+  lostName(vp);
+  notifyVnode(dir, IN_DELETE | (vp.isDir ? IN_ISDIR : 0), at.name);
+  vp.release();
+  return 0;
+}
+
+/** Tells the watchers of a file that lost a name, perhaps its last. */
+function lostName(vp: Vnode): void {
+  if (!vp.watches) return;
+  if (!vp.isDir) notifyVnode(vp, IN_ATTRIB);
+  const a = vp.getattr();
+  if (failed(a) || a.nlink > 0) return;
+  notifyVnode(vp, IN_DELETE_SELF | (vp.isDir ? IN_ISDIR : 0));
+  endWatches(vp);
+}
+
+/** Write and search permission in `dir`, and the sticky rule for `vp`. */
+function mayDelete(dir: Vnode, vp: Vnode, cred: Cred): number {
+  const denied = access(dir, cred, MAY_WRITE | MAY_EXEC);
+  return denied < 0 ? denied : checkSticky(dir, vp, cred);
+}
+
+/** renameat2(2). `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE. */
+export function rename(
+  td: Thread,
+  ctx: FsContext,
+  oldPath: string,
+  oldStart: Path | null,
+  newPath: string,
+  newStart: Path | null,
+  flags: number,
+): number {
+  const from = nameiParent(ctx, td, oldPath, oldStart);
+  if (failed(from)) return from;
+  const fromDir = { mount: from.mount, entry: from.dir };
+  ctx.vfs.hold(fromDir);
+  const to = nameiParent(ctx, td, newPath, newStart);
+  const r = failed(to) ? to : renameAt(td, ctx, from, to, flags);
+  ctx.vfs.release(fromDir);
+  return r;
+}
+
+function renameAt(
+  td: Thread,
+  ctx: FsContext,
+  from: ParentPath,
+  to: ParentPath,
+  flags: number,
+): number {
+  const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+  if (from.mount !== to.mount) return EXDEV;
+  if (from.last !== LAST_NORM) return EBUSY;
+  if (to.last !== LAST_NORM) return (flags & RENAME_NOREPLACE) !== 0 ? EEXIST : EBUSY;
+  if (from.mount.isReadOnly) return EROFS;
+  const e = lookupEntry(ctx.vfs, from.dir, from.name);
+  if (failed(e)) return e;
+  const vp = e.vnode;
+  if (!vp) return ENOENT;
+  const over = lookupEntry(ctx.vfs, to.dir, to.name);
+  if (failed(over)) return over;
+  const target = over.vnode;
+  if (target && (flags & RENAME_NOREPLACE) !== 0) return EEXIST;
+  if (isExchange && !target) return ENOENT;
+  if (!vp.isDir && (from.hasTrailingSlash || (to.hasTrailingSlash && !isExchange))) return ENOTDIR;
+  if (isExchange && target && !target.isDir && to.hasTrailingSlash) return ENOTDIR;
+  if (isWithin(to.dir, e)) return EINVAL;
+  if (target && isWithin(from.dir, over)) return isExchange ? EINVAL : ENOTEMPTY;
+  if (vp === target) return 0;
+  const denied = mayRename(td.cred, from.dir, to.dir, vp, target, isExchange);
+  if (denied < 0) return denied;
+  if (e.mountCount > 0 || over.mountCount > 0) return EBUSY;
+  const r = from.dir.vnode!.rename(from.name, vp, to.dir.vnode!, to.name, target, flags);
+  if (r < 0) return r;
+  settle(ctx, from, to, e, over, isExchange);
+  return 0;
+}
+
+function mayRename(
+  cred: Cred,
+  fromDir: NameEntry,
+  toDir: NameEntry,
+  vp: Vnode,
+  target: Vnode | null,
+  isExchange: boolean,
+): number {
+  const from = fromDir.vnode!;
+  const to = toDir.vnode!;
+  let denied = mayDelete(from, vp, cred);
+  if (denied < 0) return denied;
+  if (toDir.isDeleted) return ENOENT;
+  denied = target ? mayDelete(to, target, cred) : access(to, cred, MAY_WRITE | MAY_EXEC);
+  if (denied < 0) return denied;
+  if (target && !isExchange) {
+    if (vp.isDir && !target.isDir) return ENOTDIR;
+    if (!vp.isDir && target.isDir) return EISDIR;
+  }
+  // Moving a directory rewrites its "..".
+  if (from === to) return 0;
+  if (vp.isDir) denied = access(vp, cred, MAY_WRITE);
+  if (denied >= 0 && isExchange && target?.isDir) denied = access(target, cred, MAY_WRITE);
+  return denied < 0 ? (denied as Errno) : 0;
+}
+
+/** The name cache and the watchers follow what the file system did. */
+function settle(
+  ctx: FsContext,
+  from: ParentPath,
+  to: ParentPath,
+  e: NameEntry,
+  over: NameEntry,
+  isExchange: boolean,
+): void {
+  const { names } = ctx.vfs;
+  const vp = e.vnode!;
+  const target = over.vnode;
+  target?.hold();
+  if (isExchange) names.exchanged(e, over);
+  else names.moved(e, to.dir, to.name);
+  tell(ctx, from, to, vp);
+  if (target) {
+    if (isExchange) tell(ctx, to, from, target);
+    else lostName(target);
+    target.release();
+  }
+}
+
+function tell(ctx: FsContext, from: ParentPath, to: ParentPath, vp: Vnode): void {
+  const a = from.dir.vnode!;
+  const b = to.dir.vnode!;
+  if (!a.watches && !b.watches && !vp.watches) return;
+  const cookie = ctx.vfs.nextCookie();
+  const bits = vp.isDir ? IN_ISDIR : 0;
+  notifyVnode(a, IN_MOVED_FROM | bits, from.name, cookie);
+  notifyVnode(b, IN_MOVED_TO | bits, to.name, cookie);
+  notifyVnode(vp, IN_MOVE_SELF);
+}
