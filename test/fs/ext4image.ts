@@ -1,0 +1,175 @@
+/**
+ * ext4 images made by the host's mke2fs and debugfs, and how the tests read them.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { failed } from "../../src/abi/errno.ts";
+import { Disks, Vkd } from "../../src/dev/vkd.ts";
+import { BlockRun } from "../../src/fs/ext4/blockmap.ts";
+import { readData } from "../../src/fs/ext4/data.ts";
+import { Ext4Type } from "../../src/fs/ext4/ext4.ts";
+import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
+import { Cred } from "../../src/kern/cred.ts";
+import type { BlockStore } from "../../src/platform/host.ts";
+import type { FileSystem } from "../../src/vfs/filesystem.ts";
+import type { PageAllocator } from "../../src/vm/page.ts";
+
+export class MemoryStore implements BlockStore {
+  readonly bytes: Uint8Array;
+  readonly isReadOnly = false;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get sizeBytes(): number {
+    return this.bytes.length;
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    into.set(this.bytes.subarray(offset, offset + into.length));
+    return 0;
+  }
+
+  write(offset: number, from: Uint8Array): number {
+    this.bytes.set(from, offset);
+    return 0;
+  }
+
+  flush(): number {
+    return 0;
+  }
+
+  close(): void {}
+}
+
+export function withTempDir<T>(run: (dir: string) => T): T {
+  const dir = mkdtempSync(join(tmpdir(), "vkernel-ext4-"));
+  try {
+    return run(dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** Bytes that differ at every offset and from file to file. */
+export function pattern(length: number, seed: number): Uint8Array {
+  const out = new Uint8Array(length);
+  let x = seed * 2654435761 + 1;
+  for (let i = 0; i < length; i++) {
+    x = (Math.imul(x, 1103515245) + 12345) | 0;
+    out[i] = x >>> 16;
+  }
+  return out;
+}
+
+/** A tree with what a file system must get right: sizes, holes, long names, links, depth. */
+export function makeTree(root: string, entries: number): void {
+  mkdirSync(join(root, "many"), { recursive: true });
+  for (let i = 0; i < entries; i++) writeFileSync(join(root, "many", `file-${i}-\u00e9`), `${i}\n`);
+  for (const n of [0, 1, 59, 60, 61, 100, 159, 160, 1023, 1024, 1025, 4096, 70000, 600000]) {
+    writeFileSync(join(root, `size-${n}`), pattern(n, n));
+  }
+  const sparse = new Uint8Array(3 << 20);
+  sparse.set(pattern(5000, 7), 1 << 20);
+  sparse.set(pattern(100, 8), (3 << 20) - 100);
+  writeFileSync(join(root, "sparse"), sparse);
+  writeFileSync(join(root, "n".repeat(255)), "long name");
+  symlinkSync("size-1", join(root, "short-link"));
+  symlinkSync("x".repeat(59), join(root, "link-59"));
+  symlinkSync("x".repeat(60), join(root, "link-60"));
+  symlinkSync(`/${"y".repeat(1000)}`, join(root, "link-1001"));
+  mkdirSync(join(root, "a", "b", "c", "d"), { recursive: true });
+  writeFileSync(join(root, "a", "b", "c", "d", "leaf"), "deep");
+  mkdirSync(join(root, "tiny"));
+  writeFileSync(join(root, "tiny", "one"), "1");
+}
+
+export function makeImage(dir: string, tree: string, sizeKib: number, options: string[]): string {
+  const image = join(dir, "image");
+  rmSync(image, { force: true });
+  execFileSync("mke2fs", ["-q", "-F", ...options, "-d", tree, image, `${sizeKib}k`], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return image;
+}
+
+/** Runs debugfs commands that write. */
+export function debugfs(image: string, commands: string[]): string {
+  return execFileSync("debugfs", ["-w", "-f", "-", image], {
+    input: `${commands.join("\n")}\n`,
+    stdio: ["pipe", "pipe", "pipe"],
+  }).toString();
+}
+
+export interface Mounted {
+  readonly result: FileSystem | number;
+  readonly messages: readonly string[];
+}
+
+export function mountBytes(bytes: Uint8Array, data = "", isReadOnly = true): Mounted {
+  const messages: string[] = [];
+  const disks = new Disks();
+  disks.add(
+    new Vkd(0, new MemoryStore(bytes), {
+      isCopyOnWrite: false,
+      overlayLimitBytes: 0,
+      serial: "",
+    }),
+  );
+  const frames = null as unknown as PageAllocator;
+  const type = new Ext4Type("ext4", disks, frames, { log: (_level, text) => messages.push(text) });
+  const rdev = disks.all[0]!.rdev;
+  const result = type.mount({ source: "vkd0", rdev, data, isReadOnly, cred: Cred.root() });
+  return { result, messages };
+}
+
+/** The root of an image that must mount. */
+export function rootOf(image: string): Ext4Vnode {
+  const { result, messages } = mountBytes(readFileSync(image));
+  if (typeof result === "number") throw new Error(`mount: ${result}: ${messages.join("; ")}`);
+  const root = result.root();
+  if (!(root instanceof Ext4Vnode)) throw new Error(`root: ${root}`);
+  return root;
+}
+
+export function namesIn(vp: Ext4Vnode): string[] {
+  const names: string[] = [];
+  let next = 0;
+  // One entry a call, so that offsets are put to the test.
+  for (;;) {
+    let got = 0;
+    const r = vp.readdir(next, {
+      entry(name, _ino, _type, after) {
+        if (got++ > 0) return false;
+        names.push(name);
+        next = after;
+        return true;
+      },
+    });
+    if (r < 0) throw new Error(`readdir: ${r}`);
+    if (got === 0) return names;
+  }
+}
+
+export function child(vp: Ext4Vnode, path: string): Ext4Vnode {
+  let at = vp;
+  for (const name of path.split("/")) {
+    const next = at.lookup(Buffer.from(name, "utf8").toString("latin1"));
+    if (!(next instanceof Ext4Vnode)) throw new Error(`${path}: ${next}`);
+    at = next;
+  }
+  return at;
+}
+
+export function contents(vp: Ext4Vnode): Uint8Array {
+  const all = new Uint8Array(vp.inode.sizeBytes);
+  const run = new BlockRun();
+  for (let at = 0; at < all.length; at += 3000) {
+    const r = readData(vp.inode, at, all.subarray(at, at + 3000), run);
+    if (failed(r)) throw new Error(`read: ${r}`);
+  }
+  return all;
+}
