@@ -87,7 +87,9 @@ export class Context {
   set fcsr(v: number) {
     this.#u32[this.#at + (CTX_FRM >> 2)] = (v >> 5) & 7;
     this.#u32[this.#at + (CTX_FFLAGS >> 2)] = v & 31;
-    this.#u32[this.#at + (CTX_FPSLOW >> 2)] = (v & 0xe0) !== 0 || !(v & NX) ? 1 : 0;
+    const slow = (v & 0xe0) !== 0 || !(v & NX) ? -1 : 0;
+    this.#i32[this.#at + (CTX_FPSLOW >> 2)] = slow;
+    this.#i32[this.#at + (CTX_FPSLOW >> 2) + 1] = slow;
   }
 
   /** All zero, as a new program finds it. */

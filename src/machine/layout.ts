@@ -29,7 +29,7 @@ export const CTX_PC = 512;
 /** Accrued exception flags (u32), dynamic rounding mode (u32). */
 export const CTX_FFLAGS = 520;
 export const CTX_FRM = 524;
-/** Nonzero while the native floating-point path may not be taken: frm is not RNE, or NX is clear. */
+/** All ones (u64) while the native floating-point path may not be taken: frm is not RNE, or NX is clear. */
 export const CTX_FPSLOW = 528;
 /** Address and value an LR loaded; address -1 means no reservation. */
 export const CTX_RES_ADDR = 536;

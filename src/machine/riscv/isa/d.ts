@@ -5,7 +5,6 @@
  */
 import {
   FOP_ADD,
-  FOP_CONVERT,
   FOP_DIV,
   FOP_EQ,
   FOP_FROM_L,
@@ -28,14 +27,14 @@ import {
 } from "../softfloat/softfloat.ts";
 import {
   compare,
-  convertFormat,
   DOUBLE,
   fromInteger,
   fused,
   minMax,
+  narrow,
   rounded,
-  SINGLE,
   toInteger,
+  widen,
 } from "./fpbody.ts";
 import { FCLASS_D } from "./fpclass.ts";
 import { FR, FR1, FR1F3, FRF3, I, type Insn, insn, R4, S } from "./insn.ts";
@@ -67,7 +66,7 @@ export const D_INSNS: readonly Insn[] = [
     rounded(e, DOUBLE, FOP_DIV, "normal", () => e.frs1().frs2().f64_div()),
   ),
   insn("fsqrt.d", FR1(0x2d, 0), "frd, frs1, rm", (e) =>
-    rounded(e, DOUBLE, FOP_SQRT, "number", () => e.frs1().f64_sqrt()),
+    rounded(e, DOUBLE, FOP_SQRT, "finite", () => e.frs1().f64_sqrt()),
   ),
 
   insn("fsgnj.d", FRF3(0, 0x11), TWO, (e) => e.setFrd(() => e.frs1().frs2().f64_copysign())),
@@ -93,12 +92,8 @@ export const D_INSNS: readonly Insn[] = [
     e.setRd(() => e.frs1bits().callHelper(FCLASS_D)),
   ),
 
-  insn("fcvt.s.d", FR1(0x20, 1), "frd, frs1, rm", (e) =>
-    convertFormat(e, SINGLE, FOP_CONVERT, () => e.frs1().f32_demote_f64()),
-  ),
-  insn("fcvt.d.s", FR1(0x21, 0), "frd, frs1", (e) =>
-    convertFormat(e, DOUBLE, FOP_CONVERT, () => e.frs1s().f64_promote_f32()),
-  ),
+  insn("fcvt.s.d", FR1(0x20, 1), "frd, frs1, rm", narrow),
+  insn("fcvt.d.s", FR1(0x21, 0), "frd, frs1", widen),
   insn("fcvt.w.d", FR1(0x61, 0), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_W)),
   insn("fcvt.wu.d", FR1(0x61, 1), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_WU)),
   insn("fcvt.l.d", FR1(0x61, 2), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_L)),

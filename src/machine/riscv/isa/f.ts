@@ -58,7 +58,7 @@ export const F_INSNS: readonly Insn[] = [
     rounded(e, SINGLE, FOP_DIV, "normal", () => e.frs1s().frs2s().f32_div()),
   ),
   insn("fsqrt.s", FR1(0x2c, 0), "frd, frs1, rm", (e) =>
-    rounded(e, SINGLE, FOP_SQRT, "number", () => e.frs1s().f32_sqrt()),
+    rounded(e, SINGLE, FOP_SQRT, "finite", () => e.frs1s().f32_sqrt()),
   ),
 
   insn("fsgnj.s", FRF3(0, 0x10), TWO, (e) => e.setFrdS(() => e.frs1s().frs2s().f32_copysign())),

@@ -2,12 +2,13 @@
  * How floating-point instructions are done: natively where that is provably right, by
  * fpSlow otherwise.
  *
- * Natively means round-to-nearest with NX already accrued, and a result that can raise
- * nothing else: a finite number, and for what may underflow one above the least normal.
+ * Natively means round-to-nearest with NX already accrued (CTX_FPSLOW is 0), and a result
+ * that can raise nothing else: a finite number, and for what may underflow one above the
+ * least normal.
  * Everything else (other modes, first inexact result, zeroes and subnormals of a product,
  * infinities, NaNs) goes to fpSlow, which is exact. See softfloat/slowpath.ts.
  */
-import { CTX_FFLAGS } from "../../layout.ts";
+import { CTX_FFLAGS, CTX_FPSLOW } from "../../layout.ts";
 import { TRAP_ILLEGAL } from "../../traps.ts";
 import { F32, F64, I64, type Label } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
@@ -25,6 +26,7 @@ import {
 } from "../softfloat/fusedmadd.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
 import {
+  FOP_CONVERT,
   FOP_DOUBLE,
   FOP_EQ,
   FOP_LT,
@@ -48,14 +50,9 @@ export interface Format {
   readonly src2: Push;
   readonly src3: Push;
   readonly set: (e: Emit, value: () => void) => Emit;
-  readonly abs: Push;
-  readonly lt: Push;
-  readonly gt: Push;
   readonly ne: Push;
-  readonly constant: (e: Emit, v: number) => Emit;
   /** Takes the value out of a whole register on the stack (i64). */
   readonly fromBits: Push;
-  readonly minNormal: number;
 }
 
 export const SINGLE: Format = {
@@ -65,13 +62,8 @@ export const SINGLE: Format = {
   src2: (e) => e.frs2s(),
   src3: (e) => e.frs3s(),
   set: (e, value) => e.setFrdS(value),
-  abs: (e) => e.f32_abs(),
-  lt: (e) => e.f32_lt(),
-  gt: (e) => e.f32_gt(),
   ne: (e) => e.f32_ne(),
-  constant: (e, v) => e.f32_const(v),
   fromBits: (e) => e.i32_wrap_i64().f32_reinterpret_i32(),
-  minNormal: 2 ** -126,
 };
 
 export const DOUBLE: Format = {
@@ -81,32 +73,26 @@ export const DOUBLE: Format = {
   src2: (e) => e.frs2(),
   src3: (e) => e.frs3(),
   set: (e, value) => e.setFrd(value),
-  abs: (e) => e.f64_abs(),
-  lt: (e) => e.f64_lt(),
-  gt: (e) => e.f64_gt(),
   ne: (e) => e.f64_ne(),
-  constant: (e, v) => e.f64_const(v),
   fromBits: (e) => e.f64_reinterpret_i64(),
-  minNormal: 2 ** -1022,
 };
 
-/** How much of the number line a native result may be trusted on. */
-type Trust = "finite" | "normal" | "number";
+/**
+ * Results to be trusted: finite ones, or for what can underflow only those above the least
+ * normal number (that itself may have been rounded up to).
+ */
+type Trust = "finite" | "normal";
 
 /** An operation on up to three registers of one format, rounded to nearest by `native`. */
 export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Push): void {
   const r = e.temp(f.type);
-  fastOrSlow(
-    e,
-    (slow) => {
-      e.fpSlow().unlikely().br_if(slow);
-      native(e).local_set(r);
-      return trustResult(e, f, r, trust, slow);
-    },
-    () => {
-      f.fromBits(callSlow(e, op | f.op)).local_set(r);
-    },
-  );
+  const slow = (): void => {
+    f.fromBits(callSlow(e, op | f.op)).local_set(r);
+  };
+  nearestOrSlow(e, slow, () => {
+    native(e).local_tee(r);
+    return isTrusted(e, f, trust);
+  });
   f.set(e, () => e.local_get(r));
 }
 
@@ -116,30 +102,23 @@ export function fused(e: Emit, f: Format, op: number): void {
   const negatesProduct = op === FOP_NMSUB || op === FOP_NMADD;
   const negatesAddend = op !== FOP_MADD && op !== FOP_NMSUB;
   const r = e.temp(f.type);
-  const slowOnly = (): void => {
+  const slow = (): void => {
     f.fromBits(callSlow(e, op | f.op)).local_set(r);
   };
-  if (HAS_FUSED_MADD) {
-    fastOrSlow(
-      e,
-      (slow) => {
-        e.fpSlow().unlikely().br_if(slow);
-        const splat = isDouble ? F64X2_SPLAT : F32X4_SPLAT;
-        f.src1(e).simd(splat);
-        f.src2(e).simd(splat);
-        f.src3(e);
-        if (negatesAddend) isDouble ? e.f64_neg() : e.f32_neg();
-        e.simd(splat);
-        if (isDouble) e.simd(negatesProduct ? F64X2_RELAXED_NMADD : F64X2_RELAXED_MADD);
-        else e.simd(negatesProduct ? F32X4_RELAXED_NMADD : F32X4_RELAXED_MADD);
-        e.simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0).local_set(r);
-        return trustResult(e, f, r, "normal", slow);
-      },
-      slowOnly,
-    );
-  } else {
-    slowOnly();
-  }
+  const fast = (): Outcome => {
+    const splat = isDouble ? F64X2_SPLAT : F32X4_SPLAT;
+    f.src1(e).simd(splat);
+    f.src2(e).simd(splat);
+    f.src3(e);
+    if (negatesAddend) isDouble ? e.f64_neg() : e.f32_neg();
+    e.simd(splat);
+    if (isDouble) e.simd(negatesProduct ? F64X2_RELAXED_NMADD : F64X2_RELAXED_MADD);
+    else e.simd(negatesProduct ? F32X4_RELAXED_NMADD : F32X4_RELAXED_MADD);
+    e.simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0).local_tee(r);
+    return isTrusted(e, f, "normal");
+  };
+  if (HAS_FUSED_MADD) nearestOrSlow(e, slow, fast);
+  else slow();
   f.set(e, () => e.local_get(r));
 }
 
@@ -148,12 +127,12 @@ export function minMax(e: Emit, f: Format, op: number): void {
   const r = e.temp(f.type);
   fastOrSlow(
     e,
-    (slow) => {
+    () => {
       f.src2(f.src1(e));
       if (f.op !== 0) op === FOP_MIN ? e.f64_min() : e.f64_max();
       else op === FOP_MIN ? e.f32_min() : e.f32_max();
       e.local_set(r);
-      return trustResult(e, f, r, "number", slow);
+      return isNumber(e, f, r);
     },
     () => {
       f.fromBits(callSlow(e, op | f.op, RM_RNE)).local_set(r);
@@ -203,7 +182,7 @@ export function toInteger(e: Emit, f: Format, op: number): void {
     fastOrSlow(
       e,
       (slow) => {
-        if (mode === RM_DYN) e.fpSlow().unlikely().br_if(slow);
+        if (mode === RM_DYN) e.ctx().i32_load(CTX_FPSLOW).unlikely().br_if(slow);
         f.src1(e);
         if (f.op === 0) e.f64_promote_f32();
         e.local_tee(x);
@@ -240,39 +219,49 @@ export function toInteger(e: Emit, f: Format, op: number): void {
 /** fcvt from an integer that may be inexact. */
 export function fromInteger(e: Emit, f: Format, op: number, native: Push): void {
   const r = e.temp(f.type);
-  fastOrSlow(
-    e,
-    (slow) => {
-      e.fpSlow().unlikely().br_if(slow);
-      native(e).local_set(r);
-      return "sure";
-    },
-    () => {
-      e.ctx().i32_const(op | f.op);
-      legalMode(e);
-      e.rs1().i64_const(0).i64_const(0).callHelper(FP_SLOW);
-      f.fromBits(e).local_set(r);
-    },
-  );
+  const slow = (): void => {
+    e.ctx().i32_const(op | f.op);
+    legalMode(e);
+    e.rs1().i64_const(0).i64_const(0).callHelper(FP_SLOW);
+    f.fromBits(e).local_set(r);
+  };
+  nearestOrSlow(e, slow, (outside) => {
+    e.ctx().i32_load(CTX_FPSLOW).unlikely().br_if(outside);
+    native(e).local_set(r);
+    return "sure";
+  });
   f.set(e, () => e.local_get(r));
 }
 
-/** fcvt between the formats; `f` is the destination. */
-export function convertFormat(e: Emit, f: Format, op: number, native: Push): void {
-  const r = e.temp(f.type);
-  const isWidening = f.op !== 0;
+/** fcvt.s.d */
+export function narrow(e: Emit): void {
+  const r = e.temp(F32);
+  const slow = (): void => {
+    SINGLE.fromBits(callSlow(e, FOP_CONVERT)).local_set(r);
+  };
+  nearestOrSlow(e, slow, () => {
+    e.frs1().f32_demote_f64().local_tee(r);
+    return isTrusted(e, SINGLE, "normal");
+  });
+  e.setFrdS(() => e.local_get(r));
+}
+
+/** fcvt.d.s: exact, but for NaNs. */
+export function widen(e: Emit): void {
+  const r = e.temp(F64);
   fastOrSlow(
     e,
-    (slow) => {
-      if (!isWidening) e.fpSlow().unlikely().br_if(slow);
-      native(e).local_set(r);
-      return trustResult(e, f, r, isWidening ? "number" : "normal", slow);
+    () => {
+      e.frs1s().f64_promote_f32().local_set(r);
+      return isNumber(e, DOUBLE, r);
     },
     () => {
-      f.fromBits(callSlow(e, op | f.op, isWidening ? RM_RNE : undefined)).local_set(r);
+      callSlow(e, FOP_CONVERT | FOP_DOUBLE, RM_RNE)
+        .f64_reinterpret_i64()
+        .local_set(r);
     },
   );
-  f.set(e, () => e.local_get(r));
+  e.setFrd(() => e.local_get(r));
 }
 
 /** A fast path is "sure", or leaves on the stack (i32) whether its result is to be trusted. */
@@ -289,18 +278,55 @@ function fastOrSlow(e: Emit, fast: (slow: Label) => Outcome, slow: () => void): 
   e.end();
 }
 
-function trustResult(e: Emit, f: Format, r: number, trust: Trust, slow: Label): Outcome {
-  if (trust === "number") {
-    f.ne(e.local_get(r).local_get(r)).i32_eqz();
-    return "checked";
+/**
+ * `fast` for the instructions that round to nearest or by frm; `slow` for other modes.
+ * `fast` must look at CTX_FPSLOW itself, which knows about frm.
+ */
+function nearestOrSlow(e: Emit, slow: () => void, fast: (slow: Label) => Outcome): void {
+  const mode = e.staticRm();
+  if (mode !== undefined && mode !== RM_RNE && mode !== RM_DYN) {
+    slow();
+    return;
   }
-  if (trust === "normal") {
-    f.gt(f.constant(f.abs(e.local_get(r)), f.minNormal))
-      .i32_eqz()
-      .unlikely()
-      .br_if(slow);
+  fastOrSlow(
+    e,
+    (outside) => {
+      if (mode === undefined) {
+        // Bits of the modes 1 to 6, which are neither RNE nor DYN.
+        e.i32_const(0x7e).field(12, 7).i32_shr_u().i32_const(1).i32_and();
+        e.unlikely().br_if(outside);
+      }
+      return fast(outside);
+    },
+    slow,
+  );
+}
+
+/**
+ * Takes a native result from the stack and leaves whether it is to be trusted: one compare
+ * of the bits, shifted left to lose the sign, or-ed with CTX_FPSLOW's all or nothing.
+ */
+function isTrusted(e: Emit, f: Format, trust: Trust): Outcome {
+  const isDouble = f.op !== 0;
+  const infinity2 = isDouble ? 0xffe0_0000_0000_0000n : 0xff00_0000n;
+  const least2 = infinity2 & -infinity2;
+  const least = trust === "normal" ? least2 + 1n : 0n;
+  if (isDouble) {
+    e.i64_reinterpret_f64().i64_const(1).i64_shl();
+    if (least !== 0n) e.i64_const(least).i64_sub();
+    e.ctx().i64_load(CTX_FPSLOW).i64_or();
+    e.i64_const(infinity2 - least).i64_lt_u();
+  } else {
+    e.i32_reinterpret_f32().i32_const(1).i32_shl();
+    if (least !== 0n) e.i32_const(Number(least)).i32_sub();
+    e.ctx().i32_load(CTX_FPSLOW).i32_or();
+    e.i32_const(Number(infinity2 - least)).i32_lt_u();
   }
-  f.lt(f.constant(f.abs(e.local_get(r)), Number.POSITIVE_INFINITY));
+  return "checked";
+}
+
+function isNumber(e: Emit, f: Format, r: number): Outcome {
+  f.ne(e.local_get(r).local_get(r)).i32_eqz();
   return "checked";
 }
 

@@ -68,7 +68,8 @@ const csrWrite: Helper = {
     a.local_get(ctx);
     a.local_get(ctx).i32_load(CTX_FRM);
     a.local_get(ctx).i32_load(CTX_FFLAGS).i32_const(1).i32_and().i32_eqz();
-    a.i32_or().i32_const(0).i32_ne().i32_store(CTX_FPSLOW);
+    a.i32_or().i32_const(0).i32_ne().i64_extend_i32_u().i64_const(-1).i64_mul();
+    a.i64_store(CTX_FPSLOW);
   },
 };
 

@@ -49,7 +49,7 @@ export function returnInexact(asm: Asm): void {
 export function refreshFpSlow(asm: Asm): void {
   asm.local_get(CTX).local_get(CTX).i32_load(CTX_FRM).i32_const(0).i32_ne();
   asm.local_get(CTX).i32_load(CTX_FFLAGS).i32_const(FLAG_NX).i32_and().i32_eqz();
-  asm.i32_or().i32_store(CTX_FPSLOW);
+  asm.i32_or().i64_extend_i32_u().i64_const(-1).i64_mul().i64_store(CTX_FPSLOW);
 }
 
 /** Pushes the NaN-boxed register of the f32 local. */
