@@ -1,0 +1,150 @@
+/**
+ * Standard streams of `vkernel run` that are not terminals: bytes from and to
+ * the host's pipes and files, as devices /dev/host/{stdin,stdout,stderr}.
+ *
+ * fstat(2) calls them pipes, which is what they behave like. What the host has
+ * is pulled into a queue of our own, so that poll(2) knows. See pipe(7).
+ */
+import { EAGAIN, EBADF, ENXIO, EPIPE, type Errno, failed } from "../abi/errno.ts";
+import { O_NONBLOCK } from "../abi/fcntl.ts";
+import type { Thread } from "../kern/thread.ts";
+import { WaitQueue } from "../kern/waitqueue.ts";
+import { ByteFifo } from "../lib/bytefifo.ts";
+import type { ByteStream } from "../platform/host.ts";
+import { type Attr, S_IFIFO } from "../vfs/attr.ts";
+import { type DeviceDriver, minorOf } from "../vfs/device.ts";
+import { File, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../vfs/file.ts";
+import type { PollTable } from "../vfs/poll.ts";
+import type { Uio } from "../vm/uio.ts";
+
+const QUEUE_BYTES = 65536;
+const CHUNK_BYTES = 16384;
+
+/** One stream, shared by all files that have it open. */
+export class HostStream {
+  readonly name: string;
+  /** Woken when input or its end arrived, or when the far end of output is found gone. */
+  readonly changed = new WaitQueue();
+  readonly queue = new ByteFifo(QUEUE_BYTES);
+  /** No more input will come. */
+  isEnded = false;
+  /** Nobody reads what is written. */
+  isBroken = false;
+  readonly #stream: ByteStream;
+  readonly #chunk = new Uint8Array(CHUNK_BYTES);
+
+  /** `name` is the node's name below /dev. */
+  constructor(name: string, stream: ByteStream) {
+    this.name = name;
+    this.#stream = stream;
+  }
+
+  /** The doorbell rang: takes what has arrived. */
+  inputArrived(): void {
+    this.pull();
+    if (this.isEnded || !this.queue.isEmpty) this.changed.wakeup();
+  }
+
+  pull(): void {
+    while (!this.isEnded && this.queue.room > 0) {
+      const n = this.#stream.read(this.#chunk.subarray(0, Math.min(this.queue.room, CHUNK_BYTES)));
+      if (n < 0) this.isEnded = true;
+      if (n <= 0) return;
+      this.queue.put(this.#chunk.subarray(0, n));
+    }
+  }
+
+  /** Everything, or EPIPE. */
+  write(uio: Uio): number {
+    let done = 0;
+    while (uio.resid > 0) {
+      const n = uio.copyin(this.#chunk.subarray(0, Math.min(uio.resid, CHUNK_BYTES)));
+      if (failed(n)) return done > 0 ? done : n;
+      if (failed(this.#stream.write(this.#chunk.subarray(0, n)))) {
+        this.isBroken = true;
+        this.changed.wakeup();
+        return done > 0 ? done : EPIPE;
+      }
+      done += n;
+    }
+    return done;
+  }
+}
+
+/** Minors 0, 1 and 2: the streams that exist; ENXIO for those that are the console. */
+export class HostStreamDriver implements DeviceDriver {
+  readonly #streams: readonly (HostStream | null)[];
+
+  constructor(streams: readonly (HostStream | null)[]) {
+    this.#streams = streams;
+  }
+
+  open(_td: Thread, rdev: number, flags: number): File | Errno {
+    const stream = this.#streams[minorOf(rdev)];
+    return stream ? new HostStreamFile(flags, stream) : ENXIO;
+  }
+
+  /** The doorbell rang. */
+  inputArrived(): void {
+    for (const s of this.#streams) s?.inputArrived();
+  }
+}
+
+class HostStreamFile extends File {
+  readonly #stream: HostStream;
+
+  constructor(flags: number, stream: HostStream) {
+    super(flags);
+    this.#stream = stream;
+  }
+
+  describe(): string {
+    return `/dev/${this.#stream.name}`;
+  }
+
+  override stat(): Attr | Errno {
+    const a = super.stat();
+    return failed(a) ? EBADF : { ...a, mode: (a.mode & 0o7777) | S_IFIFO, rdev: 0 };
+  }
+
+  override read(td: Thread, uio: Uio): number {
+    const s = this.#stream;
+    if (uio.resid === 0) return 0;
+    s.pull();
+    if (s.queue.isEmpty) {
+      if (s.isEnded) return 0;
+      if (this.flags & O_NONBLOCK) return EAGAIN;
+      return td.sleep(s.changed, "hostrd");
+    }
+    let done = 0;
+    while (uio.resid > 0 && !s.queue.isEmpty) {
+      const n = uio.copyout(s.queue.peek(uio.resid));
+      if (n <= 0) return done > 0 ? done : n;
+      s.queue.drop(n);
+      done += n;
+    }
+    return done;
+  }
+
+  override write(_td: Thread, uio: Uio): number {
+    return this.#stream.isBroken ? EPIPE : this.#stream.write(uio);
+  }
+
+  override poll(_td: Thread, table: PollTable | null): number {
+    const s = this.#stream;
+    table?.watch(s.changed);
+    let events = 0;
+    if (this.isReadable) {
+      s.pull();
+      if (!s.queue.isEmpty) events |= POLLIN | POLLRDNORM;
+      else if (s.isEnded) events |= POLLHUP;
+    }
+    if (this.isWritable) events |= POLLOUT | POLLWRNORM | (s.isBroken ? POLLERR : 0);
+    return events;
+  }
+
+  override bytesReadable(): number {
+    this.#stream.pull();
+    return this.#stream.queue.length;
+  }
+}
