@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { EIO, ENOSPC, EROFS } from "../../src/abi/errno.ts";
+import { Vkd } from "../../src/dev/vkd.ts";
+import { MemoryStore, pattern } from "../fs/ext4image.ts";
+
+const SIZE = 64 * 1024 + 512;
+
+function disk(isCopyOnWrite: boolean, isReadOnly = false, overlayLimitBytes = 1 << 20) {
+  const bytes = pattern(SIZE, 1);
+  const store = new MemoryStore(bytes);
+  Object.defineProperty(store, "isReadOnly", { value: isReadOnly });
+  const vkd = new Vkd(0, store, { isCopyOnWrite, overlayLimitBytes, serial: "s" });
+  return { vkd, bytes };
+}
+
+describe("a virtual disk", () => {
+  it("refuses what is beyond its end", () => {
+    const { vkd } = disk(false);
+    for (const at of [SIZE, SIZE - 1, -1, 1.5, Number.NaN, 2 ** 53]) {
+      assert.equal(vkd.read(at, new Uint8Array(2)), EIO, `read at ${at}`);
+      assert.equal(vkd.write(at, new Uint8Array(2)), EIO, `write at ${at}`);
+    }
+  });
+
+  it("refuses writes if its image is read-only, unless copy-on-write", () => {
+    assert.equal(disk(false, true).vkd.write(0, new Uint8Array(1)), EROFS);
+    assert.equal(disk(true, true).vkd.write(0, new Uint8Array(1)), 0);
+  });
+
+  it("shows copy-on-write what was written, and never changes the image", () => {
+    const { vkd, bytes } = disk(true);
+    const before = bytes.slice();
+    const model = bytes.slice();
+    let x = 12345;
+    const random = (n: number) => {
+      x = (Math.imul(x, 1103515245) + 12345) >>> 0;
+      return Math.floor((x / 4294967296) * n);
+    };
+    for (let i = 0; i < 300; i++) {
+      const at = random(SIZE);
+      const data = pattern(Math.min(random(9000), SIZE - at), i);
+      assert.equal(vkd.write(at, data), 0);
+      model.set(data, at);
+      const from = random(SIZE);
+      const got = new Uint8Array(Math.min(random(20000), SIZE - from));
+      assert.equal(vkd.read(from, got), 0);
+      assert.deepEqual(got, model.slice(from, from + got.length));
+    }
+    assert.deepEqual(bytes, before);
+  });
+
+  it("holds no more in memory than its limit, and a refused write changes nothing", () => {
+    const { vkd, bytes } = disk(true, false, 8192);
+    assert.equal(vkd.write(0, new Uint8Array(8192)), 0);
+    assert.equal(vkd.write(8000, new Uint8Array(400)), ENOSPC);
+    assert.equal(vkd.overlayBytes, 8192);
+    const got = new Uint8Array(400);
+    vkd.read(8000, got);
+    assert.deepEqual(got.subarray(192), bytes.slice(8192, 8400));
+    assert.deepEqual(got.subarray(0, 192), new Uint8Array(192));
+  });
+});
