@@ -151,6 +151,10 @@ function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): num
   const object = e.object!;
   const pindex = e.pindexOf(va);
   if (pindex * PAGE_SIZE >= object.sizeBytes) return -FAULT_BUS;
+  if (!object.isShmem && object.lookup(pindex) === 0) {
+    vs.majorFaults++;
+    vs.minorFaults--;
+  }
   const pa: Paddr | Errno = object.getPage(pindex, isWrite);
   if (failed(pa)) return pa === ENOMEM ? -FAULT_OOM : -FAULT_BUS;
   vs.frames.hold(pa);

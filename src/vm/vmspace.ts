@@ -6,7 +6,16 @@
  * the page table alone, so that fork is one walk over it; shared and file
  * memory in objects. Every present entry of the page table holds its frame once.
  */
-import { EEXIST, EINVAL, ENOMEM, EOVERFLOW, EPERM, type Errno, failed } from "../abi/errno.ts";
+import {
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  EOVERFLOW,
+  EPERM,
+  type Errno,
+  failed,
+} from "../abi/errno.ts";
 import {
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
@@ -57,13 +66,14 @@ export interface PageTableSource {
   newPageTable(frames: FrameSource): PageTable;
 }
 
-/** Resource limits that memory calls obey, in bytes; Infinity for none. See getrlimit(2). */
+/**
+ * Resource limits that an address space obeys by itself, in bytes; Infinity for none.
+ * RLIMIT_MEMLOCK is the system calls' to check, as CAP_IPC_LOCK lifts it. See getrlimit(2).
+ */
 export interface VmLimits {
   asBytes: number;
   dataBytes: number;
   stackBytes: number;
-  /** Obeyed by the system calls, as CAP_IPC_LOCK lifts it. */
-  memlockBytes: number;
 }
 
 export interface MmapRequest {
@@ -105,7 +115,9 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   lockedBytes = 0;
   peakTotalBytes = 0;
   #peakRssPages = 0;
-  faults = 0;
+  /** Faults resolved from memory, and with I/O. */
+  minorFaults = 0;
+  majorFaults = 0;
   readonly reservations: ReservationCache;
 
   constructor(
@@ -120,6 +132,11 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     this.entries = new EntryList(ceiling);
     this.limits = limits;
     this.reservations = new ReservationCache(frames);
+  }
+
+  /** Faults resolved, of either kind. */
+  get faults(): number {
+    return this.minorFaults + this.majorFaults;
   }
 
   get rssPages(): number {
@@ -247,10 +264,21 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Resolves an access by the program (PROT_READ, PROT_WRITE or PROT_EXEC): FAULT_OK, or what to signal. */
   fault(addr: number, access: number): number {
     if (!(addr >= 0 && addr < USER_END)) return FAULT_MAPERR;
-    this.faults++;
     const e = this.entries.find(addr) ?? this.#growStack(addr);
     if (e === null) return FAULT_MAPERR;
+    this.minorFaults++;
     return faultIn(this, e, addr, access);
+  }
+
+  /**
+   * What names a futex word in shared memory: its physical address, brought in if
+   * it is not present. 0 if the memory is private, EFAULT if it cannot be read.
+   */
+  sharedWord(addr: number): number {
+    const e = addr >= 0 && addr < USER_END ? this.entries.find(addr) : null;
+    if (!e) return EFAULT;
+    if (!e.isShared) return 0;
+    return this.readable(addr);
   }
 
   /** A copy that shares every page until one of the two writes. */
@@ -403,16 +431,20 @@ export class Vmspace extends CopyIo implements PageUnmapper {
       const at = Math.max(pageFloor(hint), MMAP_MIN_ADDR);
       if (this.#isGap(at, length)) return at;
     }
-    const at = this.#findGap(length);
-    return at < 0 ? ENOMEM : at;
+    return this.findGap(length);
   }
 
-  /** Prefers a place whose 64 KiB runs are whole, as large maps gain by them. */
-  #findGap(length: number): number {
-    if (length < 2 * CHUNK_SIZE) return this.entries.findGap(length, MMAP_MIN_ADDR);
-    const at = this.entries.findGap(length + CHUNK_SIZE, MMAP_MIN_ADDR);
-    if (at < 0) return this.entries.findGap(length, MMAP_MIN_ADDR);
-    return at + CHUNK_SIZE - (at % CHUNK_SIZE || CHUNK_SIZE);
+  /**
+   * Where mmap would put `length` bytes of its own choice: an address, or ENOMEM.
+   * Prefers a place whose 64 KiB runs are whole, as large maps gain by them.
+   */
+  findGap(length: number): number {
+    if (length >= 2 * CHUNK_SIZE) {
+      const at = this.entries.findGap(length + CHUNK_SIZE, MMAP_MIN_ADDR);
+      if (at >= 0) return at + CHUNK_SIZE - (at % CHUNK_SIZE || CHUNK_SIZE);
+    }
+    const at = this.entries.findGap(length, MMAP_MIN_ADDR);
+    return at < 0 ? ENOMEM : at;
   }
 
   #isGap(start: number, length: number): boolean {
