@@ -11,6 +11,8 @@ import { expand } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
 
 const SLOTS = 0x8000;
+/** A word that no slot knows. */
+const ILLEGAL = 0xffff_ffff;
 /** What a slot's position in the table says about the word. */
 const SLOT_BITS = 0xfe00_707f;
 const RS2_BITS = 0x01f0_0000;
@@ -65,7 +67,8 @@ export class Decoder {
       at += 32;
     }
     if (at > DECODE_TABLE_END) throw new RangeError("decode tables overflow");
-    for (let h = 0; h < 0x10000; h++) mem.u32[(EXPAND_TABLE >>> 2) + h] = expand(h);
+    // The interpreter's slots do not see the low two bits: 0 would be taken for a load.
+    for (let h = 0; h < 0x10000; h++) mem.u32[(EXPAND_TABLE >>> 2) + h] = expand(h) || ILLEGAL;
   }
 
   #choose(word: number): number {
