@@ -8,10 +8,11 @@ import { stat } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { buildImage } from "../hosts/node/image/build.ts";
 import { Cache, cacheRoot } from "../hosts/node/image/cache.ts";
+import { ensureImage as ensure } from "../hosts/node/image/ensure.ts";
 import { hostErrorLine, ImageError, UsageError } from "../hosts/node/image/error.ts";
 import {
+  imagePath as fileOf,
   findImage,
-  imagePath,
   listImages,
   removeImage,
   verifyImage,
@@ -74,6 +75,22 @@ export async function imageCommand(argv: string[]): Promise<number> {
   }
 }
 
+/** The path of the image `name`, built first if it is missing; progress goes to stderr. */
+export function ensureImage(name: string): Promise<string> {
+  return ensure(name, { progress: new StreamProgress(process.stderr) });
+}
+
+/** The path of the image `name`; null if there is none. */
+export async function imagePath(name: string): Promise<string | null> {
+  const cache = new Cache(cacheRoot(process.env));
+  try {
+    return fileOf(cache, await existing(cache, name));
+  } catch (e) {
+    if (e instanceof ImageError) return null;
+    throw e;
+  }
+}
+
 async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [verb, ...names] = positionals;
@@ -88,7 +105,7 @@ async function run(argv: string[]): Promise<number> {
     case "ls":
       return await ls(cache, names);
     case "path":
-      process.stdout.write(`${imagePath(cache, await existing(cache, one(verb, names)))}\n`);
+      process.stdout.write(`${fileOf(cache, await existing(cache, one(verb, names)))}\n`);
       return 0;
     case "rm":
       return await remove(cache, one(verb, names));
@@ -137,7 +154,7 @@ async function build(cache: Cache, name: string, values: Values): Promise<number
     cache,
     progress: new StreamProgress(process.stderr),
   });
-  process.stdout.write(`${imagePath(cache, manifest)}\n`);
+  process.stdout.write(`${fileOf(cache, manifest)}\n`);
   return 0;
 }
 
@@ -183,7 +200,7 @@ async function verify(cache: Cache, names: readonly string[]): Promise<number> {
 async function existing(cache: Cache, name: string) {
   const manifest = await findImage(cache, name);
   if (manifest === undefined) throw new ImageError(`${name}: no such image; build it first`);
-  const path = imagePath(cache, manifest);
+  const path = fileOf(cache, manifest);
   if ((await stat(path).catch(() => undefined)) === undefined) {
     throw new ImageError(`${name}: its file is gone; build it again`);
   }

@@ -63,8 +63,8 @@ export class Assembly {
     this.tree.put(path, { ...meta, kind: "file", size: data.length, extents });
   }
 
-  dir(path: string, mode = 0o755): void {
-    this.tree.put(path, dirNode({ mode, uid: 0, gid: 0, mtime: this.#time }));
+  dir(path: string, mode = 0o755, gid = 0): void {
+    this.tree.put(path, dirNode({ mode, uid: 0, gid, mtime: this.#time }));
   }
 
   symlink(path: string, target: string): void {

@@ -2,11 +2,11 @@
  * Building an image: recipe → packages → cache → ext4 file.
  *
  * The work happens under the cache's lock in a file of its own; the finished
- * image appears by rename. The same inputs (packages, recipe, options, builder
- * version) need no new build.
+ * image appears by rename. The same inputs (packages, recipe, options and
+ * the builder's code) need no new build.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAccounts } from "./accounts.ts";
 import { type Alternative, parseAlternatives, writeAlternatives } from "./alternatives.ts";
@@ -45,8 +45,6 @@ export interface BuildOptions {
   readonly lockWaitMs?: number;
 }
 
-/** Counts up whenever the builder makes different images of the same packages. */
-const BUILDER_VERSION = 1;
 const DEFAULT_MAX_BYTES = 8 * 2 ** 30;
 
 /** Builds the image and returns its manifest; an unchanged one is not built again. */
@@ -68,7 +66,7 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
     const archive = await Archive.open({ mirrors: list, suite, keyring, cache, progress });
     const index = await archive.packages();
     const packages = choosePackages(index, recipe, options.include ?? []);
-    const inputs = hashInputs(archive, recipeName, recipe, packages, options);
+    const inputs = await hashInputs(archive, recipeName, recipe, packages, options);
     const present = await findImage(cache, options.name).catch(() => undefined);
     if (present?.inputs === inputs && (await isIntact(cache, present))) return present;
     await archive.fetch(packages);
@@ -172,28 +170,28 @@ async function configure(assembly: Assembly, installed: readonly InstalledPackag
     const postinst = control.get("postinst");
     return postinst === undefined ? [] : [Buffer.from(postinst.data).toString("utf8")];
   });
+  const alternatives = scripts.flatMap((script): Alternative[] => parseAlternatives(script));
+  await writeAlternatives(assembly, alternatives);
+  await linkApplets(assembly, plan.recipe.applets);
   await configureSystem(assembly, {
     shell: plan.recipe.shell,
     hostname: "vkernel",
     mirror: plan.archive.mirror,
     suite: plan.suite,
   });
-  const alternatives = scripts.flatMap((script): Alternative[] => parseAlternatives(script));
-  await writeAlternatives(assembly, alternatives);
-  await linkApplets(assembly, plan.recipe.applets);
   await writeAccounts(assembly, scripts);
   await writeDpkgDatabase(assembly, installed, ARCHITECTURE);
 }
 
-function hashInputs(
+async function hashInputs(
   archive: Archive,
   recipeName: string,
   recipe: Recipe,
   packages: readonly Package[],
   options: BuildOptions,
-): string {
+): Promise<string> {
   const inputs = [
-    BUILDER_VERSION,
+    await builderHash(),
     options.name,
     archive.mirror,
     archive.release.time,
@@ -203,6 +201,18 @@ function hashInputs(
     packages.map((p) => [p.name, p.version, p.sha256]),
   ];
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+}
+
+/** The builder's own code is an input too: a changed builder builds anew. */
+async function builderHash(): Promise<string> {
+  const hash = createHash("sha256");
+  const here = import.meta.dirname;
+  for (const dir of [here, join(here, "ext4")]) {
+    for (const file of await names(dir)) {
+      if (/\.[jt]s$/.test(file)) hash.update(await readFile(join(dir, file)));
+    }
+  }
+  return hash.digest("hex");
 }
 
 /** A version-4-like UUID made of a hash, so that the same inputs give the same image. */

@@ -1,12 +1,13 @@
 /**
- * What makes unpacked packages a system that boots: /etc, /dev, init.
+ * What makes unpacked packages a system that boots: directories, /dev, /etc, init.
  *
- * Stands for the maintainer scripts of base-files, libc-bin, debianutils,
- * tzdata and ca-certificates, and adds an init table: busybox init mounts the
- * kernel's file systems and keeps a root shell on the console. With a
- * read-only root the places that programs write to become tmpfs.
+ * A file system that the kernel mounts over /dev hides the nodes made here;
+ * they are for the moment before, and for programs that look at the image.
+ * Source: hier(7), and the maintainer scripts of base-files.
  */
 import type { Assembly } from "./assembly.ts";
+import { writeDefaults } from "./defaults.ts";
+import { writeInit } from "./init.ts";
 
 export interface SystemOptions {
   readonly shell: string;
@@ -18,87 +19,33 @@ export interface SystemOptions {
 export async function configureSystem(assembly: Assembly, options: SystemOptions): Promise<void> {
   makeDirectories(assembly);
   makeDevices(assembly);
-  await copyDefaults(assembly);
+  await writeDefaults(assembly);
   await writeEtc(assembly, options);
   await writeInit(assembly, options.shell);
-  await bundleCertificates(assembly);
 }
 
-const RC = `#!/usr/bin/busybox sh
-# Brings the system up: mounts what programs expect. Run once by init.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mount() { busybox mount "$@"; }
-mkdir() { busybox mkdir "$@"; }
+const MAIL_GID = 8;
 
-mounted() {
-  while read -r _ dir _; do [ "$dir" = "$1" ] && return 0; done </proc/mounts
-  return 1
-}
-attach() { # type directory options
-  mounted "$2" || { [ -d "$2" ] || mkdir -p "$2"; mount -t "$1" -o "$3" "$1" "$2"; }
-} 2>/dev/null
-
-[ -e /proc/mounts ] || mount -t proc -o nosuid,nodev,noexec proc /proc
-attach sysfs /sys nosuid,nodev,noexec
-attach devtmpfs /dev mode=755,nosuid
-attach devpts /dev/pts gid=5,mode=620,ptmxmode=666
-attach tmpfs /dev/shm mode=1777,nosuid,nodev
-attach tmpfs /run mode=755,nosuid,nodev
-attach tmpfs /tmp mode=1777,nosuid,nodev
-mkdir -p /run/lock /run/user
-if ! (: >/var/.writable) 2>/dev/null; then
-  mount -o remount,rw / 2>/dev/null
-fi
-if ! (: >/var/.writable) 2>/dev/null; then
-  attach tmpfs /var/tmp mode=1777
-  attach tmpfs /var/log mode=755
-  attach tmpfs /root mode=700
-else
-  busybox rm -f /var/.writable
-fi
-busybox hostname -F /etc/hostname 2>/dev/null
-busybox ip link set lo up 2>/dev/null
-for script in /etc/rc.d/*; do [ -x "$script" ] && "$script"; done
-:
-`;
-
-const INITTAB = `# Read by busybox init: id:runlevels:action:process
-::sysinit:/etc/rc
-::respawn:-/etc/rc.console
-::ctrlaltdel:/usr/bin/busybox reboot
-::shutdown:/usr/bin/busybox umount -a -r
-`;
-
-const rcConsole = (shell: string) => `#!/usr/bin/busybox sh
-# A root shell on the console; init starts it again when it ends.
-export HOME=/root USER=root LOGNAME=root SHELL=${shell} TERM="\${TERM:-linux}"
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-cd /root 2>/dev/null || cd /
-exec ${shell} -l
-`;
-
-/** Files that base-files and libc-bin ship as defaults, and where their scripts copy them. */
-const DEFAULTS: readonly (readonly [from: string, to: string])[] = [
-  ["/usr/share/base-files/profile", "/etc/profile"],
-  ["/usr/share/base-files/motd", "/etc/motd"],
-  ["/usr/share/base-files/dot.bashrc", "/root/.bashrc"],
-  ["/usr/share/base-files/dot.profile", "/root/.profile"],
-  ["/usr/share/base-files/networks", "/etc/networks"],
-  ["/usr/share/libc-bin/nsswitch.conf", "/etc/nsswitch.conf"],
-];
+const DIRECTORIES =
+  "/dev/pts /dev/shm /proc /sys /run /mnt /srv /media /opt /etc/opt /etc/profile.d /var/cache " +
+  "/var/lib /var/local /var/log /var/opt /var/spool /usr/local/bin /usr/local/etc " +
+  "/usr/local/games /usr/local/include /usr/local/lib /usr/local/libexec /usr/local/sbin " +
+  "/usr/local/share/man /usr/local/src";
 
 function makeDirectories(assembly: Assembly): void {
-  for (const path of ["/dev/pts", "/dev/shm", "/proc", "/sys", "/run", "/mnt", "/srv", "/media"]) {
-    if (!assembly.has(path)) assembly.dir(path);
-  }
-  for (const path of ["/var/log", "/var/mail", "/var/cache", "/var/lib", "/etc/profile.d"]) {
-    if (!assembly.has(path)) assembly.dir(path);
-  }
+  for (const path of DIRECTORIES.split(" ")) if (!assembly.has(path)) assembly.dir(path);
   assembly.dir("/root", 0o700);
   assembly.dir("/tmp", 0o1777);
   assembly.dir("/var/tmp", 0o1777);
-  if (!assembly.has("/var/run")) assembly.symlink("/var/run", "/run");
-  if (!assembly.has("/var/lock")) assembly.symlink("/var/lock", "/run/lock");
+  assembly.dir("/var/mail", 0o2775, MAIL_GID);
+  if (!assembly.has("/var/spool/mail")) assembly.symlink("/var/spool/mail", "../mail");
+  replaceDirectory(assembly, "/var/run", "/run");
+  replaceDirectory(assembly, "/var/lock", "/run/lock");
+}
+
+/** Makes an empty directory a symlink, as base-files does with those that moved to /run. */
+function replaceDirectory(assembly: Assembly, path: string, target: string): void {
+  if (assembly.tree.removeEmpty(path)) assembly.symlink(path, target);
 }
 
 function makeDevices(assembly: Assembly): void {
@@ -116,13 +63,6 @@ function makeDevices(assembly: Assembly): void {
   assembly.symlink("/dev/stderr", "/proc/self/fd/2");
 }
 
-async function copyDefaults(assembly: Assembly): Promise<void> {
-  for (const [from, to] of DEFAULTS) {
-    const data = await assembly.read(from);
-    if (data !== undefined && !assembly.has(to)) await assembly.file(to, data);
-  }
-}
-
 async function writeEtc(assembly: Assembly, options: SystemOptions): Promise<void> {
   const { hostname, mirror, suite } = options;
   await assembly.file("/etc/hostname", `${hostname}\n`);
@@ -130,17 +70,15 @@ async function writeEtc(assembly: Assembly, options: SystemOptions): Promise<voi
     "/etc/hosts",
     `127.0.0.1\tlocalhost\n127.0.1.1\t${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
   );
+  await assembly.file(
+    "/etc/networks",
+    "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n",
+  );
   await assembly.file("/etc/resolv.conf", "nameserver 10.0.2.3\n");
   await assembly.file("/etc/fstab", "/dev/root\t/\text4\tdefaults\t0\t1\n");
   assembly.symlink("/etc/mtab", "../proc/self/mounts");
   await assembly.file("/etc/machine-id", "");
-  if (assembly.has("/usr/share/zoneinfo/Etc/UTC")) {
-    assembly.symlink("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC");
-  }
   await assembly.file("/etc/timezone", "Etc/UTC\n");
-  const shells = ["/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "/bin/dash"];
-  const present = shells.filter((path) => assembly.has(path));
-  await assembly.file("/etc/shells", present.map((path) => `${path}\n`).join(""));
   if (assembly.has("/etc/apt")) {
     await assembly.file(
       "/etc/apt/sources.list.d/debian.sources",
@@ -148,26 +86,4 @@ async function writeEtc(assembly: Assembly, options: SystemOptions): Promise<voi
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
     );
   }
-}
-
-async function writeInit(assembly: Assembly, shell: string): Promise<void> {
-  await assembly.file("/etc/rc", RC, 0o755);
-  await assembly.file("/etc/rc.console", rcConsole(shell), 0o755);
-  await assembly.file("/etc/inittab", INITTAB);
-  assembly.dir("/etc/rc.d");
-}
-
-/** All of Mozilla's certificates in one file, as update-ca-certificates makes it. */
-async function bundleCertificates(assembly: Assembly): Promise<void> {
-  const dir = "/usr/share/ca-certificates/mozilla";
-  const names = assembly.list(dir).filter((name) => name.endsWith(".crt"));
-  if (names.length === 0) return;
-  const parts: string[] = [];
-  for (const name of names) {
-    const data = await assembly.read(`${dir}/${name}`);
-    if (data !== undefined) parts.push(data.toString("utf8"));
-  }
-  await assembly.file("/etc/ssl/certs/ca-certificates.crt", parts.join(""));
-  const conf = names.map((name) => `mozilla/${name}\n`).join("");
-  await assembly.file("/etc/ca-certificates.conf", conf);
 }

@@ -98,7 +98,7 @@ export class PackageIndex {
 
   #ownerOf(at: number): string | undefined {
     const gap = this.#text.lastIndexOf("\n\n", at);
-    const start = this.#text.indexOf("Package:", gap < 0 ? 0 : gap);
+    const start = this.#text.indexOf("Package:", Math.max(gap, 0));
     if (start < 0 || start > at) return undefined;
     return /^Package: ?(\S+)/.exec(this.#text.slice(start, start + 256))?.[1];
   }

@@ -50,7 +50,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
       "zstd",
     ],
     isFull: true,
-    applets: ["init", "halt", "poweroff", "reboot", "vi"],
+    applets: ["init", "halt", "poweroff", "reboot"],
     shell: "/bin/bash",
     freeBytes: 512 * MIB,
   },

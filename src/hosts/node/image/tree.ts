@@ -91,6 +91,16 @@ export class ImageTree {
     parent.entries.set(leaf, node);
   }
 
+  /** Takes away an empty directory; false if something is in it, or it is no directory. */
+  removeEmpty(path: string): boolean {
+    const names = split(path);
+    const leaf = names.pop();
+    const node = this.lget(path);
+    const parent = this.#lookup(names, true, { left: MAX_SYMLINKS });
+    if (leaf === undefined || parent?.kind !== "dir" || node?.kind !== "dir") return false;
+    return node.entries.size === 0 && parent.entries.delete(leaf);
+  }
+
   /** The node at `path`, all symlinks followed; undefined where there is none. */
   get(path: string): Node | undefined {
     return this.#lookup(split(path), true, { left: MAX_SYMLINKS });

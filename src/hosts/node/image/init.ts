@@ -1,0 +1,69 @@
+/**
+ * How an image comes up: busybox init, its table, and two scripts.
+ *
+ * /etc/rc mounts the kernel's file systems; with a read-only root the places
+ * that programs write to become tmpfs. /etc/rc.console keeps a root shell on
+ * the console. Source: busybox's init/init.c and examples/inittab.
+ */
+import type { Assembly } from "./assembly.ts";
+
+/** Writes the init table and its scripts; `shell` is what the console gives. */
+export async function writeInit(assembly: Assembly, shell: string): Promise<void> {
+  await assembly.file("/etc/rc", RC, 0o755);
+  await assembly.file("/etc/rc.console", rcConsole(shell), 0o755);
+  await assembly.file("/etc/inittab", INITTAB);
+  assembly.dir("/etc/rc.d");
+}
+
+const RC = `#!/usr/bin/busybox sh
+# Brings the system up: mounts what programs expect. Run once by init.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount() { busybox mount "$@"; }
+mkdir() { busybox mkdir "$@"; }
+
+mounted() {
+  while read -r _ dir _; do [ "$dir" = "$1" ] && return 0; done </proc/mounts
+  return 1
+}
+attach() { # type directory options
+  mounted "$2" || { [ -d "$2" ] || mkdir -p "$2"; mount -t "$1" -o "$3" "$1" "$2"; }
+} 2>/dev/null
+
+[ -e /proc/mounts ] || mount -t proc -o nosuid,nodev,noexec proc /proc
+attach sysfs /sys nosuid,nodev,noexec
+attach devtmpfs /dev mode=755,nosuid
+attach devpts /dev/pts gid=5,mode=620,ptmxmode=666
+attach tmpfs /dev/shm mode=1777,nosuid,nodev
+attach tmpfs /run mode=755,nosuid,nodev
+attach tmpfs /tmp mode=1777,nosuid,nodev
+mkdir -p /run/lock /run/user
+if ! (: >/var/.writable) 2>/dev/null; then
+  mount -o remount,rw / 2>/dev/null
+fi
+if ! (: >/var/.writable) 2>/dev/null; then
+  attach tmpfs /var/tmp mode=1777
+  attach tmpfs /var/log mode=755
+  attach tmpfs /root mode=700
+else
+  busybox rm -f /var/.writable
+fi
+busybox hostname -F /etc/hostname 2>/dev/null
+busybox ip link set lo up 2>/dev/null
+for script in /etc/rc.d/*; do [ -x "$script" ] && "$script"; done
+:
+`;
+
+const INITTAB = `# Read by busybox init: id:runlevels:action:process
+::sysinit:/etc/rc
+::respawn:-/etc/rc.console
+::ctrlaltdel:/usr/bin/busybox reboot
+::shutdown:/usr/bin/busybox umount -a -r
+`;
+
+const rcConsole = (shell: string) => `#!/usr/bin/busybox sh
+# A root shell on the console; init starts it again when it ends.
+export HOME=/root USER=root LOGNAME=root SHELL=${shell} TERM="\${TERM:-linux}"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+cd /root 2>/dev/null || cd /
+exec ${shell} -l
+`;
