@@ -1,26 +1,64 @@
 /**
- * Owns the generated code of one Worker: the interpreter module and what the JIT compiled.
+ * Owns the generated code of one Worker: the runtime with the interpreter, and what the JIT
+ * compiled. Decides what to compile when.
+ *
+ * The interpreter counts visits to jump targets in the jump cache and reports them here
+ * (`visit`). A target that was visited often enough waits for the next such report, so
+ * that several are compiled as one module.
  */
+import {
+  BANK_JUMP,
+  BANK_SIZE,
+  BANK_WRITE,
+  PAGE_HAS_CODE,
+  PAGE_IN_WRITE_TLB,
+  TLB_ENTRIES,
+} from "../layout.ts";
 import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
+import { JUMP_INDEX_MASK } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
+import { compileBatch } from "./jit/compile.ts";
+import { Discovery, type Graph } from "./jit/graph.ts";
+import { type Region, Regions } from "./jit/regions.ts";
 import { buildRuntime, type Runtime, TABLE_SIZE } from "./runtime.ts";
 import { softFloatImport } from "./softfloat/softfloat.ts";
+
+/** Regions that may be alive at once. */
+const MAX_REGIONS = 30_000;
+/** Targets that may wait for compilation. */
+const MAX_PENDING = 32;
+/** A visit count that never reaches the threshold again. */
+const NEVER = -0x4000_0000;
+const TWO32 = 0x1_0000_0000;
+
+interface Pending {
+  readonly pt: PageTable;
+  readonly pc: number;
+}
 
 export class Translator {
   readonly mem: PhysMem;
   readonly stats: MachineStats;
+  readonly #threshold: number;
+  readonly #decoder = new Decoder(RV64GC);
   readonly #table: WebAssembly.Table;
   readonly #runtime: Runtime;
   readonly #banks = new Map<number, PageTable>();
+  readonly #regions = new Regions();
+  #pending: Pending[] = [];
+  #nextSlot = 1;
+  #freeSlots: number[] = [];
+  /** Slots that some jump cache may still name. */
+  #staleSlots: number[] = [];
 
   constructor(mem: PhysMem, stats: MachineStats, clockNs: () => number, threshold: number) {
     this.mem = mem;
     this.stats = stats;
-    const decoder = new Decoder(RV64GC);
-    decoder.install(mem);
+    this.#threshold = threshold;
+    this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
       element: "anyfunc",
       initial: TABLE_SIZE,
@@ -32,7 +70,7 @@ export class Translator {
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
     };
-    this.#runtime = buildRuntime(mem, this.#table, decoder, host, threshold);
+    this.#runtime = buildRuntime(mem, this.#table, this.#decoder, host, threshold);
     this.#table.set(0, this.#runtime.miss);
   }
 
@@ -53,10 +91,120 @@ export class Translator {
 
   /** Drops what was compiled from a physical page. */
   pageWritten(page: number): void {
+    for (const region of this.#regions.onPage(page)) this.#drop(region);
     this.mem.u8[this.mem.pageFlags + page] = 0;
   }
 
-  #visit(_bank: number, _pc: number, _heat: number): number {
-    return 0;
+  /**
+   * The interpreter was at `pc` for the `heat`-th time; 0 when compiled code came there and the jump
+   * cache did not know it. The function to go on with, or 0.
+   */
+  #visit(bank: number, pc: number, heat: number): number {
+    const pt = this.#banks.get(bank)!;
+    const known = this.#regions.find(pt, pc);
+    if (known) {
+      this.#setJump(bank, pc, known.slot, 0);
+      return known.slot;
+    }
+    if (heat < this.#threshold) {
+      if (heat === 0) this.#setJump(bank, pc, 0, 1);
+      return 0;
+    }
+    if (heat === this.#threshold && this.#threshold > 1 && this.#pending.length < MAX_PENDING) {
+      this.#pending.push({ pt, pc });
+      return 0;
+    }
+    this.#pending.push({ pt, pc });
+    this.#compilePending();
+    const made = this.#regions.find(pt, pc);
+    this.#setJump(bank, pc, made?.slot ?? 0, made ? 0 : NEVER);
+    return made?.slot ?? 0;
+  }
+
+  #compilePending(): void {
+    const graphs: Graph[] = [];
+    const taken = new Map<number, PageTable>();
+    for (const { pt, pc } of this.#pending) {
+      if (taken.get(pc) === pt || this.#regions.find(pt, pc)) continue;
+      taken.set(pc, pt);
+      const graph = new Discovery(pt, this.#decoder, pc).run();
+      if (graph) graphs.push(graph);
+    }
+    this.#pending = [];
+    if (graphs.length === 0) return;
+    if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
+    const batch = compileBatch(graphs, this.mem, this.#table, this.#runtime);
+    this.stats.modules++;
+    this.stats.bytesTranslated += batch.bytes;
+    graphs.forEach((graph, i) => {
+      const slot = this.#takeSlot();
+      this.#table.set(slot, batch.funcs[i]);
+      this.#regions.add({ entry: graph.entry, slot, pages: graph.pages });
+      for (const pa of graph.pages.values()) this.#protect(pa >>> 12);
+      this.stats.regionsMade++;
+      this.stats.insnsTranslated += graph.insns;
+    });
+    this.stats.regions = this.#regions.size;
+  }
+
+  /** From now on a store to the page comes to `pageWritten` first. */
+  #protect(page: number): void {
+    const at = this.mem.pageFlags + page;
+    const flags = this.mem.u8[at]!;
+    this.mem.u8[at] = PAGE_HAS_CODE;
+    if (flags & PAGE_IN_WRITE_TLB) this.#dropWriteEntries(page);
+  }
+
+  #dropWriteEntries(page: number): void {
+    const pa = page * 4096;
+    const u32 = this.mem.u32;
+    for (const bank of this.#banks.keys()) {
+      const from = (bank + BANK_WRITE) >>> 2;
+      for (let i = from; i < from + TLB_ENTRIES * 4; i += 4) {
+        const base = u32[i + 2]!;
+        if (pa >= base && pa < base + u32[i + 3]! + 7) u32.fill(0, i, i + 4);
+      }
+    }
+  }
+
+  #drop(region: Region): void {
+    this.#regions.remove(region);
+    this.#table.set(region.slot, this.#runtime.miss);
+    this.#staleSlots.push(region.slot);
+    for (const pa of region.pages.values()) {
+      const page = pa >>> 12;
+      if (this.#regions.onPage(page).length === 0) {
+        const at = this.mem.pageFlags + page;
+        this.mem.u8[at] = this.mem.u8[at]! & ~PAGE_HAS_CODE;
+      }
+    }
+    this.stats.regionsDropped++;
+    this.stats.regions = this.#regions.size;
+  }
+
+  /** Drops the older half. */
+  #evict(): void {
+    for (const region of this.#regions.oldest(MAX_REGIONS >>> 1)) this.#drop(region);
+  }
+
+  #takeSlot(): number {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.#nextSlot < TABLE_SIZE) return this.#nextSlot++;
+    for (const bank of this.#banks.keys()) {
+      this.mem.u8.fill(0, bank + BANK_JUMP, bank + BANK_SIZE);
+    }
+    this.#freeSlots = this.#staleSlots;
+    this.#staleSlots = [];
+    return this.#freeSlots.pop()!;
+  }
+
+  #setJump(bank: number, pc: number, slot: number, heat: number): void {
+    const low = (pc % TWO32) | 0;
+    const at = (bank + BANK_JUMP + ((low << 3) & JUMP_INDEX_MASK)) >>> 2;
+    this.mem.u32[at] = low;
+    this.mem.u32[at + 1] = Math.floor(pc / TWO32);
+    this.mem.u32[at + 2] = slot;
+    this.mem.i32[at + 3] = heat;
   }
 }

@@ -1,0 +1,165 @@
+/**
+ * A region as found in memory: the instructions reachable from an entry by direct branches,
+ * as basic blocks.
+ *
+ * Discovery stops at calls, indirect jumps, traps, instructions the JIT leaves to the
+ * interpreter, pages that are not executable, and its bounds. It reads guest memory, so
+ * it takes nothing for granted: whatever bytes there are, it ends.
+ */
+import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
+import type { Decoder } from "../decode.ts";
+import { expand } from "../isa/c.ts";
+import { type Insn, immOf } from "../isa/insn.ts";
+import { type Traits, traitsOf } from "../traits.ts";
+
+const MAX_BLOCKS = 200;
+const MAX_INSNS = 1200;
+/** How far from the entry a region may reach, bytes. */
+const REACH = 8192;
+
+/** One instruction with its operands taken apart. */
+export interface Op {
+  readonly pc: number;
+  readonly len: number;
+  readonly word: number;
+  readonly insn: Insn;
+  readonly traits: Traits;
+  readonly imm: number;
+}
+
+export interface Block {
+  readonly pc: number;
+  readonly ops: Op[];
+  /** Address after the last instruction. */
+  end: number;
+  /** Addresses of blocks of this region that control may go to; for a branch: [next, target]. */
+  succ: number[];
+}
+
+export interface Graph {
+  readonly entry: number;
+  readonly blocks: Map<number, Block>;
+  /** Virtual page address → physical, for every page an instruction was read from. */
+  readonly pages: Map<number, number>;
+  readonly insns: number;
+}
+
+export class Discovery {
+  readonly #pt: PageTable;
+  readonly #decoder: Decoder;
+  readonly #entry: number;
+  readonly #ops = new Map<number, Op>();
+  readonly #pages = new Map<number, number>();
+
+  constructor(pt: PageTable, decoder: Decoder, entry: number) {
+    this.#pt = pt;
+    this.#decoder = decoder;
+    this.#entry = entry;
+  }
+
+  /** The region at the entry; undefined if not even its first instruction can be compiled. */
+  run(): Graph | undefined {
+    const leaders = new Set([this.#entry]);
+    const work = [this.#entry];
+    for (let from = work.shift(); from !== undefined; from = work.shift()) {
+      this.#straight(from, (target) => {
+        if (leaders.has(target) || leaders.size >= MAX_BLOCKS || !this.#inReach(target)) return;
+        leaders.add(target);
+        work.push(target);
+      });
+    }
+    const blocks = new Map<number, Block>();
+    for (const pc of leaders) {
+      if (this.#ops.has(pc)) blocks.set(pc, this.#block(pc, leaders));
+    }
+    for (const b of blocks.values()) this.#link(b, blocks);
+    if (!blocks.has(this.#entry)) return undefined;
+    return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size };
+  }
+
+  /** Reads on from `pc` until control leaves, telling of every direct target. */
+  #straight(pc: number, found: (target: number) => void): void {
+    for (let at = pc; !this.#ops.has(at) && this.#ops.size < MAX_INSNS; ) {
+      const op = this.#inReach(at) ? this.#decode(at) : undefined;
+      if (!op) return;
+      this.#ops.set(at, op);
+      const next = at + op.len;
+      switch (op.traits.flow) {
+        case "next":
+          break;
+        case "branch":
+          found(next);
+          found(at + op.imm);
+          return;
+        case "jump":
+          if (rdOf(op) === 0) found(at + op.imm);
+          return;
+        default:
+          return;
+      }
+      at = next;
+    }
+  }
+
+  #block(pc: number, leaders: Set<number>): Block {
+    const block: Block = { pc, ops: [], end: pc, succ: [] };
+    for (let op = this.#ops.get(pc); op; op = this.#ops.get(block.end)) {
+      block.ops.push(op);
+      block.end = op.pc + op.len;
+      if (op.traits.flow !== "next" || leaders.has(block.end)) break;
+    }
+    return block;
+  }
+
+  #link(b: Block, blocks: Map<number, Block>): void {
+    const last = b.ops.at(-1)!;
+    let targets: number[] = [];
+    if (last.traits.flow === "next") targets = [b.end];
+    else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
+    else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
+    b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
+  }
+
+  #inReach(pc: number): boolean {
+    return pc >= 0 && Math.abs(pc - this.#entry) < REACH;
+  }
+
+  /** The instruction at `pc`, or undefined if it cannot be fetched or is left to the interpreter. */
+  #decode(pc: number): Op | undefined {
+    const low = this.#half(pc);
+    if (low < 0) return undefined;
+    let word = low;
+    let len = 2;
+    if ((low & 3) === 3) {
+      const high = this.#half(pc + 2);
+      if (high < 0) return undefined;
+      word = (low | (high << 16)) >>> 0;
+      len = 4;
+    } else {
+      word = expand(low);
+    }
+    const insn = this.#decoder.decode(word);
+    if (!insn) return undefined;
+    const traits = traitsOf(insn);
+    if (traits.flow === "fenceI") return undefined;
+    return { pc, len, word, insn, traits, imm: immOf(insn.imm, word) };
+  }
+
+  /** 16 bits of instruction memory, -1 if not executable. */
+  #half(pc: number): number {
+    const va = pc - (pc % 4096);
+    let pa = this.#pages.get(va);
+    if (pa === undefined) {
+      const pte = this.#pt.get(va);
+      if ((pte & (PTE_V | PTE_X)) !== (PTE_V | PTE_X)) return -1;
+      pa = (pte & ~0xfff) >>> 0;
+      this.#pages.set(va, pa);
+    }
+    return this.#pt.mem.u16[(pa + (pc % 4096)) >>> 1]!;
+  }
+}
+
+export const rdOf = (op: Op): number => (op.word >>> 7) & 31;
+export const rs1Of = (op: Op): number => (op.word >>> 15) & 31;
+export const rs2Of = (op: Op): number => (op.word >>> 20) & 31;
+export const rs3Of = (op: Op): number => op.word >>> 27;

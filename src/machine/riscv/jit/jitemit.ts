@@ -1,0 +1,194 @@
+/**
+ * The emitter of compiled code: operands are known, guest registers are WebAssembly locals.
+ *
+ * x registers live in i64 locals, f registers in f64 locals (bits are preserved). Every
+ * local that is written in the region is loaded at its entry, so at any point the locals
+ * and the context together are the exact state and one exit can store them all.
+ */
+import { CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { F32, F64, I32, I64, type Label } from "../../wasm/asm.ts";
+import type { Helper } from "../helper.ts";
+import { MemEmit } from "../memops.ts";
+import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+
+export const CTX = 0;
+export const BANK = 1;
+export const FUEL = 2;
+const RM_RNE = 0;
+const RM_DYN = 7;
+
+/** What an instruction that ends a block hands to the region. */
+export interface Control {
+  branch(condition: () => void): void;
+  jump(): void;
+  /** To the address in an i64 local. */
+  jumpTo(target: number): void;
+  trap(code: number): void;
+}
+
+export class JitEmit extends MemEmit {
+  /** The instruction being emitted. */
+  op!: Op;
+  control!: Control;
+  /** Where conditional traps and faults go, with `cause` and `trapPc` set. */
+  trapExit: Label = 0;
+  readonly cause = this.newLocal(I32);
+  readonly trapPc = this.newLocal(I64);
+  /** Some instruction used the trap exit. */
+  mayTrap = false;
+  readonly #indexOf: (h: Helper) => number;
+  readonly #x: number[] = [];
+  readonly #f: number[] = [];
+
+  constructor(indexOf: (h: Helper) => number) {
+    super();
+    this.#indexOf = indexOf;
+  }
+
+  /** The local of x[r], r > 0. */
+  xLocal(r: number): number {
+    this.#x[r] ??= this.newLocal(I64);
+    return this.#x[r];
+  }
+  fLocal(r: number): number {
+    this.#f[r] ??= this.newLocal(F64);
+    return this.#f[r];
+  }
+
+  ctx(): this {
+    return this.local_get(CTX);
+  }
+  bank(): this {
+    return this.local_get(BANK);
+  }
+  #getX(r: number): this {
+    return r === 0 ? this.i64_const(0) : this.local_get(this.xLocal(r));
+  }
+  rs1(): this {
+    return this.#getX(rs1Of(this.op));
+  }
+  rs2(): this {
+    return this.#getX(rs2Of(this.op));
+  }
+  imm(): this {
+    return this.i64_const(this.op.imm);
+  }
+  override immw(): this {
+    return this.i32_const(this.op.imm);
+  }
+  setRd(value: () => void): this {
+    value();
+    const rd = rdOf(this.op);
+    return rd === 0 ? this.drop() : this.local_set(this.xLocal(rd));
+  }
+
+  frs1(): this {
+    return this.local_get(this.fLocal(rs1Of(this.op)));
+  }
+  frs2(): this {
+    return this.local_get(this.fLocal(rs2Of(this.op)));
+  }
+  frs3(): this {
+    return this.local_get(this.fLocal(rs3Of(this.op)));
+  }
+  frs1bits(): this {
+    return this.frs1().i64_reinterpret_f64();
+  }
+  frs2bits(): this {
+    return this.frs2().i64_reinterpret_f64();
+  }
+  frs3bits(): this {
+    return this.frs3().i64_reinterpret_f64();
+  }
+  frs1s(): this {
+    return this.frs1bits().#unbox();
+  }
+  frs2s(): this {
+    return this.frs2bits().#unbox();
+  }
+  frs3s(): this {
+    return this.frs3bits().#unbox();
+  }
+  /** A register without the box of ones is not a single: it reads as the canonical NaN. */
+  #unbox(): this {
+    const bits = this.temp(I64);
+    this.local_tee(bits).i64_const(-0x1_0000_0000).i64_lt_u().unlikely().if_(F32);
+    this.i32_const(0x7fc0_0000).f32_reinterpret_i32();
+    this.else_().local_get(bits).i32_wrap_i64().f32_reinterpret_i32();
+    return this.end();
+  }
+  setFrd(value: () => void): this {
+    value();
+    return this.local_set(this.fLocal(rdOf(this.op)));
+  }
+  setFrdS(value: () => void): this {
+    value();
+    this.i32_reinterpret_f32().i64_extend_i32_u().i64_const(-0x1_0000_0000).i64_or();
+    return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
+  }
+  setFrdBits(value: () => void): this {
+    value();
+    return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
+  }
+
+  rm(): this {
+    const rm = this.staticRm();
+    return rm === RM_DYN ? this.ctx().i32_load(CTX_FRM) : this.i32_const(rm);
+  }
+  staticRm(): number {
+    return (this.op.word >>> 12) & 7;
+  }
+  fpSlow(): this {
+    const rm = this.staticRm();
+    if (rm !== RM_RNE && rm !== RM_DYN) return this.i32_const(1);
+    return this.ctx().i32_load(CTX_FPSLOW);
+  }
+
+  field(shift: number, mask: number): this {
+    return this.i32_const((this.op.word >>> shift) & mask);
+  }
+  callHelper(helper: Helper): this {
+    return this.call(this.#indexOf(helper));
+  }
+
+  trap(code: number): this {
+    this.control.trap(code);
+    return this;
+  }
+  trapIf(code: number): this {
+    this.mayTrap = true;
+    this.unlikely().if_();
+    this.i32_const(code).local_set(this.cause);
+    this.i64_const(this.op.pc).local_set(this.trapPc);
+    return this.br(this.trapExit).end();
+  }
+  trapIfFault(code: number): this {
+    return this.trapIf(code);
+  }
+
+  pc(): this {
+    return this.i64_const(this.op.pc);
+  }
+  nextPc(): this {
+    return this.i64_const(this.op.pc + this.op.len);
+  }
+  branch(condition: () => void): this {
+    this.control.branch(condition);
+    return this;
+  }
+  jump(): this {
+    this.control.jump();
+    return this;
+  }
+  jumpTo(target: () => void, link: boolean): this {
+    const to = this.temp(I64);
+    target();
+    this.local_set(to);
+    if (link) this.setRd(() => this.nextPc());
+    this.control.jumpTo(to);
+    return this;
+  }
+  fenceI(): this {
+    throw new RangeError("fence.i is left to the interpreter");
+  }
+}
