@@ -86,6 +86,13 @@ export class FutexTable {
     return woken;
   }
 
+  /** Wakes up to `count` waiters of the word at `uaddr`, private or shared: the kernel's own wake. */
+  wakeWord(vmspace: Vmspace, uaddr: number, count: number): void {
+    this.wake(this.privateKey(vmspace, uaddr), count, FUTEX_BITSET_MATCH_ANY);
+    const physical = vmspace.sharedWord(uaddr);
+    if (physical > 0) this.wake(this.sharedKey(physical), count, FUTEX_BITSET_MATCH_ANY);
+  }
+
   /** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */
   requeue(key: FutexKey, to: FutexKey, wakeCount: number, moveCount: number): number {
     let done = this.wake(key, wakeCount, FUTEX_BITSET_MATCH_ANY);

@@ -92,6 +92,8 @@ export class Proc {
   envEnd = 0;
   auxv: Uint8Array = new Uint8Array(0);
   startStack = 0;
+  /** Where signal handlers return to, in the mapped vDSO. */
+  sigreturnAddr = 0;
   /** True once it called execve(2): setpgid(2) by the parent is too late then. */
   hasExecuted = false;
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
@@ -133,6 +135,10 @@ export class Proc {
   /** Its own use so far, waited-for children not included. */
   usage(): Usage {
     const sum = { ...this.ended };
+    if (this.state === "alive") {
+      sum.minorFaults += this.vmspace.faults;
+      sum.maxRssPages = Math.max(sum.maxRssPages, this.vmspace.peakRssPages);
+    }
     for (const td of this.threads) addThread(sum, td);
     return sum;
   }

@@ -156,11 +156,11 @@ export class ProcTable {
     this.#countThread(td.cred.uid, -1);
   }
 
-  /** The thread that calls execve(2) takes the process's id. */
-  renameThread(td: Lwp, tid: number): void {
+  /** The thread that calls execve(2), now alone, takes the process's id. */
+  adoptLeader(td: Lwp): void {
     this.#threads.delete(td.tid);
-    td.tid = tid;
-    this.#threads.set(tid, td);
+    td.tid = td.proc.pid;
+    this.#threads.set(td.tid, td);
   }
 
   /** Keeps the count per user when a thread's real uid changes. */
@@ -173,7 +173,7 @@ export class ProcTable {
   /** A waited-for process leaves for good; its id becomes free. */
   forget(p: Proc): void {
     this.#procs.delete(p.pid);
-    this.leaveGroup(p);
+    if (p.pgrp) this.leaveGroup(p);
   }
 
   /** Puts `p` at the head of a new session and a new group, both with its id. */

@@ -4,6 +4,8 @@
  * The table is shared by the threads of a process and copied by fork; values
  * are numbers, RLIM_INFINITY is Infinity.
  */
+import type { VmLimits } from "../vm/vmspace.ts";
+
 export const RLIMIT_CPU = 0;
 export const RLIMIT_FSIZE = 1;
 export const RLIMIT_DATA = 2;
@@ -68,4 +70,13 @@ export class Rlimits {
   clone(): Rlimits {
     return new Rlimits(this.#limits);
   }
+}
+
+/** The limits that an address space obeys by itself. */
+export function vmLimits(limits: Rlimits): VmLimits {
+  return {
+    asBytes: limits.soft(RLIMIT_AS),
+    dataBytes: limits.soft(RLIMIT_DATA),
+    stackBytes: limits.soft(RLIMIT_STACK),
+  };
 }

@@ -46,12 +46,24 @@ export class ProcessGroup {
     return this.isOrphanedWithout(null);
   }
 
-  /** As isOrphaned, once `leaving` is gone. */
+  /** True if `leaving` is what keeps the group from being orphaned. */
+  isOrphanedBy(leaving: Proc): boolean {
+    return !this.isOrphaned && this.isOrphanedWithout(leaving);
+  }
+
+  /** As isOrphaned, once `leaving` is gone, be it member or parent. */
   isOrphanedWithout(leaving: Proc | null): boolean {
     for (const p of this.members) {
       if (p === leaving || p.state !== "alive") continue;
       const up = p.parent;
-      if (up && up.pid !== 1 && up.pgrp !== this && up.pgrp.session === this.session) return false;
+      if (
+        up &&
+        up !== leaving &&
+        up.pid !== 1 &&
+        up.pgrp !== this &&
+        up.pgrp.session === this.session
+      )
+        return false;
     }
     return true;
   }

@@ -179,9 +179,8 @@ class Code {
   /** A 32-bit constant. */
   li(rd: number, value: number): void {
     const high = (value + 0x800) >>> 12;
-    if (high === 0) return this.addi(rd, ZERO, value);
-    this.#emit(0x37 | (rd << 7) | (high << 12));
-    this.addi(rd, rd, value - (high << 12));
+    if (high !== 0) this.#emit(0x37 | (rd << 7) | (high << 12));
+    this.addi(rd, high === 0 ? ZERO : rd, value - (high << 12));
   }
 
   /** Address of the vvar page, relative to this place. */

@@ -88,7 +88,7 @@ export function vdsoImage(): VdsoImage {
   // One bucket: a chain through all symbols.
   const hash = place(4 * (2 + 1 + symbols.length + 1));
   const count = symbols.length + 1;
-  [1, count, 1, 0].forEach((n, i) => view.setUint32(hash + 4 * i, n, true));
+  for (const [i, n] of [1, count, 1, 0].entries()) view.setUint32(hash + 4 * i, n, true);
   for (let i = 1; i < count; i++) {
     view.setUint32(hash + 4 * (3 + i), i + 1 < count ? i + 1 : 0, true);
   }

@@ -1,0 +1,51 @@
+/**
+ * What execve(2) does to credentials: set-user-ID, set-group-ID, capabilities.
+ * Source: capabilities(7), "Transformation of capabilities during execve()".
+ */
+import type { Cred } from "../kern/cred.ts";
+import { type Attr, S_ISGID, S_ISUID } from "../vfs/attr.ts";
+
+export const SECBIT_NOROOT = 1;
+export const SECBIT_NO_SETUID_FIXUP = 4;
+export const SECBIT_KEEP_CAPS = 16;
+export const SECBIT_NO_CAP_AMBIENT_RAISE = 64;
+const GROUP_EXECUTE = 0o010;
+
+export interface ExecCred {
+  readonly cred: Cred;
+  /** AT_SECURE: the loader must distrust the environment. */
+  readonly isSecure: boolean;
+  /** User or group changed: no core, no parent-death signal. */
+  readonly isSetId: boolean;
+}
+
+/** `file`: the program's attributes; null where set-id bits do not count (nosuid, a script). */
+export function execCred(old: Cred, file: Attr | null): ExecCred {
+  const honours = file !== null && !old.noNewPrivs;
+  const isSuid = honours && (file.mode & S_ISUID) !== 0;
+  const setGid = S_ISGID | GROUP_EXECUTE;
+  const isSgid = honours && (file.mode & setGid) === setGid;
+  const euid = isSuid ? file.uid : old.euid;
+  const egid = isSgid ? file.gid : old.egid;
+  const isSetId = euid !== old.euid || egid !== old.egid;
+
+  const rootCounts = (old.securebits & SECBIT_NOROOT) === 0;
+  const isRoot = rootCounts && (old.uid === 0 || euid === 0);
+  const ambient = isSetId ? 0n : old.capAmbient;
+  const permitted = (isRoot ? old.capBounding | old.capInheritable : 0n) | ambient;
+  const effective = rootCounts && euid === 0 ? permitted : ambient;
+  const cred = old.with({
+    euid,
+    suid: euid,
+    fsuid: euid,
+    egid,
+    sgid: egid,
+    fsgid: egid,
+    capPermitted: permitted,
+    capEffective: effective,
+    capAmbient: ambient,
+    securebits: old.securebits & ~SECBIT_KEEP_CAPS,
+  });
+  const isSecure = cred.uid !== euid || cred.gid !== egid || isSetId;
+  return { cred, isSecure, isSetId };
+}

@@ -1,0 +1,188 @@
+/**
+ * The end of threads and processes, up to the zombie that waits to be waited for.
+ *
+ * A thread can be ended wherever it is, since it has no stack in the kernel:
+ * ending a process is ending its threads, the last of which gives everything
+ * back. Children go to the nearest subreaper, else to process 1.
+ * See exit_group(2), _exit(2), prctl(2) PR_SET_CHILD_SUBREAPER.
+ */
+import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SIGCHLD, SIGCONT, SIGHUP } from "../abi/signal.ts";
+import { releaseExe } from "./exe.ts";
+import type { Lwp } from "./lwp.ts";
+import { addThread, addUsage, type Proc } from "./proc.ts";
+import { walkRobustList } from "./robust.ts";
+import type { ProcessGroup } from "./session.ts";
+import type { SigInfo } from "./siginfo.ts";
+import { childInfo, pgsignal, psignal } from "./signal.ts";
+
+/** exit(2): one thread ends; with the last one, its process. `status` is wait(2)'s word. */
+export function exitThread(td: Lwp, status: number): void {
+  const p = td.proc;
+  if (!p.isExiting && td.isLeader) p.exitStatus = status;
+  endThread(td);
+}
+
+/** exit_group(2), and death by a signal: all threads end. */
+export function exitGroup(p: Proc, status: number): void {
+  if (p.state !== "alive") return;
+  if (!p.isExiting) p.exitStatus = status;
+  p.isExiting = true;
+  while (p.threads.length > 0) endThread(p.threads[p.threads.length - 1]!);
+}
+
+/** execve(2): every thread but `keep` ends. */
+export function endOtherThreads(keep: Lwp): void {
+  for (const td of [...keep.proc.threads]) if (td !== keep) endThread(td);
+}
+
+/** What a thread leaves in its address space: held locks marked, a cleared and woken tid. */
+export function leaveMemory(td: Lwp): void {
+  const p = td.proc;
+  walkRobustList(td);
+  td.robustListHead = 0;
+  const isShared = p.threads.length > 1 || p.vmspace.refs > 1;
+  if (td.clearTidAddr !== 0 && isShared && p.vmspace.storeU32(td.clearTidAddr, 0) >= 0) {
+    const { futexes } = p.table;
+    futexes.wakeWord(p.vmspace, td.clearTidAddr, 1);
+  }
+  td.clearTidAddr = 0;
+}
+
+/** The parent in vfork(2) may go on: this child no longer uses its memory. */
+export function releaseVforkParent(p: Proc): void {
+  if (!p.isVforkChild) return;
+  p.isVforkChild = false;
+  p.vforkQueue.wakeup();
+}
+
+/** A zombie that was waited for, or that nobody will wait for, leaves for good. */
+export function reap(p: Proc): void {
+  p.parent?.children.delete(p);
+  p.state = "dead";
+  p.table.forget(p);
+}
+
+function endThread(td: Lwp): void {
+  const p = td.proc;
+  leaveMemory(td);
+  td.retire();
+  addThread(p.ended, td);
+  if (p.threads.length === 1) {
+    p.finalCred = td.cred;
+    p.finalComm = td.comm;
+  }
+  p.table.removeThread(td);
+  td.context.free();
+  if (p.threads.length === 0) endProc(p);
+}
+
+function endProc(p: Proc): void {
+  const { table } = p;
+  p.isExiting = true;
+  p.stopSignal = 0;
+  p.timers.deleteAll();
+  p.pending.clear();
+  giveBack(p);
+  if (p.pid === 1) table.initStatus = p.exitStatus;
+  releaseVforkParent(p);
+  leaveSession(p);
+  orphanGroups(p);
+  for (const child of [...p.children]) adopt(child, reaperOf(p));
+  p.state = "zombie";
+  p.exitQueue.wakeup();
+  notifyExit(p);
+}
+
+/** Memory and files. */
+function giveBack(p: Proc): void {
+  const { vmspace } = p;
+  p.ended.maxRssPages = vmspace.peakRssPages;
+  p.ended.minorFaults += vmspace.faults;
+  if (vmspace.refs === 1) p.table.futexes.forget(vmspace);
+  vmspace.release();
+  p.fdtable.release();
+  p.fs.release();
+  p.sigactions.refs--;
+  releaseExe(p);
+}
+
+/** SIGCHLD (or what clone was told) to the parent; a zombie nobody wants is reaped at once. */
+function notifyExit(p: Proc): void {
+  const { parent } = p;
+  if (parent?.state !== "alive") {
+    if (p.pid !== 1) reap(p);
+    return;
+  }
+  const isUnwanted = p.exitSignal === SIGCHLD && parent.sigactions.isNoChildWait;
+  if (p.exitSignal !== 0) psignal(parent, p.exitSignal, exitInfo(p));
+  if (isUnwanted) reap(p);
+  parent.childQueue.wakeup();
+}
+
+/** siginfo of a process that ended. */
+export function exitInfo(p: Proc): SigInfo {
+  const sig = p.exitStatus & 0x7f;
+  const info =
+    sig === 0
+      ? childInfo(p, CLD_EXITED, (p.exitStatus >> 8) & 0xff)
+      : childInfo(p, p.exitStatus & 0x80 ? CLD_DUMPED : CLD_KILLED, sig);
+  return { ...info, signo: p.exitSignal };
+}
+
+/** The leader of a session takes its terminal with it. */
+function leaveSession(p: Proc): void {
+  const { session } = p.pgrp;
+  if (session.leader !== p) return;
+  session.leader = null;
+  const { tty } = session;
+  if (!tty) return;
+  tty.hangup();
+  session.tty = null;
+}
+
+/** Groups that lose their last link to a shell, and hold stopped jobs, get SIGHUP and SIGCONT. */
+function orphanGroups(p: Proc): void {
+  hangupIfOrphaned(p.pgrp, p);
+  for (const child of p.children) {
+    if (child.pgrp !== p.pgrp && child.pgrp.session === p.pgrp.session) {
+      hangupIfOrphaned(child.pgrp, p);
+    }
+  }
+}
+
+function hangupIfOrphaned(group: ProcessGroup, leaving: Proc): void {
+  if (!group.hasStopped || !group.isOrphanedBy(leaving)) return;
+  pgsignal(group, SIGHUP);
+  pgsignal(group, SIGCONT);
+}
+
+function reaperOf(p: Proc): Proc | null {
+  for (let up = p.parent; up; up = up.parent) {
+    if (up.isSubreaper && up.state === "alive") return up;
+  }
+  const { init } = p.table;
+  return init === p ? null : init;
+}
+
+function adopt(child: Proc, reaper: Proc | null): void {
+  child.parent?.children.delete(child);
+  child.parent = reaper;
+  reaper?.children.add(child);
+  for (const td of child.threads) {
+    if (td.parentDeathSignal !== 0) psignal(child, td.parentDeathSignal);
+  }
+  if (child.state !== "zombie") {
+    child.exitSignal = child.exitSignal === 0 ? 0 : SIGCHLD;
+    return;
+  }
+  child.exitSignal = SIGCHLD;
+  notifyExit(child);
+}
+
+/** A waited-for child's use counts as its parent's children's. */
+export function chargeParent(p: Proc): void {
+  const { parent } = p;
+  if (!parent) return;
+  addUsage(parent.childUsage, p.usage());
+  addUsage(parent.childUsage, p.childUsage);
+}

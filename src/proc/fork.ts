@@ -1,0 +1,250 @@
+/**
+ * New threads and processes: clone(2), fork(2), vfork(2).
+ *
+ * A child is built completely before anyone can see it, so that a failure
+ * leaves nothing behind; then it becomes runnable, with the registers of its
+ * parent except for a0, sp and tp. See clone(2) for the flags.
+ */
+import { EAGAIN, EFAULT, EINVAL, type Errno, failed } from "../abi/errno.ts";
+import { NSIG, SS_DISABLE } from "../abi/signal.ts";
+import {
+  CLONE_CHILD_CLEARTID,
+  CLONE_CHILD_SETTID,
+  CLONE_CLEAR_SIGHAND,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_INTO_CGROUP,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  CLONE_PARENT,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_SETTLS,
+  CLONE_SIGHAND,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+} from "../abi/wait.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import { holdExe, releaseExe } from "./exe.ts";
+import { reap } from "./exit.ts";
+import { Lwp } from "./lwp.ts";
+import { PidFile } from "./pidfd.ts";
+import type { Proc } from "./proc.ts";
+import { RLIMIT_NPROC } from "./rlimit.ts";
+
+const ECALL_BYTES = 4;
+const SP = 2;
+const TP = 4;
+const A0 = 10;
+
+export interface CloneRequest {
+  /** CLONE_* without CSIGNAL; beyond 32 bits for clone3. */
+  readonly flags: number;
+  readonly exitSignal: number;
+  /** Top of the child's stack; 0 keeps the parent's. */
+  readonly stackTop: number;
+  readonly tls: number;
+  readonly parentTidAddr: number;
+  readonly childTidAddr: number;
+  readonly pidfdAddr: number;
+}
+
+/** What a parent in vfork keeps while it sleeps. */
+class VforkWait {
+  readonly child: Proc;
+  readonly pid: number;
+
+  constructor(child: Proc, pid: number) {
+    this.child = child;
+    this.pid = pid;
+  }
+}
+
+/** True if the call in progress has made its child already: go to `finishVfork`. */
+export function isInVfork(td: Lwp): boolean {
+  return td.restart.data instanceof VforkWait;
+}
+
+/** The parent sleeps until the child runs another program or ends; then its pid. */
+export function finishVfork(td: Lwp): number {
+  const wait = td.restart.data as VforkWait;
+  if (wait.child.isVforkChild) {
+    td.isUninterruptible = true;
+    return td.sleep(wait.child.vforkQueue, "vfork");
+  }
+  td.isUninterruptible = false;
+  return wait.pid;
+}
+
+/** Makes a thread or a process: its id in the parent, or an error. */
+export function clone(td: Lwp, request: CloneRequest): number {
+  const invalid = check(td, request);
+  if (failed(invalid)) return invalid;
+  const child = request.flags & CLONE_THREAD ? newThread(td, request) : newProcess(td, request);
+  if (failed(child)) return child;
+  const failure = publish(td, child, request);
+  if (failed(failure)) return failure;
+  child.proc.table.forks++;
+  child.cpu.makeRunnable(child);
+  if ((request.flags & CLONE_VFORK) === 0) return child.tid;
+  child.proc.isVforkChild = true;
+  td.restart.data = new VforkWait(child.proc, child.tid);
+  return finishVfork(td);
+}
+
+function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
+  if (exitSignal > NSIG) return EINVAL;
+  // Namespaces and cgroups are not built in: answer as Linux without them.
+  if ((flags & NAMESPACES) !== 0 || hasBit(flags, CLONE_INTO_CGROUP)) return EINVAL;
+  if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
+  if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
+  if (flags & CLONE_SIGHAND && hasBit(flags, CLONE_CLEAR_SIGHAND)) return EINVAL;
+  // Threads share descriptors and directories here, always: see docs/compatibility.md.
+  if (flags & CLONE_THREAD && (flags & (CLONE_FS | CLONE_FILES)) !== (CLONE_FS | CLONE_FILES)) {
+    return EINVAL;
+  }
+  if (flags & CLONE_THREAD && flags & (CLONE_PIDFD | CLONE_VFORK)) return EINVAL;
+  if (flags & CLONE_PARENT && td.proc.pid === 1) return EINVAL;
+  const { cred, proc } = td;
+  const isExempt = cred.uid === 0 || cred.hasCap(CAP_SYS_RESOURCE) || cred.hasCap(CAP_SYS_ADMIN);
+  if (!isExempt && proc.table.threadsOf(cred.uid) >= proc.rlimits.soft(RLIMIT_NPROC)) return EAGAIN;
+  return 0;
+}
+
+function newThread(td: Lwp, request: CloneRequest): Lwp | Errno {
+  const tid = td.proc.table.allocPid();
+  if (failed(tid)) return tid;
+  return newLwp(td, td.proc, tid, request);
+}
+
+function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
+  const { flags } = request;
+  const parent = td.proc;
+  const { table } = parent;
+  const pid = table.allocPid();
+  if (failed(pid)) return pid;
+  const vmspace = flags & CLONE_VM ? parent.vmspace.hold() : parent.vmspace.fork();
+  if (failed(vmspace)) return vmspace;
+  const p = table.newProc(pid);
+  p.vmspace = vmspace;
+  p.fdtable = flags & CLONE_FILES ? parent.fdtable.hold() : parent.fdtable.copy();
+  p.fs = flags & CLONE_FS ? parent.fs.hold() : parent.fs.copy();
+  p.sigactions = parent.sigactions;
+  if (flags & CLONE_SIGHAND) p.sigactions.refs++;
+  else p.sigactions = parent.sigactions.clone();
+  if (hasBit(flags, CLONE_CLEAR_SIGHAND)) p.sigactions.clearHandlers();
+  p.rlimits = parent.rlimits.clone();
+  inherit(p, parent);
+  p.exe = holdExe(parent.exe);
+  const up = flags & CLONE_PARENT ? parent.parent : parent;
+  p.exitSignal = flags & CLONE_PARENT ? parent.exitSignal : request.exitSignal;
+  const child = newLwp(td, p, pid, request);
+  if (failed(child)) {
+    undo(p);
+    return child;
+  }
+  if (flags & CLONE_VM && !(flags & CLONE_VFORK)) child.altStackFlags = SS_DISABLE;
+  else copyAltStack(child, td);
+  p.parent = up;
+  up?.children.add(p);
+  table.joinGroup(p, parent.pgrp.pgid, parent.pgrp.session);
+  return child;
+}
+
+function inherit(p: Proc, parent: Proc): void {
+  p.dumpable = parent.dumpable;
+  p.personality = parent.personality;
+  p.oomScoreAdj = parent.oomScoreAdj;
+  p.sigreturnAddr = parent.sigreturnAddr;
+  p.argStart = parent.argStart;
+  p.argEnd = parent.argEnd;
+  p.envStart = parent.envStart;
+  p.envEnd = parent.envEnd;
+  p.auxv = parent.auxv;
+  p.startStack = parent.startStack;
+}
+
+function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Errno {
+  const { table } = p;
+  const context = table.machine.newContext();
+  if (!context) return EAGAIN;
+  context.copyFrom(td.context);
+  context.setX(A0, 0);
+  context.pc = td.context.pc + ECALL_BYTES;
+  if (request.stackTop !== 0) context.setX(SP, request.stackTop);
+  if (request.flags & CLONE_SETTLS) context.setX(TP, request.tls);
+  const child = new Lwp(tid, p, td.cpu, td.cred, context);
+  child.sigmask.assign(td.savedSigmask ?? td.sigmask);
+  child.comm = td.comm;
+  child.nice = td.nice;
+  child.policy = td.policy;
+  child.ioprio = td.ioprio;
+  child.timerSlackNs = td.timerSlackNs;
+  child.vruntimeNs = td.vruntimeNs;
+  child.startNs = td.cpu.clock.monotonicNs();
+  if (p !== td.proc) p.startNs = child.startNs;
+  table.addThread(child);
+  if (request.flags & CLONE_CHILD_CLEARTID) child.clearTidAddr = request.childTidAddr;
+  return child;
+}
+
+/** Tells parent and child the new id where they asked for it; what fails undoes the child. */
+function publish(td: Lwp, child: Lwp, request: CloneRequest): number {
+  const { flags } = request;
+  if (flags & CLONE_PIDFD) {
+    const fd = td.proc.fdtable.alloc(new PidFile(child.proc), true);
+    if (failed(fd)) return abandon(child, fd);
+    if (failed(td.proc.vmspace.storeU32(request.pidfdAddr, fd))) {
+      td.proc.fdtable.close(fd);
+      return abandon(child, EFAULT);
+    }
+  }
+  if (flags & CLONE_PARENT_SETTID) td.proc.vmspace.storeU32(request.parentTidAddr, child.tid);
+  if (flags & CLONE_CHILD_SETTID) child.proc.vmspace.storeU32(request.childTidAddr, child.tid);
+  return 0;
+}
+
+function abandon(child: Lwp, why: number): number {
+  const p = child.proc;
+  p.table.removeThread(child);
+  child.context.free();
+  undo(p);
+  return why;
+}
+
+/** Gives back a process that never ran. */
+function undo(p: Proc): void {
+  p.vmspace.release();
+  p.fdtable.release();
+  p.fs.release();
+  p.sigactions.refs--;
+  releaseExe(p);
+  reap(p);
+}
+
+function copyAltStack(child: Lwp, td: Lwp): void {
+  child.altStackBase = td.altStackBase;
+  child.altStackSize = td.altStackSize;
+  child.altStackFlags = td.altStackFlags;
+}
+
+/** Flags beyond 32 bits, which `&` does not reach. */
+function hasBit(flags: number, bit: number): boolean {
+  return Math.floor(flags / bit) % 2 === 1;
+}
+
+/** CLONE_NEW*: none is built in. */
+export const NAMESPACES =
+  CLONE_NEWNS |
+  CLONE_NEWCGROUP |
+  CLONE_NEWUTS |
+  CLONE_NEWIPC |
+  CLONE_NEWUSER |
+  CLONE_NEWPID |
+  CLONE_NEWNET;

@@ -1,0 +1,49 @@
+/**
+ * A process as a file descriptor: pidfd_open(2). Readable once the process ended.
+ */
+
+import type { Thread } from "../kern/thread.ts";
+import type { Attr } from "../vfs/attr.ts";
+import { S_IFREG } from "../vfs/attr.ts";
+import { File, O_RDWR, POLLIN, POLLRDNORM } from "../vfs/file.ts";
+import type { PollTable } from "../vfs/poll.ts";
+import type { Proc } from "./proc.ts";
+
+const NEVER = { sec: 0, nsec: 0 };
+
+export class PidFile extends File {
+  readonly proc: Proc;
+
+  constructor(proc: Proc, flags = 0) {
+    super(O_RDWR | flags);
+    this.proc = proc;
+  }
+
+  describe(): string {
+    return "anon_inode:[pidfd]";
+  }
+
+  override stat(): Attr {
+    return {
+      mode: S_IFREG | 0o600,
+      ino: this.proc.pid,
+      dev: 0,
+      nlink: 1,
+      uid: 0,
+      gid: 0,
+      rdev: 0,
+      sizeBytes: 0,
+      blksize: 4096,
+      blocks: 0,
+      atime: NEVER,
+      mtime: NEVER,
+      ctime: NEVER,
+      btime: null,
+    };
+  }
+
+  override poll(_td: Thread, table: PollTable | null): number {
+    table?.watch(this.proc.exitQueue);
+    return this.proc.state === "alive" ? 0 : POLLIN | POLLRDNORM;
+  }
+}

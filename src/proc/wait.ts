@@ -1,0 +1,109 @@
+/**
+ * Waiting for children: ended, stopped, continued. See wait(2), waitid(2).
+ *
+ * Finding an event and consuming it are one step, after the last possible
+ * sleep; the caller's own buffers are written afterwards, as in Linux.
+ */
+import { ECHILD } from "../abi/errno.ts";
+import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD, SIGCONT } from "../abi/signal.ts";
+import {
+  CONTINUED_STATUS,
+  P_ALL,
+  P_PGID,
+  P_PID,
+  stoppedStatus,
+  WALL,
+  WCLONE,
+  WCONTINUED,
+  WEXITED,
+  WNOHANG,
+  WNOWAIT,
+  WSTOPPED,
+} from "../abi/wait.ts";
+import { chargeParent, exitInfo, reap } from "./exit.ts";
+import type { Lwp } from "./lwp.ts";
+import { addUsage, noUsage, type Proc, type Usage } from "./proc.ts";
+import type { SigInfo } from "./siginfo.ts";
+import { childInfo } from "./signal.ts";
+
+/** A child's change of state, taken. */
+export interface ChildEvent {
+  readonly pid: number;
+  /** wait(2)'s status word. */
+  readonly status: number;
+  readonly info: SigInfo;
+  readonly usage: Usage;
+}
+
+/**
+ * The next event among the children that `idType` and `id` name: the event,
+ * null (WNOHANG and nothing yet), ECHILD, or asleep.
+ */
+export function waitForChild(
+  td: Lwp,
+  idType: number,
+  id: number,
+  options: number,
+): ChildEvent | null | number {
+  let hasCandidates = false;
+  for (const child of td.proc.children) {
+    if (!isNamed(child, idType, id) || !isOfKind(child, options)) continue;
+    hasCandidates = true;
+    const event = takeEvent(child, options);
+    if (event) return event;
+  }
+  if (!hasCandidates) return ECHILD;
+  if (options & WNOHANG) return null;
+  return td.sleep(td.proc.childQueue, "wait");
+}
+
+function isNamed(child: Proc, idType: number, id: number): boolean {
+  switch (idType) {
+    case P_ALL:
+      return true;
+    case P_PID:
+      return child.pid === id;
+    case P_PGID:
+      return child.pgrp.pgid === id;
+    default:
+      return false;
+  }
+}
+
+/** "Clone" children are those that end with another signal than SIGCHLD. */
+function isOfKind(child: Proc, options: number): boolean {
+  if (options & WALL) return true;
+  const isClone = child.exitSignal !== SIGCHLD;
+  return isClone === ((options & WCLONE) !== 0);
+}
+
+function takeEvent(child: Proc, options: number): ChildEvent | null {
+  const isKept = (options & WNOWAIT) !== 0;
+  if (child.state === "zombie") return options & WEXITED ? takeExit(child, isKept) : null;
+  if (options & WSTOPPED && child.stopSignal !== 0 && !child.isStopReported) {
+    if (!isKept) child.isStopReported = true;
+    const sig = child.stopSignal;
+    return event(child, stoppedStatus(sig), childInfo(child, CLD_STOPPED, sig));
+  }
+  if (options & WCONTINUED && child.stopSignal === 0 && !child.isContinueReported) {
+    if (!isKept) child.isContinueReported = true;
+    return event(child, CONTINUED_STATUS, childInfo(child, CLD_CONTINUED, SIGCONT));
+  }
+  return null;
+}
+
+function takeExit(child: Proc, isKept: boolean): ChildEvent {
+  const taken = event(child, child.exitStatus, { ...exitInfo(child), signo: SIGCHLD });
+  if (!isKept) {
+    chargeParent(child);
+    reap(child);
+  }
+  return taken;
+}
+
+function event(child: Proc, status: number, info: SigInfo): ChildEvent {
+  const usage = noUsage();
+  addUsage(usage, child.usage());
+  addUsage(usage, child.childUsage);
+  return { pid: child.pid, status, info, usage };
+}
