@@ -136,6 +136,7 @@ function fused(c: SlowCode, negatesProduct: boolean, negatesAddend: boolean): vo
   const { asm, soft } = c;
   if (negatesProduct) asm.local_get(A).f64_neg().local_set(A);
   if (negatesAddend) asm.local_get(C).f64_neg().local_set(C);
+  if (c.hasFusedMadd) returnExactZero(c);
   asm.local_get(A).local_get(B).f64_mul().local_set(T);
   twoSum(asm, T, C, R, U, V);
   settleSpecials(c, [A, B, C], () => pushResult(asm));
@@ -157,14 +158,30 @@ function fused(c: SlowCode, negatesProduct: boolean, negatesAddend: boolean): vo
   // Whether an inexact product makes an inexact sum is softFloat's to say, unless NX stands.
   asm.local_get(CTX).i32_load(CTX_FFLAGS).i32_const(FLAG_NX).i32_and().i32_eqz().br_if(soft);
   if (c.hasFusedMadd) {
-    for (const x of [A, B, C]) asm.local_get(x).simd(F64X2_SPLAT);
-    asm.simd(F64X2_RELAXED_MADD).simdLane(F64X2_EXTRACT_LANE, 0).local_set(R);
+    setFusedMadd(asm);
   } else {
     softwareFma(asm);
   }
   unlessBetween(asm, R, MIN_NORMAL, INFINITY, soft);
   pushResult(asm);
   asm.return_();
+}
+
+/** R = A * B + C by the host. */
+function setFusedMadd(asm: Asm): void {
+  for (const x of [A, B, C]) asm.local_get(x).simd(F64X2_SPLAT);
+  asm.simd(F64X2_RELAXED_MADD).simdLane(F64X2_EXTRACT_LANE, 0).local_set(R);
+}
+
+/** Full cancellation and zero factors are everyday: a zero that did not underflow is exact. */
+function returnExactZero({ asm, soft }: SlowCode): void {
+  setFusedMadd(asm);
+  asm.local_get(R).f64_const(0).f64_eq().if_(VOID);
+  returnIfZero(asm, [A, B]);
+  unlessBetween(asm, A, FACTOR_LOW, FACTOR_HIGH, soft);
+  unlessBetween(asm, B, FACTOR_LOW, FACTOR_HIGH, soft);
+  pushResult(asm);
+  asm.return_().end();
 }
 
 /** R = A * B + C; T holds A * B. Overwrites A, B and the scratch locals. */
