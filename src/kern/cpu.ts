@@ -16,6 +16,9 @@ export class Cpu {
   current: Thread | null = null;
   /** Set when a thread became runnable: the running one looks at it on its way out. */
   needResched = false;
+  /** Room for one struct or buffer on its way to or from user memory: good until the call returns. */
+  readonly scratch = new Uint8Array(65536);
+  readonly scratchView = new DataView(this.scratch.buffer);
   idleNs = 0;
   switches = 0;
 

@@ -47,6 +47,12 @@ export const fd: ArgType<File> = {
   format: (td, i) => String(td.context.xlo(A0 + i)),
 };
 
+/** As `fd`, for the calls that take an O_PATH descriptor too. */
+export const anyFd: ArgType<File> = {
+  ...fd,
+  decode: (td, i): File | Errno => td.proc.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF,
+};
+
 /** A path: NUL-terminated bytes; EFAULT, ENAMETOOLONG. */
 export const upath: ArgType<string> = {
   name: "upath",

@@ -362,7 +362,11 @@ export function pathString(root: Path, place: Path): string {
       m = m.parent;
       continue;
     }
-    if (!e.parent) return e.name.length > 0 ? e.name + s : finish(s, isDeleted, "(unreachable)");
+    if (!e.parent) {
+      return e.name.length > 0
+        ? finish(e.name + s, isDeleted, "")
+        : finish(s, isDeleted, "(unreachable)");
+    }
     s = `/${e.name}${s}`;
     e = e.parent;
   }

@@ -5,7 +5,7 @@
  * held and released here, because a hold counts on mount and entry both.
  */
 import type { KernelClock } from "../kern/clock.ts";
-import { DeviceTable } from "./device.ts";
+import { DeviceTable, makedev } from "./device.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { LockTable } from "./lockf.ts";
 import { type Mount, MountTable } from "./mount.ts";
@@ -41,7 +41,7 @@ export class Vfs {
 
   /** A device number for a file system that has no device (major 0), as st_dev shows it. */
   anonymousDev(): number {
-    return ++this.#lastDev;
+    return makedev(0, ++this.#lastDev);
   }
 
   /** An inode number for a pipe, an eventfd and the like. */

@@ -1,0 +1,106 @@
+/** Scattered reads and writes: readv(2), preadv2(2) and kin. */
+import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, type Errno, failed } from "../abi/errno.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import type { File } from "../vfs/file.ts";
+import { type IoVec, Uio } from "../vm/uio.ts";
+import { fd, flags, int, long, uaddr } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { writeFailed } from "./file.ts";
+
+const IOV_MAX = 1024;
+const IOVEC_SIZE = 16;
+const TWO32 = 4294967296;
+const SSIZE_MAX = 2 ** 63;
+
+/** RWF_HIPRI, DSYNC and SYNC are hints here; NOWAIT and APPEND are not offered. */
+const RWF_HINTS = 0x1 | 0x2 | 0x4;
+
+/** The segments of an iovec array in user memory: EINVAL, EFAULT. */
+export function loadIov(td: Lwp, at: number, count: number): IoVec[] | Errno {
+  if (count < 0 || count > IOV_MAX) return EINVAL;
+  const { scratch, scratchView: view } = td.cpu;
+  if (failed(td.proc.vmspace.copyin(at, scratch.subarray(0, count * IOVEC_SIZE)))) return EFAULT;
+  const out: IoVec[] = [];
+  let total = 0;
+  for (let i = 0; i < count; i++) {
+    const p = i * IOVEC_SIZE;
+    const base = view.getUint32(p + 4, true) * TWO32 + view.getUint32(p, true);
+    const length = view.getUint32(p + 12, true) * TWO32 + view.getUint32(p + 8, true);
+    total += length;
+    if (length >= SSIZE_MAX || total >= SSIZE_MAX) return EINVAL;
+    out.push({ base, length });
+  }
+  return out;
+}
+
+function transfer(
+  td: Lwp,
+  fp: File,
+  iov: number,
+  count: number,
+  isWrite: boolean,
+  offset: number | null,
+): number {
+  if (isWrite ? !fp.isWritable : !fp.isReadable) return EBADF;
+  const segments = loadIov(td, iov, count);
+  if (failed(segments)) return segments;
+  const uio = Uio.userv(td.proc.vmspace, segments);
+  if (!isWrite) return offset === null ? fp.read(td, uio) : fp.pread(td, uio, offset);
+  const r = offset === null ? fp.write(td, uio) : fp.pwrite(td, uio, offset);
+  return r >= 0 ? r : writeFailed(td, r);
+}
+
+export const sys_readv = syscall("readv", [fd, uaddr, int], (td, fp, iov, count) =>
+  transfer(td, fp, iov, count, false, null),
+);
+
+export const sys_writev = syscall("writev", [fd, uaddr, int], (td, fp, iov, count) =>
+  transfer(td, fp, iov, count, true, null),
+);
+
+export const sys_preadv = syscall("preadv", [fd, uaddr, int, long], (td, fp, iov, count, offset) =>
+  offset < 0 ? EINVAL : transfer(td, fp, iov, count, false, offset),
+);
+
+export const sys_pwritev = syscall(
+  "pwritev",
+  [fd, uaddr, int, long],
+  (td, fp, iov, count, offset) =>
+    offset < 0 ? EINVAL : transfer(td, fp, iov, count, true, offset),
+);
+
+export const sys_preadv2 = syscall(
+  "preadv2",
+  [fd, uaddr, int, long, long, flags],
+  (td, fp, iov, count, offset, _high, how) => v2(td, fp, iov, count, false, offset, how),
+);
+
+export const sys_pwritev2 = syscall(
+  "pwritev2",
+  [fd, uaddr, int, long, long, flags],
+  (td, fp, iov, count, offset, _high, how) => v2(td, fp, iov, count, true, offset, how),
+);
+
+/** Offset -1 is the file's own. */
+function v2(
+  td: Lwp,
+  fp: File,
+  iov: number,
+  count: number,
+  isWrite: boolean,
+  offset: number,
+  how: number,
+): number {
+  if ((how & ~RWF_HINTS) !== 0) return EOPNOTSUPP;
+  if (offset < -1) return EINVAL;
+  return transfer(td, fp, iov, count, isWrite, offset === -1 ? null : offset);
+}
+
+export const iovSyscalls: readonly (readonly [number, Syscall])[] = [
+  [65, sys_readv],
+  [66, sys_writev],
+  [69, sys_preadv],
+  [70, sys_pwritev],
+  [286, sys_preadv2],
+  [287, sys_pwritev2],
+];
