@@ -95,10 +95,20 @@ function allHelpers(decoder: Decoder): Helper[] {
   return list;
 }
 
-/** Asks the translator for the region at the context's pc; interprets if there is none. */
+/**
+ * Interprets at the context's pc if the jump cache says that there is nothing compiled yet, and
+ * asks the translator otherwise: for a target that lost its entry, or a dropped region's.
+ */
 function missBody(regionType: number, interp: number, visitAt: number): Asm {
   const [ctx, bank, fuel, found] = [0, 1, 2, 3];
   const a = new Asm();
+  jumpSlot(a).local_tee(found).i64_load(BANK_JUMP).local_get(ctx).i64_load(CTX_PC).i64_eq();
+  a.local_get(found)
+    .i32_load(BANK_JUMP + 8)
+    .i32_eqz()
+    .i32_and()
+    .if_();
+  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp).end();
   a.local_get(bank).local_get(ctx).i64_load(CTX_PC).f64_convert_i64_u().i32_const(0);
   a.call(visitAt).local_tee(found).if_();
   a.local_get(ctx).local_get(bank).local_get(fuel).local_get(found);
@@ -107,12 +117,17 @@ function missBody(regionType: number, interp: number, visitAt: number): Asm {
   return a;
 }
 
+/** Pushes bank + offset of the jump cache entry of the context's pc. */
+function jumpSlot(a: Asm): Asm {
+  a.local_get(1).local_get(0).i32_load(CTX_PC).i32_const(3).i32_shl();
+  return a.i32_const(JUMP_INDEX_MASK).i32_and().i32_add();
+}
+
 /** From JavaScript: to the region at the context's pc if the jump cache has one. */
 function enterBody(regionType: number, interp: number): Asm {
   const [ctx, bank, fuel, slot] = [0, 1, 2, 3];
   const a = new Asm();
-  a.local_get(bank).local_get(ctx).i32_load(CTX_PC).i32_const(3).i32_shl();
-  a.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_tee(slot).i64_load(BANK_JUMP);
+  jumpSlot(a).local_tee(slot).i64_load(BANK_JUMP);
   a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
   a.local_get(slot)
     .i32_load(BANK_JUMP + 8)
