@@ -26,10 +26,14 @@ export interface GuestOptions {
   fuel?: number;
 }
 
-/** What the program wrote to any descriptor until it exited. */
-export function runBare(elf: Uint8Array, options: GuestOptions = {}): Buffer {
+/** What the program wrote to any descriptor until it exited, and how many regions were compiled. */
+export function runBare(
+  elf: Uint8Array,
+  options: GuestOptions = {},
+): { output: Buffer; regionsMade: number } {
   const guest = new Guest(options);
-  return guest.run(elf, options.fuel ?? FUEL);
+  const output = guest.run(elf, options.fuel ?? FUEL);
+  return { output, regionsMade: guest.regionsMade };
 }
 
 class Guest {
@@ -54,6 +58,10 @@ class Guest {
       allocTable: () => this.#lowFrame(),
       freeTable: () => {},
     });
+  }
+
+  get regionsMade(): number {
+    return this.#machine.stats.regionsMade;
   }
 
   run(elf: Uint8Array, fuel: number): Buffer {
