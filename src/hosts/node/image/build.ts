@@ -19,7 +19,7 @@ import { Deb } from "./deb.ts";
 import { conffilesOf, type InstalledPackage, writeDpkgDatabase } from "./dpkgdb.ts";
 import { ImageError, UsageError } from "./error.ts";
 import { Ext4Writer } from "./ext4/writer.ts";
-import { checkName, findImage, imagePath, type Manifest, publishImage } from "./images.ts";
+import { checkName, findImage, imageState, type Manifest, publishImage } from "./images.ts";
 import { takeLock } from "./lock.ts";
 import { mirrors } from "./mirror.ts";
 import type { Package, PackageIndex } from "./packages.ts";
@@ -68,7 +68,14 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
     const packages = choosePackages(index, recipe, options.include ?? []);
     const inputs = await hashInputs(archive, recipeName, recipe, packages, options);
     const present = await findImage(cache, options.name).catch(() => undefined);
-    if (present?.inputs === inputs && (await isIntact(cache, present))) return present;
+    const state = present === undefined ? "gone" : await imageState(cache, present);
+    if (present?.inputs === inputs && state !== "gone") return present;
+    if (state === "changed") {
+      throw new ImageError(
+        `${options.name}: has been written to since it was built; remove it first ` +
+          `(vkernel image rm ${options.name}) or build under another name`,
+      );
+    }
     await archive.fetch(packages);
     return await write(options, { archive, recipe, recipeName, packages, inputs, suite });
   } finally {
@@ -130,6 +137,7 @@ async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
       file: `${name}-${sha256.slice(0, 12)}.img`,
       sha256,
       size,
+      mtimeMs: (await file.stat()).mtimeMs,
       built: new Date().toISOString(),
       suite: plan.suite,
       codename: archive.release.codename,
@@ -221,11 +229,6 @@ function uuidOf(hash: Uint8Array): Uint8Array {
   uuid[6] = (uuid[6]! & 0x0f) | 0x40;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return uuid;
-}
-
-async function isIntact(cache: Cache, manifest: Manifest): Promise<boolean> {
-  const sum = await sha256File(imagePath(cache, manifest)).catch(() => "");
-  return sum === manifest.sha256;
 }
 
 /** What killed builders left: images under way. Downloads under way stay, to be resumed. */

@@ -17,6 +17,8 @@ export interface Manifest {
   readonly file: string;
   readonly sha256: string;
   readonly size: number;
+  /** The file's modification time when it was finished: a later one means it was used read-write. */
+  readonly mtimeMs: number;
   /** ISO 8601. */
   readonly built: string;
   readonly suite: string;
@@ -91,6 +93,17 @@ export async function removeImage(cache: Cache, name: string): Promise<void> {
   for (const file of await names(cache.images)) {
     if (isFileOf(name, file)) await rm(join(cache.images, file), { force: true });
   }
+}
+
+/** Whether an image's file is still as it was built, as far as its size and time tell. */
+export async function imageState(
+  cache: Cache,
+  manifest: Manifest,
+): Promise<"intact" | "changed" | "gone"> {
+  const found = await stat(imagePath(cache, manifest)).catch(() => undefined);
+  if (found === undefined) return "gone";
+  const isSame = found.size === manifest.size && found.mtimeMs === manifest.mtimeMs;
+  return isSame ? "intact" : "changed";
 }
 
 /** What is wrong with an image, a line each; empty if all is well. */
