@@ -141,7 +141,7 @@ export class EntryList {
       const below = this.#list[--i];
       const bottom = Math.max(below ? below.end : floor, floor);
       if (top - bottom >= length) {
-        this.#gapTop = top - length;
+        this.#gapTop = top;
         this.#gapMax = longest;
         return top - length;
       }

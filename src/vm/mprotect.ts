@@ -48,8 +48,9 @@ function protectOne(vs: Vmspace, start: number, end: number, prot: number): numb
   const old = vs.entries.find(start)!;
   if (old.prot === prot) return 0;
   if ((prot & PROT_WRITE) !== 0 && (old.prot & PROT_WRITE) === 0) {
-    const r = vs.mayGrow(end - start, prot, old.flags, end - start);
-    if (failed(r)) return r;
+    // Only what becomes accountable by being writable counts, not the size itself.
+    const r = vs.mayGrow(end - start, prot, old.flags);
+    if (failed(r) && !failed(vs.mayGrow(end - start, old.prot, old.flags))) return r;
   }
   const i = vs.clip(start, end);
   if (failed(i)) return i;

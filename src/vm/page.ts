@@ -211,7 +211,7 @@ export class PageAllocator {
   #allocHard(): Paddr | Errno {
     for (;;) {
       if (this.queue.reclaim(RECLAIM_BATCH) > 0) break;
-      if (!this.oomHandler?.outOfMemory()) break;
+      if (!this.oomHandler?.outOfMemory() || this.freePages > 0) break;
     }
     return this.freePages > 0 ? this.alloc() : ENOMEM;
   }

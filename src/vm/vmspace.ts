@@ -361,8 +361,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   }
 
   /** Whether limits and the overcommit heuristic let `length` more bytes be mapped: 0 or ENOMEM. */
-  mayGrow(length: number, prot: number, vmFlags: number, replaced = 0): number {
-    if (this.totalBytes + length - replaced > this.limits.asBytes) return ENOMEM;
+  mayGrow(length: number, prot: number, vmFlags: number): number {
+    if (this.totalBytes + length > this.limits.asBytes) return ENOMEM;
     const isData = (vmFlags & (VM_SHARED | VM_GROWSDOWN)) === 0 && (prot & PROT_WRITE) !== 0;
     if (isData && this.dataBytes + length > this.limits.dataBytes) return ENOMEM;
     const isCommitted = isData && (vmFlags & VM_NORESERVE) === 0;
@@ -456,7 +456,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     const r = this.mayGrow(length, prot, vmFlags);
     if (!failed(r)) return 0;
     // What a fixed map replaces does not count twice.
-    return this.mayGrow(length, prot, vmFlags, this.mappedBytes(at, at + length));
+    return this.mayGrow(length - this.mappedBytes(at, at + length), prot, vmFlags);
   }
 
   /**
