@@ -131,6 +131,17 @@ export class MountTable {
     return this.#attach(fs, root, at, flags, source);
   }
 
+  /** A mount outside the tree that nobody lists, for the kernel's own files. */
+  mountInternal(fs: FileSystem): Mount | Errno {
+    const root = this.#rootOf(fs);
+    if (failed(root)) return root;
+    const m = new Mount(this, 0, fs, root, 0, "none");
+    m.refs = 1;
+    this.names.hold(root);
+    this.#roots.get(fs)!.mounts++;
+    return m;
+  }
+
   /** Shows the subtree at `from` at `at`, too. */
   bind(from: Path, at: Path, flags: number): Mount | Errno {
     return this.#attach(from.mount.fs, from.entry, at, flags, from.mount.source);

@@ -77,6 +77,17 @@ export class NameCache {
     return e;
   }
 
+  /**
+   * An entry that no lookup finds, for a file without a name. Not held: it
+   * goes with the first release.
+   */
+  makeLoose(name: string, vnode: Vnode): NameEntry {
+    const e = new NameEntry(name, null, vnode);
+    e.isHashed = false;
+    vnode.refs++;
+    return e;
+  }
+
   /** The cached entry, positive or negative; null where the file system must be asked. */
   find(dir: NameEntry, name: string): NameEntry | null {
     const e = dir.children?.get(name);
@@ -99,7 +110,7 @@ export class NameCache {
   }
 
   hold(e: NameEntry): void {
-    if (e.refs++ === 0) this.#unpark(e);
+    if (e.refs++ === 0 && e.isHashed) this.#unpark(e);
   }
 
   release(e: NameEntry): void {

@@ -23,14 +23,21 @@ export class Vfs {
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2) and shared anonymous files live; the boot floor mounts a tmpfs. */
   shm: Mount | null = null;
+  /** Of files that have no name; made when first needed. */
+  anonMount: Mount | null = null;
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
+  /** st_dev of pipes, and of eventfds and the like. */
+  readonly pipeDev: number;
+  readonly anonDev: number;
   #lastDev = 0;
   #lastAnonIno = 0;
   #lastCookie = 0;
 
   constructor(clock: KernelClock, names = new NameCache()) {
     this.clock = clock;
+    this.pipeDev = this.anonymousDev();
+    this.anonDev = this.anonymousDev();
     this.names = names;
     this.mounts = new MountTable(names, this.locks);
   }

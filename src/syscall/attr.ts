@@ -1,0 +1,179 @@
+/** Changing files: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2). */
+import {
+  EBADF,
+  EFAULT,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENODEV,
+  EOPNOTSUPP,
+  EROFS,
+  ESPIPE,
+  failed,
+} from "../abi/errno.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+} from "../abi/fcntl.ts";
+import { TimespecAbi } from "../abi/time.ts";
+import type { Timespec } from "../kern/clock.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { S_IFDIR, S_IFIFO, S_IFREG } from "../vfs/attr.ts";
+import { chmod, chown, truncate, utimes } from "../vfs/attributes.ts";
+import type { File } from "../vfs/file.ts";
+import type { Path } from "../vfs/path.ts";
+import { MAX_FILE_BYTES } from "../vfs/vnodefile.ts";
+import { fd, flags, int, long, mode, uaddr, upath } from "./args.ts";
+import { dirfd, onlyFlags, pathAt, upathOrNull } from "./at.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { writeFailed } from "./file.ts";
+
+const NOFOLLOW_OR_EMPTY = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+const UTIME_NOW = 0x3fffffff;
+const UTIME_OMIT = 0x3ffffffe;
+
+export const sys_fchmod = syscall("fchmod", [fd, mode], (td, fp, bits) =>
+  fp.path ? chmod(fp.path, td.cred, bits) : EINVAL,
+);
+
+export const sys_fchmodat = syscall("fchmodat", [dirfd, upath, mode], (td, dfd, path, bits) => {
+  const at = pathAt(td, dfd, path, 0);
+  return failed(at) ? at : chmod(at, td.cred, bits);
+});
+
+export const sys_fchmodat2 = syscall(
+  "fchmodat2",
+  [dirfd, upathOrNull, mode, flags],
+  (td, dfd, path, bits, how) => {
+    if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
+    const at = pathAt(td, dfd, path, how);
+    return failed(at) ? at : chmod(at, td.cred, bits);
+  },
+);
+
+export const sys_fchown = syscall("fchown", [fd, int, int], (td, fp, uid, gid) =>
+  fp.path ? chown(fp.path, td.cred, id(uid), id(gid)) : EINVAL,
+);
+
+export const sys_fchownat = syscall(
+  "fchownat",
+  [dirfd, upathOrNull, int, int, flags],
+  (td, dfd, path, uid, gid, how) => {
+    if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
+    const at = pathAt(td, dfd, path, how);
+    return failed(at) ? at : chown(at, td.cred, id(uid), id(gid));
+  },
+);
+
+/** uid_t is unsigned; -1 means "leave". */
+const id = (n: number): number => (n === -1 ? -1 : n >>> 0);
+
+export const sys_utimensat = syscall(
+  "utimensat",
+  [dirfd, uaddr, uaddr, flags],
+  (td, dfd, pathAddr, times, how) => {
+    if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
+    const t = loadTimes(td, times);
+    if (typeof t === "number") return t;
+    let at: Path;
+    if (pathAddr === 0) {
+      if (dfd === AT_FDCWD) return EFAULT;
+      const fp = td.proc.fdtable.get(dfd);
+      if (!fp) return EBADF;
+      if (!fp.path) return EINVAL;
+      at = fp.path;
+    } else {
+      const path = td.proc.vmspace.copyinstr(pathAddr, 4096);
+      if (failed(path)) return path;
+      const found = pathAt(td, dfd, path, how);
+      if (failed(found)) return found;
+      at = found;
+    }
+    return utimes(at, td.cred, t.atime, t.mtime, t.isNow);
+  },
+);
+
+interface Times {
+  readonly atime: Timespec | null;
+  readonly mtime: Timespec | null;
+  readonly isNow: boolean;
+}
+
+function loadTimes(td: Lwp, at: number): Times | number {
+  const now = td.cpu.clock.realtime();
+  if (at === 0) return { atime: now, mtime: now, isNow: true };
+  const view = td.cpu.scratchView;
+  const size = TimespecAbi.sizeof;
+  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratch.subarray(0, 2 * size)))) return EFAULT;
+  const atime = oneTime(view, 0, now);
+  const mtime = oneTime(view, size, now);
+  if (typeof atime === "number") return atime;
+  if (typeof mtime === "number") return mtime;
+  return { atime, mtime, isNow: atime === now && mtime === now };
+}
+
+function oneTime(view: DataView, at: number, now: Timespec): Timespec | null | number {
+  const sec = TimespecAbi.tv_sec.get(view, at);
+  const nsec = TimespecAbi.tv_nsec.get(view, at);
+  if (nsec === UTIME_NOW) return now;
+  if (nsec === UTIME_OMIT) return null;
+  return nsec < 0 || nsec >= 1e9 ? EINVAL : { sec, nsec };
+}
+
+export const sys_truncate = syscall("truncate", [upath, long], (td, path, length) => {
+  if (length < 0) return EINVAL;
+  const at = pathAt(td, AT_FDCWD, path, 0);
+  if (failed(at)) return at;
+  const r = truncate(td, at, length);
+  return r >= 0 ? r : writeFailed(td, r);
+});
+
+export const sys_ftruncate = syscall("ftruncate", [fd, long], (td, fp, length) => {
+  if (length < 0) return EINVAL;
+  if (length > Math.min(td.fileSizeLimit, MAX_FILE_BYTES)) return writeFailed(td, EFBIG);
+  return fp.truncate(length);
+});
+
+export const sys_fallocate = syscall(
+  "fallocate",
+  [fd, flags, long, long],
+  (td, fp, how, offset, length) => {
+    if (offset < 0 || length <= 0) return EINVAL;
+    const known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    if ((how & ~known) !== 0) return EOPNOTSUPP;
+    if ((how & FALLOC_FL_PUNCH_HOLE) !== 0 && (how & FALLOC_FL_KEEP_SIZE) === 0) return EOPNOTSUPP;
+    if (!fp.isWritable) return EBADF;
+    return allocate(td, fp, how, offset, length);
+  },
+);
+
+function allocate(td: Lwp, fp: File, how: number, offset: number, length: number): number {
+  const vp = fp.path?.entry.vnode;
+  const a = fp.stat();
+  if (failed(a)) return a;
+  const type = a.mode & 0o170000;
+  if (type === S_IFIFO) return ESPIPE;
+  if (type === S_IFDIR) return EISDIR;
+  if (type !== S_IFREG || !vp || !fp.path) return ENODEV;
+  if (fp.path.mount.isReadOnly) return EROFS;
+  const grows = (how & FALLOC_FL_KEEP_SIZE) === 0;
+  if (offset + length > MAX_FILE_BYTES) return EFBIG;
+  if (grows && offset + length > td.fileSizeLimit) return writeFailed(td, EFBIG);
+  return vp.allocate(how, offset, length);
+}
+
+export const attrSyscalls: readonly (readonly [number, Syscall])[] = [
+  [45, sys_truncate],
+  [46, sys_ftruncate],
+  [47, sys_fallocate],
+  [52, sys_fchmod],
+  [53, sys_fchmodat],
+  [54, sys_fchownat],
+  [55, sys_fchown],
+  [88, sys_utimensat],
+  [452, sys_fchmodat2],
+];

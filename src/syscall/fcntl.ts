@@ -1,0 +1,306 @@
+/** fcntl(2), flock(2), and the ioctl(2) requests that every file has. */
+import {
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  EOVERFLOW,
+  EPERM,
+  type Errno,
+  ESRCH,
+  failed,
+} from "../abi/errno.ts";
+import {
+  F_ADD_SEALS,
+  F_DUPFD,
+  F_DUPFD_CLOEXEC,
+  F_GET_SEALS,
+  F_GETFD,
+  F_GETFL,
+  F_GETLEASE,
+  F_GETLK,
+  F_GETOWN,
+  F_GETOWN_EX,
+  F_GETPIPE_SZ,
+  F_GETSIG,
+  F_OFD_GETLK,
+  F_OFD_SETLK,
+  F_OFD_SETLKW,
+  F_RDLCK,
+  F_SETFD,
+  F_SETFL,
+  F_SETLK,
+  F_SETLKW,
+  F_SETOWN,
+  F_SETOWN_EX,
+  F_SETPIPE_SZ,
+  F_SETSIG,
+  F_UNLCK,
+  F_WRLCK,
+  FD_CLOEXEC,
+  Flock,
+  FOwnerEx,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  O_APPEND,
+  O_ASYNC,
+  O_DIRECT,
+  O_NOATIME,
+  O_NONBLOCK,
+  O_PATH,
+} from "../abi/fcntl.ts";
+import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { isOwnerOrCapable } from "../vfs/access.ts";
+import type { File } from "../vfs/file.ts";
+import { isLockType, type RecordLock, testRecord } from "../vfs/lockf.ts";
+import { PipeFile } from "../vfs/pipe.ts";
+import { VnodeFile } from "../vfs/vnodefile.ts";
+import { fd, int, long, uint } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+
+const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
+
+/** What an O_PATH descriptor can still be asked. */
+const FOR_PATH_ONLY = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL]);
+
+export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) => {
+  const table = td.proc.fdtable;
+  const fp = table.getAny(n);
+  if (!fp) return EBADF;
+  if ((fp.flags & O_PATH) !== 0 && !FOR_PATH_ONLY.has(cmd)) return EBADF;
+  switch (cmd) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+      return dupFrom(td, fp, arg, cmd === F_DUPFD_CLOEXEC);
+    case F_GETFD:
+      return table.isCloexec(n) ? FD_CLOEXEC : 0;
+    case F_SETFD:
+      table.setCloexec(n, (arg & FD_CLOEXEC) !== 0);
+      return 0;
+    case F_GETFL:
+      return fp.flags;
+    case F_SETFL:
+      return setFlags(td, fp, arg | 0);
+    default:
+      return fileControl(td, fp, cmd, arg);
+  }
+});
+
+function dupFrom(td: Lwp, fp: File, min: number, isCloexec: boolean): number {
+  const table = td.proc.fdtable;
+  const from = min | 0;
+  if (from < 0 || from >= table.limit) return EINVAL;
+  const n = table.alloc(fp.hold(), isCloexec, from);
+  if (n < 0) fp.release();
+  return n;
+}
+
+function setFlags(td: Lwp, fp: File, arg: number): number {
+  const change = (fp.flags ^ arg) & SETTABLE;
+  if ((change & arg & O_NOATIME) !== 0) {
+    const a = fp.stat();
+    if (failed(a)) return a;
+    if (!isOwnerOrCapable(a, td.cred)) return EPERM;
+  }
+  return fp.setStatusFlags((fp.flags & ~SETTABLE) | (arg & SETTABLE));
+}
+
+function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
+  switch (cmd) {
+    case F_GETLK:
+    case F_OFD_GETLK:
+      return getLock(td, fp, cmd, arg);
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+      return setLock(td, fp, cmd, arg);
+    case F_SETOWN:
+      return setOwner(td, fp, arg | 0);
+    case F_GETOWN:
+      return fp.ownerPid;
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+      return ownerEx(td, fp, cmd, arg);
+    case F_SETSIG:
+      if (arg < 0 || arg > 64) return EINVAL;
+      fp.ownerSignal = arg;
+      return 0;
+    case F_GETSIG:
+      return fp.ownerSignal;
+    case F_GETLEASE:
+      return F_UNLCK;
+    case F_GETPIPE_SZ:
+      return fp instanceof PipeFile ? fp.pipe.capacity : EBADF;
+    case F_SETPIPE_SZ:
+      return setPipeSize(td, fp, arg);
+    case F_ADD_SEALS:
+      return addSeals(fp, arg);
+    case F_GET_SEALS:
+      return fp instanceof VnodeFile ? fp.vp.seals(0) : EINVAL;
+    default:
+      return EINVAL;
+  }
+}
+
+function addSeals(fp: File, arg: number): number {
+  if (!(fp instanceof VnodeFile)) return EINVAL;
+  if (!fp.isWritable) return EPERM;
+  if (arg === 0) return fp.vp.seals(0) < 0 ? EINVAL : 0;
+  const r = fp.vp.seals(arg);
+  return r < 0 ? r : 0;
+}
+
+function setOwner(td: Lwp, fp: File, who: number): number {
+  const { table } = td.proc;
+  if (who > 0 && !table.proc(who) && !table.thread(who)) return ESRCH;
+  if (who < 0 && !table.group(-who)) return ESRCH;
+  fp.ownerPid = who;
+  return 0;
+}
+
+const F_OWNER_TID = 0;
+const F_OWNER_PID = 1;
+const F_OWNER_PGRP = 2;
+
+function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
+  const view = td.cpu.scratchView;
+  const bytes = td.cpu.scratch.subarray(0, FOwnerEx.sizeof);
+  if (cmd === F_GETOWN_EX) {
+    FOwnerEx.type.set(view, 0, fp.ownerPid < 0 ? F_OWNER_PGRP : F_OWNER_PID);
+    FOwnerEx.pid.set(view, 0, Math.abs(fp.ownerPid));
+    return td.proc.vmspace.copyout(at, bytes);
+  }
+  if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
+  const type = FOwnerEx.type.get(view, 0);
+  const pid = FOwnerEx.pid.get(view, 0);
+  if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return EINVAL;
+  return setOwner(td, fp, type === F_OWNER_PGRP ? -pid : pid);
+}
+
+function setPipeSize(td: Lwp, fp: File, bytes: number): number {
+  if (!(fp instanceof PipeFile)) return EBADF;
+  if (bytes < 0 || bytes > 2 ** 31) return EINVAL;
+  const { pipeMaxSize } = td.proc.fs.vfs;
+  const isMore = bytes > fp.pipe.capacity && bytes > pipeMaxSize;
+  if (isMore && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
+  return fp.pipe.resize(Math.min(bytes, MAX_PIPE_BYTES));
+}
+
+/** What even the privileged get: the ring is memory of the kernel. */
+const MAX_PIPE_BYTES = 16 * 1024 * 1024;
+
+/** The lock that a struct flock in user memory asks for, on `fp`. */
+function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLock | Errno {
+  const view = td.cpu.scratchView;
+  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratch.subarray(0, Flock.sizeof)))) return EFAULT;
+  const type = Flock.l_type.get(view, 0);
+  const whence = Flock.l_whence.get(view, 0);
+  const length = Flock.l_len.get(view, 0);
+  if (isOfd && Flock.l_pid.get(view, 0) !== 0) return EINVAL;
+  let start = Flock.l_start.get(view, 0);
+  if (whence === 1) start += fp.offset;
+  else if (whence === 2) {
+    const a = fp.stat();
+    if (failed(a)) return a;
+    start += a.sizeBytes;
+  } else if (whence !== 0) return EINVAL;
+  let end = length === 0 ? Number.POSITIVE_INFINITY : start + length;
+  if (length < 0) [start, end] = [end, start];
+  if (start < 0) return EINVAL;
+  if (end !== Number.POSITIVE_INFINITY && end > 2 ** 63) return EOVERFLOW;
+  if (!isLockType(type)) return EINVAL;
+  return {
+    owner: isOfd ? fp : td.proc.fdtable,
+    pid: isOfd ? -1 : td.proc.pid,
+    type,
+    start,
+    end,
+  };
+}
+
+function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
+  if (!(fp instanceof VnodeFile)) return EBADF;
+  const want = loadLock(td, fp, at, cmd === F_OFD_GETLK);
+  if (failed(want)) return want;
+  if (want.type === F_UNLCK) return EINVAL;
+  const found = testRecord(fp.vp, want);
+  const view = td.cpu.scratchView;
+  Flock.l_type.set(view, 0, found.type);
+  if (found !== want && found.type !== F_UNLCK) {
+    Flock.l_whence.set(view, 0, 0);
+    Flock.l_start.set(view, 0, found.start);
+    Flock.l_len.set(view, 0, Number.isFinite(found.end) ? found.end - found.start : 0);
+    Flock.l_pid.set(view, 0, found.pid);
+  }
+  return td.proc.vmspace.copyout(at, td.cpu.scratch.subarray(0, Flock.sizeof));
+}
+
+function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
+  if (!(fp instanceof VnodeFile)) return EBADF;
+  const isOfd = cmd === F_OFD_SETLK || cmd === F_OFD_SETLKW;
+  const want = loadLock(td, fp, at, isOfd);
+  if (failed(want)) return want;
+  if (want.type === F_RDLCK && !fp.isReadable) return EBADF;
+  if (want.type === F_WRLCK && !fp.isWritable) return EBADF;
+  const isWaiting = cmd === F_SETLKW || cmd === F_OFD_SETLKW;
+  return td.proc.fs.vfs.locks.setRecord(td, fp.vp, want, isWaiting, !isOfd);
+}
+
+export const sys_flock = syscall("flock", [fd, int], (td, fp, op) => {
+  const what = op & ~LOCK_NB;
+  if (what !== LOCK_SH && what !== LOCK_EX && what !== LOCK_UN) return EINVAL;
+  if (!fp.path?.entry.vnode) return EBADF;
+  const type = what === LOCK_SH ? F_RDLCK : what === LOCK_EX ? F_WRLCK : F_UNLCK;
+  const isWaiting = (op & LOCK_NB) === 0;
+  return td.proc.fs.vfs.locks.setFlock(td, fp.path.entry.vnode, fp, type, isWaiting);
+});
+
+const FIONREAD = 0x541b;
+const FIONBIO = 0x5421;
+const FIOASYNC = 0x5452;
+const FIONCLEX = 0x5450;
+const FIOCLEX = 0x5451;
+const FIOQSIZE = 0x5460;
+
+export const sys_ioctl = syscall("ioctl", [int, uint, long], (td, n, request, arg) => {
+  const table = td.proc.fdtable;
+  const fp = table.get(n);
+  if (!fp) return EBADF;
+  const mem = td.proc.vmspace;
+  switch (request) {
+    case FIOCLEX:
+      table.setCloexec(n, true);
+      return 0;
+    case FIONCLEX:
+      table.setCloexec(n, false);
+      return 0;
+    case FIONBIO:
+    case FIOASYNC: {
+      const on = mem.loadU32(arg);
+      if (on < 0) return on;
+      const bit = request === FIONBIO ? O_NONBLOCK : O_ASYNC;
+      return fp.setStatusFlags(on !== 0 ? fp.flags | bit : fp.flags & ~bit);
+    }
+    case FIOQSIZE: {
+      const a = fp.stat();
+      if (failed(a)) return a;
+      return fp instanceof VnodeFile ? mem.storeU64(arg, a.sizeBytes) : ENOTTY;
+    }
+    default: {
+      const r = fp.ioctl(td, request, arg, mem);
+      if (r !== ENOTTY || request !== FIONREAD) return r;
+      const bytes = fp.bytesReadable();
+      return bytes < 0 ? bytes : mem.storeU32(arg, Math.min(bytes, 0x7fffffff));
+    }
+  }
+});
+
+export const fcntlSyscalls: readonly (readonly [number, Syscall])[] = [
+  [25, sys_fcntl],
+  [29, sys_ioctl],
+  [32, sys_flock],
+];

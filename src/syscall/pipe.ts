@@ -1,0 +1,37 @@
+/** pipe2(2). */
+import { EFAULT, EINVAL, EMFILE, failed } from "../abi/errno.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "../abi/fcntl.ts";
+import { O_RDONLY, O_WRONLY } from "../vfs/file.ts";
+import { Pipe, PipeFile, pipeAttr } from "../vfs/pipe.ts";
+import { flags, uaddr } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+
+export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
+  // O_DIRECT's packets are not offered.
+  if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
+  const { vfs } = td.proc.fs;
+  const ino = vfs.anonymousIno();
+  const { fsuid, fsgid } = td.cred;
+  const attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
+  const pipe = new Pipe(ino);
+  const status = how & O_NONBLOCK;
+  const reader = new PipeFile(pipe, O_RDONLY | status, attr);
+  const writer = new PipeFile(pipe, O_WRONLY | status, attr);
+  const table = td.proc.fdtable;
+  const isCloexec = (how & O_CLOEXEC) !== 0;
+  const r = table.alloc(reader, isCloexec);
+  const w = r < 0 ? EMFILE : table.alloc(writer, isCloexec);
+  if (w >= 0) {
+    const mem = td.proc.vmspace;
+    if (!failed(mem.storeU32(out, r)) && !failed(mem.storeU32(out + 4, w))) return 0;
+    table.close(w);
+    table.close(r);
+    return EFAULT;
+  }
+  writer.release();
+  if (r >= 0) table.close(r);
+  else reader.release();
+  return EMFILE;
+});
+
+export const pipeSyscalls: readonly (readonly [number, Syscall])[] = [[59, sys_pipe2]];
