@@ -13,12 +13,27 @@ export function bytesOf(s: string): Uint8Array {
   return out;
 }
 
-/** The byte string of `bytes[start, end)`. */
+/**
+ * The byte string of `bytes[start, end)`. Eight at a time, because spreading an
+ * array into fromCharCode costs ten times as much on names and paths.
+ */
 export function byteString(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const of = String.fromCharCode;
   let s = "";
-  for (let i = start; i < end; i += 4096) {
-    s += String.fromCharCode(...bytes.subarray(i, Math.min(end, i + 4096)));
+  let i = start;
+  for (; i + 8 <= end; i += 8) {
+    s += of(
+      bytes[i]!,
+      bytes[i + 1]!,
+      bytes[i + 2]!,
+      bytes[i + 3]!,
+      bytes[i + 4]!,
+      bytes[i + 5]!,
+      bytes[i + 6]!,
+      bytes[i + 7]!,
+    );
   }
+  for (; i < end; i++) s += of(bytes[i]!);
   return s;
 }
 

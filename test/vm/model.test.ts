@@ -19,6 +19,7 @@ import {
 } from "../../src/abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "../../src/vm/fault.ts";
+import type { MapEntry } from "../../src/vm/mapentry.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { CHUNK_SIZE, PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";
@@ -318,7 +319,7 @@ function writeModel(model: Model, slot: Slot | null, value: number): number {
 }
 
 function checkInvariants(vs: Vmspace): void {
-  let prev = null;
+  let prev: MapEntry | null = null;
   let anon = 0;
   let shmem = 0;
   let file = 0;
