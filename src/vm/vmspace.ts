@@ -159,7 +159,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     const { flags } = request;
     if (request.length === 0) return EINVAL;
     const length = pageCeil(request.length);
-    if (!(length <= USER_END)) return ENOMEM;
+    if (!(length > 0 && length <= USER_END)) return ENOMEM;
     const offset = request.offset ?? 0;
     if (!(offset + length <= Number.MAX_SAFE_INTEGER)) return EOVERFLOW;
     if (this.entries.length >= MAX_MAP_COUNT) return ENOMEM;
@@ -204,7 +204,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   munmap(addr: number, length: number): number {
     if (addr % PAGE_SIZE !== 0 || !(addr <= USER_END) || !(length <= USER_END - addr))
       return EINVAL;
-    if (length === 0) return EINVAL;
+    if (!(length > 0)) return EINVAL;
     return this.unmapRange(addr, addr + pageCeil(length));
   }
 

@@ -19,7 +19,6 @@ import {
 } from "../../src/abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "../../src/vm/fault.ts";
-import type { MapEntry } from "../../src/vm/mapentry.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { CHUNK_SIZE, PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";
@@ -319,15 +318,15 @@ function writeModel(model: Model, slot: Slot | null, value: number): number {
 }
 
 function checkInvariants(vs: Vmspace): void {
-  let prev: MapEntry | null = null;
+  let i = 0;
   let anon = 0;
   let shmem = 0;
   let file = 0;
   let total = 0;
   for (const e of vs.entries) {
-    assert.ok(e.start < e.end && (!prev || prev.end <= e.start), "entries are in order");
-    assert.ok(!prev?.continuesIn(e), "neighbours that continue are merged");
-    prev = e;
+    const prev = vs.entries.at(i++ - 1);
+    assert.ok(e.start < e.end && (prev?.end ?? 0) <= e.start, "entries are in order");
+    assert.equal(prev?.continuesIn(e) ?? false, false, "neighbours that continue are merged");
     total += e.end - e.start;
     for (let va = e.start; va < e.end; va += PAGE_SIZE) {
       const pte = vs.pageTable.get(va);
