@@ -3,16 +3,12 @@
  * when its level is urgent enough. See kprintf(9), dmesg(8).
  */
 import type { KernelClock } from "../kern/clock.ts";
+import type { KernelLog } from "../kern/log.ts";
 import { formatMessage, MsgBuf } from "../kern/msgbuf.ts";
 import { bytesOf, utf8 } from "../lib/bytes.ts";
 import type { ConsolePort } from "../platform/host.ts";
 
-export const LOG_CRIT = 2;
-export const LOG_WARNING = 4;
-export const LOG_INFO = 6;
-export const LOG_DEBUG = 7;
-
-export class Kprintf {
+export class Kprintf implements KernelLog {
   readonly msgbuf = new MsgBuf();
   readonly #clock: KernelClock;
   readonly #console: ConsolePort;

@@ -102,6 +102,8 @@ export class Proc {
   /** Has an ancestor that is one; spares the walk when it has not. */
   hasSubreaper = false;
   personality = 0;
+  /** Second of CPU time at which SIGXCPU was sent last. */
+  cpuLimitSignalledSec = -1;
   oomScoreAdj = 0;
   startNs = 0;
   readonly timers = new ProcessTimers(this);
@@ -128,11 +130,21 @@ export class Proc {
     return this.leader?.comm ?? this.finalComm;
   }
 
+  /** An init takes only the signals that it has handlers for; see docs/decisions/run-is-pid-1.md. */
+  get isShielded(): boolean {
+    return this.pid === 1 && this.table.isInitShielded;
+  }
+
+  /** Not to be chosen when memory is out: process 1, and who is dying already. */
+  get isUnkillable(): boolean {
+    return this.isShielded || this.fatalSignal !== 0;
+  }
+
   get isStopped(): boolean {
     return this.stopSignal !== 0;
   }
 
-  /** Its own use so far, waited-for children not included. */
+  /** Its own use so far, waited-for children not included; see Cpu.sliceKeeper for "so far". */
   usage(): Usage {
     const sum = { ...this.ended };
     if (this.state === "alive") {

@@ -55,6 +55,8 @@ export class ProcTable {
   pidMax = PID_MAX;
   /** Most threads that may exist at a time (kernel.threads-max). */
   threadsMax: number;
+  /** False in a machine made to run one command: then process 1 is like any other. */
+  isInitShielded = true;
   /** Set when process 1 ended: the machine stops with its status. */
   initStatus: number | null = null;
   /** Forks since boot, for /proc/stat. */
@@ -86,6 +88,11 @@ export class ProcTable {
   /** Every process, zombies included, in the order of their birth. */
   all(): IterableIterator<Proc> {
     return this.#procs.values();
+  }
+
+  /** Every process that is no zombie. */
+  *living(): Generator<Proc> {
+    for (const p of this.#procs.values()) if (p.state === "alive") yield p;
   }
 
   get procCount(): number {

@@ -68,7 +68,7 @@ export function forceSignal(td: Lwp, info: SigInfo): void {
   }
   td.pending.add(info);
   td.proc.signalQueue.wakeup();
-  if (action.handler === SIG_DFL && td.proc.pid === 1) td.proc.fatalSignal = info.signo;
+  if (action.handler === SIG_DFL && td.proc.isShielded) td.proc.fatalSignal = info.signo;
 }
 
 /** Ends `p` by `sig`, whatever it blocks, ignores or handles. */
@@ -147,7 +147,7 @@ export function nextSignal(td: Lwp): Delivery | null {
     }
     const what = defaultAction(sig);
     if (what === "ignore" || what === "continue") continue;
-    if (p.pid === 1 && p.fatalSignal === 0) continue;
+    if (p.isShielded && p.fatalSignal === 0) continue;
     if (what === "stop") {
       if (sig !== SIGSTOP && p.pgrp.isOrphaned) continue;
       stopProc(p, sig);
@@ -196,14 +196,14 @@ function prepare(p: Proc, sig: number): void {
     continueProc(p);
   } else if (STOP_SIGNALS.includes(sig)) {
     discardEverywhere(p, SIGCONT);
-  } else if (sig === SIGKILL && p.stopSignal !== 0 && p.pid !== 1) {
+  } else if (sig === SIGKILL && p.stopSignal !== 0 && !p.isShielded) {
     resumeThreads(p);
   }
 }
 
 /** Nobody would notice: ignored and not blocked, or meant for process 1, which has no handler. */
 function isDropped(p: Proc, target: Lwp, sig: number): boolean {
-  if (p.pid === 1 && p.sigactions.get(sig).handler === SIG_DFL) {
+  if (p.isShielded && p.sigactions.get(sig).handler === SIG_DFL) {
     return sig === SIGKILL || sig === SIGSTOP || !target.sigmask.has(sig);
   }
   if (target.sigmask.has(sig)) return false;

@@ -1,0 +1,87 @@
+/**
+ * From nothing to a running machine, and to its end.
+ *
+ * The only place that may stop everything: a Panic anywhere below comes here
+ * and becomes an Outcome.
+ */
+import { errnoNames, failed } from "../abi/errno.ts";
+import { Ddb } from "../ddb/ddb.ts";
+import { LOG_CRIT, LOG_INFO } from "../kern/log.ts";
+import type { Host } from "../platform/host.ts";
+import { buildTable } from "../syscall/table.ts";
+import { UserLoop } from "../trap/userloop.ts";
+import type { MachineConfig, Outcome } from "./config.ts";
+import { enterRoot, makeFirstProcess, startProgram } from "./firstproc.ts";
+import { Kernel } from "./kernel.ts";
+import { LoadSampler } from "./loadavg.ts";
+import { mountRoot, mountSystem } from "./mounts.ts";
+import { HostOutside } from "./outside.ts";
+import { ConsoleTrace } from "./trace.ts";
+
+const SIGUSR2 = 12;
+const SIGTERM = 15;
+
+/** Boots and runs the machine; returns when it is over. Blocks its thread meanwhile. */
+export function boot(host: Host, config: MachineConfig): Outcome {
+  let kernel: Kernel | null = null;
+  try {
+    kernel = new Kernel(host, config);
+    return start(kernel, config) ?? run(kernel, config);
+  } catch (e) {
+    return panicked(kernel, e as Error);
+  }
+}
+
+/** Brings process 1 to its first instruction; an Outcome if that cannot be. */
+function start(kernel: Kernel, config: MachineConfig): Outcome | null {
+  const { table, vfs, log, disks } = kernel;
+  const td = makeFirstProcess(table);
+  if (failed(td)) return refusal(td, "cannot make the first process");
+  const disk = disks.all[0];
+  if (!disk) return refusal(-19, "no root disk");
+  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
+  if (failed(root)) return refusal(root, `cannot mount the root from ${disk.name}`);
+  log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
+  enterRoot(td, root);
+  mountSystem(td.proc.fs, td, log);
+  if (config.isTraced) table.strace = new ConsoleTrace(kernel.host);
+  table.isInitShielded = config.program.kind === "init";
+  const r = startProgram(td, config.program, config.kenv, kernel.host);
+  if (failed(r)) return refusal(r, "cannot start it");
+  log.log(LOG_INFO, `process 1: ${td.comm}`);
+  kernel.cpu.current = null;
+  kernel.cpu.makeRunnable(td);
+  return null;
+}
+
+function run(kernel: Kernel, config: MachineConfig): Outcome {
+  const { table, log, terminals, host } = kernel;
+  const isInit = config.program.kind === "init";
+  const ddb = new Ddb(table, host.console, host.doorbell);
+  const signal = isInit ? SIGUSR2 : SIGTERM;
+  const outside = new HostOutside(host, table, terminals, ddb, log, signal);
+  new LoadSampler(kernel.cpu, table.info).start();
+  const loop = new UserLoop(table, kernel.machine.newHart(), buildTable(), outside);
+  loop.run();
+  if (table.powerRequest === "reboot") return { kind: "reboot" };
+  if (table.powerRequest === "halt") return { kind: "halt" };
+  const status = shellStatus(table.initStatus ?? 0);
+  if (!isInit) return { kind: "exit", status };
+  return panicked(kernel, new Error(`process 1 ended with status ${status}`));
+}
+
+/** A wait status as a shell shows it: the exit code, or 128 + signal. */
+function shellStatus(waitStatus: number): number {
+  const signal = waitStatus & 0x7f;
+  return signal === 0 ? (waitStatus >> 8) & 0xff : 128 + signal;
+}
+
+function refusal(errno: number, what: string): Outcome {
+  const name = errnoNames.get(-errno) ?? String(errno);
+  return { kind: "noexec", errno, message: `${what}: ${name}` };
+}
+
+function panicked(kernel: Kernel | null, e: Error): Outcome {
+  kernel?.log.log(LOG_CRIT, `panic: ${e.message}`);
+  return { kind: "panic", message: e.stack ?? e.message };
+}

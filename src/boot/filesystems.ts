@@ -1,0 +1,27 @@
+/** The file system types that a machine knows; the only place that lists them. */
+import type { Disks } from "../dev/vkd.ts";
+import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
+import { DevptsType } from "../fs/devpts/devpts.ts";
+import { Ext4Type } from "../fs/ext4/ext4.ts";
+import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
+import type { KernelLog } from "../kern/log.ts";
+import type { Vfs } from "../vfs/vfs.ts";
+import type { PageAllocator } from "../vm/page.ts";
+
+/** Registers them; /dev itself comes back, to be filled. */
+export function registerFileSystems(
+  vfs: Vfs,
+  pages: PageAllocator,
+  disks: Disks,
+  log: KernelLog,
+): Devfs {
+  for (const name of ["ext4", "ext3", "ext2"]) {
+    vfs.registerType(new Ext4Type(name, disks, pages, log));
+  }
+  vfs.registerType(new TmpfsType(vfs, pages));
+  vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
+  vfs.registerType(new DevptsType(vfs));
+  const devfs = new Devfs(vfs, pages);
+  vfs.registerType(new DevfsType(devfs));
+  return devfs;
+}

@@ -1,0 +1,92 @@
+/**
+ * A kernel, assembled: the root object from which all long-lived state can be
+ * reached. Nothing runs yet when the constructor returns.
+ */
+import { failed } from "../abi/errno.ts";
+import type { Terminals } from "../dev/terminals.ts";
+import type { Disks } from "../dev/vkd.ts";
+import type { Devfs } from "../fs/devfs/devfs.ts";
+import { KernelClock } from "../kern/clock.ts";
+import { Cpu } from "../kern/cpu.ts";
+import { HostInfo } from "../kern/hostinfo.ts";
+import { LOG_INFO } from "../kern/log.ts";
+import { panic } from "../kern/panic.ts";
+import { Machine } from "../machine/machine.ts";
+import type { Host } from "../platform/host.ts";
+import { ProcTable } from "../proc/proctable.ts";
+import { Vdso } from "../proc/vdso.ts";
+import { Vfs } from "../vfs/vfs.ts";
+import { PageAllocator } from "../vm/page.ts";
+import { PAGE_SIZE } from "../vm/param.ts";
+import type { MachineConfig } from "./config.ts";
+import { attachDisks, attachTerminals, makeNodes } from "./devices.ts";
+import { registerFileSystems } from "./filesystems.ts";
+import { Kprintf } from "./kprintf.ts";
+import { VERSION } from "./version.ts";
+
+const MIB = 2 ** 20;
+/** Messages of a level below this reach the console: all, warnings and worse, or emergencies. */
+const VERBOSE_LEVEL = 8;
+const BOOT_LEVEL = 7;
+const QUIET_LEVEL = 3;
+
+export class Kernel {
+  readonly host: Host;
+  readonly log: Kprintf;
+  readonly machine: Machine;
+  readonly cpu: Cpu;
+  readonly pages: PageAllocator;
+  readonly vfs: Vfs;
+  readonly disks: Disks;
+  readonly devfs: Devfs;
+  readonly terminals: Terminals;
+  readonly table: ProcTable;
+
+  constructor(host: Host, config: MachineConfig) {
+    this.host = host;
+    const clock = new KernelClock(host.clock);
+    const isQuiet = config.program.kind === "command";
+    const level = config.isVerbose ? VERBOSE_LEVEL : isQuiet ? QUIET_LEVEL : BOOT_LEVEL;
+    this.log = new Kprintf(clock, host.console, level, config.isVerbose);
+    this.log.log(LOG_INFO, `vkernel ${VERSION}: a Unix kernel in user space`);
+    this.machine = new Machine({
+      ramBytes: config.memoryBytes,
+      clockNs: () => host.clock.monotonicNs(),
+    });
+    this.cpu = new Cpu(0, clock);
+    this.pages = new PageAllocator(this.machine.mem, this.machine);
+    this.#announceMemory(config.memoryBytes);
+    this.log.log(LOG_INFO, "cpu0: RV64GC, translated to WebAssembly");
+    this.vfs = new Vfs(clock);
+    this.terminals = attachTerminals(this.vfs, host, this.log.msgbuf, this.log);
+    this.log.log(LOG_INFO, "hvc0: <console>");
+    this.disks = attachDisks(this.vfs, config.disks, this.log);
+    this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
+    makeNodes(this.devfs, this.disks, host);
+    const vdso = Vdso.make(this.pages, clock);
+    if (failed(vdso)) panic("no memory for the vDSO");
+    this.table = new ProcTable({
+      cpu: this.cpu,
+      machine: this.machine,
+      pages: this.pages,
+      vfs: this.vfs,
+      entropy: host.entropy,
+      vdso,
+      info: new HostInfo(config.hostname, `#1 SMP vkernel ${VERSION}`, cmdlineOf(config)),
+      msgbuf: this.log.msgbuf,
+    });
+  }
+
+  #announceMemory(bytes: number): void {
+    const available = (this.pages.freePages * PAGE_SIZE) / MIB;
+    this.log.log(LOG_INFO, `real memory  = ${bytes} (${bytes / MIB} MiB)`);
+    this.log.log(LOG_INFO, `avail memory = ${this.pages.freePages * PAGE_SIZE} (${available} MiB)`);
+  }
+}
+
+/** What /proc/cmdline shows: the root, and the kernel environment. */
+function cmdlineOf(config: MachineConfig): string {
+  const words = ["root=/dev/vkd0", "ro", "console=hvc0"];
+  for (const [name, value] of config.kenv) words.push(`${name}=${value}`);
+  return words.join(" ");
+}

@@ -1,0 +1,83 @@
+/**
+ * The first mounts: the root from its disk, and what every Unix program
+ * expects above it. All of it is done as process 1, before it starts.
+ */
+import { EINVAL, ENODEV, type Errno, failed } from "../abi/errno.ts";
+import { type KernelLog, LOG_INFO, LOG_WARNING } from "../kern/log.ts";
+import type { Thread } from "../kern/thread.ts";
+import type { FsContext } from "../vfs/fscontext.ts";
+import { type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../vfs/mount.ts";
+import { namei, WALK_FOLLOW } from "../vfs/namei.ts";
+import type { Vfs } from "../vfs/vfs.ts";
+
+interface BootMount {
+  readonly at: string;
+  readonly type: string;
+  readonly flags: number;
+  readonly data: string;
+}
+
+const QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+/** In order: what lies below another mount comes after it. */
+const SYSTEM_MOUNTS: readonly BootMount[] = [
+  { at: "/dev", type: "devtmpfs", flags: MS_NOSUID, data: "mode=755" },
+  {
+    at: "/dev/pts",
+    type: "devpts",
+    flags: MS_NOSUID | MS_NOEXEC,
+    data: "gid=5,mode=620,ptmxmode=666",
+  },
+  { at: "/dev/shm", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
+  { at: "/proc", type: "proc", flags: QUIET, data: "" },
+  { at: "/sys", type: "sysfs", flags: QUIET, data: "" },
+  { at: "/run", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=755" },
+  { at: "/tmp", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
+];
+
+/** Where programs must be able to write while the root cannot be written. */
+const SCRATCH_MOUNTS: readonly BootMount[] = [
+  { at: "/var/tmp", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
+  { at: "/root", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=700" },
+];
+
+/** File system types that a root may have, in the order they are tried. */
+const ROOT_TYPES = ["ext4", "iso9660"];
+
+/** The root from device `rdev`; ENODEV if no type knows what is on it. */
+export function mountRoot(vfs: Vfs, td: Thread, source: string, rdev: number): Mount | Errno {
+  for (const typeName of ROOT_TYPES) {
+    const type = vfs.types.get(typeName);
+    if (!type) continue;
+    const fs = type.mount({ source, rdev, data: "", isReadOnly: true, cred: td.cred });
+    if (failed(fs)) {
+      if (fs === EINVAL) continue;
+      return fs;
+    }
+    return vfs.mounts.mount(fs, null, MS_RDONLY, source);
+  }
+  return ENODEV;
+}
+
+/** The rest. A root without the directory for one goes without it. */
+export function mountSystem(ctx: FsContext, td: Thread, log: KernelLog): void {
+  for (const m of SYSTEM_MOUNTS) mountOne(ctx, td, m, log);
+  if (!ctx.root.mount.isReadOnly) return;
+  const made = SCRATCH_MOUNTS.filter((m) => mountOne(ctx, td, m, log)).map((m) => m.at);
+  log.log(LOG_INFO, `root is read-only; tmpfs on ${["/tmp", "/run", ...made].join(", ")}`);
+}
+
+function mountOne(ctx: FsContext, td: Thread, m: BootMount, log: KernelLog): boolean {
+  const at = namei(ctx, td, m.at, WALK_FOLLOW);
+  if (failed(at) || !at.entry.vnode?.isDir) {
+    log.log(LOG_INFO, `no directory ${m.at} for ${m.type}`);
+    return false;
+  }
+  const type = ctx.vfs.types.get(m.type);
+  const request = { source: m.type, rdev: 0, data: m.data, isReadOnly: false, cred: td.cred };
+  const fs = type?.mount(request) ?? ENODEV;
+  const mounted = failed(fs) ? fs : ctx.vfs.mounts.mount(fs, at, m.flags, m.type);
+  if (!failed(mounted)) return true;
+  log.log(LOG_WARNING, `cannot mount ${m.type} on ${m.at}: error ${-mounted}`);
+  return false;
+}
