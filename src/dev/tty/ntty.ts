@@ -108,10 +108,9 @@ export class NTty {
     return (this.#host.termios.lflag & (ICANON | EXTPROC)) === ICANON;
   }
 
-  /** Drops what was typed and not read, and echoes not yet shown. */
+  /** Drops what was typed and not read; its echoes may still be to come. */
   discardInput(): void {
     this.queue.clear();
-    this.echo.clear();
     this.#eraser.isErasing = false;
   }
 

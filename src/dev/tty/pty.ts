@@ -31,7 +31,7 @@ import { Tty } from "./tty.ts";
 
 /** Output that waits for the master's reader. */
 const OUTPUT_BYTES = 20480;
-/** What TCOFLUSH cannot take back: Linux has handed it to the master by then. */
+/** What a flush cannot take back: Linux has handed as much to the master by then. */
 const DELIVERED_BYTES = 4095;
 
 export class PtySlave extends Tty {
@@ -47,6 +47,8 @@ export class PtySlave extends Tty {
   packetStatus = 0;
   /** Was open, and is no more: the master reads EIO after the last output. */
   isClosed = false;
+  /** Output that was there before the input now being received: a flush leaves it. */
+  #outputBefore = DELIVERED_BYTES;
 
   constructor(rdev: number, index: number) {
     super(rdev, `pts/${index}`);
@@ -60,20 +62,25 @@ export class PtySlave extends Tty {
     return t;
   }
 
+  override receive(bytes: Uint8Array): void {
+    this.#outputBefore = Math.min(this.output.length, DELIVERED_BYTES);
+    super.receive(bytes);
+    this.#outputBefore = DELIVERED_BYTES;
+  }
+
   put(bytes: Uint8Array): void {
     this.output.put(bytes);
     this.masterReadable.wakeup();
   }
 
   discardOutput(): void {
-    this.output.truncate(DELIVERED_BYTES);
+    this.output.truncate(this.#outputBefore);
     this.notePacketStatus(TIOCPKT_FLUSHWRITE, 0);
     this.writable.wakeup();
   }
 
   /** The master read something: there is room for more output. */
   outputTaken(): void {
-    this.ldisc.echo.sendMarked();
     this.writable.wakeup();
   }
 
