@@ -167,6 +167,7 @@ function rows(): Row[] {
     row(`fsgnj.${fmt}`, -1, "fff", "no");
     row(`fsgnjn.${fmt}`, -1, "fff", "no");
     row(`fsgnjx.${fmt}`, -1, "fff", "no");
+    for (const name of ["fmv", "fneg", "fabs"]) row(`${name}.${fmt}`, -1, "ff", "no");
     row(`fmv.x.${fmt === "d" ? "d" : "w"}`, -1, "xf", "no");
     for (const [i, int] of ["w", "wu", "l", "lu"].entries()) {
       row(`fcvt.${int}.${fmt}`, fop.FOP_TO_W + i, "xf", "any");

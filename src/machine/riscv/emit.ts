@@ -61,6 +61,11 @@ export abstract class Emit extends Asm {
   abstract setFrdS(value: () => void): this;
   abstract setFrdBits(value: () => void): this;
 
+  /** True when it is known while emitting that rs2 is rs1: then sign injection is a move. */
+  sourcesAreSame(): boolean {
+    return false;
+  }
+
   /** The rounding mode, i32: the rm field, or frm where that says dynamic. 5..7 are illegal. */
   abstract rm(): this;
   /** The rm field where it is known while emitting (7 = dynamic); undefined in the interpreter. */

@@ -25,18 +25,10 @@ import {
   FOP_TO_W,
   FOP_TO_WU,
 } from "../softfloat/softfloat.ts";
-import {
-  compare,
-  DOUBLE,
-  fromInteger,
-  fused,
-  minMax,
-  narrow,
-  rounded,
-  toInteger,
-  widen,
-} from "./fpbody.ts";
+import { compare, fused, injectSign, minMax, rounded } from "./fpbody.ts";
 import { FCLASS_D } from "./fpclass.ts";
+import { fromInteger, narrow, toInteger, widen } from "./fpconvert.ts";
+import { DOUBLE } from "./fppath.ts";
 import { FR, FR1, FR1F3, FRF3, I, type Insn, insn, R4, S } from "./insn.ts";
 
 const TWO = "frd, frs1, frs2";
@@ -69,20 +61,9 @@ export const D_INSNS: readonly Insn[] = [
     rounded(e, DOUBLE, FOP_SQRT, "finite", () => e.frs1().f64_sqrt()),
   ),
 
-  insn("fsgnj.d", FRF3(0, 0x11), TWO, (e) => e.setFrd(() => e.frs1().frs2().f64_copysign())),
-  insn("fsgnjn.d", FRF3(1, 0x11), TWO, (e) =>
-    e.setFrd(() => e.frs1().frs2().f64_neg().f64_copysign()),
-  ),
-  insn("fsgnjx.d", FRF3(2, 0x11), TWO, (e) =>
-    e.setFrdBits(() =>
-      e
-        .frs1bits()
-        .frs2bits()
-        .i64_const(-(2 ** 63))
-        .i64_and()
-        .i64_xor(),
-    ),
-  ),
+  insn("fsgnj.d", FRF3(0, 0x11), TWO, (e) => injectSign(e, DOUBLE, "copy")),
+  insn("fsgnjn.d", FRF3(1, 0x11), TWO, (e) => injectSign(e, DOUBLE, "negate")),
+  insn("fsgnjx.d", FRF3(2, 0x11), TWO, (e) => injectSign(e, DOUBLE, "xor")),
   insn("fmin.d", FRF3(0, 0x15), TWO, (e) => minMax(e, DOUBLE, FOP_MIN)),
   insn("fmax.d", FRF3(1, 0x15), TWO, (e) => minMax(e, DOUBLE, FOP_MAX)),
   insn("fle.d", FRF3(0, 0x51), "rd, frs1, frs2", (e) => compare(e, DOUBLE, FOP_LE)),

@@ -27,8 +27,10 @@ import {
   FOP_TO_W,
   FOP_TO_WU,
 } from "../softfloat/softfloat.ts";
-import { compare, fromInteger, fused, minMax, rounded, SINGLE, toInteger } from "./fpbody.ts";
+import { compare, fused, injectSign, minMax, rounded } from "./fpbody.ts";
 import { FCLASS_S } from "./fpclass.ts";
+import { fromInteger, toInteger } from "./fpconvert.ts";
+import { SINGLE } from "./fppath.ts";
 import { FR, FR1, FR1F3, FRF3, I, type Insn, insn, R4, S } from "./insn.ts";
 
 const TWO = "frd, frs1, frs2";
@@ -61,20 +63,9 @@ export const F_INSNS: readonly Insn[] = [
     rounded(e, SINGLE, FOP_SQRT, "finite", () => e.frs1s().f32_sqrt()),
   ),
 
-  insn("fsgnj.s", FRF3(0, 0x10), TWO, (e) => e.setFrdS(() => e.frs1s().frs2s().f32_copysign())),
-  insn("fsgnjn.s", FRF3(1, 0x10), TWO, (e) =>
-    e.setFrdS(() => e.frs1s().frs2s().f32_neg().f32_copysign()),
-  ),
-  insn("fsgnjx.s", FRF3(2, 0x10), TWO, (e) =>
-    e.setFrdS(() => {
-      e.frs1s().i32_reinterpret_f32();
-      e.frs2s()
-        .i32_reinterpret_f32()
-        .i32_const(-(2 ** 31))
-        .i32_and();
-      e.i32_xor().f32_reinterpret_i32();
-    }),
-  ),
+  insn("fsgnj.s", FRF3(0, 0x10), TWO, (e) => injectSign(e, SINGLE, "copy")),
+  insn("fsgnjn.s", FRF3(1, 0x10), TWO, (e) => injectSign(e, SINGLE, "negate")),
+  insn("fsgnjx.s", FRF3(2, 0x10), TWO, (e) => injectSign(e, SINGLE, "xor")),
   insn("fmin.s", FRF3(0, 0x14), TWO, (e) => minMax(e, SINGLE, FOP_MIN)),
   insn("fmax.s", FRF3(1, 0x14), TWO, (e) => minMax(e, SINGLE, FOP_MAX)),
   insn("fle.s", FRF3(0, 0x50), "rd, frs1, frs2", (e) => compare(e, SINGLE, FOP_LE)),

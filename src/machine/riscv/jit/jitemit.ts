@@ -131,6 +131,9 @@ export class JitEmit extends MemEmit {
     return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
   }
 
+  override sourcesAreSame(): boolean {
+    return rs1Of(this.op) === rs2Of(this.op);
+  }
   rm(): this {
     const rm = this.staticRm();
     return rm === RM_DYN ? this.ctx().i32_load(CTX_FRM) : this.i32_const(rm);
