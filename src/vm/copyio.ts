@@ -11,6 +11,7 @@ import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { byteString } from "../lib/bytes.ts";
 import { type PageTable, PTE_R, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
+import { FAULT_OK, FAULT_OOM } from "./faultcode.ts";
 import type { PageAllocator } from "./page.ts";
 import { PAGE_MASK, PAGE_SIZE } from "./param.ts";
 import type { UserMemory } from "./usermem.ts";
@@ -22,6 +23,8 @@ const SHORT = 64;
 export abstract class CopyIo implements UserMemory {
   readonly frames: PageAllocator;
   abstract pageTable: PageTable;
+  /** A copy failed for want of memory alone: with room made, the call may be made again. */
+  ranOut = false;
 
   constructor(frames: PageAllocator) {
     this.frames = frames;
@@ -127,7 +130,8 @@ export abstract class CopyIo implements UserMemory {
   readable(addr: number): number {
     let pte = this.pageTable.get(addr);
     if ((pte & PTE_R) === 0) {
-      if (this.fault(addr, PROT_READ) !== 0) return EFAULT;
+      const r = this.fault(addr, PROT_READ);
+      if (r !== FAULT_OK) return this.#refused(r);
       pte = this.pageTable.get(addr);
     }
     return ((pte & ~PAGE_MASK) >>> 0) + (addr % PAGE_SIZE);
@@ -137,10 +141,16 @@ export abstract class CopyIo implements UserMemory {
   writable(addr: number): number {
     let pte = this.pageTable.get(addr);
     if ((pte & PTE_W) === 0) {
-      if (this.fault(addr, PROT_WRITE) !== 0) return EFAULT;
+      const r = this.fault(addr, PROT_WRITE);
+      if (r !== FAULT_OK) return this.#refused(r);
       pte = this.pageTable.get(addr);
     }
     return ((pte & ~PAGE_MASK) >>> 0) + (addr % PAGE_SIZE);
+  }
+
+  #refused(fault: number): number {
+    if (fault === FAULT_OOM) this.ranOut = true;
+    return EFAULT;
   }
 
   #loadUnaligned(from: number, size: number): number {

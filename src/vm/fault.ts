@@ -18,6 +18,7 @@ import {
   PTE_X,
 } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
+import { FAULT_ACCERR, FAULT_BUS, FAULT_OK, FAULT_OOM } from "./faultcode.ts";
 import { type MapEntry, VM_RAND_READ } from "./mapentry.ts";
 import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
 import type { Vmspace } from "./vmspace.ts";
@@ -28,16 +29,6 @@ export const PTE_ANON = PTE_SW0;
 export const PTE_SHMEM = PTE_SW1;
 /** The page of zeroes: in nobody's resident set. */
 export const PTE_ZERO = PTE_SW2;
-
-export const FAULT_OK = 0;
-/** SIGSEGV, SEGV_MAPERR: nothing is mapped there. */
-export const FAULT_MAPERR = 1;
-/** SIGSEGV, SEGV_ACCERR: mapped, but not for this. */
-export const FAULT_ACCERR = 2;
-/** SIGBUS, BUS_ADRERR: past the end of the object, or it could not be read. */
-export const FAULT_BUS = 3;
-/** No memory, and the oom handler could not help. */
-export const FAULT_OOM = 4;
 
 /** Resolves an access to a page of `e`, which holds `addr`: a FAULT_*. */
 export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number): number {

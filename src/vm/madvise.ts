@@ -29,7 +29,8 @@ import {
   PROT_WRITE,
 } from "../abi/mman.ts";
 import { PTE_W } from "../machine/mmu/pagetable.ts";
-import { FAULT_ACCERR, FAULT_OK, FAULT_OOM, faultIn } from "./fault.ts";
+import { faultIn } from "./fault.ts";
+import { FAULT_ACCERR, FAULT_OK, FAULT_OOM } from "./faultcode.ts";
 import {
   type MapEntry,
   VM_DONTDUMP,

@@ -13,7 +13,7 @@ import {
   MS_INVALIDATE,
   MS_SYNC,
 } from "../abi/mman.ts";
-import { FAULT_OK } from "./fault.ts";
+import { FAULT_OK } from "./faultcode.ts";
 import { VM_LOCKED, VM_LOCKONFAULT } from "./mapentry.ts";
 import { PAGE_SIZE, pageCeil, pageFloor, USER_END } from "./param.ts";
 import type { Vmspace } from "./vmspace.ts";

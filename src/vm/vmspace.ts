@@ -32,7 +32,8 @@ import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/m
 import type { Paddr } from "../machine/physmem.ts";
 import { CopyIo } from "./copyio.ts";
 import { EntryList } from "./entrylist.ts";
-import { FAULT_MAPERR, FAULT_OK, faultIn, PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
+import { faultIn, PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
+import { FAULT_MAPERR, FAULT_OK } from "./faultcode.ts";
 import { forkVmspace } from "./fork.ts";
 import { adviseRange } from "./madvise.ts";
 import {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EFAULT, EINVAL, ENAMETOOLONG, ENOMEM, EPERM } from "../../src/abi/errno.ts";
 import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from "../../src/abi/mman.ts";
-import { FAULT_MAPERR } from "../../src/vm/fault.ts";
+import { FAULT_MAPERR } from "../../src/vm/faultcode.ts";
 import { lockRange, mincore, syncRange } from "../../src/vm/mlock.ts";
 import { PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
 import { map, PRIVATE_ANON, RW, World } from "./harness.ts";

@@ -11,7 +11,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../src/abi/mman.ts";
-import { FAULT_BUS, FAULT_OOM } from "../../src/vm/fault.ts";
+import { FAULT_BUS, FAULT_OOM } from "../../src/vm/faultcode.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { chooseVictim } from "../../src/vm/oom.ts";
 import { PagedObject, type Pager } from "../../src/vm/pagedobject.ts";
