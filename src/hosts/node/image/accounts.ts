@@ -8,6 +8,7 @@
  * Source: passwd(5), shadow(5), sysusers.d(5), adduser(8).
  */
 import type { Assembly } from "./assembly.ts";
+import { readShellText, shellWords } from "./shelltext.ts";
 
 const SHADOW_GID = 42;
 const FIRST_DYNAMIC_ID = 999;
@@ -97,13 +98,12 @@ export class Accounts {
 
   /** Understands `adduser --system … NAME` and `addgroup --system … NAME` with literal words. */
   readScript(script: string): void {
-    for (const line of script.replace(/\\\n/g, " ").split("\n")) {
+    for (const line of readShellText(script)) {
       const call = /(?:^|[\s;&|!])(adduser|addgroup)\s+(.*--system.*)$/.exec(line);
-      if (call === null || call[2]!.includes("$")) continue;
+      if (call === null || /\$/.test(call[2]!.split(/[;|&]/)[0]!)) continue;
       const options = new Map<string, string>();
       const names: string[] = [];
-      const words = [...call[2]!.split(/[;|&><]/)[0]!.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)];
-      const list = words.map((m) => m[1] ?? m[2] ?? m[3]!);
+      const list = shellWords(call[2]!);
       for (let i = 0; i < list.length; i++) {
         const option = /^--([a-z-]+)(?:=(.*))?$/.exec(list[i]!);
         if (option === null) names.push(list[i]!);
@@ -113,14 +113,13 @@ export class Accounts {
       }
       const [name] = names;
       if (name === undefined || !/^[a-z_][\w-]*$/i.test(name)) continue;
-      const isGroup = call[1] === "addgroup" || (options.has("group") && !options.has("home"));
       if (call[1] === "addgroup") this.#group(name, undefined);
       else {
         const group = options.get("ingroup") ?? (options.has("group") ? name : undefined);
         const gecos = options.get("gecos") ?? options.get("comment") ?? "";
         this.#user(name, undefined, group ?? String(NOBODY_GROUP), {
           gecos,
-          home: options.get("home") ?? (isGroup ? "/nonexistent" : "/"),
+          home: options.get("home") ?? "/nonexistent",
           shell: options.get("shell") ?? "/usr/sbin/nologin",
         });
       }

@@ -7,6 +7,7 @@
  * highest priority wins. Source: update-alternatives(1).
  */
 import type { Assembly } from "./assembly.ts";
+import { readShellText, shellWords } from "./shelltext.ts";
 
 export interface Alternative {
   readonly link: string;
@@ -18,20 +19,16 @@ export interface Alternative {
 
 /** The alternatives that a maintainer script installs. */
 export function parseAlternatives(script: string): Alternative[] {
-  const lines = script.replace(/\\\n/g, " ").split("\n");
   const loops: { variable: string; words: string[] }[] = [];
-  const constants = new Map<string, string>();
   const out: Alternative[] = [];
-  for (const line of lines) {
-    const assignment = /^\s*([A-Za-z_]\w*)=("?)([A-Za-z0-9_./+-]*)\2\s*(?:;.*)?$/.exec(line);
-    if (assignment !== null) constants.set(assignment[1]!, assignment[3]!);
+  for (const line of readShellText(script)) {
     const loop = /^\s*for\s+(\w+)\s+in\s+([^;]*?)\s*(?:;\s*do\b.*)?$/.exec(line);
     if (loop !== null) {
-      const words = substitute(loop[2]!, constants).split(/\s+/).filter(Boolean);
+      const words = loop[2]!.split(/\s+/).filter(Boolean);
       loops.push({ variable: loop[1]!, words });
     }
     if (line.includes("update-alternatives") && line.includes("--install")) {
-      for (const expanded of expand(substitute(line, constants), loops)) {
+      for (const expanded of expand(line, loops)) {
         out.push(...parseCall(expanded));
       }
     }
@@ -88,12 +85,7 @@ function adminFile(group: readonly Alternative[]): string {
 }
 
 function parseCall(line: string): Alternative[] {
-  const words = line
-    .slice(line.indexOf("update-alternatives"))
-    .split(/[;|&]{1,2}/)[0]!
-    .split(/\s+/)
-    .map((word) => word.replace(/^["']|["']$/g, ""))
-    .filter(Boolean);
+  const words = shellWords(line.slice(line.indexOf("update-alternatives")));
   const at = words.indexOf("--install");
   const [link, name, path, priority] = words.slice(at + 1);
   if (!isPath(link) || !isName(name) || !isPath(path) || !/^\d+$/.test(priority ?? "")) return [];
@@ -106,10 +98,6 @@ function parseCall(line: string): Alternative[] {
     }
   }
   return [{ link, name, path, priority: Number(priority), slaves }];
-}
-
-function substitute(text: string, constants: ReadonlyMap<string, string>): string {
-  return text.replace(/\$\{?([A-Za-z_]\w*)\}?/g, (all, name: string) => constants.get(name) ?? all);
 }
 
 const MAX_CALLS = 256;

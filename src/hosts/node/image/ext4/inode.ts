@@ -5,26 +5,24 @@
  * which the caller allocates. Every inode and leaf ends with its checksum,
  * seeded by file system, inode number and generation (always 0 here).
  */
-import { crc32c } from "../../../../lib/crc32c.ts";
-import { ImageError } from "../error.ts";
-import type { Extent, Meta } from "../tree.ts";
+import { crcU32 } from "../../../../fs/ext4/checksum.ts";
 import {
-  BLOCK_SIZE,
+  DiskInode,
   EXTENT_MAGIC,
   EXTENTS_FL,
   ExtentHeader,
   ExtentIndex,
-  ExtentLeaf,
-  INODE_SIZE,
-  Inode,
-} from "./format.ts";
+  Extent as ExtentLeaf,
+} from "../../../../fs/ext4/layout.ts";
+import { crc32c } from "../../../../lib/crc32c.ts";
+import { ImageError } from "../error.ts";
+import type { Extent, Meta } from "../tree.ts";
+import { BLOCK_SIZE, EXTRA_ISIZE, INODE_SIZE } from "./format.ts";
 
 const INLINE_EXTENTS = 4;
 const LEAF_EXTENTS = Math.floor((BLOCK_SIZE - ExtentHeader.sizeof) / ExtentLeaf.sizeof);
 const MAX_EXTENT_BLOCKS = 32768;
 const SECTOR = 512;
-/** i_extra_isize: up to and with i_crtime_extra and the projid that follows it. */
-const EXTRA_ISIZE = 32;
 /** Extents and block counts below are 32-bit halves. */
 const TWO32 = 4294967296;
 
@@ -45,9 +43,8 @@ export interface LeafBlock {
 
 /** The seed of all checksums that belong to inode `ino`. */
 export function inodeSeed(fsSeed: number, ino: number): number {
-  const key = new DataView(new ArrayBuffer(8));
-  key.setUint32(0, ino, true);
-  return crc32c(fsSeed, new Uint8Array(key.buffer));
+  const generation = 0;
+  return crcU32(crcU32(fsSeed, ino), generation);
 }
 
 /** Encodes an inode; leaf blocks are taken from `allocate` and returned to be written. */
@@ -60,36 +57,41 @@ export function encodeInode(
   const view = new DataView(inode.buffer);
   const leaves: LeafBlock[] = [];
   const mtime = Math.max(0, Math.floor(fields.mtime)) % TWO32;
-  Inode.i_mode.set(view, 0, fields.type | fields.mode);
-  Inode.i_uid.set(view, 0, fields.uid & 0xffff);
-  Inode.l_i_uid_high.set(view, 0, (fields.uid >>> 16) & 0xffff);
-  Inode.i_gid.set(view, 0, fields.gid & 0xffff);
-  Inode.l_i_gid_high.set(view, 0, (fields.gid >>> 16) & 0xffff);
-  Inode.i_size_lo.set(view, 0, fields.size % TWO32);
-  Inode.i_size_high.set(view, 0, Math.floor(fields.size / TWO32));
-  for (const time of [Inode.i_atime, Inode.i_ctime, Inode.i_mtime, Inode.i_crtime]) {
+  DiskInode.i_mode.set(view, 0, fields.type | fields.mode);
+  DiskInode.i_uid.set(view, 0, fields.uid & 0xffff);
+  DiskInode.i_uid_high.set(view, 0, (fields.uid >>> 16) & 0xffff);
+  DiskInode.i_gid.set(view, 0, fields.gid & 0xffff);
+  DiskInode.i_gid_high.set(view, 0, (fields.gid >>> 16) & 0xffff);
+  DiskInode.i_size_lo.set(view, 0, fields.size % TWO32);
+  DiskInode.i_size_high.set(view, 0, Math.floor(fields.size / TWO32));
+  for (const time of [
+    DiskInode.i_atime,
+    DiskInode.i_ctime,
+    DiskInode.i_mtime,
+    DiskInode.i_crtime,
+  ]) {
     time.set(view, 0, mtime);
   }
-  Inode.i_links_count.set(view, 0, fields.links);
-  Inode.i_extra_isize.set(view, 0, EXTRA_ISIZE);
+  DiskInode.i_links_count.set(view, 0, fields.links);
+  DiskInode.i_extra_isize.set(view, 0, EXTRA_ISIZE);
   if (fields.content instanceof Uint8Array) {
-    Inode.i_block.set(view, 0, fields.content);
+    DiskInode.i_block.set(view, 0, fields.content);
   } else {
     const runs = splitRuns(fields.content);
-    Inode.i_flags.set(view, 0, EXTENTS_FL);
+    DiskInode.i_flags.set(view, 0, EXTENTS_FL);
     if (runs.length <= INLINE_EXTENTS) {
-      writeLeaf(view, Inode.i_block.offset, INLINE_EXTENTS, runs, 0);
+      writeLeaf(view, DiskInode.i_block.offset, INLINE_EXTENTS, runs, 0);
     } else {
       writeTree(view, runs, seed, allocate, leaves);
     }
     const blocks = runs.reduce((sum, run) => sum + run.count, leaves.length);
     const sectors = blocks * (BLOCK_SIZE / SECTOR);
-    Inode.i_blocks_lo.set(view, 0, sectors % TWO32);
-    Inode.l_i_blocks_high.set(view, 0, Math.floor(sectors / TWO32));
+    DiskInode.i_blocks_lo.set(view, 0, sectors % TWO32);
+    DiskInode.i_blocks_high.set(view, 0, Math.floor(sectors / TWO32));
   }
   const sum = crc32c(seed, inode);
-  Inode.l_i_checksum_lo.set(view, 0, sum & 0xffff);
-  Inode.i_checksum_hi.set(view, 0, sum >>> 16);
+  DiskInode.i_checksum_lo.set(view, 0, sum & 0xffff);
+  DiskInode.i_checksum_hi.set(view, 0, sum >>> 16);
   return { inode, leaves };
 }
 
@@ -102,7 +104,7 @@ function writeTree(
 ): void {
   const count = Math.ceil(runs.length / LEAF_EXTENTS);
   if (count > INLINE_EXTENTS) throw new ImageError("a file is too scattered for one extent level");
-  const root = Inode.i_block.offset;
+  const root = DiskInode.i_block.offset;
   writeHeader(view, root, count, INLINE_EXTENTS, 1);
   let logical = 0;
   for (let i = 0; i < count; i++) {

@@ -5,22 +5,27 @@
  * record carries its crc32c. Source: Documentation/filesystems/ext4/super.rst
  * and group_descr.rst of Linux.
  */
+import { crcU32 } from "../../../../fs/ext4/checksum.ts";
+import {
+  DiskInode,
+  EXT4_MAGIC,
+  GroupDesc,
+  JOURNAL_INO,
+  SUPERBLOCK_OFFSET,
+  SUPERBLOCK_SIZE,
+  SuperBlock,
+} from "../../../../fs/ext4/layout.ts";
 import { crc32c } from "../../../../lib/crc32c.ts";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GROUP,
   DESC_SIZE,
+  EXTRA_ISIZE,
   FEATURE_COMPAT,
   FEATURE_INCOMPAT,
   FEATURE_RO_COMPAT,
   FIRST_INO,
-  GroupDesc,
   INODE_SIZE,
-  Inode,
-  JOURNAL_INO,
-  SUPERBLOCK_OFFSET,
-  SUPERBLOCK_SIZE,
-  Superblock,
 } from "./format.ts";
 import type { Geometry } from "./geometry.ts";
 
@@ -37,7 +42,6 @@ export interface GroupUse {
 
 const INODE_ZEROED = 0x4;
 const CRC32C = 1;
-const EXT4_MAGIC = 0xef53;
 const STATE_CLEAN = 1;
 const ERRORS_CONTINUE = 1;
 const DYNAMIC_REV = 1;
@@ -69,9 +73,7 @@ export function encodeGroup(
   GroupDesc.bg_block_bitmap_csum_hi.set(view, 0, blockSum >>> 16);
   GroupDesc.bg_inode_bitmap_csum_lo.set(view, 0, inodeSum & 0xffff);
   GroupDesc.bg_inode_bitmap_csum_hi.set(view, 0, inodeSum >>> 16);
-  const number = new Uint8Array(4);
-  new DataView(number.buffer).setUint32(0, group, true);
-  GroupDesc.bg_checksum.set(view, 0, crc32c(crc32c(seed, number), desc) & 0xffff);
+  GroupDesc.bg_checksum.set(view, 0, crc32c(crcU32(seed, group), desc) & 0xffff);
   return desc;
 }
 
@@ -96,50 +98,50 @@ export function encodeSuperblock(fields: SuperblockFields): Uint8Array {
   const put = (field: { set(v: DataView, base: number, n: number): void }, n: number) =>
     field.set(view, 0, n);
   const sum = (of: (use: GroupUse) => number) => fields.groups.reduce((n, use) => n + of(use), 0);
-  put(Superblock.s_inodes_count, fields.groups.length * fields.inodesPerGroup);
-  put(Superblock.s_blocks_count_lo, fields.blocks);
-  put(Superblock.s_r_blocks_count_lo, Math.floor(fields.blocks * RESERVED_FRACTION));
+  put(SuperBlock.s_inodes_count, fields.groups.length * fields.inodesPerGroup);
+  put(SuperBlock.s_blocks_count_lo, fields.blocks);
+  put(SuperBlock.s_r_blocks_count_lo, Math.floor(fields.blocks * RESERVED_FRACTION));
   put(
-    Superblock.s_free_blocks_count_lo,
+    SuperBlock.s_free_blocks_count_lo,
     sum((use) => use.freeBlocks),
   );
   put(
-    Superblock.s_free_inodes_count,
+    SuperBlock.s_free_inodes_count,
     sum((use) => use.freeInodes),
   );
-  put(Superblock.s_log_block_size, Math.log2(BLOCK_SIZE) - 10);
-  put(Superblock.s_log_cluster_size, Math.log2(BLOCK_SIZE) - 10);
-  put(Superblock.s_blocks_per_group, BLOCKS_PER_GROUP);
-  put(Superblock.s_clusters_per_group, BLOCKS_PER_GROUP);
-  put(Superblock.s_inodes_per_group, fields.inodesPerGroup);
-  put(Superblock.s_wtime, fields.time);
-  put(Superblock.s_max_mnt_count, 0xffff);
-  put(Superblock.s_magic, EXT4_MAGIC);
-  put(Superblock.s_state, STATE_CLEAN);
-  put(Superblock.s_errors, ERRORS_CONTINUE);
-  put(Superblock.s_lastcheck, fields.time);
-  put(Superblock.s_rev_level, DYNAMIC_REV);
-  put(Superblock.s_first_ino, FIRST_INO);
-  put(Superblock.s_inode_size, INODE_SIZE);
-  put(Superblock.s_block_group_nr, fields.group);
-  put(Superblock.s_feature_compat, FEATURE_COMPAT);
-  put(Superblock.s_feature_incompat, FEATURE_INCOMPAT);
-  put(Superblock.s_feature_ro_compat, FEATURE_RO_COMPAT);
-  Superblock.s_uuid.set(view, 0, fields.uuid);
-  Superblock.s_volume_name.set(view, 0, Buffer.from(fields.label).subarray(0, 16));
-  put(Superblock.s_journal_inum, JOURNAL_INO);
-  Superblock.s_hash_seed.set(view, 0, fields.uuid);
-  put(Superblock.s_def_hash_version, HASH_HALF_MD4);
-  put(Superblock.s_jnl_backup_type, JOURNAL_BACKUP_BLOCKS);
-  put(Superblock.s_desc_size, DESC_SIZE);
-  put(Superblock.s_default_mount_opts, MOUNT_USER_XATTR_ACL);
-  put(Superblock.s_mkfs_time, fields.time);
-  Superblock.s_jnl_blocks.set(view, 0, journalBackup(fields.journalInode));
-  put(Superblock.s_min_extra_isize, 32);
-  put(Superblock.s_want_extra_isize, 32);
-  put(Superblock.s_flags, FLAG_SIGNED_HASH);
-  put(Superblock.s_checksum_type, CRC32C);
-  put(Superblock.s_checksum, crc32c(0xffffffff, sb, 0, Superblock.s_checksum.offset));
+  put(SuperBlock.s_log_block_size, Math.log2(BLOCK_SIZE) - 10);
+  put(SuperBlock.s_log_cluster_size, Math.log2(BLOCK_SIZE) - 10);
+  put(SuperBlock.s_blocks_per_group, BLOCKS_PER_GROUP);
+  put(SuperBlock.s_clusters_per_group, BLOCKS_PER_GROUP);
+  put(SuperBlock.s_inodes_per_group, fields.inodesPerGroup);
+  put(SuperBlock.s_wtime, fields.time);
+  put(SuperBlock.s_max_mnt_count, 0xffff);
+  put(SuperBlock.s_magic, EXT4_MAGIC);
+  put(SuperBlock.s_state, STATE_CLEAN);
+  put(SuperBlock.s_errors, ERRORS_CONTINUE);
+  put(SuperBlock.s_lastcheck, fields.time);
+  put(SuperBlock.s_rev_level, DYNAMIC_REV);
+  put(SuperBlock.s_first_ino, FIRST_INO);
+  put(SuperBlock.s_inode_size, INODE_SIZE);
+  put(SuperBlock.s_block_group_nr, fields.group);
+  put(SuperBlock.s_feature_compat, FEATURE_COMPAT);
+  put(SuperBlock.s_feature_incompat, FEATURE_INCOMPAT);
+  put(SuperBlock.s_feature_ro_compat, FEATURE_RO_COMPAT);
+  SuperBlock.s_uuid.set(view, 0, fields.uuid);
+  SuperBlock.s_volume_name.set(view, 0, Buffer.from(fields.label).subarray(0, 16));
+  put(SuperBlock.s_journal_inum, JOURNAL_INO);
+  SuperBlock.s_hash_seed.set(view, 0, fields.uuid);
+  put(SuperBlock.s_def_hash_version, HASH_HALF_MD4);
+  put(SuperBlock.s_jnl_backup_type, JOURNAL_BACKUP_BLOCKS);
+  put(SuperBlock.s_desc_size, DESC_SIZE);
+  put(SuperBlock.s_default_mount_opts, MOUNT_USER_XATTR_ACL);
+  put(SuperBlock.s_mkfs_time, fields.time);
+  SuperBlock.s_jnl_blocks.set(view, 0, journalBackup(fields.journalInode));
+  put(SuperBlock.s_min_extra_isize, EXTRA_ISIZE);
+  put(SuperBlock.s_want_extra_isize, EXTRA_ISIZE);
+  put(SuperBlock.s_flags, FLAG_SIGNED_HASH);
+  put(SuperBlock.s_checksum_type, CRC32C);
+  put(SuperBlock.s_checksum, crc32c(0xffffffff, sb, 0, SuperBlock.s_checksum.offset));
   const block = new Uint8Array(BLOCK_SIZE);
   block.set(sb, isPrimary ? SUPERBLOCK_OFFSET : 0);
   return block;
@@ -148,10 +150,10 @@ export function encodeSuperblock(fields: SuperblockFields): Uint8Array {
 /** i_block, then the high and low half of the size. */
 function journalBackup(inode: Uint8Array): Uint8Array {
   const view = new DataView(inode.buffer, inode.byteOffset);
-  const out = new Uint8Array(Superblock.s_jnl_blocks.size);
+  const out = new Uint8Array(SuperBlock.s_jnl_blocks.size);
   const copy = new DataView(out.buffer);
-  out.set(Inode.i_block.get(view, 0));
-  copy.setUint32(60, Inode.i_size_high.get(view, 0), true);
-  copy.setUint32(64, Inode.i_size_lo.get(view, 0), true);
+  out.set(DiskInode.i_block.get(view, 0));
+  copy.setUint32(60, DiskInode.i_size_high.get(view, 0), true);
+  copy.setUint32(64, DiskInode.i_size_lo.get(view, 0), true);
   return out;
 }

@@ -8,6 +8,8 @@
  * Source: Documentation/filesystems/ext4; the judge is e2fsck -fn.
  */
 import type { FileHandle } from "node:fs/promises";
+import { BLOCK_SUPER_V2, JBD2_MAGIC, JournalSuper } from "../../../../fs/ext4/jbd2.ts";
+import { DiskInode, JOURNAL_INO, ROOT_INO } from "../../../../fs/ext4/layout.ts";
 import { crc32c } from "../../../../lib/crc32c.ts";
 import { ImageError } from "../error.ts";
 import type { DirNode, Extent, Node } from "../tree.ts";
@@ -18,12 +20,6 @@ import {
   FILE_TYPE,
   FIRST_INO,
   INODE_SIZE,
-  Inode,
-  JBD2_MAGIC,
-  JBD2_SUPERBLOCK_V2,
-  JOURNAL_INO,
-  JournalSuperblock,
-  ROOT_INO,
   S_IFMT,
 } from "./format.ts";
 import { Geometry, hasSuperblock } from "./geometry.ts";
@@ -151,14 +147,14 @@ export class Ext4Writer {
     const extents = this.#allocate(count);
     const data = new Uint8Array(BLOCK_SIZE);
     const view = new DataView(data.buffer);
-    JournalSuperblock.h_magic.set(view, 0, JBD2_MAGIC);
-    JournalSuperblock.h_blocktype.set(view, 0, JBD2_SUPERBLOCK_V2);
-    JournalSuperblock.s_blocksize.set(view, 0, BLOCK_SIZE);
-    JournalSuperblock.s_maxlen.set(view, 0, count);
-    JournalSuperblock.s_first.set(view, 0, 1);
-    JournalSuperblock.s_sequence.set(view, 0, 1);
-    JournalSuperblock.s_nr_users.set(view, 0, 1);
-    JournalSuperblock.s_uuid.set(view, 0, this.#options.uuid);
+    JournalSuper.h_magic.set(view, 0, JBD2_MAGIC);
+    JournalSuper.h_blocktype.set(view, 0, BLOCK_SUPER_V2);
+    JournalSuper.s_blocksize.set(view, 0, BLOCK_SIZE);
+    JournalSuper.s_maxlen.set(view, 0, count);
+    JournalSuper.s_first.set(view, 0, 1);
+    JournalSuper.s_sequence.set(view, 0, 1);
+    JournalSuper.s_nr_users.set(view, 0, 1);
+    JournalSuper.s_uuid.set(view, 0, this.#options.uuid);
     await this.#write(data, extents[0]!.start * BLOCK_SIZE);
     return {
       type: S_IFMT.file,
@@ -331,7 +327,7 @@ const meta = ({ mode, uid, gid, mtime }: Node) => ({ mode: mode & 0o7777, uid, g
 
 /** i_block of a device: 16-bit dev_t where it fits, else the 32-bit one in the second word. */
 function encodeDevice(major: number, minor: number): Uint8Array {
-  const block = new Uint8Array(Inode.i_block.size);
+  const block = new Uint8Array(DiskInode.i_block.size);
   const view = new DataView(block.buffer);
   if (major < 256 && minor < 256) view.setUint32(0, (major << 8) | minor, true);
   else view.setUint32(4, (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12), true);
