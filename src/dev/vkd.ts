@@ -8,7 +8,7 @@
  */
 import { EIO, ENOSPC, EROFS, failed } from "../abi/errno.ts";
 import type { BlockStore } from "../platform/host.ts";
-import type { BlockDevice, BlockDevices } from "../vfs/blockdevice.ts";
+import type { BlockDevice, BlockDevices, DiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
 
 /** A major of Linux's range for local use. */
@@ -26,15 +26,6 @@ export interface VkdOptions {
   readonly overlayLimitBytes: number;
   /** As -r file:serno gives it; shown in sysctl and sysfs. */
   readonly serial: string;
-}
-
-/** Transfers so far, for /proc/diskstats; a sector is 512 bytes. */
-export interface DiskCounts {
-  reads: number;
-  sectorsRead: number;
-  writes: number;
-  sectorsWritten: number;
-  flushes: number;
 }
 
 export class Vkd implements BlockDevice {

@@ -12,7 +12,7 @@
 import { EFSBADCRC, EFSCORRUPTED, EOPNOTSUPP, EROFS, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import { crc32c } from "../../lib/crc32c.ts";
-import type { BlockDevice } from "../../vfs/blockdevice.ts";
+import type { BlockDevice, DiskCounts } from "../../vfs/blockdevice.ts";
 import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
 import { readAnyInode } from "./inode.ts";
 import {
@@ -365,6 +365,7 @@ class RecoveredDevice implements BlockDevice {
   readonly rdev: number;
   readonly sizeBytes: number;
   readonly isReadOnly = true;
+  readonly counts: DiskCounts;
   readonly #below: BlockDevice;
   readonly #blockSize: number;
   readonly #blocks: ReadonlyMap<number, Redirect>;
@@ -373,6 +374,7 @@ class RecoveredDevice implements BlockDevice {
     this.name = below.name;
     this.rdev = below.rdev;
     this.sizeBytes = below.sizeBytes;
+    this.counts = below.counts;
     this.#below = below;
     this.#blockSize = blockSize;
     this.#blocks = blocks;

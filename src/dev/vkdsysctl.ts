@@ -1,0 +1,27 @@
+/**
+ * hw.vkdN.*: what a disk is, by sysctl(8).
+ */
+import { SysctlConst, type SysctlDir, SysctlLeaf } from "../kern/sysctl.ts";
+import type { Vkd } from "./vkd.ts";
+
+export function addVkdSysctls(tree: SysctlDir, disk: Vkd): void {
+  const at = `hw.${disk.name}`;
+  tree.add(`${at}.serial`, new SysctlConst(disk.serial));
+  tree.add(`${at}.size`, new SysctlConst(disk.sizeBytes));
+  tree.add(`${at}.readonly`, new SysctlConst(disk.isReadOnly ? 1 : 0));
+  tree.add(`${at}.cow`, new SysctlConst(disk.isCopyOnWrite ? 1 : 0));
+  tree.add(`${at}.cow_bytes`, new OverlayBytes(disk));
+}
+
+class OverlayBytes extends SysctlLeaf {
+  readonly #disk: Vkd;
+
+  constructor(disk: Vkd) {
+    super(0o444);
+    this.#disk = disk;
+  }
+
+  read(): string {
+    return String(this.#disk.overlayBytes);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * /proc/PID/fd and fdinfo: the open files of a process, by descriptor.
+ */
+import { EACCES, ENOENT, type Errno } from "../../abi/errno.ts";
+import { O_CLOEXEC, SEEK_CUR } from "../../abi/fcntl.ts";
+import type { Thread } from "../../kern/thread.ts";
+import { S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import { type File, O_ACCMODE, O_RDONLY, O_WRONLY } from "../../vfs/file.ts";
+import { pathString } from "../../vfs/namei.ts";
+import type { Path } from "../../vfs/path.ts";
+import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
+import type { ProcFs } from "./procfs.ts";
+import { mayInspect, type TaskRef } from "./task.ts";
+
+/** The file that `ref`'s process has open as `fd`; null if none, or the process is gone. */
+function openFile(ref: TaskRef, fd: number): File | null {
+  const proc = ref.get()?.proc;
+  return proc?.state === "alive" ? proc.fdtable.getAny(fd) : null;
+}
+
+abstract class DescriptorDir extends ProcDir {
+  readonly ref: TaskRef;
+  readonly #entryType: number;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef, mode: number, entryType: number) {
+    super(fs, key, mode);
+    this.ref = ref;
+    this.#entryType = entryType;
+  }
+
+  abstract make(key: string, fd: number): ProcNode;
+
+  override owner(): Owner | null {
+    return this.ref.owner();
+  }
+
+  override mayList(): number {
+    const task = this.ref.get();
+    return task && mayInspect(this.fs.caller, task) ? 0 : EACCES;
+  }
+
+  child(name: string): ProcNode | Errno {
+    if (!/^(0|[1-9]\d{0,8})$/.test(name)) return ENOENT;
+    const fd = Number(name);
+    if (!openFile(this.ref, fd)) return ENOENT;
+    return this.fs.node(`${this.key}/${fd}`, (key) => this.make(key, fd));
+  }
+
+  *entries(): Iterable<ProcEntry> {
+    const proc = this.ref.get()?.proc;
+    if (proc?.state !== "alive") return;
+    for (let fd = 0; fd < proc.fdtable.size; fd++) {
+      if (!proc.fdtable.getAny(fd)) continue;
+      yield { name: String(fd), type: this.#entryType, key: `${this.key}/${fd}`, position: 2 + fd };
+    }
+  }
+}
+
+export class FdDir extends DescriptorDir {
+  constructor(fs: ProcFs, key: string, ref: TaskRef) {
+    super(fs, key, ref, 0o500, S_IFLNK);
+  }
+
+  make(key: string, fd: number): ProcNode {
+    return new FdLink(this.fs, key, this.ref, fd);
+  }
+}
+
+export class FdInfoDir extends DescriptorDir {
+  constructor(fs: ProcFs, key: string, ref: TaskRef) {
+    super(fs, key, ref, 0o555, S_IFREG);
+  }
+
+  make(key: string, fd: number): ProcNode {
+    return new FdInfo(this.fs, key, this.ref, fd);
+  }
+}
+
+/** The owner's bits tell how the file was opened. */
+function linkMode(fp: File): number {
+  const how = fp.flags & O_ACCMODE;
+  const canRead = how !== O_WRONLY ? 0o400 : 0;
+  const canWrite = how !== O_RDONLY ? 0o200 : 0;
+  return 0o100 | canRead | canWrite;
+}
+
+class FdLink extends ProcLink {
+  readonly #ref: TaskRef;
+  readonly #fd: number;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef, fd: number) {
+    super(fs, key);
+    this.#ref = ref;
+    this.#fd = fd;
+  }
+
+  override owner(): Owner | null {
+    return openFile(this.#ref, this.#fd) ? this.#ref.owner() : null;
+  }
+
+  override permissions(): number {
+    const fp = openFile(this.#ref, this.#fd);
+    return fp ? linkMode(fp) : 0;
+  }
+
+  override readlink(): string | Errno {
+    const fp = this.#open();
+    if (typeof fp === "number") return fp;
+    const root = this.fs.caller?.proc.fs.root;
+    return fp.path && root ? pathString(root, fp.path) : fp.describe();
+  }
+
+  override followLink(_td: Thread | null): Path | Errno {
+    const fp = this.#open();
+    if (typeof fp === "number") return fp;
+    return fp.path ?? ENOENT;
+  }
+
+  #open(): File | Errno {
+    const task = this.#ref.get();
+    if (!task) return ENOENT;
+    if (!mayInspect(this.fs.caller, task)) return EACCES;
+    return openFile(this.#ref, this.#fd) ?? ENOENT;
+  }
+}
+
+class FdInfo extends ProcText {
+  readonly #ref: TaskRef;
+  readonly #fd: number;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef, fd: number) {
+    super(fs, key);
+    this.#ref = ref;
+    this.#fd = fd;
+  }
+
+  override owner(): Owner | null {
+    return openFile(this.#ref, this.#fd) ? this.#ref.owner() : null;
+  }
+
+  text(_td: Thread): string | Errno {
+    const fp = openFile(this.#ref, this.#fd);
+    if (!fp) return ENOENT;
+    const table = this.#ref.get()!.proc.fdtable;
+    const flags = fp.flags | (table.isCloexec(this.#fd) ? O_CLOEXEC : 0);
+    const at = fp.seek(0, SEEK_CUR);
+    const attr = fp.stat();
+    const ino = typeof attr === "number" ? 0 : attr.ino;
+    return (
+      `pos:\t${Math.max(0, at)}\nflags:\t0${flags.toString(8)}\n` +
+      `mnt_id:\t${fp.path?.mount.id ?? 0}\nino:\t${ino}\n`
+    );
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * /proc/meminfo and vmstat: where the machine's memory is. See proc_meminfo(5).
+ */
+import { PAGE_SIZE } from "../../vm/param.ts";
+import { kibLine } from "./format.ts";
+import type { ProcFs } from "./procfs.ts";
+import { vmspaceOf } from "./taskstat.ts";
+
+/** Pages by use. A page that several processes share after fork counts once for each. */
+interface MemoryUse {
+  readonly total: number;
+  readonly free: number;
+  readonly fileCache: number;
+  readonly dirty: number;
+  readonly anon: number;
+  readonly mapped: number;
+  readonly shmem: number;
+  readonly tables: number;
+  readonly minorFaults: number;
+  readonly majorFaults: number;
+  readonly locked: number;
+  readonly committed: number;
+}
+
+export function meminfoText(fs: ProcFs): string {
+  const m = memoryUse(fs);
+  const line = (name: string, pages: number): string =>
+    kibLine(`${name}:`.padEnd(16), pages * PAGE_SIZE, 8);
+  return (
+    line("MemTotal", m.total) +
+    line("MemFree", m.free) +
+    line("MemAvailable", m.free + m.fileCache - m.dirty) +
+    line("Buffers", 0) +
+    line("Cached", m.fileCache + m.shmem) +
+    line("SwapCached", 0) +
+    line("Active", m.anon + m.mapped) +
+    line("Inactive", Math.max(0, m.fileCache - m.mapped)) +
+    line("Active(anon)", m.anon) +
+    line("Inactive(anon)", m.shmem) +
+    line("Active(file)", Math.min(m.mapped, m.fileCache)) +
+    line("Inactive(file)", Math.max(0, m.fileCache - m.mapped)) +
+    line("Unevictable", m.locked) +
+    line("Mlocked", m.locked) +
+    line("SwapTotal", 0) +
+    line("SwapFree", 0) +
+    line("Dirty", m.dirty) +
+    line("Writeback", 0) +
+    line("AnonPages", m.anon) +
+    line("Mapped", m.mapped) +
+    line("Shmem", m.shmem) +
+    line("KReclaimable", 0) +
+    line("Slab", 0) +
+    line("SReclaimable", 0) +
+    line("SUnreclaim", 0) +
+    line("KernelStack", 0) +
+    line("PageTables", m.tables) +
+    line("CommitLimit", Math.floor(m.total / 2)) +
+    line("Committed_AS", m.committed) +
+    line("VmallocTotal", 0) +
+    line("VmallocUsed", 0) +
+    line("VmallocChunk", 0) +
+    "HugePages_Total:       0\nHugePages_Free:        0\n" +
+    "HugePages_Rsvd:        0\nHugePages_Surp:        0\n" +
+    line("Hugepagesize", 512)
+  );
+}
+
+export function vmstatText(fs: ProcFs): string {
+  const m = memoryUse(fs);
+  let sectorsRead = 0;
+  let sectorsWritten = 0;
+  for (const d of fs.disks.all) {
+    sectorsRead += d.counts.sectorsRead;
+    sectorsWritten += d.counts.sectorsWritten;
+  }
+  const rows: readonly (readonly [string, number])[] = [
+    ["nr_free_pages", m.free],
+    ["nr_mlock", m.locked],
+    ["nr_anon_pages", m.anon],
+    ["nr_mapped", m.mapped],
+    ["nr_file_pages", m.fileCache + m.shmem],
+    ["nr_dirty", m.dirty],
+    ["nr_writeback", 0],
+    ["nr_shmem", m.shmem],
+    ["nr_page_table_pages", m.tables],
+    ["pgpgin", Math.floor(sectorsRead / 2)],
+    ["pgpgout", Math.floor(sectorsWritten / 2)],
+    ["pswpin", 0],
+    ["pswpout", 0],
+    ["pgfault", m.minorFaults + m.majorFaults],
+    ["pgmajfault", m.majorFaults],
+    ["oom_kill", 0],
+  ];
+  return rows.map(([name, n]) => `${name} ${n}\n`).join("");
+}
+
+function memoryUse(fs: ProcFs): MemoryUse {
+  const { pages } = fs.table;
+  let anon = 0;
+  let mapped = 0;
+  let tables = 0;
+  let minorFaults = 0;
+  let majorFaults = 0;
+  let lockedBytes = 0;
+  let committedBytes = 0;
+  const seen = new Set<object>();
+  for (const p of fs.table.all()) {
+    minorFaults += p.ended.minorFaults + p.childUsage.minorFaults;
+    majorFaults += p.ended.majorFaults + p.childUsage.majorFaults;
+    const vs = vmspaceOf(p);
+    if (!vs || seen.has(vs)) continue;
+    seen.add(vs);
+    anon += vs.rssAnon;
+    mapped += vs.rssFile + vs.rssShmem;
+    tables += vs.pageTable.tablePages;
+    minorFaults += vs.minorFaults;
+    majorFaults += vs.majorFaults;
+    lockedBytes += vs.lockedBytes;
+    committedBytes += vs.dataBytes + vs.stackBytes;
+  }
+  return {
+    total: pages.totalPages,
+    free: pages.freePages,
+    fileCache: pages.queue.length,
+    dirty: pages.queue.dirtyPages,
+    anon,
+    mapped,
+    shmem: tmpfsPages(fs),
+    tables,
+    minorFaults,
+    majorFaults,
+    locked: Math.ceil(lockedBytes / PAGE_SIZE),
+    committed: Math.ceil(committedBytes / PAGE_SIZE),
+  };
+}
+
+/** Pages that files in memory take. */
+function tmpfsPages(fs: ProcFs): number {
+  let bytes = 0;
+  const seen = new Set<object>();
+  for (const m of fs.table.vfs.mounts.all) {
+    if (m.fs.typeName !== "tmpfs" || seen.has(m.fs)) continue;
+    seen.add(m.fs);
+    const s = m.fs.statfs();
+    if (typeof s !== "number") bytes += (s.blocks - s.bfree) * s.bsize;
+  }
+  return Math.ceil(bytes / PAGE_SIZE);
+}

@@ -1,0 +1,74 @@
+/**
+ * /proc/PID/ns: the namespaces of a process. There is one of each kind, so the
+ * links are the same for all; they can be compared, but not opened. See namespaces(7).
+ */
+import { EACCES, ENOENT, type Errno } from "../../abi/errno.ts";
+import type { Thread } from "../../kern/thread.ts";
+import { S_IFLNK } from "../../vfs/attr.ts";
+import type { Path } from "../../vfs/path.ts";
+import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode } from "./node.ts";
+import type { ProcFs } from "./procfs.ts";
+import { mayInspect, type TaskRef } from "./task.ts";
+
+/** Inode numbers of the initial namespaces, as Linux fixes them. */
+const namespaces: ReadonlyMap<string, number> = new Map([
+  ["cgroup", 0xeffffffb],
+  ["ipc", 0xefffffff],
+  ["mnt", 0xeffffff8],
+  ["net", 0xeffffff9],
+  ["pid", 0xeffffffc],
+  ["time", 0xeffffffa],
+  ["user", 0xeffffffd],
+  ["uts", 0xeffffffe],
+]);
+
+export class NsDir extends ProcDir {
+  readonly #ref: TaskRef;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef) {
+    super(fs, key, 0o511);
+    this.#ref = ref;
+  }
+
+  override owner(): Owner | null {
+    return this.#ref.owner();
+  }
+
+  child(name: string): ProcNode | Errno {
+    if (!namespaces.has(name)) return ENOENT;
+    return this.fs.node(`${this.key}/${name}`, (k) => new NsLink(this.fs, k, this.#ref, name));
+  }
+
+  *entries(): Iterable<ProcEntry> {
+    let position = 2;
+    for (const name of namespaces.keys()) {
+      yield { name, type: S_IFLNK, key: `${this.key}/${name}`, position: position++ };
+    }
+  }
+}
+
+class NsLink extends ProcLink {
+  readonly #ref: TaskRef;
+  readonly #name: string;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef, name: string) {
+    super(fs, key);
+    this.#ref = ref;
+    this.#name = name;
+  }
+
+  override owner(): Owner | null {
+    return this.#ref.owner();
+  }
+
+  override readlink(): string | Errno {
+    const task = this.#ref.get();
+    if (!task) return ENOENT;
+    if (!mayInspect(this.fs.caller, task)) return EACCES;
+    return `${this.#name}:[${namespaces.get(this.#name)}]`;
+  }
+
+  override followLink(_td: Thread | null): Path | Errno {
+    return EACCES;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * /proc/PID and /proc/PID/task/TID: the directory of one process or thread.
+ */
+import { EACCES, ENOENT, EPERM, type Errno, ESRCH } from "../../abi/errno.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import { FdDir, FdInfoDir } from "./fddir.ts";
+import { type Owner, ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
+import { NsDir } from "./nsdir.ts";
+import { PlaceLink, placeNames } from "./placelink.ts";
+import type { ProcFs } from "./procfs.ts";
+import { mayInspect, type TaskRef } from "./task.ts";
+import { TaskDir } from "./taskdir.ts";
+import { type TaskText, taskTexts } from "./tasktexts.ts";
+
+type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
+
+const directories: ReadonlyMap<string, MakeDir> = new Map<string, MakeDir>([
+  ["fd", (fs, key, ref) => new FdDir(fs, key, ref)],
+  ["fdinfo", (fs, key, ref) => new FdInfoDir(fs, key, ref)],
+  ["ns", (fs, key, ref) => new NsDir(fs, key, ref)],
+  ["task", (fs, key, ref) => new TaskDir(fs, key, ref)],
+]);
+
+export class PidDir extends ProcDir {
+  readonly #ref: TaskRef;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef) {
+    super(fs, key);
+    this.#ref = ref;
+  }
+
+  override owner(): Owner | null {
+    return this.#ref.owner();
+  }
+
+  child(name: string): ProcNode | Errno {
+    const key = `${this.key}/${name}`;
+    const ref = this.#ref;
+    const text = taskTexts.get(name);
+    if (text && this.#has(text)) {
+      return this.fs.node(key, (k) => new TaskTextNode(this.fs, k, ref, text));
+    }
+    const makeDir = this.#hasDir(name) ? directories.get(name) : undefined;
+    if (makeDir) return this.fs.node(key, (k) => makeDir(this.fs, k, ref));
+    if (!placeNames.includes(name)) return ENOENT;
+    return this.fs.node(key, (k) => new PlaceLink(this.fs, k, ref, name));
+  }
+
+  *entries(): Iterable<ProcEntry> {
+    let position = 2;
+    const entry = (name: string, type: number): ProcEntry => ({
+      name,
+      type,
+      key: `${this.key}/${name}`,
+      position: position++,
+    });
+    for (const name of directories.keys()) if (this.#hasDir(name)) yield entry(name, S_IFDIR);
+    for (const name of placeNames) yield entry(name, S_IFLNK);
+    for (const [name, text] of taskTexts) if (this.#has(text)) yield entry(name, S_IFREG);
+  }
+
+  #has(text: TaskText): boolean {
+    return this.#ref.tid === 0 || text.isPerThread;
+  }
+
+  /** Threads have no threads of their own. */
+  #hasDir(name: string): boolean {
+    return name !== "task" || this.#ref.tid === 0;
+  }
+}
+
+class TaskTextNode extends ProcText {
+  readonly #ref: TaskRef;
+  readonly #def: TaskText;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef, def: TaskText) {
+    super(fs, key, def.mode);
+    this.#ref = ref;
+    this.#def = def;
+  }
+
+  override owner(): Owner | null {
+    return this.#ref.owner();
+  }
+
+  override mayOpen(td: Thread, _flags: number): number {
+    const task = this.#ref.get();
+    if (!task) return ESRCH;
+    return this.#def.isGuarded && !mayInspect(td as Lwp, task) ? EACCES : 0;
+  }
+
+  text(td: Thread): string | Errno {
+    const task = this.#ref.get();
+    return task ? this.#def.text(task, td as Lwp) : ESRCH;
+  }
+
+  override writeText(td: Thread, text: string): number {
+    const task = this.#ref.get();
+    if (!task) return ESRCH;
+    return this.#def.write?.(task, text, td as Lwp) ?? EPERM;
+  }
+
+  override generation(): number {
+    return this.key.includes("/mount") ? this.fs.table.vfs.mounts.generation : 0;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * procfs: processes and the kernel's own state as files. See proc(5).
+ *
+ * Everything is made up at the moment it is asked for; the file system keeps
+ * only the nodes in use.
+ */
+import { EINVAL, type Errno } from "../../abi/errno.ts";
+import type { SysctlDir } from "../../kern/sysctl.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { ProcTable } from "../../proc/proctable.ts";
+import type { BlockDevices } from "../../vfs/blockdevice.ts";
+import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
+import type { ProcNode } from "./node.ts";
+import { RootDir } from "./root.ts";
+
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** What procfs shows that is not a process. */
+export interface ProcSources {
+  readonly table: ProcTable;
+  readonly sysctls: SysctlDir;
+  readonly disks: BlockDevices;
+}
+
+export class ProcFs implements FileSystem {
+  readonly typeName = "proc";
+  readonly isReadOnly = false;
+  readonly isNameCacheable = false;
+  readonly dev: number;
+  readonly table: ProcTable;
+  readonly sysctls: SysctlDir;
+  readonly disks: BlockDevices;
+  readonly #nodes = new Map<string, ProcNode>();
+
+  constructor(dev: number, sources: ProcSources) {
+    this.dev = dev;
+    this.table = sources.table;
+    this.sysctls = sources.sysctls;
+    this.disks = sources.disks;
+  }
+
+  /** The thread whose system call is being served; null in the kernel's own calls. */
+  get caller(): Lwp | null {
+    return this.table.cpu.current as Lwp | null;
+  }
+
+  root(): Vnode | Errno {
+    return this.node("", (key) => new RootDir(this, key));
+  }
+
+  /** The node in use under `key`, or the one that `make` makes. */
+  node<T extends ProcNode>(key: string, make: (key: string) => T): T {
+    const held = this.#nodes.get(key);
+    if (held) return held as T;
+    const fresh = make(key);
+    this.#nodes.set(key, fresh);
+    return fresh;
+  }
+
+  forget(node: ProcNode): void {
+    if (this.#nodes.get(node.key) === node) this.#nodes.delete(node.key);
+  }
+
+  statfs(): StatFs {
+    return {
+      type: PROC_SUPER_MAGIC,
+      bsize: 4096,
+      blocks: 0,
+      bfree: 0,
+      bavail: 0,
+      files: 0,
+      ffree: 0,
+      namelen: 255,
+    };
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  unmount(): number {
+    this.#nodes.clear();
+    return 0;
+  }
+
+  remount(_isReadOnly: boolean, data: string): number {
+    return isKnownOptions(data) ? 0 : EINVAL;
+  }
+}
+
+export class ProcFsType implements FileSystemType {
+  readonly typeName = "proc";
+  readonly needsDevice = false;
+  readonly #sources: ProcSources;
+  #instance: ProcFs | null = null;
+
+  constructor(sources: ProcSources) {
+    this.#sources = sources;
+  }
+
+  mount(request: MountRequest): FileSystem | Errno {
+    if (!isKnownOptions(request.data)) return EINVAL;
+    const { vfs } = this.#sources.table;
+    this.#instance ??= new ProcFs(vfs.anonymousDev(), this.#sources);
+    return this.#instance;
+  }
+}
+
+/** hidepid is known only in the form that hides nothing. */
+function isKnownOptions(data: string): boolean {
+  return data.split(",").every((o) => o === "" || /^(hidepid=(0|off)|gid=\d+)$/.test(o));
+}

@@ -1,0 +1,75 @@
+/**
+ * The top of /proc: processes by number, the kernel's texts, and a few links.
+ */
+import { ENOENT, type Errno } from "../../abi/errno.ts";
+import type { Thread } from "../../kern/thread.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
+import { PidDir } from "./piddir.ts";
+import type { ProcFs } from "./procfs.ts";
+import { SysctlDirNode } from "./sysctlnode.ts";
+import { systemTexts } from "./system.ts";
+import { TaskRef } from "./task.ts";
+
+/** Processes are listed after everything else; room for more fixed entries. */
+const FIRST_PID_POSITION = 256;
+
+/** Links by name: what they lead to for the thread that asks. */
+const links: ReadonlyMap<string, (pid: number, tid: number) => string> = new Map([
+  ["mounts", () => "self/mounts"],
+  ["self", (pid: number) => String(pid)],
+  ["thread-self", (pid: number, tid: number) => `${pid}/task/${tid}`],
+]);
+
+export class RootDir extends ProcDir {
+  override nlink(): number {
+    return 2 + this.fs.table.procCount;
+  }
+
+  child(name: string): ProcNode | Errno {
+    if (/^[1-9]\d{0,9}$/.test(name)) return this.#process(Number(name));
+    if (links.has(name)) return this.fs.node(name, (key) => new CallerLink(this.fs, key));
+    if (systemTexts.has(name)) return this.fs.node(name, (key) => new SystemText(this.fs, key));
+    if (name === "sys") {
+      return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
+    }
+    return ENOENT;
+  }
+
+  *entries(): Iterable<ProcEntry> {
+    let position = 2;
+    for (const name of links.keys()) yield { name, key: name, type: S_IFLNK, position: position++ };
+    for (const name of systemTexts.keys()) {
+      yield { name, key: name, type: S_IFREG, position: position++ };
+    }
+    yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
+    const pids = [...this.fs.table.all()].map((p) => p.pid).sort((a, b) => a - b);
+    for (const pid of pids) {
+      const name = String(pid);
+      yield { name, key: name, type: S_IFDIR, position: FIRST_PID_POSITION + pid };
+    }
+  }
+
+  /** A process by its id, or a thread by its own: found, though not listed. */
+  #process(pid: number): ProcNode | Errno {
+    const ref = TaskRef.of(this.fs.table, pid);
+    return ref ? this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref)) : ENOENT;
+  }
+}
+
+class CallerLink extends ProcLink {
+  readlink(): string | Errno {
+    const td = this.fs.caller;
+    return td ? links.get(this.key)!(td.proc.pid, td.tid) : ENOENT;
+  }
+}
+
+class SystemText extends ProcText {
+  constructor(fs: ProcFs, key: string) {
+    super(fs, key, systemTexts.get(key)!.mode);
+  }
+
+  text(_td: Thread): string | Errno {
+    return systemTexts.get(this.key)!.text(this.fs);
+  }
+}

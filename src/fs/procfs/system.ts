@@ -1,0 +1,79 @@
+/**
+ * The texts at the top of /proc that are about the machine as a whole, by name.
+ * See proc(5).
+ */
+import { UTS_RELEASE, UTS_SYSNAME } from "../../abi/utsname.ts";
+import type { DeviceTable } from "../../vfs/device.ts";
+import { majorOf, minorOf } from "../../vfs/device.ts";
+import { cpuinfoText } from "./cpuinfo.ts";
+import { meminfoText, vmstatText } from "./meminfo.ts";
+import type { ProcFs } from "./procfs.ts";
+import { loadavgText, statText, uptimeText } from "./systemstat.ts";
+
+export interface SystemTextDef {
+  readonly mode: number;
+  text(fs: ProcFs): string;
+}
+
+const readable = (text: SystemTextDef["text"]): SystemTextDef => ({ mode: 0o444, text });
+
+export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, SystemTextDef>([
+  ["cmdline", readable((fs) => `${fs.table.info.cmdline}\n`)],
+  ["cpuinfo", readable(cpuinfoText)],
+  ["devices", readable(devicesText)],
+  ["diskstats", readable(diskstatsText)],
+  ["filesystems", readable(filesystemsText)],
+  ["loadavg", readable(loadavgText)],
+  ["meminfo", readable(meminfoText)],
+  ["partitions", readable(partitionsText)],
+  ["stat", readable(statText)],
+  ["swaps", readable(() => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")],
+  ["uptime", readable(uptimeText)],
+  ["version", readable(versionText)],
+  ["vmstat", readable(vmstatText)],
+]);
+
+function versionText(fs: ProcFs): string {
+  return `${UTS_SYSNAME} version ${UTS_RELEASE} (vkernel) ${fs.table.info.version}\n`;
+}
+
+function filesystemsText(fs: ProcFs): string {
+  let s = "";
+  for (const t of fs.table.vfs.types.values())
+    s += `${t.needsDevice ? "" : "nodev"}\t${t.typeName}\n`;
+  return s;
+}
+
+function devicesText(fs: ProcFs): string {
+  const { chrdevs, blkdevs } = fs.table.vfs;
+  return `Character devices:\n${majorLines(chrdevs)}\nBlock devices:\n${majorLines(blkdevs)}`;
+}
+
+function majorLines(table: DeviceTable): string {
+  return table
+    .majors()
+    .map(([major, name]) => `${String(major).padStart(3)} ${name}\n`)
+    .join("");
+}
+
+function partitionsText(fs: ProcFs): string {
+  let s = "major minor  #blocks  name\n\n";
+  for (const d of fs.disks.all) {
+    const blocks = String(Math.floor(d.sizeBytes / 1024)).padStart(10);
+    s += `${String(majorOf(d.rdev)).padStart(4)}  ${String(minorOf(d.rdev)).padStart(7)} ${blocks} ${d.name}\n`;
+  }
+  return s;
+}
+
+/** Times are 0: the host's disks answer at once, as far as this clock can tell. */
+function diskstatsText(fs: ProcFs): string {
+  let s = "";
+  for (const d of fs.disks.all) {
+    const c = d.counts;
+    const numbers = `${majorOf(d.rdev)}`.padStart(4) + `${minorOf(d.rdev)}`.padStart(8);
+    s +=
+      `${numbers} ${d.name} ${c.reads} 0 ${c.sectorsRead} 0 ` +
+      `${c.writes} 0 ${c.sectorsWritten} 0 0 0 0 0 0 0 0 ${c.flushes} 0\n`;
+  }
+  return s;
+}

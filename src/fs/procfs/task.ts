@@ -1,0 +1,94 @@
+/**
+ * What a name under /proc/PID means: a process, or one thread of it, as long
+ * as it is the same one.
+ */
+import { EACCES, EPERM } from "../../abi/errno.ts";
+import { CAP_SYS_PTRACE } from "../../kern/cred.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { Proc } from "../../proc/proc.ts";
+import type { ProcTable } from "../../proc/proctable.ts";
+import type { Owner } from "./node.ts";
+
+/** A process or thread that exists at this moment. */
+export interface Task {
+  readonly proc: Proc;
+  /** The thread shown; null when none is left (a zombie). */
+  readonly td: Lwp | null;
+  /** False under /proc/PID/task, where a thread stands for itself. */
+  readonly isWhole: boolean;
+}
+
+export class TaskRef {
+  readonly #table: ProcTable;
+  readonly pid: number;
+  /** 0: the process as a whole. */
+  readonly tid: number;
+  readonly #startNs: number;
+
+  private constructor(table: ProcTable, pid: number, tid: number, startNs: number) {
+    this.#table = table;
+    this.pid = pid;
+    this.tid = tid;
+    this.#startNs = startNs;
+  }
+
+  /** The process with that id; also by the id of one of its threads. */
+  static of(table: ProcTable, id: number): TaskRef | null {
+    const p = table.proc(id);
+    if (p) return new TaskRef(table, id, 0, p.startNs);
+    const td = table.thread(id);
+    return td ? new TaskRef(table, td.proc.pid, td.tid, td.proc.startNs) : null;
+  }
+
+  thread(tid: number): TaskRef {
+    return new TaskRef(this.#table, this.pid, tid, this.#startNs);
+  }
+
+  get key(): string {
+    return `${this.pid}/${this.tid}@${this.#startNs}`;
+  }
+
+  /** Who it is now; null if it is gone. */
+  get(): Task | null {
+    const proc = this.#table.proc(this.pid);
+    if (!proc || proc.startNs !== this.#startNs || proc.state === "dead") return null;
+    if (this.tid === 0) return { proc, td: proc.leader, isWhole: true };
+    const td = proc.threads.find((t) => t.tid === this.tid);
+    return td ? { proc, td, isWhole: false } : null;
+  }
+
+  /** Its files belong to its user, or to root if it must not be looked into. */
+  owner(): Owner | null {
+    const t = this.get();
+    if (!t) return null;
+    if (t.proc.dumpable !== 1) return { uid: 0, gid: 0 };
+    const cred = t.td?.cred ?? t.proc.cred;
+    return { uid: cred.euid, gid: cred.egid };
+  }
+}
+
+/** Whether `caller` may look inside: the rule of ptrace(2), PTRACE_MODE_READ. */
+export function mayInspect(caller: Lwp | null, t: Task): boolean {
+  if (!caller || caller.proc === t.proc) return true;
+  const me = caller.cred;
+  if (me.hasCap(CAP_SYS_PTRACE)) return true;
+  const you = t.td?.cred ?? t.proc.cred;
+  const isSame =
+    me.fsuid === you.uid &&
+    me.fsuid === you.euid &&
+    me.fsuid === you.suid &&
+    me.fsgid === you.gid &&
+    me.fsgid === you.egid &&
+    me.fsgid === you.sgid;
+  return isSame && t.proc.dumpable === 1;
+}
+
+/** EACCES or 0; what reading a guarded file answers. */
+export function checkInspect(caller: Lwp | null, t: Task): number {
+  return mayInspect(caller, t) ? 0 : EACCES;
+}
+
+/** EPERM or 0: whether `caller` may change another's settings. */
+export function checkOwn(caller: Lwp | null, t: Task): number {
+  return mayInspect(caller, t) ? 0 : EPERM;
+}

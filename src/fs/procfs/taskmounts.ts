@@ -1,0 +1,112 @@
+/**
+ * /proc/PID/mounts, mountinfo and mountstats: the mounts that a process sees,
+ * as seen from its root. See proc_pid_mountinfo(5).
+ */
+import type { Proc } from "../../proc/proc.ts";
+import { majorOf, minorOf } from "../../vfs/device.ts";
+import {
+  type Mount,
+  MS_NOATIME,
+  MS_NODEV,
+  MS_NODIRATIME,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_NOSYMFOLLOW,
+  MS_RDONLY,
+  MS_RELATIME,
+} from "../../vfs/mount.ts";
+import type { NameEntry } from "../../vfs/namecache.ts";
+import { pathString } from "../../vfs/namei.ts";
+import { octalEscaped } from "./format.ts";
+import type { Task } from "./task.ts";
+
+export function mountsText(t: Task): string {
+  let s = "";
+  for (const { mount, at } of visible(t.proc)) {
+    const type = octalEscaped(mount.fs.typeName);
+    s += `${source(mount)} ${at} ${type} ${allOptions(mount)} 0 0\n`;
+  }
+  return s;
+}
+
+export function mountinfoText(t: Task): string {
+  let s = "";
+  for (const { mount, at } of visible(t.proc)) {
+    const dev = `${majorOf(mount.fs.dev)}:${minorOf(mount.fs.dev)}`;
+    const parent = mount.parent?.id ?? mount.id;
+    s +=
+      `${mount.id} ${parent} ${dev} ${octalEscaped(within(mount.root))} ${at} ` +
+      `${mountOptions(mount)} - ${octalEscaped(mount.fs.typeName)} ${source(mount)} ` +
+      `${fsOptions(mount)}\n`;
+  }
+  return s;
+}
+
+export function mountstatsText(t: Task): string {
+  let s = "";
+  for (const { mount, at } of visible(t.proc)) {
+    s += `device ${source(mount)} mounted on ${at} with fstype ${mount.fs.typeName}\n`;
+  }
+  return s;
+}
+
+interface Visible {
+  readonly mount: Mount;
+  /** Mount point, escaped. */
+  readonly at: string;
+}
+
+/** Mounts that can be reached from the process's root, oldest first. */
+function visible(p: Proc): Visible[] {
+  if (p.state !== "alive") return [];
+  const { root, vfs } = p.fs;
+  const out: Visible[] = [];
+  for (const mount of vfs.mounts.all) {
+    if (!mount.parent && mount !== root.mount) continue;
+    const at = pathString(root, { mount, entry: mount.root });
+    if (at.startsWith("/")) out.push({ mount, at: octalEscaped(at, "#") });
+  }
+  return out;
+}
+
+/** Path of a mount's root within its own file system: "/" but for bind mounts. */
+function within(entry: NameEntry): string {
+  let s = "";
+  for (let e: NameEntry | null = entry; e?.parent; e = e.parent) s = `/${e.name}${s}`;
+  return s === "" ? "/" : s;
+}
+
+function source(m: Mount): string {
+  return m.source === "" ? "none" : octalEscaped(m.source, "#");
+}
+
+const flagNames: readonly (readonly [number, string])[] = [
+  [MS_NOSUID, "nosuid"],
+  [MS_NODEV, "nodev"],
+  [MS_NOEXEC, "noexec"],
+  [MS_NOATIME, "noatime"],
+  [MS_NODIRATIME, "nodiratime"],
+  [MS_RELATIME, "relatime"],
+  [MS_NOSYMFOLLOW, "nosymfollow"],
+];
+
+function flagOptions(m: Mount): string {
+  return flagNames.map(([flag, name]) => ((m.flags & flag) !== 0 ? `,${name}` : "")).join("");
+}
+
+function mountOptions(m: Mount): string {
+  return ((m.flags & MS_RDONLY) !== 0 ? "ro" : "rw") + flagOptions(m);
+}
+
+function ownOptions(m: Mount): string {
+  const own = m.fs.showOptions?.() ?? "";
+  return own === "" ? "" : `,${octalEscaped(own, "#")}`;
+}
+
+function fsOptions(m: Mount): string {
+  return (m.fs.isReadOnly ? "ro" : "rw") + ownOptions(m);
+}
+
+function allOptions(m: Mount): string {
+  return (m.isReadOnly ? "ro" : "rw") + flagOptions(m) + ownOptions(m);
+}

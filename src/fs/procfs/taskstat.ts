@@ -1,0 +1,248 @@
+/**
+ * /proc/PID/stat, statm and status: what ps(1) and top(1) read. See proc_pid_stat(5).
+ */
+import { PROT_EXEC } from "../../abi/mman.ts";
+import { NSIG, SIG_DFL, SIG_IGN } from "../../abi/signal.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { Proc } from "../../proc/proc.ts";
+import { RLIMIT_RSS, RLIMIT_SIGPENDING } from "../../proc/rlimit.ts";
+import { SigSet } from "../../proc/sigset.ts";
+import { PAGE_SIZE } from "../../vm/param.ts";
+import type { Vmspace } from "../../vm/vmspace.ts";
+import { hex, kibLine, octalEscaped, sigHex, ticks, unsignedLong } from "./format.ts";
+import { mayInspect, type Task } from "./task.ts";
+
+/** PF_RANDOMIZE, and PF_FORKNOEXEC until the first execve(2). */
+const PF_RANDOMIZE = 0x400000;
+const PF_FORKNOEXEC = 0x40;
+const NICE_TO_PRIORITY = 20;
+const SIGCHLD_LIKE_EXIT = 17;
+
+export function statText(t: Task, caller: Lwp): string {
+  const { proc, td } = t;
+  const vs = vmspaceOf(proc);
+  const use = t.isWhole ? proc.usage() : threadUse(td!);
+  const children = proc.childUsage;
+  const tty = proc.pgrp?.session.tty ?? null;
+  const isOpen = mayInspect(caller, t);
+  const signals = signalSets(t);
+  const code = vs && isOpen ? codeRange(proc, vs) : { start: 0, end: 0 };
+  const shown = (n: number): number => (isOpen && vs ? n : 0);
+  const faults = vs ?? { minorFaults: use.minorFaults, majorFaults: use.majorFaults };
+  return `${[
+    td && !t.isWhole ? td.tid : proc.pid,
+    `(${td?.comm ?? proc.comm})`,
+    stateLetter(t),
+    proc.parent?.pid ?? 0,
+    proc.pgrp?.pgid ?? 0,
+    proc.pgrp?.session.sid ?? 0,
+    tty?.rdev ?? 0,
+    tty ? (tty.foreground?.pgid ?? -1) : -1,
+    PF_RANDOMIZE | (proc.hasExecuted ? 0 : PF_FORKNOEXEC),
+    faults.minorFaults,
+    children.minorFaults,
+    faults.majorFaults,
+    children.majorFaults,
+    ticks(use.userNs),
+    ticks(use.systemNs),
+    ticks(children.userNs),
+    ticks(children.systemNs),
+    NICE_TO_PRIORITY + (td?.nice ?? 0),
+    td?.nice ?? 0,
+    proc.threads.length,
+    0,
+    ticks(t.isWhole ? proc.startNs : td!.startNs),
+    vs?.totalBytes ?? 0,
+    vs?.rssPages ?? 0,
+    unsignedLong(proc.rlimits.soft(RLIMIT_RSS)),
+    code.start,
+    code.end,
+    shown(proc.startStack),
+    0,
+    0,
+    signals.pending.lo & 0x7fffffff,
+    signals.blocked.lo & 0x7fffffff,
+    signals.ignored.lo & 0x7fffffff,
+    signals.caught.lo & 0x7fffffff,
+    td?.state === "sleeping" && isOpen ? 1 : 0,
+    0,
+    0,
+    proc.exitSignal || SIGCHLD_LIKE_EXIT,
+    0,
+    0,
+    td?.policy ?? 0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    shown(vs?.brkStart ?? 0),
+    shown(proc.argStart),
+    shown(proc.argEnd),
+    shown(proc.envStart),
+    shown(proc.envEnd),
+    isOpen ? proc.exitStatus : 0,
+  ].join(" ")}\n`;
+}
+
+export function statmText(t: Task): string {
+  const vs = vmspaceOf(t.proc);
+  if (!vs) return "0 0 0 0 0 0 0\n";
+  const text = Math.ceil(textBytes(t.proc, vs) / PAGE_SIZE);
+  const data = (vs.dataBytes + vs.stackBytes) / PAGE_SIZE;
+  const shared = vs.rssFile + vs.rssShmem;
+  return `${vs.totalBytes / PAGE_SIZE} ${vs.rssPages} ${shared} ${text} 0 ${data} 0\n`;
+}
+
+export function statusText(t: Task): string {
+  const { proc, td } = t;
+  const cred = td?.cred ?? proc.cred;
+  const tid = td && !t.isWhole ? td.tid : proc.pid;
+  const use = td && !t.isWhole ? threadUse(td) : proc.usage();
+  const signals = signalSets(t);
+  const pgid = proc.pgrp?.pgid ?? 0;
+  const sid = proc.pgrp?.session.sid ?? 0;
+  const isAlive = proc.state === "alive";
+  const fdSize = isAlive ? Math.max(64, 2 ** Math.ceil(Math.log2(proc.fdtable.size || 1))) : 0;
+  const umask = isAlive ? `Umask:\t${proc.fs.umask.toString(8).padStart(4, "0")}\n` : "";
+  return (
+    `Name:\t${octalEscaped(td?.comm ?? proc.comm).replaceAll("\\040", " ")}\n${umask}` +
+    `State:\t${stateText(t)}\nTgid:\t${proc.pid}\nNgid:\t0\nPid:\t${tid}\n` +
+    `PPid:\t${proc.parent?.pid ?? 0}\nTracerPid:\t0\n` +
+    `Uid:\t${cred.uid}\t${cred.euid}\t${cred.suid}\t${cred.fsuid}\n` +
+    `Gid:\t${cred.gid}\t${cred.egid}\t${cred.sgid}\t${cred.fsgid}\n` +
+    `FDSize:\t${fdSize}\nGroups:\t${cred.groups.map((g) => `${g} `).join("") || " "}\n` +
+    `NStgid:\t${proc.pid}\nNSpid:\t${tid}\nNSpgid:\t${pgid}\nNSsid:\t${sid}\nKthread:\t0\n` +
+    memoryLines(proc) +
+    `Threads:\t${proc.threads.length}\n` +
+    `SigQ:\t0/${unsignedLong(proc.rlimits.soft(RLIMIT_SIGPENDING))}\n` +
+    `SigPnd:\t${sigHex(td?.pending.set ?? new SigSet())}\nShdPnd:\t${sigHex(proc.pending.set)}\n` +
+    `SigBlk:\t${sigHex(signals.blocked)}\nSigIgn:\t${sigHex(signals.ignored)}\n` +
+    `SigCgt:\t${sigHex(signals.caught)}\n` +
+    `CapInh:\t${capHex(cred.capInheritable)}\nCapPrm:\t${capHex(cred.capPermitted)}\n` +
+    `CapEff:\t${capHex(cred.capEffective)}\nCapBnd:\t${capHex(cred.capBounding)}\n` +
+    `CapAmb:\t${capHex(cred.capAmbient)}\nNoNewPrivs:\t${cred.noNewPrivs ? 1 : 0}\n` +
+    "Seccomp:\t0\nSeccomp_filters:\t0\n" +
+    "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n" +
+    `voluntary_ctxt_switches:\t${use.voluntarySwitches}\n` +
+    `nonvoluntary_ctxt_switches:\t${use.involuntarySwitches}\n`
+  );
+}
+
+/** The address space, unless the process has given it back. */
+export function vmspaceOf(p: Proc): Vmspace | null {
+  return p.state === "alive" && !p.isExiting ? p.vmspace : null;
+}
+
+function memoryLines(p: Proc): string {
+  const vs = vmspaceOf(p);
+  if (!vs) return "";
+  const line = (name: string, bytes: number): string => kibLine(`${name}:\t`, bytes, 8);
+  const pages = (n: number): number => n * PAGE_SIZE;
+  const exe = textBytes(p, vs);
+  let all = 0;
+  for (const e of vs.entries) if ((e.prot & PROT_EXEC) !== 0) all += e.end - e.start;
+  return (
+    line("VmPeak", vs.peakTotalBytes) +
+    line("VmSize", vs.totalBytes) +
+    line("VmLck", vs.lockedBytes) +
+    line("VmPin", 0) +
+    line("VmHWM", pages(vs.peakRssPages)) +
+    line("VmRSS", pages(vs.rssPages)) +
+    line("RssAnon", pages(vs.rssAnon)) +
+    line("RssFile", pages(vs.rssFile)) +
+    line("RssShmem", pages(vs.rssShmem)) +
+    line("VmData", vs.dataBytes) +
+    line("VmStk", vs.stackBytes) +
+    line("VmExe", exe) +
+    line("VmLib", all - exe) +
+    line("VmPTE", pages(vs.pageTable.tablePages)) +
+    line("VmSwap", 0) +
+    line("HugetlbPages", 0) +
+    "CoreDumping:\t0\nTHP_enabled:\t0\nuntag_mask:\t0xffffffffffffffff\n"
+  );
+}
+
+/** Where the program's own code is: its executable map. */
+function codeRange(p: Proc, vs: Vmspace): { start: number; end: number } {
+  for (const e of vs.entries) {
+    if ((e.prot & PROT_EXEC) !== 0 && isProgram(p, e.file)) return { start: e.start, end: e.end };
+  }
+  return { start: 0, end: 0 };
+}
+
+function textBytes(p: Proc, vs: Vmspace): number {
+  const { start, end } = codeRange(p, vs);
+  return end - start;
+}
+
+function isProgram(p: Proc, file: unknown): boolean {
+  const path = (file as { path?: { entry: unknown } } | null)?.path;
+  return path !== undefined && path !== null && path.entry === p.exe?.entry;
+}
+
+const states: ReadonlyMap<string, string> = new Map([
+  ["R", "R (running)"],
+  ["S", "S (sleeping)"],
+  ["D", "D (disk sleep)"],
+  ["T", "T (stopped)"],
+  ["Z", "Z (zombie)"],
+  ["X", "X (dead)"],
+]);
+
+function stateText(t: Task): string {
+  return states.get(stateLetter(t))!;
+}
+
+export function stateLetter(t: Task): string {
+  const { proc, td } = t;
+  if (proc.state === "zombie" || !td) return "Z";
+  if (proc.state === "dead" || td.state === "dead") return "X";
+  if (td.state === "stopped" || proc.isStopped) return "T";
+  if (td.state !== "sleeping") return "R";
+  return td.isUninterruptible ? "D" : "S";
+}
+
+function threadUse(td: Lwp): {
+  userNs: number;
+  systemNs: number;
+  minorFaults: number;
+  majorFaults: number;
+  voluntarySwitches: number;
+  involuntarySwitches: number;
+} {
+  const { userNs, systemNs, voluntarySwitches, involuntarySwitches } = td;
+  return {
+    userNs,
+    systemNs,
+    minorFaults: 0,
+    majorFaults: 0,
+    voluntarySwitches,
+    involuntarySwitches,
+  };
+}
+
+interface SignalSets {
+  readonly pending: SigSet;
+  readonly blocked: SigSet;
+  readonly ignored: SigSet;
+  readonly caught: SigSet;
+}
+
+function signalSets(t: Task): SignalSets {
+  const pending = t.td?.pending.set.clone() ?? new SigSet();
+  const ignored = new SigSet();
+  const caught = new SigSet();
+  if (t.proc.state === "alive") {
+    for (let sig = 1; sig < NSIG; sig++) {
+      const { handler } = t.proc.sigactions.get(sig);
+      if (handler === SIG_IGN) ignored.add(sig);
+      else if (handler !== SIG_DFL) caught.add(sig);
+    }
+  }
+  return { pending, blocked: t.td?.sigmask ?? new SigSet(), ignored, caught };
+}
+
+function capHex(set: bigint): string {
+  return hex(Number(set >> 32n), 8) + hex(Number(set & 0xffffffffn), 8);
+}

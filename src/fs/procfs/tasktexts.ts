@@ -1,0 +1,106 @@
+/**
+ * The text files of a process or thread, by name: where each comes from, who
+ * may read it, and what may be written to it.
+ */
+import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
+import { CAP_SYS_RESOURCE } from "../../kern/cred.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts";
+import { checkOwn, mayInspect, type Task } from "./task.ts";
+import { auxvText, cmdlineText, commText, environText, writeComm } from "./taskargs.ts";
+import { limitsText } from "./tasklimits.ts";
+import { mapsText, smapsRollupText, smapsText } from "./taskmaps.ts";
+import { mountinfoText, mountsText, mountstatsText } from "./taskmounts.ts";
+import { statmText, statText, statusText, vmspaceOf } from "./taskstat.ts";
+
+export interface TaskText {
+  readonly mode: number;
+  /** Opening it needs the right to look into the process (ptrace's rule). */
+  readonly isGuarded: boolean;
+  /** Also under /proc/PID/task/TID. */
+  readonly isPerThread: boolean;
+  text(t: Task, caller: Lwp): string | Errno;
+  write?(t: Task, text: string, caller: Lwp): number;
+}
+
+const plain = (
+  text: TaskText["text"],
+  mode = 0o444,
+  write?: (t: Task, text: string, caller: Lwp) => number,
+): TaskText => ({
+  mode,
+  isGuarded: false,
+  isPerThread: true,
+  text,
+  ...(write ? { write } : {}),
+});
+
+const guarded = (text: TaskText["text"], mode: number): TaskText => ({
+  mode,
+  isGuarded: true,
+  isPerThread: true,
+  text,
+});
+
+const ofProcess = (t: TaskText): TaskText => ({ ...t, isPerThread: false });
+
+export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText>([
+  ["auxv", guarded(auxvText, 0o400)],
+  ["cgroup", plain(() => "0::/\n")],
+  ["cmdline", plain(cmdlineText)],
+  ["comm", plain(commText, 0o644, writeComm)],
+  ["environ", guarded(environText, 0o400)],
+  ["gid_map", plain(() => IDENTITY_MAP, 0o644)],
+  ["limits", plain(limitsText)],
+  ["loginuid", plain(() => "4294967295", 0o644)],
+  ["maps", guarded(mapsText, 0o444)],
+  ["mountinfo", plain(mountinfoText)],
+  ["mounts", plain(mountsText)],
+  ["mountstats", ofProcess(plain(mountstatsText, 0o400))],
+  ["oom_score", plain(oomScoreText)],
+  ["oom_score_adj", plain(oomScoreAdjText, 0o644, writeOomScoreAdj)],
+  ["personality", guarded((t) => `${hex8(t.proc.personality)}\n`, 0o400)],
+  ["sessionid", plain(() => "4294967295")],
+  ["setgroups", plain(() => "allow\n", 0o644)],
+  ["smaps", guarded(smapsText, 0o444)],
+  ["smaps_rollup", ofProcess(guarded(smapsRollupText, 0o444))],
+  ["stat", plain(statText)],
+  ["statm", plain(statmText)],
+  ["status", plain(statusText)],
+  ["timerslack_ns", ofProcess(plain((t) => `${t.td?.timerSlackNs ?? 0}\n`))],
+  ["uid_map", plain(() => IDENTITY_MAP, 0o644)],
+  ["wchan", plain(wchanText)],
+]);
+
+const IDENTITY_MAP = "         0          0 4294967295\n";
+
+function hex8(n: number): string {
+  return (n >>> 0).toString(16).padStart(8, "0");
+}
+
+function oomScoreText(t: Task): string {
+  const vs = vmspaceOf(t.proc);
+  const score = vs ? oomScore(vs, t.proc.oomScoreAdj, t.proc.table.pages.totalPages) : 0;
+  return `${score}\n`;
+}
+
+function oomScoreAdjText(t: Task): string {
+  return `${t.proc.oomScoreAdj}\n`;
+}
+
+/** Lowering one's score, and so sparing oneself, is a privilege. */
+function writeOomScoreAdj(t: Task, text: string, caller: Lwp): number {
+  const denied = checkOwn(caller, t);
+  if (denied !== 0) return denied;
+  if (!/^-?\d{1,5}\s*$/.test(text)) return EINVAL;
+  const adj = Number(text);
+  if (adj < OOM_SCORE_ADJ_MIN || adj > OOM_SCORE_ADJ_MAX) return EINVAL;
+  if (adj < t.proc.oomScoreAdj && !caller.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
+  t.proc.oomScoreAdj = adj;
+  return 0;
+}
+
+function wchanText(t: Task, caller: Lwp): string {
+  const wmesg = t.td?.state === "sleeping" && mayInspect(caller, t) ? t.td.wmesg : "";
+  return wmesg === "" ? "0" : wmesg;
+}

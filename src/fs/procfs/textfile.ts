@@ -1,0 +1,83 @@
+/**
+ * An open text of procfs: a snapshot that is taken when reading starts.
+ *
+ * Reading from offset 0 takes it anew, so a program that rewinds sees the
+ * present, and one that reads in pieces sees one moment. See seq_file in Linux.
+ */
+import { EFAULT, EINVAL, failed } from "../../abi/errno.ts";
+import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
+import type { Thread } from "../../kern/thread.ts";
+import { byteString, bytesOf } from "../../lib/bytes.ts";
+import { File, POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../vfs/file.ts";
+import type { PollTable } from "../../vfs/poll.ts";
+import type { Uio } from "../../vm/uio.ts";
+import type { ProcText } from "./node.ts";
+
+/** Most that one write is looked at, as for Linux's sysctls. */
+const WRITE_MAX = 4096;
+
+export class ProcTextFile extends File {
+  readonly #node: ProcText;
+  #offset = 0;
+  #snapshot: Uint8Array | null = null;
+  #seen: number;
+
+  constructor(node: ProcText, flags: number) {
+    super(flags);
+    this.#node = node;
+    this.#seen = node.generation();
+  }
+
+  describe(): string {
+    return this.path?.entry.name ?? "";
+  }
+
+  override read(td: Thread, uio: Uio): number {
+    const n = this.pread(td, uio, this.#offset);
+    if (n > 0) this.#offset += n;
+    return n;
+  }
+
+  override pread(td: Thread, uio: Uio, offset: number): number {
+    if (offset < 0) return EINVAL;
+    if (offset === 0 || !this.#snapshot) {
+      const text = this.#node.text(td);
+      if (typeof text === "number") return text;
+      this.#snapshot = bytesOf(text);
+    }
+    if (offset >= this.#snapshot.length) return 0;
+    return uio.copyout(this.#snapshot.subarray(offset));
+  }
+
+  override write(td: Thread, uio: Uio): number {
+    return this.pwrite(td, uio, this.#offset);
+  }
+
+  override pwrite(td: Thread, uio: Uio, _offset: number): number {
+    const bytes = new Uint8Array(Math.min(uio.resid, WRITE_MAX));
+    const count = uio.resid;
+    const got = uio.copyin(bytes);
+    if (failed(got)) return EFAULT;
+    const r = this.#node.writeText(td, byteString(bytes, 0, got));
+    return failed(r) ? r : count;
+  }
+
+  override seek(offset: number, whence: number): number {
+    const to = whence === SEEK_CUR ? this.#offset + offset : offset;
+    if ((whence !== SEEK_SET && whence !== SEEK_CUR) || to < 0) return EINVAL;
+    this.#offset = to;
+    return to;
+  }
+
+  override truncate(_sizeBytes: number): number {
+    return 0;
+  }
+
+  override poll(_td: Thread, _table: PollTable | null): number {
+    const ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+    const now = this.#node.generation();
+    if (now === this.#seen) return ready;
+    this.#seen = now;
+    return ready | POLLERR | POLLPRI;
+  }
+}

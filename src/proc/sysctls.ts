@@ -1,0 +1,213 @@
+/**
+ * The sysctls of the kernel proper: kernel.*, vm.*, fs.* as Linux names them,
+ * kern.* and hw.* as the BSDs do. Only what is true of this kernel is here:
+ * a tunable that nothing would obey is left out. See proc_sys(5), sysctl(8).
+ */
+import { EINVAL } from "../abi/errno.ts";
+import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
+import type { Cred } from "../kern/cred.ts";
+import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import { MAX_MAP_COUNT, MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import type { ProcTable } from "./proctable.ts";
+import { PID_MAX } from "./proctable.ts";
+
+/** Highest capability that this kernel knows. */
+const CAP_LAST_CAP = 40;
+const NGROUPS_MAX = 65536;
+const OVERFLOW_ID = 65534;
+const HOSTNAME_MAX = 64;
+
+export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
+  const { info, pages } = table;
+  const hostname = new Hostname(table);
+  const release = new SysctlConst(UTS_RELEASE);
+  const ostype = new SysctlConst(UTS_SYSNAME);
+  const version = new SysctlConst(info.version);
+
+  tree.add("kernel.ostype", ostype);
+  tree.add("kernel.osrelease", release);
+  tree.add("kernel.version", version);
+  tree.add("kernel.arch", new SysctlConst(UTS_MACHINE));
+  tree.add("kernel.hostname", hostname);
+  tree.add("kernel.domainname", new Domainname(table));
+  tree.add("kernel.pid_max", new PidMax(table));
+  tree.add("kernel.threads-max", new ThreadsMax(table));
+  tree.add("kernel.ns_last_pid", new LastPid(table));
+  tree.add("kernel.cap_last_cap", new SysctlConst(CAP_LAST_CAP));
+  tree.add("kernel.ngroups_max", new SysctlConst(NGROUPS_MAX));
+  tree.add("kernel.overflowuid", new SysctlConst(OVERFLOW_ID));
+  tree.add("kernel.overflowgid", new SysctlConst(OVERFLOW_ID));
+  tree.add("kernel.tainted", new SysctlConst(0));
+  tree.add("kernel.random.boot_id", new SysctlConst(randomUuid(table)));
+  tree.add("kernel.random.uuid", new FreshUuid(table));
+  tree.add("kernel.random.entropy_avail", new SysctlConst(256));
+  tree.add("kernel.random.poolsize", new SysctlConst(256));
+
+  tree.add("vm.overcommit_memory", new SysctlConst(0));
+  tree.add("vm.overcommit_ratio", new SysctlConst(50));
+  tree.add("vm.max_map_count", new SysctlConst(MAX_MAP_COUNT));
+  tree.add("vm.mmap_min_addr", new SysctlConst(MMAP_MIN_ADDR));
+  tree.add("vm.drop_caches", new DropCaches(table));
+
+  tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
+  tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
+  tree.add("fs.pipe-max-size", new PipeMaxSize(table));
+
+  tree.add("kern.ostype", ostype);
+  tree.add("kern.osrelease", release);
+  tree.add("kern.version", version);
+  tree.add("kern.hostname", hostname);
+  tree.add("kern.maxproc", new ThreadsMax(table));
+  tree.add("hw.machine", new SysctlConst(UTS_MACHINE));
+  tree.add("hw.ncpu", new SysctlConst(1));
+  tree.add("hw.pagesize", new SysctlConst(PAGE_SIZE));
+  tree.add("hw.physmem", new SysctlConst(pages.totalPages * PAGE_SIZE));
+}
+
+abstract class TableLeaf extends SysctlInt {
+  protected readonly table: ProcTable;
+
+  constructor(table: ProcTable, min: number, max: number, mode?: number) {
+    super(min, max, mode);
+    this.table = table;
+  }
+}
+
+class PidMax extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 301, PID_MAX);
+  }
+
+  get(): number {
+    return this.table.pidMax;
+  }
+
+  set(value: number): number {
+    this.table.pidMax = value;
+    return 0;
+  }
+}
+
+class ThreadsMax extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 20, PID_MAX);
+  }
+
+  get(): number {
+    return this.table.threadsMax;
+  }
+
+  set(value: number): number {
+    this.table.threadsMax = value;
+    return 0;
+  }
+}
+
+class LastPid extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 0, 0, 0o444);
+  }
+
+  get(): number {
+    return this.table.lastPid;
+  }
+
+  set(_value: number): number {
+    return EINVAL;
+  }
+}
+
+class PipeMaxSize extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, PAGE_SIZE, 1 << 30);
+  }
+
+  get(): number {
+    return this.table.vfs.pipeMaxSize;
+  }
+
+  /** Rounded up to a power of two, as pipes are. */
+  set(value: number): number {
+    this.table.vfs.pipeMaxSize = 2 ** Math.ceil(Math.log2(value));
+    return 0;
+  }
+}
+
+/** 1: page cache, 2: names, 3: both. */
+class DropCaches extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 1, 4, 0o200);
+  }
+
+  get(): number {
+    return 0;
+  }
+
+  set(value: number): number {
+    const { pages, vfs } = this.table;
+    if ((value & 2) !== 0) vfs.names.clear();
+    if ((value & 1) !== 0) pages.reclaimer?.reclaim(pages.totalPages);
+    return 0;
+  }
+}
+
+abstract class NameLeaf extends SysctlLeaf {
+  protected readonly table: ProcTable;
+
+  constructor(table: ProcTable) {
+    super(0o644);
+    this.table = table;
+  }
+
+  abstract set(name: string): void;
+
+  override write(text: string, _cred: Cred): number {
+    if (text.length > HOSTNAME_MAX) return EINVAL;
+    this.set(text);
+    return 0;
+  }
+}
+
+class Hostname extends NameLeaf {
+  read(): string {
+    return this.table.info.hostname;
+  }
+
+  set(name: string): void {
+    this.table.info.hostname = name;
+  }
+}
+
+class Domainname extends NameLeaf {
+  read(): string {
+    return this.table.info.domainname;
+  }
+
+  set(name: string): void {
+    this.table.info.domainname = name;
+  }
+}
+
+class FreshUuid extends SysctlLeaf {
+  readonly #table: ProcTable;
+
+  constructor(table: ProcTable) {
+    super(0o444);
+    this.#table = table;
+  }
+
+  read(): string {
+    return randomUuid(this.#table);
+  }
+}
+
+/** A version 4 UUID; see RFC 9562. */
+function randomUuid(table: ProcTable): string {
+  const b = new Uint8Array(16);
+  table.entropy.fill(b);
+  b[6] = (b[6]! & 0x0f) | 0x40;
+  b[8] = (b[8]! & 0x3f) | 0x80;
+  let hex = "";
+  for (const x of b) hex += x.toString(16).padStart(2, "0");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
