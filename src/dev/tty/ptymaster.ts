@@ -73,24 +73,25 @@ export class PtyMaster extends File {
 
   override write(td: Thread, uio: Uio): number {
     const { slave } = this;
-    if (uio.resid === 0) return 0;
+    let done = td.restart.done;
+    uio.skip(done);
     const chunk = new Uint8Array(Math.min(uio.resid, CHUNK_BYTES));
-    let done = 0;
     while (uio.resid > 0 && slave.inputRoom > 0) {
       const n = uio.copyin(chunk.subarray(0, Math.min(uio.resid, slave.inputRoom)));
       if (failed(n)) return done > 0 ? done : n;
       slave.receive(chunk.subarray(0, n));
       done += n;
     }
-    if (done > 0) return done;
-    if (this.flags & O_NONBLOCK) return EAGAIN;
+    if (uio.resid === 0) return done;
+    if (this.flags & O_NONBLOCK) return done > 0 ? done : EAGAIN;
+    td.restart.done = done;
     return td.sleep(slave.masterWritable, "ptmxout");
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
     const { slave } = this;
-    table?.watch(slave.masterReadable);
-    table?.watch(slave.masterWritable);
+    table?.watch(slave.masterReadable, POLLIN | POLLRDNORM | POLLPRI | POLLHUP);
+    table?.watch(slave.masterWritable, POLLOUT | POLLWRNORM | POLLHUP);
     let events = 0;
     if (!slave.output.isEmpty) events |= POLLIN | POLLRDNORM;
     if (slave.packetStatus !== 0) events |= POLLPRI | POLLIN | POLLRDNORM;

@@ -59,23 +59,28 @@ export class TtyFile extends File {
 
   override write(td: Thread, uio: Uio): number {
     const { tty } = this;
-    if (this.isHungUp) return EIO;
-    if (tty.termios.lflag & TOSTOP && !this.isConsole) {
+    const already = td.restart.done;
+    if (this.isHungUp) return already > 0 ? already : EIO;
+    if (tty.termios.lflag & TOSTOP && !this.isConsole && already === 0) {
       const checked = checkForeground(td, tty, SIGTTOU);
       if (failed(checked)) return checked;
     }
+    uio.skip(already);
+    const wanted = uio.resid;
     tty.ldisc.echo.sendMarked();
-    if (uio.resid === 0) return 0;
     const n = this.#send(uio);
-    if (n !== 0) return n;
-    if (this.flags & O_NONBLOCK) return EAGAIN;
+    if (failed(n)) return already > 0 ? already : n;
+    const done = already + n;
+    if (n === wanted) return done;
+    if (this.flags & O_NONBLOCK) return done > 0 ? done : EAGAIN;
+    td.restart.done = done;
     return td.sleep(tty.writable, "ttyout");
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
     const { tty } = this;
-    table?.watch(tty.readable);
-    table?.watch(tty.writable);
+    table?.watch(tty.readable, READY_IN | POLLHUP | POLLERR);
+    table?.watch(tty.writable, READY_OUT | POLLHUP | POLLERR);
     if (this.isHungUp) return READY_IN | READY_OUT | POLLERR | POLLHUP;
     const { cc } = tty.termios;
     const enough = cc[VTIME] === 0 && cc[VMIN] !== 0 ? cc[VMIN]! : 1;
