@@ -1,10 +1,15 @@
 /** The file system types that a machine knows; the only place that lists them. */
 import type { Disks } from "../dev/vkd.ts";
+import { addVkdSysctls } from "../dev/vkdsysctl.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { Ext4Type } from "../fs/ext4/ext4.ts";
+import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
 import type { KernelLog } from "../kern/log.ts";
+import { SysctlDir } from "../kern/sysctl.ts";
+import type { ProcTable } from "../proc/proctable.ts";
+import { addKernelSysctls } from "../proc/sysctls.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 
@@ -24,4 +29,13 @@ export function registerFileSystems(
   const devfs = new Devfs(vfs, pages);
   vfs.registerType(new DevfsType(devfs));
   return devfs;
+}
+
+/** procfs, and the sysctl tree that it shows: both need the process table. */
+export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
+  const sysctls = new SysctlDir();
+  addKernelSysctls(sysctls, table);
+  for (const d of disks.all) addVkdSysctls(sysctls, d);
+  table.vfs.registerType(new ProcFsType({ table, sysctls, disks }));
+  return sysctls;
 }

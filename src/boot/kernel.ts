@@ -11,6 +11,7 @@ import { Cpu } from "../kern/cpu.ts";
 import { HostInfo } from "../kern/hostinfo.ts";
 import { LOG_INFO } from "../kern/log.ts";
 import { panic } from "../kern/panic.ts";
+import type { SysctlDir } from "../kern/sysctl.ts";
 import { Machine } from "../machine/machine.ts";
 import type { Host } from "../platform/host.ts";
 import { ProcTable } from "../proc/proctable.ts";
@@ -20,7 +21,7 @@ import { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import type { MachineConfig } from "./config.ts";
 import { attachDisks, attachTerminals, makeNodes } from "./devices.ts";
-import { registerFileSystems } from "./filesystems.ts";
+import { registerFileSystems, registerProcfs } from "./filesystems.ts";
 import { Kprintf } from "./kprintf.ts";
 import { VERSION } from "./version.ts";
 
@@ -41,6 +42,7 @@ export class Kernel {
   readonly devfs: Devfs;
   readonly terminals: Terminals;
   readonly table: ProcTable;
+  readonly sysctls: SysctlDir;
 
   constructor(host: Host, config: MachineConfig) {
     this.host = host;
@@ -75,6 +77,7 @@ export class Kernel {
       info: new HostInfo(config.hostname, `#1 SMP vkernel ${VERSION}`, cmdlineOf(config)),
       msgbuf: this.log.msgbuf,
     });
+    this.sysctls = registerProcfs(this.table, this.disks);
   }
 
   #announceMemory(bytes: number): void {

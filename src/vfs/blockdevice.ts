@@ -4,6 +4,7 @@
  * Offsets and lengths are bytes; a transfer is whole or it is an error. Calls
  * complete before they return: the host's disks never make the kernel wait.
  */
+
 /** Transfers so far, for /proc/diskstats; a sector is 512 bytes. */
 export interface DiskCounts {
   reads: number;
