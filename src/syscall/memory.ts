@@ -177,23 +177,23 @@ export const sys_process_vm_writev = syscall(
   () => ENOSYS,
 );
 
-export const memorySyscalls: readonly Syscall[] = [
-  sys_mmap,
-  sys_munmap,
-  sys_mprotect,
-  sys_mremap,
-  sys_brk,
-  sys_madvise,
-  sys_mincore,
-  sys_msync,
-  sys_mlock,
-  sys_mlock2,
-  sys_munlock,
-  sys_mlockall,
-  sys_munlockall,
-  sys_remap_file_pages,
-  sys_process_vm_readv,
-  sys_process_vm_writev,
+export const memorySyscalls: readonly (readonly [number, Syscall])[] = [
+  [214, sys_brk],
+  [215, sys_munmap],
+  [216, sys_mremap],
+  [222, sys_mmap],
+  [226, sys_mprotect],
+  [227, sys_msync],
+  [228, sys_mlock],
+  [229, sys_munlock],
+  [230, sys_mlockall],
+  [231, sys_munlockall],
+  [232, sys_mincore],
+  [233, sys_madvise],
+  [234, sys_remap_file_pages],
+  [270, sys_process_vm_readv],
+  [271, sys_process_vm_writev],
+  [284, sys_mlock2],
 ];
 
 function mapFile(td: Lwp, fp: File, request: MmapRequest): number {

@@ -74,7 +74,6 @@ function feedInput(channel: Channel, spec: MachineSpec): () => void {
     process.stdin.off("data", onData);
     process.stdin.off("end", onEnd);
     process.stdin.pause();
-    process.stdin.unref();
   };
 }
 

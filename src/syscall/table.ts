@@ -1,0 +1,65 @@
+/**
+ * Every system call by its number: the union of what each topic exports.
+ * Numbers are those of asm-generic/unistd.h, which riscv64 uses as it is.
+ */
+import { KASSERT } from "../kern/panic.ts";
+import { attrSyscalls } from "./attr.ts";
+import { credSyscalls } from "./cred.ts";
+import type { Syscall } from "./declare.ts";
+import { dirSyscalls } from "./dir.ts";
+import { execSyscalls } from "./exec.ts";
+import { fcntlSyscalls } from "./fcntl.ts";
+import { fileSyscalls } from "./file.ts";
+import { futexSyscalls } from "./futex.ts";
+import { iovSyscalls } from "./iov.ts";
+import { limitSyscalls } from "./limits.ts";
+import { memorySyscalls } from "./memory.ts";
+import { pipeSyscalls } from "./pipe.ts";
+import { processSyscalls } from "./process.ts";
+import { schedSyscalls } from "./sched.ts";
+import { sessionSyscalls } from "./session.ts";
+import { signalSyscalls } from "./signal.ts";
+import { socketSyscalls } from "./socket.ts";
+import { statSyscalls } from "./stat.ts";
+import { syncSyscalls } from "./sync.ts";
+import { systemSyscalls } from "./system.ts";
+import { timeSyscalls } from "./time.ts";
+import { timerSyscalls } from "./timer.ts";
+
+const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
+  attrSyscalls,
+  credSyscalls,
+  dirSyscalls,
+  execSyscalls,
+  fcntlSyscalls,
+  fileSyscalls,
+  futexSyscalls,
+  iovSyscalls,
+  limitSyscalls,
+  memorySyscalls,
+  pipeSyscalls,
+  processSyscalls,
+  schedSyscalls,
+  sessionSyscalls,
+  signalSyscalls,
+  socketSyscalls,
+  statSyscalls,
+  syncSyscalls,
+  systemSyscalls,
+  timeSyscalls,
+  timerSyscalls,
+];
+
+const SYSCALL_NUMBERS = 512;
+
+/** The table that the dispatcher indexes; a number without a call is undefined: ENOSYS. */
+export function buildTable(): readonly (Syscall | undefined)[] {
+  const table: (Syscall | undefined)[] = new Array(SYSCALL_NUMBERS).fill(undefined);
+  for (const topic of TOPICS) {
+    for (const [nr, call] of topic) {
+      KASSERT(table[nr] === undefined, `two system calls with number ${nr}: ${call.name}`);
+      table[nr] = call;
+    }
+  }
+  return table;
+}
