@@ -8,12 +8,19 @@ import type { KernelClock } from "./clock.ts";
 import { RunQueue } from "./sched.ts";
 import type { Thread } from "./thread.ts";
 
+/** Keeps the time of the running thread, which is counted in slices. */
+export interface SliceKeeper {
+  /** Brings the running thread's times up to now, for those who show them. */
+  settle(): void;
+}
+
 export class Cpu {
   readonly id: number;
   readonly clock: KernelClock;
   readonly callouts = new CalloutHeap();
   readonly runq = new RunQueue();
   current: Thread | null = null;
+  sliceKeeper: SliceKeeper | null = null;
   /** Set when a thread became runnable: the running one looks at it on its way out. */
   needResched = false;
   /** Room for one struct or buffer on its way to or from user memory: good until the call returns. */

@@ -50,10 +50,10 @@ export class RunQueue {
     this.#down(last.runIndex);
   }
 
-  /** True if a queued thread should run instead of `td`, which has run for a while. */
-  shouldPreempt(td: Thread): boolean {
+  /** True if a queued thread is owed at least `granularityNs` more than `td`, which has run for a while. */
+  shouldPreempt(td: Thread, granularityNs = 0): boolean {
     const first = this.#heap[0];
-    return first !== undefined && first.vruntimeNs < td.vruntimeNs;
+    return first !== undefined && first.vruntimeNs + granularityNs < td.vruntimeNs;
   }
 
   #up(from: number): void {

@@ -46,6 +46,8 @@ export abstract class Thread {
   systemNs = 0;
   voluntarySwitches = 0;
   involuntarySwitches = 0;
+  /** sched_yield(2): let the others run first, once. */
+  isYielding = false;
   readonly restart: RestartState = { deadlineNs: -1, done: 0, data: null };
 
   readonly #waiters: ThreadWaiter[] = [];

@@ -29,6 +29,10 @@ export class Lwp extends Thread {
   parentDeathSignal = 0;
   /** Number of the system call that sleeps and will be called again; -1 when none does. */
   callInProgress = -1;
+  /** What that call answered when it slept: ERESTARTSYS or one of its kin. */
+  restartCode = 0;
+  /** strace's line of the call in progress. */
+  traceLine = "";
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
   isUninterruptible = false;
   /** A frame was replaced (execve, rt_sigreturn): the registers are not to be touched on return. */

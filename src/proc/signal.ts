@@ -230,7 +230,7 @@ function wakeTaker(p: Proc, only: Lwp | null, sig: number): void {
 
 function isPlainlyFatal(p: Proc, sig: number): boolean {
   return (
-    p.pid !== 1 &&
+    !p.isShielded &&
     p.sigactions.get(sig).handler === SIG_DFL &&
     defaultAction(sig) === "terminate" &&
     p.stopSignal === 0
@@ -258,6 +258,11 @@ function take(td: Lwp): SigInfo | null {
   if (own !== 0) return withOverrun(td.pending.take(own));
   const shared = p.pending.nextOutside(td.sigmask);
   return shared === 0 ? null : withOverrun(p.pending.take(shared));
+}
+
+/** sigaction(2) made `sig` ignored: what is pending of it is gone, blocked or not. */
+export function discardIgnored(p: Proc, sig: number): void {
+  if (p.sigactions.isIgnored(sig)) discardEverywhere(p, sig);
 }
 
 /** Takes a signal of `wanted` that is pending for `td`, blocked or not: sigtimedwait(2), signalfd(2). */

@@ -29,6 +29,7 @@ const SchedAttr = struct({
 });
 
 export const sys_sched_yield = syscall("sched_yield", [], (td) => {
+  td.isYielding = true;
   td.cpu.needResched = true;
   return 0;
 });

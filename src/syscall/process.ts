@@ -1,0 +1,272 @@
+/** Making, ending and waiting for processes and threads: clone(2), wait4(2), exit(2), pidfd_open(2). */
+import {
+  E2BIG,
+  EAGAIN,
+  EBADF,
+  ECHILD,
+  EFAULT,
+  EINVAL,
+  ENOSYS,
+  EPERM,
+  ESRCH,
+  failed,
+} from "../abi/errno.ts";
+import { O_NONBLOCK } from "../abi/fcntl.ts";
+import {
+  CLONE_ARGS_SIZE_VER0,
+  CLONE_DETACHED,
+  CLONE_FILES,
+  CLONE_FS,
+  CLONE_NEWTIME,
+  CLONE_PARENT_SETTID,
+  CLONE_PIDFD,
+  CLONE_SIGHAND,
+  CLONE_SYSVSEM,
+  CLONE_THREAD,
+  CLONE_VM,
+  CloneArgs,
+  CSIGNAL,
+  exitedStatus,
+  P_ALL,
+  P_PGID,
+  P_PID,
+  P_PIDFD,
+  WALL,
+  WCLONE,
+  WCONTINUED,
+  WEXITED,
+  WNOHANG,
+  WNOTHREAD,
+  WNOWAIT,
+  WSTOPPED,
+  WUNTRACED,
+} from "../abi/wait.ts";
+import { exitGroup, exitThread } from "../proc/exit.ts";
+import { clone, finishVfork, isInVfork, NAMESPACES } from "../proc/fork.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { PidFile } from "../proc/pidfd.ts";
+import { encodeSiginfo } from "../proc/siginfo.ts";
+import { waitForChild } from "../proc/wait.ts";
+import { flags, int, size, uaddr, uint } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { encodeRusage } from "./limits.ts";
+
+const INT_MIN = -2147483648;
+/** struct clone_args may grow; what is beyond the known part must be zero. */
+const CLONE_ARGS_SIZE_MAX = 4096;
+
+export const sys_getpid = syscall("getpid", [], (td) => td.proc.pid);
+export const sys_getppid = syscall("getppid", [], (td) => td.proc.parent?.pid ?? 0);
+export const sys_gettid = syscall("gettid", [], (td) => td.tid);
+
+export const sys_exit = syscall("exit", [int], (td, code) => {
+  exitThread(td, exitedStatus(code));
+  return 0;
+});
+
+export const sys_exit_group = syscall("exit_group", [int], (td, code) => {
+  exitGroup(td.proc, exitedStatus(code));
+  return 0;
+});
+
+export const sys_set_tid_address = syscall("set_tid_address", [uaddr], (td, at) => {
+  td.clearTidAddr = at;
+  return td.tid;
+});
+
+export const sys_clone = syscall(
+  "clone",
+  [flags, uaddr, uaddr, uaddr, uaddr],
+  (td, word, stackTop, parentTidAddr, tls, childTidAddr) => {
+    if (isInVfork(td)) return finishVfork(td);
+    const bits = (word & ~CSIGNAL) >>> 0;
+    if (bits & CLONE_PIDFD && bits & (CLONE_PARENT_SETTID | CLONE_DETACHED)) return EINVAL;
+    return clone(td, {
+      flags: bits,
+      exitSignal: word & CSIGNAL,
+      stackTop,
+      tls,
+      parentTidAddr,
+      childTidAddr,
+      pidfdAddr: parentTidAddr,
+    });
+  },
+);
+
+export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
+  if (isInVfork(td)) return finishVfork(td);
+  if (length > CLONE_ARGS_SIZE_MAX) return E2BIG;
+  if (length < CLONE_ARGS_SIZE_VER0) return EINVAL;
+  const bytes = new Uint8Array(Math.max(length, CloneArgs.sizeof));
+  if (failed(td.proc.vmspace.copyin(at, bytes.subarray(0, length)))) return EFAULT;
+  if (bytes.subarray(CloneArgs.sizeof).some((b) => b !== 0)) return E2BIG;
+  const v = new DataView(bytes.buffer);
+  const get = (field: { get(view: DataView, base: number): number }): number => field.get(v, 0);
+  const bits = get(CloneArgs.flags);
+  const exitSignal = get(CloneArgs.exit_signal);
+  const stack = get(CloneArgs.stack);
+  const stackSize = get(CloneArgs.stack_size);
+  if (bits >= 2 ** 34 || bits % 256 !== 0 || Math.floor(bits / CLONE_DETACHED) % 2) return EINVAL;
+  if (exitSignal > CSIGNAL) return EINVAL;
+  if (bits & CLONE_THREAD && exitSignal !== 0) return EINVAL;
+  if ((stack === 0) !== (stackSize === 0)) return EINVAL;
+  if (get(CloneArgs.set_tid_size) > 0) return get(CloneArgs.set_tid) === 0 ? EINVAL : EPERM;
+  return clone(td, {
+    flags: bits,
+    exitSignal,
+    stackTop: stack + stackSize,
+    tls: get(CloneArgs.tls),
+    parentTidAddr: get(CloneArgs.parent_tid),
+    childTidAddr: get(CloneArgs.child_tid),
+    pidfdAddr: get(CloneArgs.pidfd),
+  });
+});
+
+export const sys_unshare = syscall("unshare", [uint], (td, what) => {
+  const p = td.proc;
+  const known =
+    CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | NAMESPACES;
+  if (what & ~(known | CLONE_NEWTIME)) return EINVAL;
+  if (what & (NAMESPACES | CLONE_NEWTIME)) return EINVAL;
+  const isAlone = p.threads.length === 1;
+  if (what & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) {
+    if (!isAlone || p.sigactions.refs > 1) return EINVAL;
+    if (what & CLONE_VM && p.vmspace.refs > 1) return EINVAL;
+  }
+  // Threads of a process share both, always: see docs/compatibility.md.
+  if (what & (CLONE_FS | CLONE_FILES) && !isAlone) return EINVAL;
+  if (what & CLONE_FS && p.fs.refs > 1) {
+    const own = p.fs.copy();
+    p.fs.release();
+    p.fs = own;
+  }
+  if (what & CLONE_FILES && p.fdtable.refs > 1) {
+    const own = p.fdtable.copy();
+    p.fdtable.release();
+    p.fdtable = own;
+  }
+  return 0;
+});
+
+export const sys_setns = syscall("setns", [int, flags], (td, fd) =>
+  td.proc.fdtable.get(fd) ? EINVAL : EBADF,
+);
+
+export const sys_wait4 = syscall(
+  "wait4",
+  [int, uaddr, flags, uaddr],
+  (td, pid, statusAt, options, usageAt) => {
+    const known = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE;
+    if (options & ~known) return EINVAL;
+    if (pid === INT_MIN) return ESRCH;
+    const [idType, id] = selector(td, pid);
+    const event = waitForChild(td, idType, id, options | WEXITED);
+    if (event === null) return 0;
+    if (typeof event === "number") return event;
+    const mem = td.proc.vmspace;
+    if (statusAt !== 0 && failed(mem.storeU32(statusAt, event.status))) return EFAULT;
+    if (usageAt !== 0 && failed(mem.copyout(usageAt, encodeRusage(event.usage)))) return EFAULT;
+    return event.pid;
+  },
+);
+
+export const sys_waitid = syscall(
+  "waitid",
+  [int, int, uaddr, flags, uaddr],
+  (td, idType, id, infoAt, options, usageAt) => {
+    const wanted = WEXITED | WSTOPPED | WCONTINUED;
+    if (options & ~(wanted | WNOHANG | WNOWAIT | WNOTHREAD | WALL | WCLONE)) return EINVAL;
+    if ((options & wanted) === 0) return EINVAL;
+    const target = waitidTarget(td, idType, id);
+    if (typeof target === "number") return target;
+    const event = waitForChild(td, target.idType, target.id, options);
+    if (typeof event === "number" && event !== 0) {
+      return target.isNonblocking && event !== ECHILD ? notYet(td) : event;
+    }
+    const mem = td.proc.vmspace;
+    if (usageAt !== 0 && event !== null && typeof event !== "number") {
+      if (failed(mem.copyout(usageAt, encodeRusage(event.usage)))) return EFAULT;
+    }
+    if (infoAt === 0) return 0;
+    const bytes =
+      event !== null && typeof event !== "number"
+        ? encodeSiginfo(event.info)
+        : new Uint8Array(SIGINFO_WAIT_BYTES);
+    return failed(mem.copyout(infoAt, bytes)) ? EFAULT : 0;
+  },
+);
+
+export const sys_pidfd_open = syscall("pidfd_open", [int, flags], (td, pid, how) => {
+  if (how & ~O_NONBLOCK || pid <= 0) return EINVAL;
+  const p = td.proc.table.proc(pid);
+  if (!p) return td.proc.table.thread(pid) ? EINVAL : ESRCH;
+  return td.proc.fdtable.alloc(new PidFile(p, how), true);
+});
+
+export const sys_pidfd_getfd = syscall("pidfd_getfd", [int, int, flags], (td, pidfd, _fd, how) => {
+  if (how !== 0) return EINVAL;
+  return td.proc.fdtable.get(pidfd) instanceof PidFile ? EPERM : EBADF;
+});
+
+/** Not built in: no debugger can attach, and programs are told so. */
+export const sys_ptrace = syscall("ptrace", [int, int, uaddr, uaddr], () => ENOSYS);
+
+export const processSyscalls: readonly (readonly [number, Syscall])[] = [
+  [93, sys_exit],
+  [94, sys_exit_group],
+  [95, sys_waitid],
+  [96, sys_set_tid_address],
+  [97, sys_unshare],
+  [117, sys_ptrace],
+  [172, sys_getpid],
+  [173, sys_getppid],
+  [178, sys_gettid],
+  [220, sys_clone],
+  [260, sys_wait4],
+  [268, sys_setns],
+  [434, sys_pidfd_open],
+  [435, sys_clone3],
+  [438, sys_pidfd_getfd],
+];
+
+/** si_signo … si_status of an absent event are zero; Linux writes no more than these. */
+const SIGINFO_WAIT_BYTES = 28;
+
+function selector(td: Lwp, pid: number): readonly [number, number] {
+  if (pid === -1) return [P_ALL, 0];
+  if (pid > 0) return [P_PID, pid];
+  return [P_PGID, pid === 0 ? td.proc.pgrp.pgid : -pid];
+}
+
+interface WaitTarget {
+  readonly idType: number;
+  readonly id: number;
+  readonly isNonblocking: boolean;
+}
+
+function waitidTarget(td: Lwp, idType: number, id: number): WaitTarget | number {
+  switch (idType) {
+    case P_ALL:
+      return { idType, id: 0, isNonblocking: false };
+    case P_PID:
+      return id <= 0 ? EINVAL : { idType, id, isNonblocking: false };
+    case P_PGID:
+      if (id < 0) return EINVAL;
+      return { idType, id: id === 0 ? td.proc.pgrp.pgid : id, isNonblocking: false };
+    case P_PIDFD: {
+      if (id < 0) return EINVAL;
+      const fp = td.proc.fdtable.get(id);
+      if (!fp) return EBADF;
+      if (!(fp instanceof PidFile)) return EBADF;
+      return { idType: P_PID, id: fp.proc.pid, isNonblocking: (fp.flags & O_NONBLOCK) !== 0 };
+    }
+    default:
+      return EINVAL;
+  }
+}
+
+/** A nonblocking pidfd: what would sleep does not. */
+function notYet(td: Lwp): number {
+  td.cancelSleep();
+  return EAGAIN;
+}

@@ -1,0 +1,85 @@
+/** Sessions, process groups, robust lists: setsid(2), setpgid(2), set_robust_list(2), rseq(2). */
+import { EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import { CAP_SYS_PTRACE } from "../kern/cred.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import type { Proc } from "../proc/proc.ts";
+import { int, size, uaddr, uint } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+
+const ROBUST_HEAD_BYTES = 24;
+
+export const sys_setsid = syscall("setsid", [], (td) => {
+  const p = td.proc;
+  const { table } = p;
+  if (p.pgrp.session.leader === p || table.group(p.pid)) return EPERM;
+  table.newSession(p);
+  return p.pid;
+});
+
+export const sys_getsid = syscall("getsid", [int], (td, pid) => {
+  const p = target(td, pid);
+  return p ? p.pgrp.session.sid : ESRCH;
+});
+
+export const sys_getpgid = syscall("getpgid", [int], (td, pid) => {
+  const p = target(td, pid);
+  return p ? p.pgrp.pgid : ESRCH;
+});
+
+export const sys_setpgid = syscall("setpgid", [int, int], (td, pid, wanted) => {
+  const pgid = wanted === 0 ? (pid === 0 ? td.proc.pid : pid) : wanted;
+  if (pgid < 0) return EINVAL;
+  const p = target(td, pid);
+  if (!p) return ESRCH;
+  const { session } = td.proc.pgrp;
+  if (p.parent === td.proc) {
+    if (p.pgrp.session !== session) return EPERM;
+    if (p.hasExecuted) return EACCES;
+  } else if (p !== td.proc) return ESRCH;
+  if (p.pgrp.session.leader === p) return EPERM;
+  if (pgid !== p.pid && td.proc.table.group(pgid)?.session !== session) return EPERM;
+  td.proc.table.joinGroup(p, pgid, session);
+  return 0;
+});
+
+export const sys_set_robust_list = syscall("set_robust_list", [uaddr, size], (td, head, length) => {
+  if (length !== ROBUST_HEAD_BYTES) return EINVAL;
+  td.robustListHead = head;
+  return 0;
+});
+
+export const sys_get_robust_list = syscall(
+  "get_robust_list",
+  [int, uaddr, uaddr],
+  (td, tid, headAt, lengthAt) => {
+    const other = tid === 0 ? td : td.proc.table.thread(tid);
+    if (!other) return ESRCH;
+    const isOwn = other.proc === td.proc || other.cred.uid === td.cred.euid;
+    if (!isOwn && !td.cred.hasCap(CAP_SYS_PTRACE)) return EPERM;
+    const { vmspace } = td.proc;
+    if (failed(vmspace.storeU64(lengthAt, ROBUST_HEAD_BYTES))) return EFAULT;
+    return failed(vmspace.storeU64(headAt, other.robustListHead)) ? EFAULT : 0;
+  },
+);
+
+/**
+ * Restartable sequences are not built in. glibc then keeps the cpu number
+ * uninitialised and asks getcpu(2), which is right; a registration that is
+ * accepted would oblige us to abort sequences at every switch.
+ */
+export const sys_rseq = syscall("rseq", [uaddr, uint, int, uint], () => ENOSYS);
+
+export const sessionSyscalls: readonly (readonly [number, Syscall])[] = [
+  [99, sys_set_robust_list],
+  [100, sys_get_robust_list],
+  [154, sys_setpgid],
+  [155, sys_getpgid],
+  [156, sys_getsid],
+  [157, sys_setsid],
+  [293, sys_rseq],
+];
+
+function target(td: Lwp, pid: number): Proc | null {
+  if (pid === 0 || pid === td.proc.pid) return td.proc;
+  return td.proc.table.proc(pid);
+}

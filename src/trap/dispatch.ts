@@ -1,0 +1,123 @@
+/**
+ * System calls: from a trapped ecall to its result, and what becomes of calls
+ * that sleep.
+ *
+ * A call that slept is called again from the top. Until its result is in a0
+ * the pc stays on the ecall and a0 keeps the first argument, so a restarted
+ * call finds what it was given, and a signal handler's frame records a state
+ * from which the call starts anew. See docs/blocking.md; restart codes in
+ * signal(7), "Interruption of system calls".
+ */
+import {
+  EFAULT,
+  EINTR,
+  ENOSYS,
+  EPIPE,
+  ERESTART_RESTARTBLOCK,
+  ERESTARTNOINTR,
+  ERESTARTSYS,
+} from "../abi/errno.ts";
+import { SA_RESTART, SIGPIPE } from "../abi/signal.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { relieveMemory } from "../proc/oom.ts";
+import type { SigAction } from "../proc/sigaction.ts";
+import { hasDeliverableSignal, restoreMask, tsignal } from "../proc/signal.ts";
+import type { Syscall } from "../syscall/declare.ts";
+import { traceEnter, traceExit } from "./strace.ts";
+
+const A0 = 10;
+const A7 = 17;
+const ECALL_BYTES = 4;
+
+export class Dispatcher {
+  readonly #table: readonly (Syscall | undefined)[];
+  /** Calls served, for statistics. */
+  calls = 0;
+
+  constructor(table: readonly (Syscall | undefined)[]) {
+    this.#table = table;
+  }
+
+  /**
+   * Serves the call at which `td` trapped, or makes the one it slept in again.
+   * Afterwards the thread runs on, sleeps, was stopped or is gone; if it runs
+   * with a call still in progress, a signal came first: take it, and unless a
+   * handler ended the call, make it again.
+   */
+  call(td: Lwp): void {
+    const { context } = td;
+    const nr = context.xlo(A7);
+    const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
+    const isTraced = td.proc.table.strace !== null;
+    if (isTraced) traceEnter(td, nr, entry);
+    this.calls++;
+    const r = entry === undefined ? ENOSYS : entry.invoke(td);
+    if (r === EFAULT && td.state === "running" && td.proc.vmspace.ranOut) {
+      // Not a bad address but no memory for it: room is made as for a fault, and the call made again.
+      td.proc.vmspace.ranOut = false;
+      relieveMemory(td);
+      return;
+    }
+    if (td.state !== "running" || isRestart(r) || td.isContextReplaced) {
+      this.#unfinished(td, nr, entry, r);
+      return;
+    }
+    if (isTraced) traceExit(td, entry, r);
+    td.callInProgress = -1;
+    clearUsed(td);
+    context.setX(A0, r);
+    context.pc += ECALL_BYTES;
+    if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
+    if (r === EPIPE && WRITES.has(nr)) tsignal(td, SIGPIPE);
+  }
+
+  #unfinished(td: Lwp, nr: number, entry: Syscall | undefined, r: number): void {
+    if (td.isContextReplaced) {
+      td.isContextReplaced = false;
+      td.callInProgress = -1;
+      td.clearRestart();
+      if (td.proc.table.strace !== null) traceExit(td, entry, r);
+      return;
+    }
+    if (td.state === "dead") return;
+    td.callInProgress = nr;
+    td.restartCode = r;
+    if (td.state === "sleeping" && hasDeliverableSignal(td)) td.cancelSleep();
+  }
+}
+
+/**
+ * Ends an interrupted call before the frame of a handler is built, so that the
+ * frame holds what the program shall find: EINTR in a0 and the pc past the
+ * ecall, or the pc on the ecall for another try. Without a handler there is
+ * nothing to settle: the call is made again.
+ */
+export function settleRestart(td: Lwp, action: SigAction): void {
+  const code = td.restartCode;
+  const { done } = td.restart;
+  td.callInProgress = -1;
+  td.clearRestart();
+  if (done > 0) {
+    // What has moved cannot be taken back: the call ends with that count.
+    td.context.setX(A0, done);
+    td.context.pc += ECALL_BYTES;
+    return;
+  }
+  const isRestarted =
+    code === ERESTARTNOINTR || (code === ERESTARTSYS && (action.flags & SA_RESTART) !== 0);
+  if (isRestarted) return;
+  td.context.setX(A0, EINTR);
+  td.context.pc += ECALL_BYTES;
+}
+
+function isRestart(r: number): boolean {
+  return r <= ERESTARTSYS && r >= ERESTART_RESTARTBLOCK;
+}
+
+function clearUsed(td: Lwp): void {
+  const { restart } = td;
+  if (restart.deadlineNs !== -1 || restart.done !== 0 || restart.data !== null) td.clearRestart();
+}
+
+/** write writev pwrite64 pwritev sendfile vmsplice splice tee pwritev2 copy_file_range */
+const WRITES = new Set([64, 66, 68, 70, 71, 75, 76, 77, 285, 287]);

@@ -1,0 +1,35 @@
+/**
+ * The way back to user mode: signals are taken here. See userret(9).
+ *
+ * Afterwards the thread either runs on (with a handler's frame, if one is due),
+ * or it is stopped, asleep again, or gone.
+ */
+import { defaultAction, signalName } from "../abi/signal.ts";
+import { killedStatus } from "../abi/wait.ts";
+import { exitGroup } from "../proc/exit.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { enterHandler } from "../proc/sigframe.ts";
+import { hasDeliverableSignal, nextSignal, restoreMask } from "../proc/signal.ts";
+import { settleRestart } from "./dispatch.ts";
+import { traceSignal } from "./strace.ts";
+
+/** The core was not written: wait(2)'s WCOREDUMP is never set. */
+export function takeSignals(td: Lwp): void {
+  while (td.state === "running" && hasDeliverableSignal(td)) {
+    const delivery = nextSignal(td);
+    if (!delivery) break;
+    const { info, action } = delivery;
+    if (td.proc.table.strace) traceSignal(td, describe(info.signo, action !== null));
+    if (action === null) {
+      exitGroup(td.proc, killedStatus(info.signo));
+      return;
+    }
+    if (td.callInProgress >= 0) settleRestart(td, action);
+    enterHandler(td, info, action);
+  }
+  if (td.state === "running" && td.savedSigmask !== null && td.callInProgress < 0) restoreMask(td);
+}
+
+function describe(sig: number, isHandled: boolean): string {
+  return `${signalName(sig)} ${isHandled ? "handled" : defaultAction(sig)}`;
+}
