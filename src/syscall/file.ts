@@ -1,5 +1,5 @@
 /** Descriptors and their bytes: openat(2), close(2), read(2), write(2), lseek(2), dup(2). */
-import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, EPIPE, failed } from "../abi/errno.ts";
+import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, failed } from "../abi/errno.ts";
 import {
   O_CLOEXEC,
   O_CREAT,
@@ -16,7 +16,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from "../abi/fcntl.ts";
-import { SIGPIPE, SIGXFSZ } from "../abi/signal.ts";
+import { SIGXFSZ } from "../abi/signal.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { tsignal } from "../proc/signal.ts";
 import type { File } from "../vfs/file.ts";
@@ -167,10 +167,9 @@ export const sys_pwrite64 = syscall(
   },
 );
 
-/** A write's error, after the signal that goes with it: SIGPIPE, SIGXFSZ. */
+/** A write's error, after SIGXFSZ where that goes with it; the dispatcher sees to SIGPIPE. */
 export function writeFailed(td: Lwp, error: number): number {
-  if (error === EPIPE) tsignal(td, SIGPIPE);
-  else if (error === EFBIG && td.fileSizeLimit < Number.POSITIVE_INFINITY) tsignal(td, SIGXFSZ);
+  if (error === EFBIG && td.fileSizeLimit < Number.POSITIVE_INFINITY) tsignal(td, SIGXFSZ);
   return error;
 }
 

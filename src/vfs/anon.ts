@@ -43,7 +43,8 @@ export function pathOfFile(vfs: Vfs, fp: File): Path | Errno {
   if (fp.path) return fp.path;
   const attr = fp.stat();
   if (failed(attr)) return attr;
-  const mount = (vfs.anonMount ??= makeMount(vfs));
+  vfs.anonMount ??= makeMount(vfs);
+  const mount = vfs.anonMount;
   if (mount === null) return ENOENT;
   const vp = new AnonVnode(mount.fs, attr, fp instanceof PipeFile ? fp : null);
   return { mount, entry: vfs.names.makeLoose(fp.describe(), vp) };

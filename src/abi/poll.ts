@@ -1,0 +1,15 @@
+/** struct pollfd, struct epoll_event and their flags. Source: asm-generic/poll.h, linux/eventpoll.h. */
+import { i16, i32, struct, u32 } from "../lib/struct.ts";
+
+export const PollFd = struct({ fd: i32, events: i16, revents: i16 });
+
+export const EpollEvent = struct({ events: u32, __pad: u32, data_lo: u32, data_hi: u32 });
+
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+
+export const EPOLLEXCLUSIVE = 1 << 28;
+export const EPOLLWAKEUP = 1 << 29;
+export const EPOLLONESHOT = 1 << 30;
+export const EPOLLET = 1 << 31;

@@ -1,0 +1,42 @@
+/** memfd_create(2): a file of the kernel's own tmpfs that no directory names. */
+import { EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, failed } from "../abi/errno.ts";
+import { O_LARGEFILE } from "../abi/fcntl.ts";
+import { TmpFile } from "../fs/tmpfs/tmpfile.ts";
+import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
+import { S_IFREG } from "../vfs/attr.ts";
+import { O_RDWR } from "../vfs/file.ts";
+import { holdPath } from "../vfs/path.ts";
+import { VnodeFile } from "../vfs/vnodefile.ts";
+import { flags, uaddr } from "./args.ts";
+import { type Syscall, syscall } from "./declare.ts";
+import { newFd } from "./file.ts";
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const MFD_NOEXEC_SEAL = 8;
+const MFD_EXEC = 16;
+/** NAME_MAX less the length of "memfd:". */
+const MAX_NAME = 249;
+
+export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nameAddr, how) => {
+  const known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+  if ((how & ~known) !== 0) return EINVAL;
+  if ((how & MFD_NOEXEC_SEAL) !== 0 && (how & MFD_EXEC) !== 0) return EINVAL;
+  const name = td.proc.vmspace.copyinstr(nameAddr, MAX_NAME + 1);
+  if (failed(name)) return name === ENAMETOOLONG ? EINVAL : name;
+  const { vfs } = td.proc.fs;
+  const mount = vfs.shm;
+  if (!mount || !(mount.fs instanceof Tmpfs)) return ENOSYS;
+  if (!mount.fs.chargeInode()) return ENOSPC;
+  const perm = (how & MFD_NOEXEC_SEAL) !== 0 ? 0o666 : 0o777;
+  const { fsuid, fsgid } = td.cred;
+  const vp = new TmpFile(mount.fs, S_IFREG | perm, fsuid, fsgid, true);
+  vp.nlink = 0;
+  if ((how & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0) vp.allowSealing();
+  const entry = vfs.names.makeLoose(`/memfd:${name}`, vp);
+  entry.isDeleted = true;
+  const fp = new VnodeFile(vp, O_RDWR | O_LARGEFILE, holdPath({ mount, entry }));
+  return newFd(td, fp, (how & MFD_CLOEXEC) !== 0);
+});
+
+export const memfdSyscalls: readonly (readonly [number, Syscall])[] = [[279, sys_memfd_create]];

@@ -1,0 +1,197 @@
+/** Extended attributes: setxattr(2), getxattr(2), listxattr(2), removexattr(2) and their l and f forms. See xattr(7). */
+import {
+  E2BIG,
+  EFAULT,
+  EINVAL,
+  ENODATA,
+  ENOTSUP,
+  EPERM,
+  ERANGE,
+  EROFS,
+  type Errno,
+  failed,
+} from "../abi/errno.ts";
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
+import { IN_ATTRIB } from "../abi/inotify.ts";
+import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
+import { CAP_SYS_ADMIN } from "../kern/cred.ts";
+import { bytesOf } from "../lib/bytes.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { access, isOwnerOrCapable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
+import { S_IFDIR, S_IFREG } from "../vfs/attr.ts";
+import { notifyEntry } from "../vfs/inotify.ts";
+import type { Path } from "../vfs/path.ts";
+import type { Vnode } from "../vfs/vnode.ts";
+import { fd, flags, size, uaddr, upath } from "./args.ts";
+import { pathAt } from "./at.ts";
+import { type Syscall, syscall } from "./declare.ts";
+
+const FOLLOW = 0;
+const NOFOLLOW = AT_SYMLINK_NOFOLLOW;
+
+export const sys_setxattr = syscall(
+  "setxattr",
+  [upath, uaddr, uaddr, size, flags],
+  (td, path, name, value, length, how) => set(td, at(td, path, FOLLOW), name, value, length, how),
+);
+export const sys_lsetxattr = syscall(
+  "lsetxattr",
+  [upath, uaddr, uaddr, size, flags],
+  (td, path, name, value, length, how) => set(td, at(td, path, NOFOLLOW), name, value, length, how),
+);
+export const sys_fsetxattr = syscall(
+  "fsetxattr",
+  [fd, uaddr, uaddr, size, flags],
+  (td, fp, name, value, length, how) => set(td, fp.path ?? ENOTSUP, name, value, length, how),
+);
+
+export const sys_getxattr = syscall(
+  "getxattr",
+  [upath, uaddr, uaddr, size],
+  (td, path, name, out, room) => get(td, at(td, path, FOLLOW), name, out, room),
+);
+export const sys_lgetxattr = syscall(
+  "lgetxattr",
+  [upath, uaddr, uaddr, size],
+  (td, path, name, out, room) => get(td, at(td, path, NOFOLLOW), name, out, room),
+);
+export const sys_fgetxattr = syscall(
+  "fgetxattr",
+  [fd, uaddr, uaddr, size],
+  (td, fp, name, out, room) => get(td, fp.path ?? ENOTSUP, name, out, room),
+);
+
+export const sys_listxattr = syscall("listxattr", [upath, uaddr, size], (td, path, out, room) =>
+  list(td, at(td, path, FOLLOW), out, room),
+);
+export const sys_llistxattr = syscall("llistxattr", [upath, uaddr, size], (td, path, out, room) =>
+  list(td, at(td, path, NOFOLLOW), out, room),
+);
+export const sys_flistxattr = syscall("flistxattr", [fd, uaddr, size], (td, fp, out, room) =>
+  list(td, fp.path ?? ENOTSUP, out, room),
+);
+
+export const sys_removexattr = syscall("removexattr", [upath, uaddr], (td, path, name) =>
+  remove(td, at(td, path, FOLLOW), name),
+);
+export const sys_lremovexattr = syscall("lremovexattr", [upath, uaddr], (td, path, name) =>
+  remove(td, at(td, path, NOFOLLOW), name),
+);
+export const sys_fremovexattr = syscall("fremovexattr", [fd, uaddr], (td, fp, name) =>
+  remove(td, fp.path ?? ENOTSUP, name),
+);
+
+function at(td: Lwp, path: string, how: number): Path | Errno {
+  return pathAt(td, AT_FDCWD, path, how);
+}
+
+/** A name: ERANGE for an empty or overlong one. */
+function loadName(td: Lwp, addr: number): string | Errno {
+  const name = td.proc.vmspace.copyinstr(addr, XATTR_NAME_MAX + 1);
+  if (failed(name)) return name === EFAULT ? EFAULT : ERANGE;
+  return name.length === 0 ? ERANGE : name;
+}
+
+function set(
+  td: Lwp,
+  place: Path | Errno,
+  nameAddr: number,
+  value: number,
+  length: number,
+  how: number,
+): number {
+  if (failed(place)) return place;
+  if ((how & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) return EINVAL;
+  const name = loadName(td, nameAddr);
+  if (failed(name)) return name;
+  if (length > XATTR_SIZE_MAX) return E2BIG;
+  const bytes = new Uint8Array(length);
+  if (length > 0 && failed(td.proc.vmspace.copyin(value, bytes))) return EFAULT;
+  if (place.mount.isReadOnly) return EROFS;
+  const vp = place.entry.vnode!;
+  const denied = mayUse(td, vp, name, true);
+  if (denied < 0) return denied;
+  const r = vp.setxattr(name, bytes, how);
+  if (r >= 0) notifyEntry(place.entry, IN_ATTRIB);
+  return r;
+}
+
+function get(td: Lwp, place: Path | Errno, nameAddr: number, out: number, room: number): number {
+  if (failed(place)) return place;
+  const name = loadName(td, nameAddr);
+  if (failed(name)) return name;
+  const vp = place.entry.vnode!;
+  const denied = mayUse(td, vp, name, false);
+  if (denied < 0) return denied;
+  const value = vp.getxattr(name);
+  if (failed(value)) return value;
+  return store(td, value, out, room);
+}
+
+function list(td: Lwp, place: Path | Errno, out: number, room: number): number {
+  if (failed(place)) return place;
+  const names = place.entry.vnode!.listxattr();
+  if (failed(names)) return names;
+  const isTrusted = td.cred.hasCap(CAP_SYS_ADMIN);
+  let all = "";
+  for (const n of names) if (isTrusted || !n.startsWith("trusted.")) all += `${n}\0`;
+  return store(td, bytesOf(all), out, room);
+}
+
+function remove(td: Lwp, place: Path | Errno, nameAddr: number): number {
+  if (failed(place)) return place;
+  const name = loadName(td, nameAddr);
+  if (failed(name)) return name;
+  if (place.mount.isReadOnly) return EROFS;
+  const vp = place.entry.vnode!;
+  const denied = mayUse(td, vp, name, true);
+  if (denied < 0) return denied;
+  const r = vp.removexattr(name);
+  if (r >= 0) notifyEntry(place.entry, IN_ATTRIB);
+  return r;
+}
+
+function store(td: Lwp, value: Uint8Array, out: number, room: number): number {
+  if (room === 0) return value.length;
+  if (value.length > room) return ERANGE;
+  const r = td.proc.vmspace.copyout(out, value);
+  return r < 0 ? r : value.length;
+}
+
+/** Who may use which name space on what: xattr(7). POSIX ACLs are not offered. */
+function mayUse(td: Lwp, vp: Vnode, name: string, isWrite: boolean): number {
+  const dot = name.indexOf(".");
+  const space = dot < 0 ? "" : name.slice(0, dot);
+  if (space === "system" || dot < 0 || dot === name.length - 1) {
+    return dot === name.length - 1 ? EINVAL : ENOTSUP;
+  }
+  if (space === "trusted") {
+    return td.cred.hasCap(CAP_SYS_ADMIN) ? 0 : isWrite ? EPERM : ENODATA;
+  }
+  if (space === "security") {
+    if (!isWrite || td.cred.hasCap(CAP_SYS_ADMIN)) return 0;
+    return EPERM;
+  }
+  if (space !== "user") return ENOTSUP;
+  if (vp.type !== S_IFREG && vp.type !== S_IFDIR) return isWrite ? EPERM : ENODATA;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  const isSticky = vp.type === S_IFDIR && (a.mode & 0o1000) !== 0;
+  if (isSticky && isWrite && !isOwnerOrCapable(a, td.cred)) return EPERM;
+  return access(vp, td.cred, isWrite ? MAY_WRITE : MAY_READ);
+}
+
+export const xattrSyscalls: readonly (readonly [number, Syscall])[] = [
+  [5, sys_setxattr],
+  [6, sys_lsetxattr],
+  [7, sys_fsetxattr],
+  [8, sys_getxattr],
+  [9, sys_lgetxattr],
+  [10, sys_fgetxattr],
+  [11, sys_listxattr],
+  [12, sys_llistxattr],
+  [13, sys_flistxattr],
+  [14, sys_removexattr],
+  [15, sys_lremovexattr],
+  [16, sys_fremovexattr],
+];
