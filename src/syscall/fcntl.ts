@@ -151,7 +151,7 @@ function addSeals(fp: File, arg: number): number {
   if (!fp.isWritable) return EPERM;
   if (arg === 0) return fp.vp.seals(0) < 0 ? EINVAL : 0;
   const r = fp.vp.seals(arg);
-  return r < 0 ? r : 0;
+  return Math.min(r, 0);
 }
 
 function setOwner(td: Lwp, fp: File, who: number): number {

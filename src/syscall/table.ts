@@ -7,24 +7,33 @@ import { attrSyscalls } from "./attr.ts";
 import { credSyscalls } from "./cred.ts";
 import type { Syscall } from "./declare.ts";
 import { dirSyscalls } from "./dir.ts";
+import { epollSyscalls } from "./epoll.ts";
+import { eventfdSyscalls } from "./eventfd.ts";
 import { execSyscalls } from "./exec.ts";
 import { fcntlSyscalls } from "./fcntl.ts";
 import { fileSyscalls } from "./file.ts";
 import { futexSyscalls } from "./futex.ts";
+import { handleSyscalls } from "./handle.ts";
+import { inotifySyscalls } from "./inotify.ts";
 import { iovSyscalls } from "./iov.ts";
 import { limitSyscalls } from "./limits.ts";
+import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
+import { mountSyscalls } from "./mount.ts";
 import { pipeSyscalls } from "./pipe.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
 import { sessionSyscalls } from "./session.ts";
 import { signalSyscalls } from "./signal.ts";
+import { signalfdSyscalls } from "./signalfd.ts";
 import { socketSyscalls } from "./socket.ts";
+import { spliceSyscalls } from "./splice.ts";
 import { statSyscalls } from "./stat.ts";
 import { syncSyscalls } from "./sync.ts";
 import { systemSyscalls } from "./system.ts";
 import { timeSyscalls } from "./time.ts";
 import { timerSyscalls } from "./timer.ts";
+import { xattrSyscalls } from "./xattr.ts";
 
 const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   attrSyscalls,
@@ -48,6 +57,15 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   systemSyscalls,
   timeSyscalls,
   timerSyscalls,
+  epollSyscalls,
+  eventfdSyscalls,
+  handleSyscalls,
+  inotifySyscalls,
+  memfdSyscalls,
+  mountSyscalls,
+  signalfdSyscalls,
+  spliceSyscalls,
+  xattrSyscalls,
 ];
 
 const SYSCALL_NUMBERS = 512;
