@@ -161,6 +161,7 @@ function inherit(p: Proc, parent: Proc): void {
   p.dumpable = parent.dumpable;
   p.personality = parent.personality;
   p.oomScoreAdj = parent.oomScoreAdj;
+  p.oomScoreAdjMin = parent.oomScoreAdjMin;
   p.sigreturnAddr = parent.sigreturnAddr;
   p.argStart = parent.argStart;
   p.argEnd = parent.argEnd;

@@ -105,6 +105,8 @@ export class Proc {
   /** Second of CPU time at which SIGXCPU was sent last. */
   cpuLimitSignalledSec = -1;
   oomScoreAdj = 0;
+  /** How low it may be set without privilege. */
+  oomScoreAdjMin = 0;
   startNs = 0;
   readonly timers = new ProcessTimers(this);
   /** Of threads that ended; `usageOf` adds the living. */

@@ -2,7 +2,7 @@
  * The text files of a process or thread, by name: where each comes from, who
  * may read it, and what may be written to it.
  */
-import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
+import { EACCES, EINVAL, type Errno } from "../../abi/errno.ts";
 import { CAP_SYS_RESOURCE } from "../../kern/cred.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts";
@@ -88,15 +88,17 @@ function oomScoreAdjText(t: Task): string {
   return `${t.proc.oomScoreAdj}\n`;
 }
 
-/** Lowering one's score, and so sparing oneself, is a privilege. */
+/** Going below what a privileged writer last chose, and so sparing oneself, is a privilege. */
 function writeOomScoreAdj(t: Task, text: string, caller: Lwp): number {
   const denied = checkOwn(caller, t);
   if (denied !== 0) return denied;
   if (!/^-?\d{1,5}\s*$/.test(text)) return EINVAL;
   const adj = Number(text);
   if (adj < OOM_SCORE_ADJ_MIN || adj > OOM_SCORE_ADJ_MAX) return EINVAL;
-  if (adj < t.proc.oomScoreAdj && !caller.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
+  const isPrivileged = caller.cred.hasCap(CAP_SYS_RESOURCE);
+  if (adj < t.proc.oomScoreAdjMin && !isPrivileged) return EACCES;
   t.proc.oomScoreAdj = adj;
+  if (isPrivileged) t.proc.oomScoreAdjMin = adj;
   return 0;
 }
 
