@@ -76,7 +76,7 @@ export class UserLoop implements SliceKeeper {
   run(): void {
     while (!this.isOver) {
       this.runUntilIdle();
-      if (!this.isOver) this.#idle();
+      if (!this.isOver) this.idle();
     }
   }
 
@@ -215,7 +215,7 @@ export class UserLoop implements SliceKeeper {
   }
 
   /** Sleeps until the next callout or the doorbell; what is due then happens. */
-  #idle(): void {
+  idle(): void {
     const cpu = this.#cpu;
     const before = cpu.clock.monotonicNs();
     const timeoutNs = cpu.callouts.nextDeadlineNs - before;
