@@ -1,10 +1,13 @@
 /** memfd_create(2): a file of the kernel's own tmpfs that no directory names. */
-import { EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, failed } from "../abi/errno.ts";
+import { EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, type Errno, failed } from "../abi/errno.ts";
 import { O_LARGEFILE } from "../abi/fcntl.ts";
+import { NO_TMPFS_OPTIONS } from "../fs/tmpfs/options.ts";
 import { TmpFile } from "../fs/tmpfs/tmpfile.ts";
 import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
+import type { Lwp } from "../proc/lwp.ts";
 import { S_IFREG } from "../vfs/attr.ts";
 import { O_RDWR } from "../vfs/file.ts";
+import type { Mount } from "../vfs/mount.ts";
 import { holdPath } from "../vfs/path.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
 import { flags, uaddr } from "./args.ts";
@@ -25,8 +28,9 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   const name = td.proc.vmspace.copyinstr(nameAddr, MAX_NAME + 1);
   if (failed(name)) return name === ENAMETOOLONG ? EINVAL : name;
   const { vfs } = td.proc.fs;
-  const mount = vfs.shm;
-  if (!mount || !(mount.fs instanceof Tmpfs)) return ENOSYS;
+  const mount = shmMount(td);
+  if (failed(mount)) return mount;
+  if (!(mount.fs instanceof Tmpfs)) return ENOSYS;
   if (!mount.fs.chargeInode()) return ENOSPC;
   const perm = (how & MFD_NOEXEC_SEAL) !== 0 ? 0o666 : 0o777;
   const { fsuid, fsgid } = td.cred;
@@ -38,5 +42,15 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   const fp = new VnodeFile(vp, O_RDWR | O_LARGEFILE, holdPath({ mount, entry }));
   return newFd(td, fp, (how & MFD_CLOEXEC) !== 0);
 });
+
+/** The internal tmpfs that memfds live on, bounded by memory alone; made with the first one. */
+function shmMount(td: Lwp): Mount | Errno {
+  const { vfs } = td.proc.fs;
+  if (vfs.shm) return vfs.shm;
+  const options = { ...NO_TMPFS_OPTIONS, pages: 0, inodes: 0 };
+  const mount = vfs.mounts.mountInternal(new Tmpfs(vfs, td.proc.table.pages, options));
+  if (!failed(mount)) vfs.shm = mount;
+  return mount;
+}
 
 export const memfdSyscalls: readonly (readonly [number, Syscall])[] = [[279, sys_memfd_create]];

@@ -21,7 +21,7 @@ export class Vfs {
   readonly locks = new LockTable();
   /** File system types by name, as /proc/filesystems lists them. */
   readonly types = new Map<string, FileSystemType>();
-  /** Where memfd_create(2) and shared anonymous files live; the boot floor mounts a tmpfs. */
+  /** Where memfd_create(2)'s files live; made when first needed. */
   shm: Mount | null = null;
   /** Of files that have no name; made when first needed. */
   anonMount: Mount | null = null;
