@@ -96,7 +96,7 @@ export function setForeground(td: Thread, tty: Tty, arg: number, mem: UserMemory
   if (failed(pgid)) return EFAULT;
   if (pgid > 0x7fff_ffff) return EINVAL;
   const group = p.table.group(pgid);
-  if (!group) return ESRCH;
+  if (!group) return p.table.proc(pgid) ? EPERM : ESRCH;
   if (group.session !== p.pgrp.session) return EPERM;
   tty.foreground = group;
   return 0;
