@@ -56,13 +56,8 @@ export class ProcessGroup {
     for (const p of this.members) {
       if (p === leaving || p.state !== "alive") continue;
       const up = p.parent;
-      if (
-        up &&
-        up !== leaving &&
-        up.pid !== 1 &&
-        up.pgrp !== this &&
-        up.pgrp.session === this.session
-      )
+      // Process 1 counts as any parent: it may be a shell that does job control.
+      if (up && up !== leaving && up.pgrp !== this && up.pgrp.session === this.session)
         return false;
     }
     return true;
