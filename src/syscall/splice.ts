@@ -32,6 +32,8 @@ const SPLICE_F_NONBLOCK = 2;
 const SPLICE_F_ALL = 15;
 const CHUNK = 65536;
 /** What one copy_file_range(2) moves at most before it lets others run. */
+/** Of a loff_t; beyond 2^53 imprecise, but then so is what is compared with it. */
+const OFFSET_MAX = 2 ** 63;
 const MAX_COPY = 16 * 1024 * 1024;
 
 export const sys_sendfile = syscall(
@@ -62,10 +64,13 @@ export const sys_copy_file_range = syscall(
     if (from < 0) return from;
     const to = loadOffset(td, outAddr, out);
     if (to < 0) return to;
-    if (from + count > Number.MAX_SAFE_INTEGER) return EOVERFLOW;
-    if (input.vp === out.vp && from < to + count && to < from + count) return EINVAL;
+    if (from + count > OFFSET_MAX || to + count > OFFSET_MAX) return EOVERFLOW;
+    const a = input.vp.getattr();
+    if (failed(a)) return a;
+    const left = Math.max(0, Math.min(count, a.sizeBytes - from));
+    if (input.vp === out.vp && from < to + left && to < from + left) return EINVAL;
     let done = 0;
-    for (const end = Math.min(count, MAX_COPY); done < end; ) {
+    for (const end = Math.min(left, MAX_COPY); done < end; ) {
       const r = copyChunk(td, input, from + done, out, to + done, Math.min(CHUNK, end - done));
       if (r < 0 && done === 0) return r;
       if (r <= 0) break;

@@ -21,6 +21,7 @@ import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
 import { pipeSyscalls } from "./pipe.ts";
+import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
 import { sessionSyscalls } from "./session.ts";
@@ -47,6 +48,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   limitSyscalls,
   memorySyscalls,
   pipeSyscalls,
+  pollSyscalls,
   processSyscalls,
   schedSyscalls,
   sessionSyscalls,
