@@ -34,7 +34,11 @@ export class Decoder {
 
   constructor(insns: readonly Insn[]) {
     this.insns = insns;
-    for (let s = 0; s < SLOTS; s++) this.slots[s] = this.#choose(wordOf(s));
+    const byOpcode: number[][] = Array.from({ length: 32 }, () => []);
+    insns.forEach((insn, i) => {
+      byOpcode[(insn.match >>> 2) & 31]!.push(i + 1);
+    });
+    for (let s = 0; s < SLOTS; s++) this.slots[s] = this.#choose(wordOf(s), byOpcode[s & 31]!);
   }
 
   /** Number of the first second table among handlers. */
@@ -71,10 +75,10 @@ export class Decoder {
     for (let h = 0; h < 0x10000; h++) mem.u32[(EXPAND_TABLE >>> 2) + h] = expand(h) || ILLEGAL;
   }
 
-  #choose(word: number): number {
-    const candidates: number[] = [];
-    this.insns.forEach((insn, i) => {
-      if (((word ^ insn.match) & insn.mask & SLOT_BITS) === 0) candidates.push(i + 1);
+  #choose(word: number, near: readonly number[]): number {
+    const candidates = near.filter((n) => {
+      const insn = this.insns[n - 1]!;
+      return ((word ^ insn.match) & insn.mask & SLOT_BITS) === 0;
     });
     if (candidates.length < 2) return candidates[0] ?? 0;
     const table = new Uint8Array(32);

@@ -20,7 +20,6 @@ import { type Node, type Structure, structure } from "./structure.ts";
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
   readonly #regionType: number;
-  readonly #graph: Graph;
   readonly #shape: Structure;
   readonly #dirtyIn: RegSet[];
   readonly #written = emptySet();
@@ -35,7 +34,6 @@ export class RegionCompiler implements Control {
   #dirty: RegSet = emptySet();
 
   constructor(graph: Graph, regionType: number, indexOf: (h: Helper) => number) {
-    this.#graph = graph;
     this.#regionType = regionType;
     this.#e = new JitEmit(indexOf);
     this.#e.control = this;
@@ -200,9 +198,8 @@ export class RegionCompiler implements Control {
 
   /** Control goes to `pc`: a block of this region, or out of it. */
   #go(pc: number): void {
-    const to = this.#shape.nodes.findIndex((n) => n.block.pc === pc);
-    const isInside = to >= 0 && this.#graph.blocks.has(pc);
-    if (!isInside) {
+    const to = this.#shape.at.get(pc);
+    if (to === undefined) {
       this.#chain(pc);
       return;
     }

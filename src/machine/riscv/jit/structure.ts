@@ -24,12 +24,29 @@ export interface Node {
 
 export interface Structure {
   readonly nodes: Node[];
+  /** The node that a jump to an address goes to. */
+  readonly at: ReadonlyMap<number, number>;
   readonly isReducible: boolean;
 }
 
+/**
+ * A region often starts inside a loop that its outer loop enters elsewhere: a rotated loop is
+ * entered at its test, but its hot address is its body. Executing a copy of the first block
+ * on entry leaves the loop with one way in.
+ */
 export function structure(graph: Graph): Structure {
-  const order = reversePostorder(graph);
-  const position = new Map(order.map((b, i) => [b.pc, i]));
+  const plain = structureFrom(graph, graph.blocks.get(graph.entry)!);
+  if (plain.isReducible) return plain;
+  const split = structureFrom(graph, { ...graph.blocks.get(graph.entry)! });
+  return split.isReducible ? split : plain;
+}
+
+function structureFrom(graph: Graph, first: Block): Structure {
+  const order = reversePostorder(graph, first);
+  const position = new Map<number, number>();
+  order.forEach((b, i) => {
+    if (graph.blocks.get(b.pc) === b) position.set(b.pc, i);
+  });
   const nodes: Node[] = order.map((block) => ({
     block,
     succ: block.succ.map((pc) => position.get(pc)!),
@@ -54,13 +71,12 @@ export function structure(graph: Graph): Structure {
   for (let i = nodes.length - 1; i > 0; i--) {
     if (nodes[i]!.isMerge) nodes[idom[i]!]!.merges.push(i);
   }
-  return { nodes, isReducible };
+  return { nodes, at: position, isReducible };
 }
 
 /** Depth first, with an explicit stack: the graph is the guest's, our stack is not. */
-function reversePostorder(graph: Graph): Block[] {
+function reversePostorder(graph: Graph, first: Block): Block[] {
   const order: Block[] = [];
-  const first = graph.blocks.get(graph.entry)!;
   const seen = new Set([first]);
   const stack: { block: Block; next: number }[] = [{ block: first, next: first.succ.length - 1 }];
   for (let top = stack.at(-1); top; top = stack.at(-1)) {
