@@ -5,6 +5,7 @@ import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { Ext4Type } from "../fs/ext4/ext4.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
+import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
 import type { KernelLog } from "../kern/log.ts";
 import { SysctlDir } from "../kern/sysctl.ts";
@@ -26,6 +27,7 @@ export function registerFileSystems(
   vfs.registerType(new TmpfsType(vfs, pages));
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
   vfs.registerType(new DevptsType(vfs));
+  vfs.registerType(new SysfsType(vfs, { cpus: 1, disks }));
   const devfs = new Devfs(vfs, pages);
   vfs.registerType(new DevfsType(devfs));
   return devfs;

@@ -1,0 +1,90 @@
+/**
+ * sysfs: the devices of the machine as a tree of small files. See sysfs(5).
+ *
+ * Only what programs read and this kernel has: CPUs, disks, terminals and
+ * memory devices. There is one instance, however often it is mounted.
+ */
+import { EINVAL, type Errno } from "../../abi/errno.ts";
+import type { KernelClock } from "../../kern/clock.ts";
+import type { BlockDevices } from "../../vfs/blockdevice.ts";
+import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import type { Vfs } from "../../vfs/vfs.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
+import { SysDir } from "./nodes.ts";
+import { populate } from "./tree.ts";
+
+const SYSFS_MAGIC = 0x62656572;
+
+/** What the tree shows. */
+export interface SysfsSources {
+  readonly cpus: number;
+  readonly disks: BlockDevices;
+}
+
+export class Sysfs implements FileSystem {
+  readonly typeName = "sysfs";
+  readonly isReadOnly = false;
+  readonly isNameCacheable = true;
+  readonly dev: number;
+  readonly clock: KernelClock;
+  readonly #root: SysDir;
+  #lastIno = 0;
+
+  constructor(vfs: Vfs, sources: SysfsSources) {
+    this.dev = vfs.anonymousDev();
+    this.clock = vfs.clock;
+    this.#root = new SysDir(this);
+    populate(this.#root, sources);
+  }
+
+  nextIno(): number {
+    return ++this.#lastIno;
+  }
+
+  root(): Vnode {
+    return this.#root;
+  }
+
+  statfs(): StatFs {
+    return {
+      type: SYSFS_MAGIC,
+      bsize: 4096,
+      blocks: 0,
+      bfree: 0,
+      bavail: 0,
+      files: 0,
+      ffree: 0,
+      namelen: 255,
+    };
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  unmount(): number {
+    return 0;
+  }
+
+  remount(_isReadOnly: boolean, data: string): number {
+    return data === "" ? 0 : EINVAL;
+  }
+}
+
+export class SysfsType implements FileSystemType {
+  readonly typeName = "sysfs";
+  readonly needsDevice = false;
+  readonly #vfs: Vfs;
+  readonly #sources: SysfsSources;
+  #instance: Sysfs | null = null;
+
+  constructor(vfs: Vfs, sources: SysfsSources) {
+    this.#vfs = vfs;
+    this.#sources = sources;
+  }
+
+  mount(_request: MountRequest): FileSystem | Errno {
+    this.#instance ??= new Sysfs(this.#vfs, this.#sources);
+    return this.#instance;
+  }
+}
