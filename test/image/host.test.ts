@@ -100,7 +100,7 @@ describe("maintainer scripts as data", () => {
     accounts.readMasters("root:*:0:0:root:/root:/bin/bash\n", "root:*:0:\nutmp:*:43:\n");
     accounts.readSysusers('u sshd 101 "SSH daemon" /run/sshd -\nm sshd utmp\ng render -\n# x\n');
     accounts.readScript(
-      "USER=redis\nadduser --system --home /var/lib/redis \\\n --quiet --group ${USER} || true\n" +
+      "USER=redis\nadduser --system --home /var/lib/redis \\\n --quiet --group $USER || true\n" +
         'adduser --system "$NAME"\n',
     );
     assert.deepEqual(accounts.users.get("sshd"), {

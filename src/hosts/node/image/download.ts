@@ -24,6 +24,8 @@ export interface Wanted {
 
 const PARALLEL = 6;
 const ATTEMPTS = 4;
+/** For the first answer of a mirror: a mirror that is down should be known soon. */
+const TEXT_ATTEMPTS = 2;
 const BACKOFF_MS = 300;
 const STALL_MS = 30_000;
 
@@ -65,7 +67,7 @@ export async function download(
 /** A small document of unknown hash (InRelease); undefined when the mirror does not have it. */
 export async function fetchText(url: string, limit: number): Promise<string | undefined> {
   let last: unknown;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < TEXT_ATTEMPTS; attempt++) {
     if (attempt > 0) await sleep(BACKOFF_MS * 2 ** attempt);
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout(STALL_MS) });
@@ -119,6 +121,7 @@ async function fetchOne(
       last = new ImageError(`${item.name}: wrong SHA-256 from ${url}`);
       if (had === 0 && urlAt === item.urls.length - 1) throw last;
     } catch (e) {
+      // fetch wraps its errors, so an errno on the error itself is one of our files
       if (hostErrorLine(e) !== undefined) throw e;
       if (e === last || signal.aborted) throw e;
       last = e;

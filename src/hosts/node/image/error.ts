@@ -11,10 +11,10 @@ export class ImageError extends Error {
 /** The command line itself is wrong (exit status 64, EX_USAGE of sysexits.h). */
 export class UsageError extends ImageError {}
 
-/** One line for a host error that may happen anywhere (full disk, permissions), else undefined. */
+/** One line for an error of a system call of the host (full disk, permissions …), else undefined. */
 export function hostErrorLine(e: unknown): string | undefined {
   if (!(e instanceof Error)) return undefined;
-  const { code, path } = e as NodeJS.ErrnoException;
+  const { code, path, syscall } = e as NodeJS.ErrnoException;
   const at = path === undefined ? "" : `: ${path}`;
   switch (code) {
     case "ENOSPC":
@@ -28,6 +28,6 @@ export function hostErrorLine(e: unknown): string | undefined {
     case "ENFILE":
       return "too many open files";
     default:
-      return undefined;
+      return syscall === undefined ? undefined : `${syscall}: ${code}${at}`;
   }
 }
