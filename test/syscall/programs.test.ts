@@ -1,0 +1,33 @@
+/**
+ * Every C program of this directory, first on the host's Linux, then in a
+ * vkernel: both must exit with 0 and say the same.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { describe, it } from "node:test";
+import { buildGuest, buildHost, hasCrossCompiler } from "../harness/cc.ts";
+import { TestKernel } from "../harness/kernel.ts";
+
+const HERE = import.meta.dirname;
+const sources = readdirSync(HERE).filter((name) => name.endsWith(".c"));
+
+describe("system calls, compared with the host's", { skip: !hasCrossCompiler() }, () => {
+  for (const source of sources) {
+    const name = basename(source, ".c");
+    it(name, () => {
+      const host = spawnSync(buildHost(join(HERE, source)), {
+        encoding: "latin1",
+        timeout: 30_000,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      assert.equal(host.status, 0, `on the host: ${host.stdout}`);
+      const kernel = new TestKernel();
+      kernel.copyIn(buildGuest(join(HERE, source)), `/bin/${name}`);
+      const guest = kernel.run([`/bin/${name}`], { timeoutMs: 60_000 });
+      assert.equal(guest.stdout + guest.stderr, host.stdout);
+      assert.equal(guest.status, 0);
+    });
+  }
+});

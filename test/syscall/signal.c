@@ -1,0 +1,464 @@
+/* Signals: handlers, masks, queues, restarts, stacks, faults. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+
+#include "t.h"
+
+static volatile sig_atomic_t count, last;
+static volatile siginfo_t info;
+static volatile int onstack;
+
+static void counter(int sig) {
+  count++;
+  last = sig;
+}
+
+static void informed(int sig, siginfo_t *si, void *uc) {
+  (void)uc;
+  count++;
+  last = sig;
+  info = *si;
+}
+
+static void set(int sig, void (*f)(int), int flags) {
+  struct sigaction sa;
+  memset(&sa, 0, sizeof sa);
+  sa.sa_handler = f;
+  sa.sa_flags = flags;
+  CHECK(sigaction(sig, &sa, NULL) == 0);
+}
+
+static void set_info(int sig, void (*f)(int, siginfo_t *, void *), int flags) {
+  struct sigaction sa;
+  memset(&sa, 0, sizeof sa);
+  sa.sa_sigaction = f;
+  sa.sa_flags = flags | SA_SIGINFO;
+  CHECK(sigaction(sig, &sa, NULL) == 0);
+}
+
+static void handlers(void) {
+  struct sigaction old;
+  count = 0;
+  set(SIGUSR1, counter, 0);
+  CHECK(raise(SIGUSR1) == 0);
+  CHECK(count == 1 && last == SIGUSR1);
+  CHECK(sigaction(SIGUSR1, NULL, &old) == 0 && old.sa_handler == counter);
+  set(SIGUSR1, counter, SA_RESETHAND);
+  raise(SIGUSR1);
+  CHECK(sigaction(SIGUSR1, NULL, &old) == 0 && old.sa_handler == SIG_DFL);
+  CHECK_ERRNO(sigaction(SIGKILL, &old, NULL), EINVAL);
+  CHECK_ERRNO(sigaction(65, &old, NULL), EINVAL);
+  ok("handlers");
+}
+
+static void registers_survive(void) {
+  set(SIGUSR1, counter, 0);
+  double d = 1.5, e = 2.25;
+  long a = 0x123456789abcdefL;
+  for (int i = 0; i < 100; i++) {
+    d += e;
+    a ^= a << 1;
+    raise(SIGUSR1);
+  }
+  CHECK(d == 226.5);
+  ok("registers survive handlers");
+}
+
+static void masks(void) {
+  sigset_t s, o, p;
+  count = 0;
+  set(SIGUSR1, counter, 0);
+  sigemptyset(&s);
+  sigaddset(&s, SIGUSR1);
+  CHECK(sigprocmask(SIG_BLOCK, &s, &o) == 0);
+  raise(SIGUSR1);
+  raise(SIGUSR1);
+  CHECK(count == 0);
+  CHECK(sigpending(&p) == 0 && sigismember(&p, SIGUSR1));
+  CHECK(sigprocmask(SIG_SETMASK, &o, NULL) == 0);
+  CHECK(count == 1);
+  sigfillset(&s);
+  CHECK(sigprocmask(SIG_BLOCK, &s, &o) == 0);
+  sigprocmask(SIG_SETMASK, NULL, &p);
+  CHECK(!sigismember(&p, SIGKILL) && !sigismember(&p, SIGSTOP) && sigismember(&p, SIGTERM));
+  sigprocmask(SIG_SETMASK, &o, NULL);
+  ok("a blocked signal waits, once");
+}
+
+static volatile int depth, deepest;
+static void nesting(int sig) {
+  if (++depth > deepest) deepest = depth;
+  if (depth < 3) raise(sig);
+  depth--;
+}
+
+static void nodefer(void) {
+  deepest = 0;
+  set(SIGUSR1, nesting, 0);
+  depth = 2;
+  raise(SIGUSR1);
+  CHECK(deepest == 3);
+  depth = 0;
+  deepest = 0;
+  set(SIGUSR1, nesting, SA_NODEFER);
+  raise(SIGUSR1);
+  CHECK(deepest == 3);
+  ok("SA_NODEFER");
+}
+
+static int order[8], orders;
+static void ordered(int sig, siginfo_t *si, void *uc) {
+  (void)uc;
+  (void)sig;
+  order[orders++] = si->si_value.sival_int;
+}
+
+static void realtime(void) {
+  sigset_t s, o;
+  orders = 0;
+  set_info(SIGRTMIN + 1, ordered, 0);
+  set_info(SIGRTMIN + 2, ordered, 0);
+  sigemptyset(&s);
+  sigaddset(&s, SIGRTMIN + 1);
+  sigaddset(&s, SIGRTMIN + 2);
+  sigprocmask(SIG_BLOCK, &s, &o);
+  union sigval v;
+  int values[] = {20, 21, 10, 11};
+  for (int i = 0; i < 4; i++) {
+    v.sival_int = values[i];
+    CHECK(sigqueue(getpid(), SIGRTMIN + (values[i] >= 20 ? 2 : 1), v) == 0);
+  }
+  struct timespec zero = {0, 0};
+  siginfo_t si;
+  CHECK(sigtimedwait(&s, &si, &zero) == SIGRTMIN + 1);
+  CHECK(si.si_value.sival_int == 10 && si.si_code == SI_QUEUE && si.si_pid == getpid());
+  CHECK(sigtimedwait(&s, &si, &zero) == SIGRTMIN + 1 && si.si_value.sival_int == 11);
+  sigprocmask(SIG_SETMASK, &o, NULL);
+  CHECK(orders == 2 && order[0] == 20 && order[1] == 21);
+  CHECK_ERRNO(sigtimedwait(&s, &si, &zero), EAGAIN);
+  ok("real-time signals queue, in order, with values");
+}
+
+static void information(void) {
+  set_info(SIGUSR2, informed, 0);
+  kill(getpid(), SIGUSR2);
+  CHECK(info.si_signo == SIGUSR2 && info.si_code == SI_USER && info.si_pid == getpid());
+  CHECK(info.si_uid == getuid());
+  syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR2);
+  CHECK(info.si_code == SI_TKILL && info.si_pid == getpid());
+  set_info(SIGCHLD, informed, 0);
+  count = 0;
+  pid_t p = fork();
+  if (p == 0) _exit(33);
+  while (count == 0) usleep(1000);
+  CHECK(info.si_code == CLD_EXITED && info.si_status == 33 && info.si_pid == p);
+  int st;
+  CHECK(waitpid(p, &st, 0) == p);
+  signal(SIGCHLD, SIG_DFL);
+  ok("siginfo");
+}
+
+static void *poker(void *arg) {
+  usleep(30000);
+  pthread_kill(*(pthread_t *)arg, SIGUSR1);
+  return NULL;
+}
+
+static void poke_self(void) {
+  struct itimerval t = {{0, 0}, {0, 30000}};
+  CHECK(setitimer(ITIMER_REAL, &t, NULL) == 0);
+}
+
+static void restarts(void) {
+  int fds[2];
+  char c;
+  CHECK(pipe(fds) == 0);
+  count = 0;
+  set(SIGALRM, counter, 0);
+  poke_self();
+  CHECK_ERRNO(read(fds[0], &c, 1), EINTR);
+  CHECK(count == 1);
+  set(SIGALRM, counter, SA_RESTART);
+  pid_t p = fork();
+  if (p == 0) {
+    usleep(80000);
+    _exit(write(fds[1], "x", 1) != 1);
+  }
+  poke_self();
+  CHECK(read(fds[0], &c, 1) == 1 && c == 'x');
+  CHECK(count == 2);
+  int st;
+  while (waitpid(p, &st, 0) < 0) {}
+  struct pollfd pf = {fds[0], POLLIN, 0};
+  poke_self();
+  CHECK_ERRNO(poll(&pf, 1, 1000), EINTR);
+  struct timespec ts = {1, 0}, rem = {0, 0};
+  poke_self();
+  CHECK_ERRNO(nanosleep(&ts, &rem), EINTR);
+  CHECK(rem.tv_sec == 0 && rem.tv_nsec > 500000000L);
+  poke_self();
+  CHECK_ERRNO(pause(), EINTR);
+  ok("interrupted calls: EINTR, or SA_RESTART");
+}
+
+static void threads_are_poked(void) {
+  pthread_t me = pthread_self(), t;
+  count = 0;
+  set(SIGUSR1, counter, 0);
+  CHECK(pthread_create(&t, NULL, poker, &me) == 0);
+  CHECK_ERRNO(pause(), EINTR);
+  CHECK(count == 1);
+  pthread_join(t, NULL);
+  ok("a signal to one thread");
+}
+
+static void suspend(void) {
+  sigset_t s, o, m;
+  count = 0;
+  set(SIGALRM, counter, 0);
+  sigemptyset(&s);
+  sigaddset(&s, SIGALRM);
+  sigprocmask(SIG_BLOCK, &s, &o);
+  poke_self();
+  m = o;
+  sigdelset(&m, SIGALRM);
+  CHECK_ERRNO(sigsuspend(&m), EINTR);
+  CHECK(count == 1);
+  sigprocmask(SIG_SETMASK, NULL, &m);
+  CHECK(sigismember(&m, SIGALRM));
+  poke_self();
+  struct timespec ts = {2, 0};
+  sigset_t none = o;
+  sigdelset(&none, SIGALRM);
+  CHECK_ERRNO(ppoll(NULL, 0, &ts, &none), EINTR);
+  CHECK(count == 2);
+  sigprocmask(SIG_SETMASK, NULL, &m);
+  CHECK(sigismember(&m, SIGALRM));
+  sigprocmask(SIG_SETMASK, &o, NULL);
+  ok("sigsuspend and ppoll change the mask for their time");
+}
+
+static void sigwait_sleeps(void) {
+  sigset_t s, o;
+  siginfo_t si;
+  sigemptyset(&s);
+  sigaddset(&s, SIGALRM);
+  sigprocmask(SIG_BLOCK, &s, &o);
+  poke_self();
+  CHECK(sigwaitinfo(&s, &si) == SIGALRM && si.si_code == SI_KERNEL);
+  struct timespec ts = {0, 20000000};
+  CHECK_ERRNO(sigtimedwait(&s, &si, &ts), EAGAIN);
+  sigprocmask(SIG_SETMASK, &o, NULL);
+  ok("sigwaitinfo sleeps");
+}
+
+static char altstack[65536] __attribute__((aligned(16)));
+
+static void on_alt(int sig) {
+  char here;
+  (void)sig;
+  stack_t s;
+  onstack = &here > altstack && &here < altstack + sizeof altstack;
+  CHECK(sigaltstack(NULL, &s) == 0 && s.ss_flags == SS_ONSTACK);
+  CHECK_ERRNO(sigaltstack(&s, NULL), EPERM);
+}
+
+static void alternate_stack(void) {
+  stack_t s = {.ss_sp = altstack, .ss_size = sizeof altstack, .ss_flags = 0}, o;
+  CHECK(sigaltstack(&s, NULL) == 0);
+  set(SIGUSR1, on_alt, SA_ONSTACK);
+  raise(SIGUSR1);
+  CHECK(onstack);
+  CHECK(sigaltstack(NULL, &o) == 0 && o.ss_sp == altstack && o.ss_flags == 0);
+  s.ss_size = 100;
+  CHECK_ERRNO(sigaltstack(&s, NULL), ENOMEM);
+  s.ss_flags = 77;
+  CHECK_ERRNO(sigaltstack(&s, NULL), EINVAL);
+  s.ss_flags = SS_DISABLE;
+  CHECK(sigaltstack(&s, NULL) == 0);
+  CHECK(sigaltstack(NULL, &o) == 0 && o.ss_flags == SS_DISABLE);
+  ok("alternate stack");
+}
+
+static sigjmp_buf out;
+static volatile void *fault_at;
+static void faulted(int sig, siginfo_t *si, void *uc) {
+  (void)uc;
+  last = sig;
+  info = *si;
+  fault_at = si->si_addr;
+  siglongjmp(out, 1);
+}
+
+static void faults(void) {
+  set_info(SIGSEGV, faulted, 0);
+  set_info(SIGBUS, faulted, 0);
+  set_info(SIGILL, faulted, 0);
+  set_info(SIGTRAP, faulted, 0);
+  if (sigsetjmp(out, 1) == 0) *(volatile int *)0x10 = 1;
+  CHECK(last == SIGSEGV && fault_at == (void *)0x10 && info.si_code == SEGV_MAPERR);
+  char *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (sigsetjmp(out, 1) == 0) p[5] = 1;
+  CHECK(last == SIGSEGV && fault_at == p + 5 && info.si_code == SEGV_ACCERR);
+  if (sigsetjmp(out, 1) == 0) ((void (*)(void))p)();
+  CHECK(last == SIGSEGV && fault_at == p && info.si_code == SEGV_ACCERR);
+  int fd = memfd_create("x", 0);
+  CHECK(fd >= 0 && ftruncate(fd, 4096) == 0);
+  char *q = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (sigsetjmp(out, 1) == 0) q[4096] = 1;
+  CHECK(last == SIGBUS && fault_at == q + 4096 && info.si_code == BUS_ADRERR);
+  last = 0;
+#ifdef __riscv
+  if (sigsetjmp(out, 1) == 0) __asm__ volatile("unimp");
+  CHECK(last == SIGILL && info.si_code == ILL_ILLOPC);
+  if (sigsetjmp(out, 1) == 0) __asm__ volatile("ebreak");
+  CHECK(last == SIGTRAP && info.si_code == TRAP_BRKPT);
+#endif
+  ok("faults tell where");
+}
+
+static long page;
+static void opener(int sig, siginfo_t *si, void *uc) {
+  (void)sig;
+  (void)uc;
+  count++;
+  mprotect((void *)((long)si->si_addr & -4096), 4096, PROT_READ | PROT_WRITE);
+}
+
+static void retry(void) {
+  count = 0;
+  set_info(SIGSEGV, opener, 0);
+  volatile int *p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  page = (long)p;
+  p[3] = 7;
+  CHECK(count == 1 && p[3] == 7);
+  ok("a handler repairs a fault and the access is made again");
+}
+
+static int death_of(void (*f)(void)) {
+  int st;
+  pid_t p = fork();
+  if (p == 0) {
+    f();
+    _exit(0);
+  }
+  waitpid(p, &st, 0);
+  return WIFSIGNALED(st) ? WTERMSIG(st) : 0;
+}
+
+static void crash(void) {
+  signal(SIGSEGV, SIG_DFL);
+  *(volatile int *)0x10 = 1;
+}
+static void crash_blocked(void) {
+  sigset_t s;
+  sigfillset(&s);
+  sigprocmask(SIG_BLOCK, &s, NULL);
+  *(volatile int *)0x10 = 1;
+}
+static void crash_ignored(void) {
+  signal(SIGSEGV, SIG_IGN);
+  *(volatile int *)0x10 = 1;
+}
+static void overflow(void) {
+  stack_t s = {.ss_sp = altstack, .ss_size = sizeof altstack, .ss_flags = SS_DISABLE};
+  sigaltstack(&s, NULL);
+  set(SIGUSR1, counter, 0);
+#ifdef __riscv
+  __asm__ volatile("li sp, 64");
+#else
+  __asm__ volatile("mov $64, %rsp");
+#endif
+#ifdef __riscv
+  register long a7 __asm__("a7") = SYS_gettid;
+  register long a0 __asm__("a0");
+  __asm__ volatile("ecall\n mv a1, a0\n li a0, 0\n mv a0, a1\n li a7, %1\n li a1, %2\n ecall" : "=r"(a0) : "i"(SYS_tkill), "i"(SIGUSR1), "r"(a7) : "a1", "memory");
+#else
+  long r;
+  __asm__ volatile("syscall" : "=a"(r) : "a"(SYS_gettid) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall" : "=a"(r) : "a"(SYS_tkill), "D"(r), "S"(SIGUSR1) : "rcx", "r11", "memory");
+#endif
+  for (;;) {}
+}
+
+static void deaths(void) {
+  CHECK(death_of(crash) == SIGSEGV);
+  CHECK(death_of(crash_blocked) == SIGSEGV);
+  CHECK(death_of(crash_ignored) == SIGSEGV);
+  CHECK(death_of(overflow) == SIGSEGV);
+  ok("faults that cannot be handled kill");
+}
+
+static void sigpipe(void) {
+  int fds[2];
+  CHECK(pipe(fds) == 0);
+  close(fds[0]);
+  count = 0;
+  set(SIGPIPE, counter, 0);
+  CHECK_ERRNO(write(fds[1], "x", 1), EPIPE);
+  CHECK(count == 1 && last == SIGPIPE);
+  ok("SIGPIPE");
+}
+
+static void permissions(void) {
+  CHECK_ERRNO(kill(getpid(), 65), EINVAL);
+  CHECK_ERRNO(kill(getpid(), -1), EINVAL);
+  CHECK_ERRNO(kill(99999999, 0), ESRCH);
+  CHECK(kill(0, 0) == 0);
+  CHECK_ERRNO(syscall(SYS_tgkill, getpid(), 99999999, 0), ESRCH);
+  CHECK_ERRNO(syscall(SYS_tgkill, -1, 1, 0), EINVAL);
+  siginfo_t si;
+  memset(&si, 0, sizeof si);
+  si.si_code = SI_USER;
+  CHECK_ERRNO(syscall(SYS_rt_sigqueueinfo, getppid(), 0, &si), EPERM);
+  ok("kill refuses");
+}
+
+static void contexts(int sig, siginfo_t *si, void *p) {
+  ucontext_t *uc = p;
+  (void)sig;
+  (void)si;
+  sigaddset(&uc->uc_sigmask, SIGUSR2);
+}
+
+static void frame_is_editable(void) {
+  sigset_t s;
+  set_info(SIGUSR1, contexts, 0);
+  raise(SIGUSR1);
+  sigprocmask(SIG_SETMASK, NULL, &s);
+  CHECK(sigismember(&s, SIGUSR2));
+  sigemptyset(&s);
+  sigprocmask(SIG_SETMASK, &s, NULL);
+  ok("the mask of a frame is what sigreturn restores");
+}
+
+int main(void) {
+  handlers();
+  registers_survive();
+  masks();
+  nodefer();
+  realtime();
+  information();
+  restarts();
+  threads_are_poked();
+  suspend();
+  sigwait_sleeps();
+  alternate_stack();
+  faults();
+  retry();
+  deaths();
+  sigpipe();
+  permissions();
+  frame_is_editable();
+  return 0;
+}
