@@ -1,13 +1,15 @@
 /**
  * /proc/PID/fd and fdinfo: the open files of a process, by descriptor.
  */
-import { EACCES, ENOENT, type Errno } from "../../abi/errno.ts";
+import { EACCES, ENOENT, ENXIO, type Errno } from "../../abi/errno.ts";
 import { O_CLOEXEC, SEEK_CUR } from "../../abi/fcntl.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import { type Attr, S_IFIFO, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
 import { type File, O_ACCMODE, O_RDONLY, O_WRONLY } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";
+import { type Pipe, PipeFile } from "../../vfs/pipe.ts";
+import { Vnode } from "../../vfs/vnode.ts";
 import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";
 import { mayInspect, type TaskRef } from "./task.ts";
@@ -113,7 +115,19 @@ class FdLink extends ProcLink {
   override followLink(_td: Thread | null): Path | Errno {
     const fp = this.#open();
     if (typeof fp === "number") return fp;
-    return fp.path ?? ENOENT;
+    return fp.path ?? this.#pipePlace(fp);
+  }
+
+  /** A pipe has no place of its own; opening the link opens its other end or the same one again. */
+  #pipePlace(fp: File): Path | Errno {
+    if (!(fp instanceof PipeFile)) return ENXIO;
+    const attr = fp.stat();
+    if (typeof attr === "number") return attr;
+    const { vfs } = this.fs.table;
+    const mount = vfs.shm ?? this.fs.caller?.proc.fs.root.mount;
+    if (!mount) return ENXIO;
+    const vp = new PipeNode(this.fs, attr, fp.pipe);
+    return { mount, entry: vfs.names.makeLoose(fp.describe(), vp) };
   }
 
   #open(): File | Errno {
@@ -121,6 +135,21 @@ class FdLink extends ProcLink {
     if (!task) return ENOENT;
     if (!mayInspect(this.fs.caller, task)) return EACCES;
     return openFile(this.#ref, this.#fd) ?? ENOENT;
+  }
+}
+
+/** What opening an unnamed pipe by its link finds: a FIFO, for as long as the open takes. */
+class PipeNode extends Vnode {
+  readonly #attr: Attr;
+
+  constructor(fs: ProcFs, attr: Attr, pipe: Pipe) {
+    super(fs, attr.ino, S_IFIFO);
+    this.#attr = attr;
+    this.pipe = pipe;
+  }
+
+  getattr(): Attr {
+    return this.#attr;
   }
 }
 

@@ -106,6 +106,30 @@ export abstract class ProcDir extends ProcNode {
     return failed(denied) ? denied : this.child(name);
   }
 
+  override mknod(): Errno {
+    return ENOENT;
+  }
+
+  override mkdir(): Errno {
+    return ENOENT;
+  }
+
+  override symlink(): Errno {
+    return ENOENT;
+  }
+
+  override unlink(): number {
+    return EPERM;
+  }
+
+  override rmdir(): number {
+    return EPERM;
+  }
+
+  override rename(): number {
+    return EPERM;
+  }
+
   override readdir(offset: number, sink: DirSink): number {
     if (!this.owner()) return ENOENT;
     const denied = this.mayList();

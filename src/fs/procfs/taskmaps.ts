@@ -80,6 +80,7 @@ function mapLine(p: Proc, vs: Vmspace, e: MapEntry, caller: Lwp): string {
     if (path) name = octalEscaped(pathString(caller.proc.fs.root, path)).replaceAll("\\040", " ");
     else name = e.file.describe();
   } else if (e.object && name === "") {
+    device = "00:01";
     name = "/dev/zero (deleted)";
   } else if (name === "") {
     name = placeName(p, vs, e);
