@@ -2,12 +2,13 @@
  * The first mounts: the root from its disk, and what every Unix program
  * expects above it. All of it is done as process 1, before it starts.
  */
-import { EINVAL, ENODEV, type Errno, failed } from "../abi/errno.ts";
+import { EINVAL, ENODEV, ENOENT, ENOTDIR, type Errno, failed } from "../abi/errno.ts";
 import { type KernelLog, LOG_INFO, LOG_WARNING } from "../kern/log.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
 import { type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../vfs/mount.ts";
-import { namei, WALK_FOLLOW } from "../vfs/namei.ts";
+import { lookupEntry, namei, nameiParent, WALK_FOLLOW } from "../vfs/namei.ts";
+import type { Path } from "../vfs/path.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 
 interface BootMount {
@@ -68,9 +69,9 @@ export function mountSystem(ctx: FsContext, td: Thread, log: KernelLog): void {
 }
 
 function mountOne(ctx: FsContext, td: Thread, m: BootMount, log: KernelLog): boolean {
-  const at = namei(ctx, td, m.at, WALK_FOLLOW);
-  if (failed(at) || !at.entry.vnode?.isDir) {
-    log.log(LOG_INFO, `no directory ${m.at} for ${m.type}`);
+  const at = mountpoint(ctx, td, m.at);
+  if (failed(at)) {
+    log.log(LOG_INFO, `no place ${m.at} for ${m.type}`);
     return false;
   }
   const type = ctx.vfs.types.get(m.type);
@@ -80,4 +81,18 @@ function mountOne(ctx: FsContext, td: Thread, m: BootMount, log: KernelLog): boo
   if (!failed(mounted)) return true;
   log.log(LOG_WARNING, `cannot mount ${m.type} on ${m.at}: error ${-mounted}`);
   return false;
+}
+
+/**
+ * The directory at `path`, or, in a root that has none and cannot be written,
+ * the negative entry of that name: what covers it can be walked into all the
+ * same, so that any root will do, even one that holds a single program.
+ */
+function mountpoint(ctx: FsContext, td: Thread, path: string): Path | Errno {
+  const at = namei(ctx, td, path, WALK_FOLLOW);
+  if (at !== ENOENT) return failed(at) || at.entry.vnode?.isDir ? at : ENOTDIR;
+  const up = nameiParent(ctx, td, path);
+  if (failed(up)) return up;
+  const entry = lookupEntry(ctx.vfs, up.dir, up.name);
+  return failed(entry) ? entry : { mount: up.mount, entry };
 }
