@@ -7,6 +7,7 @@ import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
 import type { Context } from "../machine/context.ts";
 import type { Proc } from "./proc.ts";
+import { RLIMIT_FSIZE } from "./rlimit.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { SigSet } from "./sigset.ts";
 
@@ -48,6 +49,10 @@ export class Lwp extends Thread {
     super(tid, cpu, cred);
     this.proc = proc;
     this.context = context;
+  }
+
+  override get fileSizeLimit(): number {
+    return this.proc.rlimits.soft(RLIMIT_FSIZE);
   }
 
   /** True for the thread that has the process's id; it may end before the others. */

@@ -104,6 +104,8 @@ export class UserLoop implements SliceKeeper {
     const cpu = this.#cpu;
     const hart = this.#hart;
     this.#switchTo(td);
+    // Signals that came while it waited for its turn; a call that slept is made again first.
+    if (td.callInProgress < 0 && hasDeliverableSignal(td)) takeSignals(td);
     while (td.state === "running") {
       if (td.callInProgress >= 0) {
         if (td.proc.fatalSignal === 0) this.#serve(td);
