@@ -70,6 +70,7 @@ function randomInsn(random: Random, at: number): string {
   const label = target === SLOTS ? "end" : `l${target}`;
   if (kind < 88 && target > at) return random.below(2) ? `j ${label}` : `jal ra, ${label}`;
   if (kind < 90 && target > at) return `jalr ra, ${4 * SLOT_WORDS * target}(s5)`;
+  if (kind < 91) return "addi t6, t6, -1\nblt t6, zero, end\njalr zero, 0(ra)";
   const branch = `${random.pick(BRANCH)} ${r()}, ${r()}, ${label}`;
   if (target > at) return branch;
   return `addi t6, t6, -1\nblt t6, zero, end\n${branch}`;
@@ -92,6 +93,7 @@ function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: strin
   ctx.setX(8, DATA + 64 * random.below(64));
   ctx.setX(9, DATA + PAGE_SIZE * (1 + random.below(3)) - 3);
   ctx.setX(20, DATA + PAGE_SIZE + 8 * random.below(500) + random.below(8));
+  ctx.setX(1, CODE + 4 * SLOT_WORDS * SLOTS);
   ctx.setX(21, CODE);
   ctx.setX(31, 40);
   for (let i = 10; i < 15; i++) ctx.setX(i, random.u32() - 0x8000_0000);

@@ -41,6 +41,8 @@ const ASK_AT = 2;
 const CTX = 0;
 const BANK = 1;
 const FUEL = 2;
+const DEPTH = 3;
+const RA = 1;
 
 export interface InterpOptions {
   /** Stop after one instruction, and never enter compiled code. */
@@ -52,7 +54,7 @@ export interface InterpOptions {
   readonly regionType: number;
 }
 
-/** Emits the interpreter as a function (ctx, bank, fuel) → trap. */
+/** Emits the interpreter as a function (ctx, bank, fuel, depth) → result, as regions are (jit/region.ts). */
 export class InterpEmit extends MemEmit {
   readonly #options: InterpOptions;
   readonly #word = this.newLocal(I32);
@@ -128,7 +130,8 @@ export class InterpEmit extends MemEmit {
     this.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_set(this.#slot);
     const enterRegion = () => {
       this.ctx().local_get(this.#pc).i64_store(CTX_PC);
-      this.ctx().bank().local_get(FUEL).local_get(this.#handler).return_call_indirect(regionType);
+      this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
+      this.return_call_indirect(regionType);
     };
     this.local_get(this.#slot).i64_load(BANK_JUMP).local_get(this.#pc).i64_eq().if_();
     this.local_get(this.#slot)
@@ -242,7 +245,7 @@ export class InterpEmit extends MemEmit {
     this.ctx().local_get(this.#pc).i64_store(CTX_PC);
     this.bank().local_get(FUEL).i32_store(BANK_FUEL);
     trap();
-    this.return_();
+    this.i32_const(-1).i32_xor().return_();
   }
 
   #currentPc(): this {
@@ -439,6 +442,15 @@ export class InterpEmit extends MemEmit {
     target();
     this.local_set(this.#pc);
     if (link) this.setRd(() => this.nextPc());
+    // A return to a compiled caller: rd is x0 and rs1 is ra.
+    this.local_get(DEPTH).i32_const(0).i32_ne();
+    this.local_get(this.#word).i32_const(0xf_8f80).i32_and();
+    this.i32_const(RA << 15)
+      .i32_eq()
+      .i32_and()
+      .if_();
+    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
+    this.local_get(FUEL).return_().end();
     return this.br(this.#jumped);
   }
   fenceI(): this {

@@ -15,7 +15,7 @@ export abstract class MemEmit extends Emit {
   /** Types of the locals after the parameters. */
   readonly localTypes: ValType[] = [];
   /** Number of parameters of the function being made. */
-  protected readonly params: number = 3;
+  protected readonly params: number = 4;
   /** Scratch locals by type, and how many the current instruction has taken. */
   readonly #pool = new Map<ValType, number[]>();
   readonly #taken = new Map<ValType, number>();

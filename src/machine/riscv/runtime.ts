@@ -18,10 +18,11 @@ import { traitsOf } from "./traits.ts";
 /** Capacity of the region table. */
 export const TABLE_SIZE = 65536;
 
-const REGION_PARAMS = [I32, I32, I32] as const;
+const REGION_PARAMS = [I32, I32, I32, I32] as const;
 const REGION_RESULTS = [I32] as const;
 
-type RegionFunc = (ctx: number, bank: number, fuel: number) => number;
+/** (ctx, bank, fuel, depth) → result, see jit/region.ts. */
+type RegionFunc = (ctx: number, bank: number, fuel: number, depth: number) => number;
 
 export interface Runtime {
   readonly enter: RegionFunc;
@@ -100,7 +101,7 @@ function allHelpers(decoder: Decoder): Helper[] {
  * asks the translator otherwise: for a target that lost its entry, or a dropped region's.
  */
 function missBody(regionType: number, interp: number, visitAt: number): Asm {
-  const [ctx, bank, fuel, found] = [0, 1, 2, 3];
+  const [ctx, bank, fuel, depth, found] = [0, 1, 2, 3, 4];
   const a = new Asm();
   jumpSlot(a).local_tee(found).i64_load(BANK_JUMP).local_get(ctx).i64_load(CTX_PC).i64_eq();
   a.local_get(found)
@@ -108,12 +109,12 @@ function missBody(regionType: number, interp: number, visitAt: number): Asm {
     .i32_eqz()
     .i32_and()
     .if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp).end();
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp).end();
   a.local_get(bank).local_get(ctx).i64_load(CTX_PC).f64_convert_i64_u().i32_const(0);
   a.call(visitAt).local_tee(found).if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(found);
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).local_get(found);
   a.return_call_indirect(regionType).end();
-  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp);
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp);
   return a;
 }
 
@@ -125,7 +126,7 @@ function jumpSlot(a: Asm): Asm {
 
 /** From JavaScript: to the region at the context's pc if the jump cache has one. */
 function enterBody(regionType: number, interp: number): Asm {
-  const [ctx, bank, fuel, slot] = [0, 1, 2, 3];
+  const [ctx, bank, fuel, depth, slot] = [0, 1, 2, 3, 4];
   const a = new Asm();
   jumpSlot(a).local_tee(slot).i64_load(BANK_JUMP);
   a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
@@ -133,8 +134,8 @@ function enterBody(regionType: number, interp: number): Asm {
     .i32_load(BANK_JUMP + 8)
     .local_tee(slot)
     .if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(slot);
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).local_get(slot);
   a.return_call_indirect(regionType).end().end();
-  a.local_get(ctx).local_get(bank).local_get(fuel).return_call(interp);
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp);
   return a;
 }

@@ -76,12 +76,12 @@ export class Translator {
 
   /** Runs the context at `ctx` against the bank for `fuel` jumps: the trap. */
   enter(ctx: number, bank: number, fuel: number): number {
-    return this.#runtime.enter(ctx, bank, fuel);
+    return ~this.#runtime.enter(ctx, bank, fuel, 0);
   }
 
   /** Runs one instruction. */
   step(ctx: number, bank: number): number {
-    return this.#runtime.step(ctx, bank, 1);
+    return ~this.#runtime.step(ctx, bank, 1, 0);
   }
 
   /** The bank at `addr` now serves `pt`. */

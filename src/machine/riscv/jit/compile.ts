@@ -31,7 +31,7 @@ export function compileBatch(
   m.importTable("table", TABLE_SIZE);
   const index = new Map<Helper, number>();
   for (const h of helpersOf(graphs)) index.set(h, m.importFunc(h.name, h.params, h.results));
-  const regionType = m.type([I32, I32, I32], [I32]);
+  const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
     const body = new RegionCompiler(graph, regionType, (h) => index.get(h)!).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);

@@ -2,8 +2,8 @@
  * A region as found in memory: the instructions reachable from an entry by direct branches,
  * as basic blocks.
  *
- * Discovery stops at calls, indirect jumps, traps, instructions the JIT leaves to the
- * interpreter, pages that are not executable, and its bounds. It reads guest memory, so
+ * After a call it goes on where the call returns. It stops at indirect jumps, traps,
+ * instructions the JIT leaves to the interpreter, pages that are not executable, and its bounds. It reads guest memory, so
  * it takes nothing for granted: whatever bytes there are, it ends.
  */
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
@@ -13,7 +13,7 @@ import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
 
 const MAX_BLOCKS = 200;
-const MAX_INSNS = 1200;
+const MAX_INSNS = 800;
 /** How far from the entry a region may reach, bytes. */
 const REACH = 8192;
 
@@ -93,6 +93,10 @@ export class Discovery {
           return;
         case "jump":
           if (rdOf(op) === 0) found(at + op.imm);
+          else if (isCall(op)) found(next);
+          return;
+        case "jumpTo":
+          if (isCall(op)) found(next);
           return;
         default:
           return;
@@ -116,6 +120,7 @@ export class Discovery {
     let targets: number[] = [];
     if (last.traits.flow === "next") targets = [b.end];
     else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
+    else if (isCall(last)) targets = [b.end];
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
   }
@@ -158,6 +163,17 @@ export class Discovery {
     return this.#pt.mem.u16[(pa + (pc % 4096)) >>> 1]!;
   }
 }
+
+const RA = 1;
+const T0 = 5;
+const isLink = (r: number): boolean => r === RA || r === T0;
+
+/** A jump that leaves a return address where returns look for it. Source: unprivileged spec, "jal". */
+export const isCall = (op: Op): boolean =>
+  (op.traits.flow === "jump" || op.traits.flow === "jumpTo") && isLink(rdOf(op));
+/** A jump to such an address. */
+export const isReturn = (op: Op): boolean =>
+  op.traits.flow === "jumpTo" && rdOf(op) === 0 && isLink(rs1Of(op)) && op.imm === 0;
 
 export const rdOf = (op: Op): number => (op.word >>> 7) & 31;
 export const rs1Of = (op: Op): number => (op.word >>> 15) & 31;

@@ -1,9 +1,8 @@
 /**
  * The emitter of compiled code: operands are known, guest registers are WebAssembly locals.
  *
- * x registers live in i64 locals, f registers in f64 locals (bits are preserved). Every
- * local that is written in the region is loaded at its entry, so at any point the locals
- * and the context together are the exact state and one exit can store them all.
+ * x registers live in i64 locals, f registers in f64 locals (bits are preserved). What is
+ * loaded and stored where is the region's business (regs.ts).
  */
 import { CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
 import { F32, F64, I32, I64, type Label } from "../../wasm/asm.ts";
@@ -14,6 +13,8 @@ import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 export const CTX = 0;
 export const BANK = 1;
 export const FUEL = 2;
+/** Compiled callers that wait for this function to return; see region.ts. */
+export const DEPTH = 3;
 const RM_RNE = 0;
 const RM_DYN = 7;
 
@@ -24,18 +25,16 @@ export interface Control {
   /** To the address in an i64 local. */
   jumpTo(target: number): void;
   trap(code: number): void;
+  /** Where a trap in the middle of `op` goes, with `cause` and `trapPc` set. */
+  trapExit(): Label;
 }
 
 export class JitEmit extends MemEmit {
   /** The instruction being emitted. */
   op!: Op;
   control!: Control;
-  /** Where conditional traps and faults go, with `cause` and `trapPc` set. */
-  trapExit: Label = 0;
   readonly cause = this.newLocal(I32);
   readonly trapPc = this.newLocal(I64);
-  /** Some instruction used the trap exit. */
-  mayTrap = false;
   readonly #indexOf: (h: Helper) => number;
   readonly #x: number[] = [];
   readonly #f: number[] = [];
@@ -159,11 +158,10 @@ export class JitEmit extends MemEmit {
     return this;
   }
   trapIf(code: number): this {
-    this.mayTrap = true;
     this.unlikely().if_();
     this.i32_const(code).local_set(this.cause);
     this.i64_const(this.op.pc).local_set(this.trapPc);
-    return this.br(this.trapExit).end();
+    return this.br(this.control.trapExit()).end();
   }
   trapIfFault(code: number): this {
     return this.trapIf(code);

@@ -1,28 +1,37 @@
 /**
- * Compiles one region to a WebAssembly function (ctx, bank, fuel) → trap.
+ * Compiles one region to a WebAssembly function (ctx, bank, fuel, depth) → result.
  *
  * On entry all state is in the context and its pc is the region's. The function loads the
- * registers it uses, runs, and leaves by a tail call to what the jump cache knows of
- * the next address (function 0, `miss`, if nothing), or by returning a trap; either way
- * with everything it may have written stored, and pc set. Fuel is spent on entry and at
- * every loop header.
+ * registers it needs, runs, and leaves with everything it wrote stored and pc set: by a
+ * tail call to what the jump cache knows of the next address (function 0, `miss`, if
+ * nothing), or by returning the complement of a trap. Fuel is spent on entry and at every
+ * loop header.
+ *
+ * A guest call is a WebAssembly call, and a guest return a WebAssembly return of the
+ * fuel left, if a compiled caller waits (`depth` > 0). That is only a prediction: the
+ * caller compares pc with what it expects and otherwise goes where pc says.
  */
 import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I32, type Label } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { JUMP_INDEX_MASK } from "../interp.ts";
-import { type Graph, rdOf } from "./graph.ts";
-import { BANK, type Control, CTX, FUEL, JitEmit } from "./jitemit.ts";
-import { addReads, addWrites, dirtyAtEntry, emptySet, type RegSet } from "./regs.ts";
+import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
+import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
+import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
+
+/** Guest calls that may be WebAssembly calls at once: bounds the stack, some 2 KB each. */
+const MAX_DEPTH = 150;
 
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
   readonly #regionType: number;
   readonly #shape: Structure;
   readonly #dirtyIn: RegSet[];
-  readonly #written = emptySet();
+  readonly #neededIn: RegSet[];
+  /** One exit for each set of registers that a trap may find dirty. */
+  readonly #trapExits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
   /** Where the dispatch loop of an irreducible region starts, and its variable. */
@@ -30,8 +39,10 @@ export class RegionCompiler implements Control {
   #nextBlock = -1;
   #at = 0;
   #node!: Node;
-  /** Registers that may differ from the context at this point. */
+  /** Registers that may differ from the context when the current instruction is done. */
   #dirty: RegSet = emptySet();
+  /** The same if it traps. */
+  #trapDirty: RegSet = emptySet();
 
   constructor(graph: Graph, regionType: number, indexOf: (h: Helper) => number) {
     this.#regionType = regionType;
@@ -39,6 +50,7 @@ export class RegionCompiler implements Control {
     this.#e.control = this;
     this.#shape = structure(graph);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
+    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn);
   }
 
   /** The function's body; its locals are `localTypes`. */
@@ -48,42 +60,37 @@ export class RegionCompiler implements Control {
     if (!nodes[0]!.isHeader) {
       this.#burnFuel(() => this.#leave(TRAP_FUEL));
     }
-    this.#loadRegisters();
-    e.trapExit = e.block();
+    this.#load(this.#neededIn[0]!);
+    this.#openTrapExits();
     if (isReducible) this.#tree(0);
     else this.#dispatchLoop();
-    e.unreachable().end();
-    if (!e.mayTrap) return e.unreachable();
-    this.#dirty = this.#written;
-    this.#spill();
-    e.local_get(CTX).local_get(e.trapPc).i64_store(CTX_PC);
-    e.local_get(BANK).local_get(FUEL).i32_store(BANK_FUEL);
-    return e.local_get(e.cause);
+    for (const { dirty } of [...this.#trapExits.values()].reverse()) {
+      e.unreachable().end();
+      this.#dirty = dirty;
+      this.#spill();
+      e.local_get(CTX).local_get(e.trapPc).i64_store(CTX_PC);
+      e.local_get(BANK).local_get(FUEL).i32_store(BANK_FUEL);
+      e.local_get(e.cause).i32_const(-1).i32_xor().return_();
+    }
+    return e.unreachable();
   }
 
-  /** Everything read or written: then each local is valid everywhere. */
-  #loadRegisters(): void {
-    const used = emptySet();
-    for (const n of this.#shape.nodes) {
+  /** Opens a block for every set of registers that is dirty at some instruction that may trap. */
+  #openTrapExits(): void {
+    this.#shape.nodes.forEach((n, i) => {
+      const dirty = { ...this.#dirtyIn[i]! };
       for (const op of n.block.ops) {
-        addReads(used, op);
-        addWrites(used, op);
-        addWrites(this.#written, op);
+        const key = keyOf(dirty);
+        if (op.traits.mayTrap && !this.#trapExits.has(key)) {
+          this.#trapExits.set(key, { dirty: { ...dirty }, label: this.#e.block() });
+        }
+        join(dirty, writesOf(op));
       }
-    }
-    const e = this.#e;
-    for (let r = 1; r < 32; r++) {
-      if (used.x & (1 << r))
-        e.ctx()
-          .i64_load(CTX_X + r * 8)
-          .local_set(e.xLocal(r));
-    }
-    for (let r = 0; r < 32; r++) {
-      if (used.f & (1 << r))
-        e.ctx()
-          .f64_load(CTX_F + r * 8)
-          .local_set(e.fLocal(r));
-    }
+    });
+  }
+
+  trapExit(): Label {
+    return this.#trapExits.get(keyOf(this.#trapDirty))!.label;
   }
 
   /** Block `i` and all that it dominates. */
@@ -150,9 +157,9 @@ export class RegionCompiler implements Control {
     for (const op of node.block.ops) {
       e.op = op;
       e.releaseTemps();
-      if (op.traits.flow !== "next") addWrites(this.#dirty, op);
+      this.#trapDirty = { ...this.#dirty };
+      join(this.#dirty, writesOf(op));
       op.insn.body(e);
-      addWrites(this.#dirty, op);
     }
     if (node.block.ops.at(-1)!.traits.flow === "next") this.#go(node.block.end);
   }
@@ -171,23 +178,59 @@ export class RegionCompiler implements Control {
 
   jump(): void {
     const { op } = this.#e;
-    if (rdOf(op) === 0) this.#go(op.pc + op.imm);
-    else this.#chain(op.pc + op.imm);
+    const target = op.pc + op.imm;
+    if (rdOf(op) === 0) this.#go(target);
+    else if (isCall(op))
+      this.#call(
+        () => this.#knownFunction(target),
+        () => this.#e.i64_const(target),
+      );
+    else this.#chain(target);
   }
 
   jumpTo(target: number): void {
     const e = this.#e;
+    const { op } = e;
+    const pc = () => e.local_get(target);
+    if (isCall(op)) {
+      this.#call(() => this.#functionAt(pc), pc);
+      return;
+    }
     this.#spill();
-    const slot = e.temp(I32);
-    e.ctx().local_get(target).i64_store(CTX_PC);
-    e.bank().local_get(target).i32_wrap_i64().i32_const(3).i32_shl();
-    e.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_set(slot);
-    e.ctx().bank().local_get(FUEL);
-    e.local_get(slot)
-      .i32_load(BANK_JUMP + 8)
-      .i32_const(0);
-    e.local_get(slot).i64_load(BANK_JUMP).local_get(target).i64_eq().select();
-    e.return_call_indirect(this.#regionType);
+    this.#storePc(pc);
+    if (isReturn(op)) {
+      e.local_get(DEPTH).likely().if_();
+      e.local_get(FUEL).return_().end();
+    }
+    this.#tailCall(() => this.#functionAt(pc));
+  }
+
+  /**
+   * Calls a guest function and goes on where it should return to, if control does come back
+   * there. Too deep, or with nothing to go on with, it is a tail call.
+   */
+  #call(func: () => void, target: () => void): void {
+    const e = this.#e;
+    const back = e.op.pc + e.op.len;
+    this.#spill();
+    this.#storePc(target);
+    const to = this.#shape.at.get(back);
+    if (to === undefined) {
+      this.#tailCall(func);
+      return;
+    }
+    e.local_get(DEPTH).i32_const(MAX_DEPTH).i32_ge_u().unlikely().if_();
+    this.#tailCall(func);
+    e.end();
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
+    func();
+    e.call_indirect(this.#regionType).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
+    e.local_get(FUEL).return_().end();
+    e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
+    this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
+    e.end();
+    this.#load(this.#neededIn[to]!);
+    this.#go(back);
   }
 
   trap(code: number): void {
@@ -212,16 +255,39 @@ export class RegionCompiler implements Control {
 
   /** Leaves for the region at a known address. */
   #chain(pc: number): void {
-    const e = this.#e;
-    const slot = BANK_JUMP + (((pc % 0x1000_0000) << 3) & JUMP_INDEX_MASK);
     this.#spill();
     this.#setPc(pc);
-    e.ctx().bank().local_get(FUEL);
+    this.#tailCall(() => this.#knownFunction(pc));
+  }
+
+  #tailCall(func: () => void): void {
+    const e = this.#e;
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH);
+    func();
+    e.return_call_indirect(this.#regionType);
+  }
+
+  /** Pushes the function that the jump cache has for an address, or 0. */
+  #knownFunction(pc: number): void {
+    const e = this.#e;
+    const slot = BANK_JUMP + (((pc % 0x1_0000) << 3) & JUMP_INDEX_MASK);
     e.bank()
       .i32_load(slot + 8)
       .i32_const(0);
     e.bank().i64_load(slot).i64_const(pc).i64_eq().select();
-    e.return_call_indirect(this.#regionType);
+  }
+
+  #functionAt(pc: () => void): void {
+    const e = this.#e;
+    const slot = e.temp(I32);
+    e.bank();
+    pc();
+    e.i32_wrap_i64().i32_const(3).i32_shl();
+    e.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_tee(slot);
+    e.i32_load(BANK_JUMP + 8).i32_const(0);
+    e.local_get(slot).i64_load(BANK_JUMP);
+    pc();
+    e.i64_eq().select();
   }
 
   #burnFuel(out: () => void): void {
@@ -250,12 +316,36 @@ export class RegionCompiler implements Control {
   }
 
   #setPc(pc: number): void {
-    this.#e.ctx().i64_const(pc).i64_store(CTX_PC);
+    this.#storePc(() => this.#e.i64_const(pc));
+  }
+
+  #storePc(pc: () => void): void {
+    this.#e.ctx();
+    pc();
+    this.#e.i64_store(CTX_PC);
+  }
+
+  #load(set: RegSet): void {
+    const e = this.#e;
+    for (let r = 1; r < 32; r++) {
+      if (set.x & (1 << r))
+        e.ctx()
+          .i64_load(CTX_X + r * 8)
+          .local_set(e.xLocal(r));
+    }
+    for (let r = 0; r < 32; r++) {
+      if (set.f & (1 << r))
+        e.ctx()
+          .f64_load(CTX_F + r * 8)
+          .local_set(e.fLocal(r));
+    }
   }
 
   #leave(trap: number): void {
     const e = this.#e;
     e.bank().local_get(FUEL).i32_store(BANK_FUEL);
-    e.i32_const(trap).return_();
+    e.i32_const(~trap).return_();
   }
 }
+
+const keyOf = (set: RegSet): string => `${set.x},${set.f}`;

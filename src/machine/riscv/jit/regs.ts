@@ -1,8 +1,13 @@
 /**
- * Which registers a region reads and writes, as bit sets: bit r of `x` for x[r], of `f` for f[r].
+ * Which registers a region keeps in locals, where: bit sets with bit r of `x` for x[r], of `f` for f[r].
+ *
+ * *Dirty* at a point: some path there wrote the register since it was last in the context, so
+ * whoever leaves must store it. *Needed* at a point: its local must hold the value,
+ * because the register is read later, or stored by an exit. A call stores everything
+ * and leaves every local stale.
  */
 import type { Op } from "./graph.ts";
-import { rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+import { isCall, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Node } from "./structure.ts";
 
 export interface RegSet {
@@ -12,48 +17,91 @@ export interface RegSet {
 
 export const emptySet = (): RegSet => ({ x: 0, f: 0 });
 
-/** Registers that `op` reads, added to `into`. x0 is not a register. */
-export function addReads(into: RegSet, op: Op): void {
-  const t = op.traits;
-  if (t.rs1) into.x |= 1 << rs1Of(op);
-  if (t.rs2) into.x |= 1 << rs2Of(op);
-  if (t.frs1) into.f |= 1 << rs1Of(op);
-  if (t.frs2) into.f |= 1 << rs2Of(op);
-  if (t.frs3) into.f |= 1 << rs3Of(op);
-  into.x &= ~1;
+/** Adds `from` to `into`; true if that changed anything. */
+export function join(into: RegSet, from: RegSet): boolean {
+  if ((from.x & ~into.x) === 0 && (from.f & ~into.f) === 0) return false;
+  into.x |= from.x;
+  into.f |= from.f;
+  return true;
 }
 
-/** Registers that `op` writes, added to `into`. */
-export function addWrites(into: RegSet, op: Op): void {
-  if (op.traits.rd) into.x |= 1 << rdOf(op);
-  if (op.traits.frd) into.f |= 1 << rdOf(op);
-  into.x &= ~1;
+/** Registers that `op` reads. x0 is not a register. */
+export function readsOf(op: Op): RegSet {
+  const [t, set] = [op.traits, emptySet()];
+  if (t.rs1) set.x |= 1 << rs1Of(op);
+  if (t.rs2) set.x |= 1 << rs2Of(op);
+  if (t.frs1) set.f |= 1 << rs1Of(op);
+  if (t.frs2) set.f |= 1 << rs2Of(op);
+  if (t.frs3) set.f |= 1 << rs3Of(op);
+  set.x &= ~1;
+  return set;
 }
 
-/**
- * For each node, the registers that some path from the entry may have written before it:
- * what must be stored if control leaves there.
- */
+/** Registers that `op` writes. */
+export function writesOf(op: Op): RegSet {
+  const set = emptySet();
+  if (op.traits.rd) set.x |= 1 << rdOf(op);
+  if (op.traits.frd) set.f |= 1 << rdOf(op);
+  set.x &= ~1;
+  return set;
+}
+
+const endsInCall = (n: Node): boolean => isCall(n.block.ops.at(-1)!);
+
+/** For each node, what is dirty at its start. */
 export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
   const into = nodes.map(emptySet);
   const own = nodes.map((n) => {
     const set = emptySet();
-    for (const op of n.block.ops) addWrites(set, op);
+    for (const op of n.block.ops) join(set, writesOf(op));
     return set;
   });
   for (let changed = true; changed; ) {
     changed = false;
     nodes.forEach((n, i) => {
-      const x = into[i]!.x | own[i]!.x;
-      const f = into[i]!.f | own[i]!.f;
-      for (const s of n.succ) {
-        const to = into[s]!;
-        if ((x & ~to.x) === 0 && (f & ~to.f) === 0) continue;
-        to.x |= x;
-        to.f |= f;
-        changed = true;
-      }
+      if (endsInCall(n)) return;
+      const out = { x: into[i]!.x | own[i]!.x, f: into[i]!.f | own[i]!.f };
+      for (const s of n.succ) if (join(into[s]!, out)) changed = true;
     });
   }
   return into;
+}
+
+/** For each node, what is needed at its start. */
+export function neededAtEntry(nodes: readonly Node[], dirty: readonly RegSet[]): RegSet[] {
+  const into = nodes.map(emptySet);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      if (join(into[i]!, neededIn(nodes[i]!, dirty[i]!, into))) changed = true;
+    }
+  }
+  return into;
+}
+
+function neededIn(n: Node, dirtyIn: RegSet, into: readonly RegSet[]): RegSet {
+  const { ops } = n.block;
+  const atTraps: (RegSet | undefined)[] = [];
+  const dirty = { ...dirtyIn };
+  for (const op of ops) {
+    atTraps.push(op.traits.mayTrap ? { ...dirty } : undefined);
+    join(dirty, writesOf(op));
+  }
+  const last = ops.at(-1)!;
+  // Leaving stores all that is dirty; a branch may leave one way and stay the other.
+  const mayLeave = last.traits.flow !== "next" || n.succ.length === 0;
+  const need = mayLeave ? { ...dirty } : emptySet();
+  if (!endsInCall(n)) for (const s of n.succ) join(need, into[s]!);
+  for (let k = ops.length - 1; k >= 0; k--) {
+    const op = ops[k]!;
+    const written = writesOf(op);
+    need.x &= ~written.x;
+    need.f &= ~written.f;
+    join(need, readsOf(op));
+    const trap = atTraps[k];
+    if (trap) join(need, trap);
+  }
+  // Running out of fuel at a header leaves too.
+  if (n.isHeader) join(need, dirtyIn);
+  return need;
 }
