@@ -57,12 +57,15 @@ const INITTAB = `# Read by busybox init: id:runlevels:action:process
 ::sysinit:/etc/rc
 ::respawn:-/etc/rc.console
 ::ctrlaltdel:/usr/bin/busybox reboot
-::shutdown:/usr/bin/busybox umount -a -r
+::shutdown:/usr/bin/busybox sync
 `;
 
 const rcConsole = (shell: string) => `#!/usr/bin/busybox sh
 # A root shell on the console; init starts it again when it ends.
-export HOME=/root USER=root LOGNAME=root SHELL=${shell} TERM="\${TERM:-linux}"
+export HOME=/root USER=root LOGNAME=root SHELL=${shell}
+# init calls every console a vt102; what the kernel was told is in its first environment
+TERM=$(busybox tr '\\0' '\\n' </proc/1/environ 2>/dev/null | busybox sed -n 's/^TERM=//p')
+export TERM="\${TERM:-linux}"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root 2>/dev/null || cd /
 exec ${shell} -l
