@@ -136,9 +136,6 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
     } else if (vp.type === S_IFIFO) {
       vp.pipe ??= new Pipe(vp.ino);
       fp = openFifo(td, vp.pipe, kept);
-      if (failed(fp) && vp.pipe.readers === 0 && vp.pipe.writers === 0 && !isMeeting(vp.pipe)) {
-        vp.pipe = null;
-      }
     } else if (vp.type === S_IFCHR || vp.type === S_IFBLK) {
       const table = vp.type === S_IFCHR ? vfs.chrdevs : vfs.blkdevs;
       const a = vp.getattr();
@@ -165,10 +162,6 @@ function openData(td: Thread, at: Path, flags: number): File | Errno {
     notifyEntry(at.entry, IN_MODIFY);
   }
   return new VnodeFile(vp, statusFlags(flags), at);
-}
-
-function isMeeting(pipe: Pipe): boolean {
-  return !pipe.readOpening.isEmpty || !pipe.writeOpening.isEmpty;
 }
 
 /** O_CREAT: the last component may be missing, and is made then. */

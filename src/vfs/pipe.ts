@@ -47,6 +47,9 @@ export class Pipe {
   /** Those who wait in open(2) of a FIFO for the other side. */
   readonly readOpening = new WaitQueue();
   readonly writeOpening = new WaitQueue();
+  /** Of `readers` and `writers`: those met in their open(2), who have not come back from it yet. */
+  expectedReaders = 0;
+  expectedWriters = 0;
   capacity = PIPE_DEFAULT_BYTES;
   length = 0;
   #ring = new Uint8Array(0);
@@ -88,6 +91,20 @@ export class Pipe {
 
   commit(count: number): void {
     this.length += count;
+  }
+
+  /** Nobody has it open: what was not read is lost. */
+  clear(): void {
+    this.length = 0;
+    this.#head = 0;
+    this.#ring = new Uint8Array(0);
+  }
+
+  /** True while somebody has it open, or waits in open(2) for the other side. */
+  get isInUse(): boolean {
+    return (
+      !this.readOpening.isEmpty || !this.writeOpening.isEmpty || this.readers + this.writers > 0
+    );
   }
 
   /** F_SETPIPE_SZ: EBUSY while more is in it. */
@@ -221,8 +238,7 @@ export class PipeFile extends File {
     const { pipe } = this;
     if (this.isReadable && --pipe.readers === 0) pipe.writable.wakeup();
     if (this.isWritable && --pipe.writers === 0) pipe.readable.wakeup();
-    const vp = this.path?.entry.vnode;
-    if (vp && vp.pipe === pipe && pipe.readers === 0 && pipe.writers === 0) vp.pipe = null;
+    if (pipe.readers === 0 && pipe.writers === 0) pipe.clear();
   }
 }
 
@@ -277,8 +293,28 @@ function hasCome(td: Thread, present: number, opens: number, opening: WaitQueue)
   return false;
 }
 
+/** Those who wait for this one count as having it open from now on. */
 function meet(fp: PipeFile): PipeFile {
-  if (fp.isReadable) fp.pipe.writeOpening.wakeup();
-  if (fp.isWritable) fp.pipe.readOpening.wakeup();
+  const { pipe } = fp;
+  if (fp.isReadable) {
+    if (pipe.expectedReaders > 0) {
+      pipe.expectedReaders--;
+      pipe.readers--;
+    }
+    while (pipe.writeOpening.wakeupOne()) {
+      pipe.expectedWriters++;
+      pipe.writers++;
+    }
+  }
+  if (fp.isWritable) {
+    if (pipe.expectedWriters > 0) {
+      pipe.expectedWriters--;
+      pipe.writers--;
+    }
+    while (pipe.readOpening.wakeupOne()) {
+      pipe.expectedReaders++;
+      pipe.readers++;
+    }
+  }
   return fp;
 }

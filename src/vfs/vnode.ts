@@ -44,7 +44,7 @@ export abstract class Vnode {
   refs = 0;
   /** Files open for writing; negative: that many programs run from it (ETXTBSY). */
   writers = 0;
-  /** The ring behind a FIFO while somebody has it open. */
+  /** The ring behind a FIFO that was opened. */
   pipe: Pipe | null = null;
   /** flock, POSIX and OFD locks; null while there are none. */
   locks: LockList | null = null;
@@ -195,7 +195,9 @@ export abstract class Vnode {
   }
 
   release(): void {
-    if (--this.refs === 0) this.inactive();
+    if (--this.refs > 0) return;
+    if (this.pipe && !this.pipe.isInUse) this.pipe = null;
+    this.inactive();
   }
 
   /** Nobody uses it any more: an unlinked file gives its storage back here. */
