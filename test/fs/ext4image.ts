@@ -127,8 +127,8 @@ export function mountBytes(bytes: Uint8Array, data = "", isReadOnly = true): Mou
 }
 
 /** The root of an image that must mount. */
-export function rootOf(image: string): Ext4Vnode {
-  const { result, messages } = mountBytes(readFileSync(image));
+export function rootOf(image: string, data = ""): Ext4Vnode {
+  const { result, messages } = mountBytes(readFileSync(image), data);
   if (typeof result === "number") throw new Error(`mount: ${result}: ${messages.join("; ")}`);
   const root = result.root();
   if (!(root instanceof Ext4Vnode)) throw new Error(`root: ${root}`);

@@ -326,6 +326,9 @@ static void threads(void)
 	CHECK("task lists both", n == 2);
 	pthread_barrier_wait(&barrier);
 	pthread_join(t, 0);
+	/* Joined is not yet gone, on Linux. */
+	for (int i = 0; i < 1000 && slurp("/proc/self/task/%d/comm", worker_tid) >= 0; i++)
+		usleep(1000);
 	CHECK("a thread that ended is gone", slurp("/proc/self/task/%d/comm", worker_tid) < 0 && errno == ENOENT);
 }
 
@@ -434,6 +437,21 @@ static void machine(void)
 	      lseek(fd, 0, SEEK_SET) == 0 && read(fd, c, 3) == 3 && memcmp(c, "zz\n", 3) == 0);
 	CHECK("and by offset", pread(fd, c, 2, 1) == 2 && memcmp(c, "z\n", 2) == 0);
 	close(fd);
+	fd = open("/proc/self/mounts", O_RDONLY);
+	struct pollfd pfd = { fd, POLLPRI, 0 };
+	CHECK("mounts that did not change have no news", poll(&pfd, 1, 0) == 0);
+	close(fd);
+	int lock = open("/tmp/vk-proc-lock", O_CREAT | O_RDWR, 0600);
+	struct flock fl = { .l_type = F_WRLCK, .l_start = 10, .l_len = 20 };
+	CHECK("a lock is set", lock >= 0 && fcntl(lock, F_SETLK, &fl) == 0);
+	fstat(lock, &st);
+	char want[80];
+	snprintf(want, sizeof want, ": POSIX  ADVISORY  WRITE %d %02x:%02x:%lu 10 29\n", getpid(), major(st.st_dev),
+		 minor(st.st_dev), (unsigned long)st.st_ino);
+	slurp("/proc/locks");
+	CHECK("locks shows it", strstr(text, want));
+	close(lock);
+	unlink("/tmp/vk-proc-lock");
 }
 
 int main(int argc, char **argv)

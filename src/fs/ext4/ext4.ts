@@ -117,7 +117,7 @@ export class Ext4Type implements FileSystemType {
       this.#log.log(LOG_WARNING, `EXT4-fs (${device.name}): only read-only mounts work`);
       return EROFS;
     }
-    const volume = this.#open(device);
+    const volume = this.#open(device, options);
     if (typeof volume === "number") return volume;
     const fs = new Ext4(this, volume, this.#frames, options);
     const root = fs.root();
@@ -132,10 +132,12 @@ export class Ext4Type implements FileSystemType {
     this.#mounted.delete(fs.dev);
   }
 
-  #open(device: BlockDevice): Volume | Errno {
+  #open(device: BlockDevice, options: string): Volume | Errno {
     const volume = Volume.open(device, this.#log);
     if (typeof volume === "number") return volume;
-    return (volume.incompat & INCOMPAT_RECOVER) !== 0 ? openRecovered(volume, this.#log) : volume;
+    const isAsItLies = options.split(",").some((o) => o === "noload" || o === "norecovery");
+    if (isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
+    return openRecovered(volume, this.#log);
   }
 }
 

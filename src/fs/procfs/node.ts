@@ -7,6 +7,7 @@
  */
 import { ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { WaitQueue } from "../../kern/waitqueue.ts";
 import { type Attr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
 import type { Path } from "../../vfs/path.ts";
@@ -153,6 +154,12 @@ export abstract class ProcLink extends ProcNode {
   abstract override readlink(): string | Errno;
 }
 
+/** State whose number grows with every change, waking the queue. */
+export interface Announced {
+  readonly generation: number;
+  readonly changed: WaitQueue;
+}
+
 /** A file of text: made when it is read from the start. */
 export abstract class ProcText extends ProcNode {
   constructor(fs: ProcFs, key: string, mode = 0o444) {
@@ -172,9 +179,9 @@ export abstract class ProcText extends ProcNode {
     return 0;
   }
 
-  /** Grows when a poller should look again; see poll(2) of /proc/mounts. */
-  generation(): number {
-    return 0;
+  /** What poll(2) watches, for a text whose changes are announced: /proc/mounts. */
+  announced(): Announced | null {
+    return null;
   }
 
   override open(td: Thread, flags: number, _path: Path): File | Errno | null {

@@ -6,7 +6,14 @@ import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
-import { type Owner, ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
+import {
+  type Announced,
+  type Owner,
+  ProcDir,
+  type ProcEntry,
+  type ProcNode,
+  ProcText,
+} from "./node.ts";
 import { NsDir } from "./nsdir.ts";
 import { PlaceLink, placeNames } from "./placelink.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -102,7 +109,7 @@ class TaskTextNode extends ProcText {
     return this.#def.write?.(task, text, td as Lwp) ?? EPERM;
   }
 
-  override generation(): number {
-    return this.key.includes("/mount") ? this.fs.table.vfs.mounts.generation : 0;
+  override announced(): Announced | null {
+    return this.#def.showsMounts ? this.fs.table.vfs.mounts : null;
   }
 }

@@ -6,6 +6,7 @@ import { UTS_RELEASE, UTS_SYSNAME } from "../../abi/utsname.ts";
 import type { DeviceTable } from "../../vfs/device.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { cpuinfoText } from "./cpuinfo.ts";
+import { locksText } from "./locks.ts";
 import { meminfoText, vmstatText } from "./meminfo.ts";
 import type { ProcFs } from "./procfs.ts";
 import { loadavgText, statText, uptimeText } from "./systemstat.ts";
@@ -24,6 +25,7 @@ export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, S
   ["diskstats", readable(diskstatsText)],
   ["filesystems", readable(filesystemsText)],
   ["loadavg", readable(loadavgText)],
+  ["locks", readable(locksText)],
   ["meminfo", readable(meminfoText)],
   ["partitions", readable(partitionsText)],
   ["stat", readable(statText)],

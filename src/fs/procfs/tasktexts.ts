@@ -19,6 +19,8 @@ export interface TaskText {
   readonly isGuarded: boolean;
   /** Also under /proc/PID/task/TID. */
   readonly isPerThread: boolean;
+  /** Poll reports when mounts change. */
+  readonly showsMounts?: boolean;
   text(t: Task, caller: Lwp): string | Errno;
   write?(t: Task, text: string, caller: Lwp): number;
 }
@@ -54,8 +56,8 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["limits", plain(limitsText)],
   ["loginuid", plain(() => "4294967295", 0o644)],
   ["maps", guarded(mapsText, 0o444)],
-  ["mountinfo", plain(mountinfoText)],
-  ["mounts", plain(mountsText)],
+  ["mountinfo", { ...plain(mountinfoText), showsMounts: true }],
+  ["mounts", { ...plain(mountsText), showsMounts: true }],
   ["mountstats", ofProcess(plain(mountstatsText, 0o400))],
   ["oom_score", plain(oomScoreText)],
   ["oom_score_adj", plain(oomScoreAdjText, 0o644, writeOomScoreAdj)],

@@ -25,7 +25,7 @@ export class ProcTextFile extends File {
   constructor(node: ProcText, flags: number) {
     super(flags);
     this.#node = node;
-    this.#seen = node.generation();
+    this.#seen = node.announced()?.generation ?? 0;
   }
 
   describe(): string {
@@ -73,11 +73,13 @@ export class ProcTextFile extends File {
     return 0;
   }
 
-  override poll(_td: Thread, _table: PollTable | null): number {
+  override poll(_td: Thread, table: PollTable | null): number {
     const ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-    const now = this.#node.generation();
-    if (now === this.#seen) return ready;
-    this.#seen = now;
-    return ready | POLLERR | POLLPRI;
+    const state = this.#node.announced();
+    if (!state) return ready;
+    table?.watch(state.changed);
+    if (state.generation === this.#seen) return POLLIN | POLLRDNORM;
+    this.#seen = state.generation;
+    return POLLIN | POLLRDNORM | POLLERR | POLLPRI;
   }
 }

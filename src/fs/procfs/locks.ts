@@ -1,0 +1,47 @@
+/**
+ * /proc/locks: every file lock that is held. See proc_locks(5).
+ */
+import { F_WRLCK } from "../../abi/fcntl.ts";
+import type { ProcTable } from "../../proc/proctable.ts";
+import { majorOf, minorOf } from "../../vfs/device.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
+import { hex } from "./format.ts";
+import type { ProcFs } from "./procfs.ts";
+
+export function locksText(fs: ProcFs): string {
+  const { table } = fs;
+  let s = "";
+  let n = 0;
+  for (const vp of table.vfs.locks.vnodes) {
+    const { locks } = vp;
+    if (!locks) continue;
+    const file = fileId(vp);
+    for (const l of locks.flocks) {
+      s += `${++n}: FLOCK  ADVISORY  ${kind(l.type)} ${openerOf(table, l.owner)} ${file} 0 EOF\n`;
+    }
+    for (const l of locks.records) {
+      const api = l.pid < 0 ? "OFDLCK" : "POSIX ";
+      const end = Number.isFinite(l.end) ? String(l.end - 1) : "EOF";
+      s += `${++n}: ${api} ADVISORY  ${kind(l.type)} ${l.pid} ${file} ${l.start} ${end}\n`;
+    }
+  }
+  return s;
+}
+
+function kind(type: number): string {
+  return type === F_WRLCK ? "WRITE" : "READ ";
+}
+
+function fileId(vp: Vnode): string {
+  const { dev } = vp.fs;
+  return `${hex(majorOf(dev), 2)}:${hex(minorOf(dev), 2)}:${vp.ino}`;
+}
+
+/** A process that has the locked file open; -1 if none has any more. */
+function openerOf(table: ProcTable, file: object): number {
+  for (const p of table.all()) {
+    if (p.state !== "alive") continue;
+    for (let fd = 0; fd < p.fdtable.size; fd++) if (p.fdtable.getAny(fd) === file) return p.pid;
+  }
+  return -1;
+}
