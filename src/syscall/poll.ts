@@ -110,6 +110,9 @@ function storeRemaining(td: Lwp, timeout: number, deadline: number): void {
   storeTimespec(td, timeout, timespecOfNs(left));
 }
 
+/** Descriptors that a table has room for at the least: bits up to here must be open. */
+const MIN_FDS = 256;
+
 const IN_SET = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;
 const OUT_SET = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR;
 const EX_SET = POLLPRI;
@@ -128,7 +131,7 @@ export const sys_pselect6 = syscall(
       const masked = applyMask(td, mask, maskSize);
       if (masked < 0) return masked;
     }
-    const count = Math.min(n, td.proc.fdtable.size);
+    const count = Math.min(n, Math.max(MIN_FDS, td.proc.fdtable.size));
     const sets = new FdSets(count);
     const loaded = sets.load(td, [readfds, writefds, exceptfds]);
     if (loaded < 0) return loaded;
