@@ -103,4 +103,4 @@ export class Machine {
   }
 }
 
-const DEFAULT_JIT_THRESHOLD = 100;
+const DEFAULT_JIT_THRESHOLD = 2000;
