@@ -4,11 +4,11 @@
  * An access that straddles two pages goes through the bank's bounce buffer. Both pages are
  * looked up before either is touched, so a fault leaves nothing half done.
  */
-import { BANK_BOUNCE, BANK_FETCH, FETCH_ENTRIES } from "../layout.ts";
+import { BANK_BOUNCE, BANK_FETCH, BANK_READ, BANK_WRITE, FETCH_ENTRIES } from "../layout.ts";
 import type { Helper } from "../riscv/helper.ts";
 import { type Asm, I32, I64 } from "../wasm/asm.ts";
 import { PTE_A, PTE_V, PTE_X } from "./pagetable.ts";
-import { fault, refill, walk } from "./refill.ts";
+import { fault, refill, TLB_INDEX_MASK, walk } from "./refill.ts";
 
 export const FETCH_INDEX_MASK = FETCH_ENTRIES - 1;
 
@@ -84,6 +84,33 @@ export const storeSlow: Helper = {
     a.local_get(l.pa2).local_get(l.bank).i32_const(BANK_BOUNCE).i32_add();
     a.local_get(l.room).i32_add().local_get(l.size).local_get(l.room).i32_sub().memory_copy();
     a.i32_const(1);
+  },
+};
+
+/**
+ * (bank, va, span, write) → physical address of va if one window covers va .. va+span, else 0.
+ * Refuses quietly: the accesses themselves will fault, at their own addresses.
+ */
+export const spanSlow: Helper = {
+  name: "spanSlow",
+  params: [I32, I64, I32, I32],
+  results: [I32],
+  locals: [I32, I32],
+  uses: [refill],
+  body: (a, call) => {
+    const [bank, va, span, write, pa, entry] = [0, 1, 2, 3, 4, 5];
+    a.local_get(bank).local_get(va).local_get(write);
+    call(refill);
+    a.local_tee(pa).i32_eqz().if_();
+    a.i32_const(0).return_().end();
+    a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
+    a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
+    a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(entry);
+    // The refilled entry's window ends len + 7 after lo.
+    a.local_get(pa).i32_const(0);
+    a.local_get(va).local_get(entry).i64_load(0).i64_sub().i32_wrap_i64();
+    a.local_get(span).i32_add();
+    a.local_get(entry).i32_load(12).i32_const(7).i32_add().i32_le_u().select();
   },
 };
 

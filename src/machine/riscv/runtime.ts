@@ -6,7 +6,7 @@
  * does not know a target, and what stands where a dropped region stood.
  */
 import { BANK_JUMP, CTX_PC } from "../layout.ts";
-import { fetchHigh, fetchSlow, loadSlow, storeSlow } from "../mmu/access.ts";
+import { fetchHigh, fetchSlow, loadSlow, spanSlow, storeSlow } from "../mmu/access.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Asm, I32 } from "../wasm/asm.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
@@ -91,7 +91,7 @@ function allHelpers(decoder: Decoder): Helper[] {
     for (const callee of h.uses ?? []) add(callee);
     list.push(h);
   };
-  for (const h of [visit, loadSlow, storeSlow, fetchSlow, fetchHigh]) add(h);
+  for (const h of [visit, loadSlow, storeSlow, spanSlow, fetchSlow, fetchHigh]) add(h);
   for (const insn of decoder.insns) for (const h of traitsOf(insn).helpers) add(h);
   return list;
 }

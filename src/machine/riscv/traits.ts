@@ -23,6 +23,8 @@ export interface Traits {
   readonly flow: "next" | "branch" | "jump" | "jumpTo" | "trap" | "fenceI";
   readonly loads: boolean;
   readonly stores: boolean;
+  /** Size of the access at rs1 + imm; 0 for none or an atomic. */
+  readonly accessBytes: number;
   readonly helpers: readonly Helper[];
 }
 
@@ -44,6 +46,7 @@ class Probe extends Emit {
   readonly #seen = new Set<string>();
   readonly #helpers = new Set<Helper>();
   #flow: Traits["flow"] = "next";
+  #accessBytes = 0;
 
   traits(): Traits {
     const s = this.#seen;
@@ -59,6 +62,7 @@ class Probe extends Emit {
       loads: s.has("load"),
       stores: s.has("store"),
       flow: this.#flow,
+      accessBytes: this.#accessBytes,
       helpers: [...this.#helpers],
     };
   }
@@ -149,12 +153,14 @@ class Probe extends Emit {
   trapIf(_code: number): this {
     return this.#note("trap");
   }
-  load(_bytes: number, op: () => void): this {
+  load(bytes: number, op: () => void): this {
     op();
+    this.#accessBytes = bytes;
     return this.#note("rs1").#note("load").#note("trap");
   }
-  store(_bytes: number, value: () => void): this {
+  store(bytes: number, value: () => void): this {
     value();
+    this.#accessBytes = bytes;
     return this.#note("rs1").#note("store").#note("trap");
   }
   atomicAddr(_bytes: number, _readOnly?: boolean): this {

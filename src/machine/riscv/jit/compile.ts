@@ -3,7 +3,7 @@
  * it a third of that.
  */
 
-import { loadSlow, storeSlow } from "../../mmu/access.ts";
+import { loadSlow, spanSlow, storeSlow } from "../../mmu/access.ts";
 import { refill } from "../../mmu/refill.ts";
 import type { PhysMem } from "../../physmem.ts";
 import { I32 } from "../../wasm/asm.ts";
@@ -49,8 +49,8 @@ function helpersOf(graphs: readonly Graph[]): Set<Helper> {
     for (const b of g.blocks.values()) {
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
-        if (op.traits.loads) found.add(loadSlow).add(refill);
-        if (op.traits.stores) found.add(storeSlow).add(refill);
+        if (op.traits.loads) found.add(loadSlow).add(spanSlow).add(refill);
+        if (op.traits.stores) found.add(storeSlow).add(spanSlow).add(refill);
       }
     }
   }

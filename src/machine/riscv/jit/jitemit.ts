@@ -4,11 +4,15 @@
  * x registers live in i64 locals, f registers in f64 locals (bits are preserved). What is
  * loaded and stored where is the region's business (regs.ts).
  */
-import { CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { BANK_READ, BANK_WRITE, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { loadSlow, spanSlow, storeOf, storeSlow } from "../../mmu/access.ts";
+import { TLB_INDEX_MASK } from "../../mmu/refill.ts";
+import { TRAP_FAULT_READ, TRAP_FAULT_WRITE } from "../../traps.ts";
 import { F32, F64, I32, I64, type Label } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { MemEmit } from "../memops.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+import type { Group } from "./groups.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -35,6 +39,9 @@ export class JitEmit extends MemEmit {
   control!: Control;
   readonly cause = this.newLocal(I32);
   readonly trapPc = this.newLocal(I64);
+  groups: ReadonlyMap<Op, Group> = new Map();
+  readonly #groupLocals: number[] = [];
+  #groupsUsed = 0;
   readonly #indexOf: (h: Helper) => number;
   readonly #x: number[] = [];
   readonly #f: number[] = [];
@@ -165,6 +172,90 @@ export class JitEmit extends MemEmit {
   }
   trapIfFault(code: number): this {
     return this.trapIf(code);
+  }
+
+  override load(bytes: number, op: () => void): this {
+    const group = this.groups.get(this.op);
+    if (!group) return super.load(bytes, op);
+    this.#grouped(group, () => {
+      this.bank().rs1().imm().i64_add().i32_const(bytes).callHelper(loadSlow);
+      this.orFault(TRAP_FAULT_READ);
+    });
+    op();
+    return this;
+  }
+
+  override store(bytes: number, value: () => void): this {
+    const group = this.groups.get(this.op);
+    if (!group) return super.store(bytes, value);
+    const stored = this.block();
+    const pa = this.temp(I32);
+    this.#grouped(group, () => {
+      this.bank().rs1().imm().i64_add();
+      value();
+      this.i32_const(bytes).callHelper(storeSlow);
+      this.i32_eqz().trapIfFault(TRAP_FAULT_WRITE);
+      this.br(stored);
+    });
+    this.local_set(pa).local_get(pa);
+    value();
+    storeOf(this, bytes);
+    return this.end();
+  }
+
+  /** Leaves the physical address of this member on the stack; `single` must, or not come back. */
+  #grouped(group: Group, single: () => void): void {
+    if (group.head === this.op) this.#lookupSpan(group);
+    this.local_get(group.local).i32_eqz().unlikely().if_(I32);
+    single();
+    this.else_().local_get(group.local);
+    if (this.op.imm !== group.min) this.i32_const(this.op.imm - group.min).i32_add();
+    this.end();
+  }
+
+  /** Sets the group's local to the address of its span, or to 0. */
+  #lookupSpan(group: Group): void {
+    group.local = this.#groupLocal();
+    const part = group.hasStore ? BANK_WRITE : BANK_READ;
+    const span = Math.max(group.max - group.min, 8);
+    const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
+    this.rs1().i64_const(group.min).i64_add().local_tee(va);
+    this.i64_const(12).i64_shr_u().i32_wrap_i64();
+    this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add().local_set(entry);
+    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
+    this.local_get(entry)
+      .i64_load32_u(part + 12)
+      .local_tee(len)
+      .i64_ge_u();
+    // Both ends, for the sum alone may wrap around.
+    this.local_get(off)
+      .i64_const(span - 8)
+      .i64_add()
+      .local_get(len)
+      .i64_ge_u()
+      .i32_or();
+    this.unlikely().if_(I32);
+    this.bank().local_get(va).i32_const(span);
+    this.i32_const(group.hasStore ? 1 : 0).callHelper(spanSlow);
+    this.else_();
+    this.local_get(off)
+      .i32_wrap_i64()
+      .local_get(entry)
+      .i32_load(part + 8)
+      .i32_add();
+    this.end().local_set(group.local);
+  }
+
+  /** A local for a group's address. Groups of one block are alive together, blocks take turns. */
+  #groupLocal(): number {
+    if (this.#groupsUsed === this.#groupLocals.length) this.#groupLocals.push(this.newLocal(I32));
+    return this.#groupLocals[this.#groupsUsed++]!;
+  }
+
+  /** Begins a block with these groups. */
+  startBlock(groups: ReadonlyMap<Op, Group>): void {
+    this.groups = groups;
+    this.#groupsUsed = 0;
   }
 
   pc(): this {

@@ -17,6 +17,7 @@ import { I32, type Label } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { JUMP_INDEX_MASK } from "../interp.ts";
 import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
+import { groupsOf } from "./groups.ts";
 import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
@@ -34,9 +35,6 @@ export class RegionCompiler implements Control {
   readonly #trapExits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
-  /** Where the dispatch loop of an irreducible region starts, and its variable. */
-  #dispatch: Label = 0;
-  #nextBlock = -1;
   #at = 0;
   #node!: Node;
   /** Registers that may differ from the context when the current instruction is done. */
@@ -56,14 +54,13 @@ export class RegionCompiler implements Control {
   /** The function's body; its locals are `localTypes`. */
   compile(): JitEmit {
     const e = this.#e;
-    const { nodes, isReducible } = this.#shape;
+    const { nodes } = this.#shape;
     if (!nodes[0]!.isHeader) {
       this.#burnFuel(() => this.#leave(TRAP_FUEL));
     }
     this.#load(this.#neededIn[0]!);
     this.#openTrapExits();
-    if (isReducible) this.#tree(0);
-    else this.#dispatchLoop();
+    this.#tree(0);
     for (const { dirty } of [...this.#trapExits.values()].reverse()) {
       e.unreachable().end();
       this.#dirty = dirty;
@@ -120,24 +117,6 @@ export class RegionCompiler implements Control {
     this.#tree(merge);
   }
 
-  /** For loops with several entries: a variable says which block is next. */
-  #dispatchLoop(): void {
-    const e = this.#e;
-    const n = this.#shape.nodes.length;
-    this.#nextBlock = e.newLocal(I32);
-    this.#dispatch = e.loop();
-    const labels: Label[] = [];
-    for (let i = 0; i < n; i++) labels.push(e.block());
-    labels.reverse();
-    e.local_get(this.#nextBlock).br_table(labels, labels[0]!);
-    for (let i = 0; i < n; i++) {
-      e.end();
-      if (this.#shape.nodes[i]!.isHeader) this.#atHeader(i);
-      this.#block(i);
-    }
-    e.end();
-  }
-
   #atHeader(i: number): void {
     const pc = this.#shape.nodes[i]!.block.pc;
     this.#dirty = { ...this.#dirtyIn[i]! };
@@ -154,6 +133,7 @@ export class RegionCompiler implements Control {
     this.#at = i;
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
+    e.startBlock(groupsOf(node.block.ops));
     for (const op of node.block.ops) {
       e.op = op;
       e.releaseTemps();
@@ -214,7 +194,7 @@ export class RegionCompiler implements Control {
     const back = e.op.pc + e.op.len;
     this.#spill();
     this.#storePc(target);
-    const to = this.#shape.at.get(back);
+    const to = this.#shape.edge(this.#at, back);
     if (to === undefined) {
       this.#tailCall(func);
       return;
@@ -241,14 +221,13 @@ export class RegionCompiler implements Control {
 
   /** Control goes to `pc`: a block of this region, or out of it. */
   #go(pc: number): void {
-    const to = this.#shape.at.get(pc);
+    const to = this.#shape.edge(this.#at, pc);
     if (to === undefined) {
       this.#chain(pc);
       return;
     }
     const e = this.#e;
-    if (!this.#shape.isReducible) e.i32_const(to).local_set(this.#nextBlock).br(this.#dispatch);
-    else if (to <= this.#at) e.br(this.#headerLabels[to]!);
+    if (to <= this.#at) e.br(this.#headerLabels[to]!);
     else if (this.#shape.nodes[to]!.isMerge) e.br(this.#labels[to]!);
     else this.#tree(to);
   }

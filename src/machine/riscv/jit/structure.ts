@@ -3,7 +3,8 @@
  * loop headers and merge points.
  *
  * In a reducible graph every loop has one entry, so that a dominator-tree walk can put each
- * block inside the `loop` or after the `block` its predecessors branch out of.
+ * block inside the `loop` or after the `block` its predecessors branch out of. A graph
+ * that is not reducible is made so by letting some edges leave the region.
  * Source: N. Ramsey, "Beyond Relooper", ICFP 2022; Cooper, Harvey, Kennedy,
  * "A Simple, Fast Dominance Algorithm".
  */
@@ -24,32 +25,45 @@ export interface Node {
 
 export interface Structure {
   readonly nodes: Node[];
-  /** The node that a jump to an address goes to. */
-  readonly at: ReadonlyMap<number, number>;
-  readonly isReducible: boolean;
+  /** The node that control in `from` goes to for an address; undefined if that leaves the region. */
+  edge(from: number, pc: number): number | undefined;
 }
 
 /**
- * A region often starts inside a loop that its outer loop enters elsewhere: a rotated loop is
- * entered at its test, but its hot address is its body. Executing a copy of the first block
- * on entry leaves the loop with one way in.
+ * The shape of a graph, made reducible: an edge into the middle of a loop leaves the region.
+ *
+ * Such an edge is common where a region starts inside a nest of loops: a rotated inner loop
+ * is entered at its test, but its hot address is its body. The address it leads to becomes
+ * hot by that, and the region made there starts outside the loop and has no such edge.
  */
 export function structure(graph: Graph): Structure {
-  const plain = structureFrom(graph, graph.blocks.get(graph.entry)!);
-  if (plain.isReducible) return plain;
-  const split = structureFrom(graph, { ...graph.blocks.get(graph.entry)! });
-  return split.isReducible ? split : plain;
+  const cut = new Set<string>();
+  for (;;) {
+    const { nodes, position, bad } = structureWithout(graph, cut);
+    if (bad.length === 0) {
+      const edge = (from: number, pc: number): number | undefined => {
+        const to = position.get(pc);
+        return to !== undefined && nodes[from]!.succ.includes(to) ? to : undefined;
+      };
+      return { nodes, edge };
+    }
+    for (const key of bad) cut.add(key);
+  }
 }
 
-function structureFrom(graph: Graph, first: Block): Structure {
-  const order = reversePostorder(graph, first);
-  const position = new Map<number, number>();
-  order.forEach((b, i) => {
-    if (graph.blocks.get(b.pc) === b) position.set(b.pc, i);
-  });
+const edgeKey = (from: Block, to: number): string => `${from.pc}:${to}`;
+
+/** The shape without some edges, and which of the others still lead into the middle of a loop. */
+function structureWithout(
+  graph: Graph,
+  cut: ReadonlySet<string>,
+): { nodes: Node[]; position: Map<number, number>; bad: string[] } {
+  const succOf = (b: Block): number[] => b.succ.filter((pc) => !cut.has(edgeKey(b, pc)));
+  const order = reversePostorder(graph, succOf);
+  const position = new Map(order.map((b, i) => [b.pc, i]));
   const nodes: Node[] = order.map((block) => ({
     block,
-    succ: block.succ.map((pc) => position.get(pc)!),
+    succ: succOf(block).map((pc) => position.get(pc)!),
     preds: [],
     merges: [],
     isHeader: false,
@@ -59,36 +73,42 @@ function structureFrom(graph: Graph, first: Block): Structure {
     for (const s of n.succ) nodes[s]!.preds.push(i);
   });
   const idom = dominators(nodes);
-  let isReducible = true;
+  const bad: string[] = [];
   nodes.forEach((n, i) => {
     n.isMerge = n.preds.filter((p) => p < i).length >= 2;
     for (const s of n.succ) {
       if (s > i) continue;
       nodes[s]!.isHeader = true;
-      if (!dominates(idom, s, i)) isReducible = false;
+      if (!dominates(idom, s, i)) bad.push(edgeKey(n.block, nodes[s]!.block.pc));
     }
   });
   for (let i = nodes.length - 1; i > 0; i--) {
     if (nodes[i]!.isMerge) nodes[idom[i]!]!.merges.push(i);
   }
-  return { nodes, at: position, isReducible };
+  return { nodes, position, bad };
 }
 
 /** Depth first, with an explicit stack: the graph is the guest's, our stack is not. */
-function reversePostorder(graph: Graph, first: Block): Block[] {
+function reversePostorder(graph: Graph, succOf: (b: Block) => number[]): Block[] {
   const order: Block[] = [];
+  const first = graph.blocks.get(graph.entry)!;
   const seen = new Set([first]);
-  const stack: { block: Block; next: number }[] = [{ block: first, next: first.succ.length - 1 }];
+  const visit = (block: Block): { block: Block; rest: number[] } => ({
+    block,
+    rest: succOf(block),
+  });
+  const stack = [visit(first)];
   for (let top = stack.at(-1); top; top = stack.at(-1)) {
-    if (top.next < 0) {
+    const pc = top.rest.pop();
+    if (pc === undefined) {
       order.push(top.block);
       stack.pop();
       continue;
     }
-    const succ = graph.blocks.get(top.block.succ[top.next--]!)!;
+    const succ = graph.blocks.get(pc)!;
     if (seen.has(succ)) continue;
     seen.add(succ);
-    stack.push({ block: succ, next: succ.succ.length - 1 });
+    stack.push(visit(succ));
   }
   return order.reverse();
 }
