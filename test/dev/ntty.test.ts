@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { test } from "node:test";
+import { before, describe, test } from "node:test";
 import * as T from "../../src/abi/termios.ts";
 import { PtyRig, type Result, type Step } from "./pty-script.ts";
 
@@ -456,41 +456,49 @@ function onLinux(cases: readonly Step[][], pauseMs: number): Result[][] {
  */
 const PAUSES_MS = [10, 30, 60, 60];
 
-function compare(names: readonly string[], cases: readonly Step[][]): void {
+interface Verdict {
+  readonly ours: readonly Result[];
+  readonly theirs: readonly Result[];
+}
+
+function verdicts(cases: readonly Step[][]): Verdict[] {
   const ours = cases.map((steps) => new PtyRig().run(steps));
-  let wrong = cases.map((_, k) => k);
-  let theirs: Result[][] = [];
+  const theirs: Result[][] = [];
+  let left = cases.map((_, k) => k);
   for (const pauseMs of PAUSES_MS) {
-    theirs = onLinux(
-      wrong.map((k) => cases[k]!),
+    if (left.length === 0) break;
+    const seen = onLinux(
+      left.map((k) => cases[k]!),
       pauseMs,
     );
-    const differing = wrong.map((k, n) => ({ k, result: theirs[n]! }));
-    const left = differing.filter(({ k, result }) => !same(ours[k]!, result));
-    if (left.length === 0) return;
-    wrong = left.map((d) => d.k);
-    theirs = left.map((d) => d.result);
+    left.forEach((k, n) => {
+      theirs[k] = seen[n]!;
+    });
+    left = left.filter((k) => JSON.stringify(ours[k]) !== JSON.stringify(theirs[k]));
   }
-  const k = wrong[0]!;
+  return cases.map((_, k) => ({ ours: ours[k]!, theirs: theirs[k]! }));
+}
+
+function assertSame(name: string, steps: readonly Step[], v: Verdict): void {
   const shown = (r: readonly Result[]): string =>
-    cases[k]!.map((s, n) => `${JSON.stringify(s)} → ${JSON.stringify(r[n])}`).join("\n");
-  assert.equal(shown(ours[k]!), shown(theirs[0]!), `${names[k]} (of ${wrong.length} that differ)`);
+    steps.map((s, n) => `${JSON.stringify(s)} → ${JSON.stringify(r[n])}`).join("\n");
+  assert.equal(shown(v.ours), shown(v.theirs), name);
 }
 
-function same(a: readonly Result[], b: readonly Result[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-for (const [name, steps] of Object.entries(chosen)) {
-  test(name, { skip }, () => compare([name], [steps]));
-}
+describe("chosen scripts behave as on Linux", { skip }, () => {
+  let all: Verdict[] = [];
+  before(() => {
+    all = verdicts(Object.values(chosen));
+  });
+  Object.entries(chosen).forEach(([name, steps], k) => {
+    test(name, () => assertSame(name, steps, all[k]!));
+  });
+});
 
 test("random scripts behave as on Linux", { skip }, () => {
   const count = Number(process.env["NTTY_SCRIPTS"] ?? 500);
   const first = Number(process.env["NTTY_SEED"] ?? 1);
-  const seeds = Array.from({ length: count }, (_, k) => first + k);
-  compare(
-    seeds.map((s) => `seed ${s}`),
-    seeds.map(randomScript),
-  );
+  const cases = Array.from({ length: count }, (_, k) => randomScript(first + k));
+  const all = verdicts(cases);
+  cases.forEach((steps, k) => assertSame(`seed ${first + k}`, steps, all[k]!));
 });

@@ -4,10 +4,10 @@
  * Output goes to the host's port at once; input is taken from it when the
  * doorbell rings, and only as far as there is room for it. See console(4).
  */
-import { CLOCAL, CREAD, HUPCL } from "../../abi/termios.ts";
+import { CLOCAL, CREAD, HUPCL, IUTF8 } from "../../abi/termios.ts";
 import type { ConsolePort } from "../../platform/host.ts";
 import { detachSession } from "./hangup.ts";
-import type { Termios } from "./termios.ts";
+import { Termios } from "./termios.ts";
 import { Tty } from "./tty.ts";
 
 const CHUNK_BYTES = 4096;
@@ -26,7 +26,15 @@ export class ConsoleTty extends Tty {
   constructor(rdev: number, name: string, port: ConsolePort) {
     super(rdev, name);
     this.#port = port;
+    this.setAttributes(this.defaultTermios());
     this.resized();
+  }
+
+  /** Host terminals speak UTF-8, so erasing must too. */
+  override defaultTermios(): Termios {
+    const t = new Termios();
+    t.iflag |= IUTF8;
+    return t;
   }
 
   /** The doorbell rang: takes what was typed. The end of the host's input is silence. */
