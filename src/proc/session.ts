@@ -16,6 +16,8 @@ export interface ControllingTty {
   session: Session | null;
   /** The session leader went away: SIGHUP follows, and reads see end of file. */
   hangup(): void;
+  /** vhangup(2): everybody's files on the terminal are cut, and the session loses it. */
+  vhangup(): void;
 }
 
 export class Session {

@@ -1,6 +1,6 @@
 /** Sessions, process groups, robust lists: setsid(2), setpgid(2), set_robust_list(2), rseq(2). */
 import { EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH, failed } from "../abi/errno.ts";
-import { CAP_SYS_PTRACE } from "../kern/cred.ts";
+import { CAP_SYS_PTRACE, CAP_SYS_TTY_CONFIG } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
 import { int, size, uaddr, uint } from "./args.ts";
@@ -42,6 +42,12 @@ export const sys_setpgid = syscall("setpgid", [int, int], (td, pid, wanted) => {
   return 0;
 });
 
+export const sys_vhangup = syscall("vhangup", [], (td) => {
+  if (!td.cred.hasCap(CAP_SYS_TTY_CONFIG)) return EPERM;
+  td.proc.pgrp.session.tty?.vhangup();
+  return 0;
+});
+
 export const sys_set_robust_list = syscall("set_robust_list", [uaddr, size], (td, head, length) => {
   if (length !== ROBUST_HEAD_BYTES) return EINVAL;
   td.robustListHead = head;
@@ -70,6 +76,7 @@ export const sys_get_robust_list = syscall(
 export const sys_rseq = syscall("rseq", [uaddr, uint, int, uint], () => ENOSYS);
 
 export const sessionSyscalls: readonly (readonly [number, Syscall])[] = [
+  [58, sys_vhangup],
   [99, sys_set_robust_list],
   [100, sys_get_robust_list],
   [154, sys_setpgid],

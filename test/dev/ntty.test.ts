@@ -500,5 +500,7 @@ test("random scripts behave as on Linux", { skip }, () => {
   const first = Number(process.env["NTTY_SEED"] ?? 1);
   const cases = Array.from({ length: count }, (_, k) => randomScript(first + k));
   const all = verdicts(cases);
-  cases.forEach((steps, k) => assertSame(`seed ${first + k}`, steps, all[k]!));
+  cases.forEach((steps, k) => {
+    assertSame(`seed ${first + k}`, steps, all[k]!);
+  });
 });

@@ -12,7 +12,7 @@ import { WaitQueue } from "../../kern/waitqueue.ts";
 import { ByteFifo } from "../../lib/bytefifo.ts";
 import type { ControllingTty, ProcessGroup, Session } from "../../proc/session.ts";
 import { pgsignal } from "../../proc/signal.ts";
-import { endSession } from "./hangup.ts";
+import { endSession, vhangup } from "./hangup.ts";
 import { type LineHost, NTty } from "./ntty.ts";
 import { OutputProcessor, type TtySink } from "./output.ts";
 import { Termios } from "./termios.ts";
@@ -171,5 +171,9 @@ export abstract class Tty implements ControllingTty, LineHost, TtySink {
   /** The session leader ended. */
   hangup(): void {
     endSession(this);
+  }
+
+  vhangup(): void {
+    vhangup(this);
   }
 }
