@@ -6,6 +6,8 @@ export interface KernelLog {
   log(level: number, text: string): void;
 }
 
+export const LOG_CRIT = 2;
 export const LOG_ERR = 3;
 export const LOG_WARNING = 4;
 export const LOG_INFO = 6;
+export const LOG_DEBUG = 7;

@@ -161,7 +161,7 @@ function setRealtime(td: Lwp, t: Timespec | Errno): number {
   if (failed(t)) return t;
   if (!td.cred.hasCap(CAP_SYS_TIME)) return EPERM;
   td.cpu.clock.setRealtime(t);
-  return 0;
+  return td.proc.table.vdso.update(td.cpu.clock);
 }
 
 /** struct timex: `modes` first; a pure read shows an undisciplined clock (TIME_ERROR). */
