@@ -28,9 +28,11 @@ import { TRAP_FUEL, type Trap } from "./traps.ts";
  * Fuel of one stay in generated code. Leaving and coming back costs some 20 ns, and is how
  * a long loop gets into the optimised copy of its code: V8 does not replace a running one.
  */
-const SLICE = 50_000;
+const SLICE = 500_000;
 const TWO32 = 0x1_0000_0000;
 const GRANULE = 65536;
+/** Never written. */
+const ZEROES = new Uint8Array(BANK_SIZE);
 
 interface Bank {
   readonly addr: number;
@@ -101,34 +103,38 @@ export class Hart {
   shootdown(pt: PageTable, va: number, len: number, exec: boolean): void {
     const bank = this.#banks.find((b) => b.owner === pt);
     if (!bank) return;
-    const u8 = this.#mem.u8;
     const first = Math.floor(va / GRANULE);
     const granules = Math.floor((va + len - 1) / GRANULE) - first + 1;
-    const parts: [number, number][] = [];
     if (granules >= TLB_ENTRIES) {
-      parts.push([0, TLB_ENTRIES]);
+      this.#wipeTlbs(bank, 0, TLB_ENTRIES);
     } else {
       const at = first % TLB_ENTRIES;
       const head = Math.min(granules, TLB_ENTRIES - at);
-      parts.push([at, head]);
-      if (head < granules) parts.push([0, granules - head]);
-    }
-    for (const [at, n] of parts) {
-      const r = bank.addr + BANK_READ + at * 16;
-      const w = bank.addr + BANK_WRITE + at * 16;
-      u8.fill(0, r, r + n * 16);
-      u8.fill(0, w, w + n * 16);
+      this.#wipeTlbs(bank, at, head);
+      if (head < granules) this.#wipeTlbs(bank, 0, granules - head);
     }
     if (exec) {
-      const f = bank.addr + BANK_FETCH;
-      u8.fill(0, f, f + FETCH_ENTRIES * 16);
-      u8.fill(0, bank.addr + BANK_JUMP, bank.addr + BANK_SIZE);
+      this.#wipe(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
+      this.#wipe(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
     }
   }
 
   /** Forgets `pt`. */
   retire(pt: PageTable): void {
     for (const b of this.#banks) if (b.owner === pt) b.owner = undefined;
+  }
+
+  /** Empties entries [at, at + n) of the read and the write TLB. */
+  #wipeTlbs(bank: Bank, at: number, n: number): void {
+    this.#wipe(bank.addr + BANK_READ + at * 16, n * 16);
+    this.#wipe(bank.addr + BANK_WRITE + at * 16, n * 16);
+  }
+
+  /** Copying zeroes is seven times as fast as `fill`, which is atomic byte by byte on shared memory. */
+  #wipe(addr: number, length: number): void {
+    const { u8 } = this.#mem;
+    if (length <= 64) u8.fill(0, addr, addr + length);
+    else u8.set(length === BANK_SIZE ? ZEROES : ZEROES.subarray(0, length), addr);
   }
 
   /** Makes the bank of `pt` current, emptying the least recently used one if it has none. */
@@ -144,7 +150,7 @@ export class Hart {
         if (b.owner === undefined || victim.owner !== undefined) victim = b;
       }
     }
-    this.#mem.u8.fill(0, victim.addr, victim.addr + BANK_SIZE);
+    this.#wipe(victim.addr, BANK_SIZE);
     victim.owner = pt;
     victim.usedAt = ++this.#clock;
     this.#translator.adoptBank(victim.addr, pt);
