@@ -26,12 +26,24 @@ export class Cpu {
   /** Room for one struct or buffer on its way to or from user memory: good until the call returns. */
   readonly scratch = new Uint8Array(65536);
   readonly scratchView = new DataView(this.scratch.buffer);
+  readonly scratchWords = new Uint32Array(this.scratch.buffer);
+  readonly #prefixes: (Uint8Array | undefined)[] = [];
   idleNs = 0;
   switches = 0;
 
   constructor(id: number, clock: KernelClock) {
     this.id = id;
     this.clock = clock;
+  }
+
+  /** The first `length` bytes of `scratch`, as a window that is made once: structs are few. */
+  scratchPrefix(length: number): Uint8Array {
+    let window = this.#prefixes[length];
+    if (!window) {
+      window = this.scratch.subarray(0, length);
+      if (length <= 256) this.#prefixes[length] = window;
+    }
+    return window;
   }
 
   makeRunnable(td: Thread): void {

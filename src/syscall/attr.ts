@@ -108,7 +108,7 @@ function loadTimes(td: Lwp, at: number): Times | number {
   if (at === 0) return { atime: now, mtime: now, isNow: true };
   const view = td.cpu.scratchView;
   const size = TimespecAbi.sizeof;
-  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratch.subarray(0, 2 * size)))) return EFAULT;
+  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratchPrefix(2 * size)))) return EFAULT;
   const atime = oneTime(view, 0, now);
   const mtime = oneTime(view, size, now);
   if (typeof atime === "number") return atime;

@@ -71,15 +71,33 @@ function invoker(
       return handler(td, x, y, z);
     };
   }
-  const all = [a, b, c, d, e, f].filter((t) => t !== undefined);
+  if (!e) {
+    return (td) => {
+      const x = a.decode(td, 0);
+      if (a.isFallible && failed(x)) return x;
+      const y = b.decode(td, 1);
+      if (b.isFallible && failed(y)) return y;
+      const z = c.decode(td, 2);
+      if (c.isFallible && failed(z)) return z;
+      const u = d.decode(td, 3);
+      if (d.isFallible && failed(u)) return u;
+      return handler(td, x, y, z, u);
+    };
+  }
   return (td) => {
-    const values: unknown[] = [];
-    for (let i = 0; i < all.length; i++) {
-      const t = all[i]!;
-      const v = t.decode(td, i);
-      if (t.isFallible && failed(v)) return v;
-      values.push(v);
-    }
-    return handler(td, ...values);
+    const x = a.decode(td, 0);
+    if (a.isFallible && failed(x)) return x;
+    const y = b.decode(td, 1);
+    if (b.isFallible && failed(y)) return y;
+    const z = c.decode(td, 2);
+    if (c.isFallible && failed(z)) return z;
+    const u = d.decode(td, 3);
+    if (d.isFallible && failed(u)) return u;
+    const v = e.decode(td, 4);
+    if (e.isFallible && failed(v)) return v;
+    if (!f) return handler(td, x, y, z, u, v);
+    const w = f.decode(td, 5);
+    if (f.isFallible && failed(w)) return w;
+    return handler(td, x, y, z, u, v, w);
   };
 }

@@ -25,7 +25,7 @@ export const sys_epoll_ctl = syscall(
   (td, epfd, op, fd, event) => {
     const view = td.cpu.scratchView;
     if (op !== EPOLL_CTL_DEL) {
-      const bytes = td.cpu.scratch.subarray(0, EVENT_SIZE);
+      const bytes = td.cpu.scratchPrefix(EVENT_SIZE);
       if (failed(td.proc.vmspace.copyin(event, bytes))) return EFAULT;
     }
     const table = td.proc.fdtable;

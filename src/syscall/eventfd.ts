@@ -51,7 +51,7 @@ export const sys_timerfd_settime = syscall(
   (td, fp, how, value, old) => {
     if ((how & ~(TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) !== 0) return EINVAL;
     const view = td.cpu.scratchView;
-    const bytes = td.cpu.scratch.subarray(0, Itimerspec.sizeof);
+    const bytes = td.cpu.scratchPrefix(Itimerspec.sizeof);
     if (failed(td.proc.vmspace.copyin(value, bytes))) return EFAULT;
     const sec = Itimerspec.value_sec.get(view, 0);
     const nsec = Itimerspec.value_nsec.get(view, 0);
@@ -90,7 +90,7 @@ function storeTimer(td: Lwp, fp: TimerFile, out: number): number {
   Itimerspec.value_nsec.set(view, 0, left.nsec);
   Itimerspec.interval_sec.set(view, 0, every.sec);
   Itimerspec.interval_nsec.set(view, 0, every.nsec);
-  return td.proc.vmspace.copyout(out, td.cpu.scratch.subarray(0, Itimerspec.sizeof));
+  return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(Itimerspec.sizeof));
 }
 
 export const eventfdSyscalls: readonly (readonly [number, Syscall])[] = [

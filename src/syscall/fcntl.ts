@@ -168,7 +168,7 @@ const F_OWNER_PGRP = 2;
 
 function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
   const view = td.cpu.scratchView;
-  const bytes = td.cpu.scratch.subarray(0, FOwnerEx.sizeof);
+  const bytes = td.cpu.scratchPrefix(FOwnerEx.sizeof);
   if (cmd === F_GETOWN_EX) {
     FOwnerEx.type.set(view, 0, fp.ownerPid < 0 ? F_OWNER_PGRP : F_OWNER_PID);
     FOwnerEx.pid.set(view, 0, Math.abs(fp.ownerPid));
@@ -196,7 +196,7 @@ const MAX_PIPE_BYTES = 16 * 1024 * 1024;
 /** The lock that a struct flock in user memory asks for, on `fp`. */
 function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLock | Errno {
   const view = td.cpu.scratchView;
-  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratch.subarray(0, Flock.sizeof)))) return EFAULT;
+  if (failed(td.proc.vmspace.copyin(at, td.cpu.scratchPrefix(Flock.sizeof)))) return EFAULT;
   const type = Flock.l_type.get(view, 0);
   const whence = Flock.l_whence.get(view, 0);
   const length = Flock.l_len.get(view, 0);
@@ -236,7 +236,7 @@ function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
     Flock.l_len.set(view, 0, Number.isFinite(found.end) ? found.end - found.start : 0);
     Flock.l_pid.set(view, 0, found.pid);
   }
-  return td.proc.vmspace.copyout(at, td.cpu.scratch.subarray(0, Flock.sizeof));
+  return td.proc.vmspace.copyout(at, td.cpu.scratchPrefix(Flock.sizeof));
 }
 
 function setLock(td: Lwp, fp: File, cmd: number, at: number): number {

@@ -70,30 +70,53 @@ function attrAt(td: Lwp, dfd: number, path: string, how: number): Attr | Errno {
   return failed(at) ? at : at.entry.vnode!.getattr();
 }
 
+/** The hottest struct of all: laid out word by word, zeroes included. */
 function storeStat(td: Lwp, out: number, a: Attr): number {
-  const v = td.cpu.scratchView;
-  Stat.st_dev.set(v, 0, a.dev);
-  Stat.st_ino.set(v, 0, a.ino);
-  Stat.st_mode.set(v, 0, a.mode);
-  Stat.st_nlink.set(v, 0, a.nlink);
-  Stat.st_uid.set(v, 0, a.uid);
-  Stat.st_gid.set(v, 0, a.gid);
-  Stat.st_rdev.set(v, 0, a.rdev);
-  Stat.__pad1.set(v, 0, 0);
-  Stat.st_size.set(v, 0, a.sizeBytes);
-  Stat.st_blksize.set(v, 0, a.blksize);
-  Stat.__pad2.set(v, 0, 0);
-  Stat.st_blocks.set(v, 0, a.blocks);
-  Stat.st_atime.set(v, 0, a.atime.sec);
-  Stat.st_atime_nsec.set(v, 0, a.atime.nsec);
-  Stat.st_mtime.set(v, 0, a.mtime.sec);
-  Stat.st_mtime_nsec.set(v, 0, a.mtime.nsec);
-  Stat.st_ctime.set(v, 0, a.ctime.sec);
-  Stat.st_ctime_nsec.set(v, 0, a.ctime.nsec);
-  Stat.__unused4.set(v, 0, 0);
-  Stat.__unused5.set(v, 0, 0);
-  return td.proc.vmspace.copyout(out, td.cpu.scratch.subarray(0, Stat.sizeof));
+  const w = td.cpu.scratchWords;
+  w.fill(0, 0, STAT_WORDS);
+  putLong(w, ST_DEV, a.dev);
+  putLong(w, ST_INO, a.ino);
+  w[ST_MODE] = a.mode;
+  w[ST_NLINK] = a.nlink;
+  w[ST_UID] = a.uid;
+  w[ST_GID] = a.gid;
+  putLong(w, ST_RDEV, a.rdev);
+  putLong(w, ST_SIZE, a.sizeBytes);
+  w[ST_BLKSIZE] = a.blksize;
+  putLong(w, ST_BLOCKS, a.blocks);
+  const { atime, mtime, ctime } = a;
+  putLong(w, ST_ATIME, atime.sec);
+  w[ST_ATIME_NSEC] = atime.nsec;
+  putLong(w, ST_MTIME, mtime.sec);
+  w[ST_MTIME_NSEC] = mtime.nsec;
+  putLong(w, ST_CTIME, ctime.sec);
+  w[ST_CTIME_NSEC] = ctime.nsec;
+  return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(Stat.sizeof));
 }
+
+function putLong(words: Uint32Array, at: number, value: number): void {
+  words[at] = value;
+  if (value >= TWO32 || value < 0) words[at + 1] = Math.floor(value / TWO32);
+}
+
+const TWO32 = 4294967296;
+const STAT_WORDS = Stat.sizeof >>> 2;
+const ST_DEV = Stat.st_dev.offset >>> 2;
+const ST_INO = Stat.st_ino.offset >>> 2;
+const ST_MODE = Stat.st_mode.offset >>> 2;
+const ST_NLINK = Stat.st_nlink.offset >>> 2;
+const ST_UID = Stat.st_uid.offset >>> 2;
+const ST_GID = Stat.st_gid.offset >>> 2;
+const ST_RDEV = Stat.st_rdev.offset >>> 2;
+const ST_SIZE = Stat.st_size.offset >>> 2;
+const ST_BLKSIZE = Stat.st_blksize.offset >>> 2;
+const ST_BLOCKS = Stat.st_blocks.offset >>> 2;
+const ST_ATIME = Stat.st_atime.offset >>> 2;
+const ST_ATIME_NSEC = Stat.st_atime_nsec.offset >>> 2;
+const ST_MTIME = Stat.st_mtime.offset >>> 2;
+const ST_MTIME_NSEC = Stat.st_mtime_nsec.offset >>> 2;
+const ST_CTIME = Stat.st_ctime.offset >>> 2;
+const ST_CTIME_NSEC = Stat.st_ctime_nsec.offset >>> 2;
 
 export const sys_statx = syscall(
   "statx",
@@ -154,7 +177,7 @@ function storeStatx(td: Lwp, out: number, a: Attr, place: Path | null): number {
     if (place.entry === place.mount.root) Statx.stx_attributes.set(v, 0, STATX_ATTR_MOUNT_ROOT);
   }
   Statx.stx_mask.set(v, 0, mask);
-  return td.proc.vmspace.copyout(out, td.cpu.scratch.subarray(0, STATX_SIZE));
+  return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(STATX_SIZE));
 }
 
 export const sys_statfs = syscall("statfs", [upath, uaddr], (td, path, out) => {
@@ -171,7 +194,7 @@ export const sys_fstatfs = syscall("fstatfs", [anyFd, uaddr], (td, fp, out) => {
   Statfs.f_bsize.set(v, 0, 4096);
   Statfs.f_frsize.set(v, 0, 4096);
   Statfs.f_namelen.set(v, 0, 255);
-  return td.proc.vmspace.copyout(out, td.cpu.scratch.subarray(0, Statfs.sizeof));
+  return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(Statfs.sizeof));
 });
 
 const PIPEFS_MAGIC = 0x50495045;
@@ -193,7 +216,7 @@ function storeStatfs(td: Lwp, out: number, fs: FileSystem, mount: Mount): number
   Statfs.f_namelen.set(v, 0, s.namelen);
   Statfs.f_frsize.set(v, 0, s.bsize);
   Statfs.f_flags.set(v, 0, mountStFlags(mount));
-  return td.proc.vmspace.copyout(out, td.cpu.scratch.subarray(0, Statfs.sizeof));
+  return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(Statfs.sizeof));
 }
 
 /** MS_* and ST_* agree in the low bits only. */
