@@ -38,6 +38,9 @@ const FAULTY: readonly string[] = [
   "fsrmi 5; fcvt.s.l fa0, a0",
   "fsrmi 5; fsqrt.s fa0, fa0",
   "csrwi fflags, 1; fsrmi 5; fdiv.s fa0, fa0, fa0",
+  "fsrmi 5; .word 0xd2050553 | 7 << 12", // fcvt.d.w, which is exact
+  "fsrmi 5; .word 0x42050553 | 7 << 12", // fcvt.d.s
+  ".word 0xd2150553 | 5 << 12", // fcvt.d.wu
   ".word 0x02b50553 | 5 << 12", // fadd.d with the reserved rm 5
   ".word 0xc2050553 | 6 << 12", // fcvt.w.d
 ];

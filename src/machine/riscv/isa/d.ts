@@ -27,7 +27,7 @@ import {
 } from "../softfloat/softfloat.ts";
 import { compare, fused, injectSign, minMax, rounded } from "./fpbody.ts";
 import { FCLASS_D } from "./fpclass.ts";
-import { fromInteger, narrow, toInteger, widen } from "./fpconvert.ts";
+import { fromInteger, fromWord, narrow, toInteger, widen } from "./fpconvert.ts";
 import { DOUBLE } from "./fppath.ts";
 import { FR, FR1, FR1F3, FRF3, I, type Insn, insn, R4, S } from "./insn.ts";
 
@@ -79,8 +79,12 @@ export const D_INSNS: readonly Insn[] = [
   insn("fcvt.wu.d", FR1(0x61, 1), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_WU)),
   insn("fcvt.l.d", FR1(0x61, 2), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_L)),
   insn("fcvt.lu.d", FR1(0x61, 3), "rd, frs1, rm", (e) => toInteger(e, DOUBLE, FOP_TO_LU)),
-  insn("fcvt.d.w", FR1(0x69, 0), "frd, rs1", (e) => e.setFrd(() => e.rs1w().f64_convert_i32_s())),
-  insn("fcvt.d.wu", FR1(0x69, 1), "frd, rs1", (e) => e.setFrd(() => e.rs1w().f64_convert_i32_u())),
+  insn("fcvt.d.w", FR1(0x69, 0), "frd, rs1", (e) =>
+    fromWord(e, () => e.rs1w().f64_convert_i32_s()),
+  ),
+  insn("fcvt.d.wu", FR1(0x69, 1), "frd, rs1", (e) =>
+    fromWord(e, () => e.rs1w().f64_convert_i32_u()),
+  ),
   insn("fcvt.d.l", FR1(0x69, 2), "frd, rs1, rm", (e) =>
     fromInteger(e, DOUBLE, FOP_FROM_L, () => e.rs1().f64_convert_i64_s()),
   ),

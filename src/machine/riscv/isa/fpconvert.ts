@@ -17,6 +17,7 @@ import {
   legalMode,
   nearestOrSlow,
   type Push,
+  refuseReservedMode,
   SINGLE,
 } from "./fppath.ts";
 
@@ -86,6 +87,12 @@ export function fromInteger(e: Emit, f: Format, op: number, native: Push): void 
   f.set(e, () => e.local_get(r));
 }
 
+/** fcvt.d.w and fcvt.d.wu, which are exact. */
+export function fromWord(e: Emit, native: Push): void {
+  refuseReservedMode(e);
+  e.setFrd(() => native(e));
+}
+
 /** fcvt.s.d */
 export function narrow(e: Emit): void {
   const r = e.temp(F32);
@@ -101,6 +108,7 @@ export function narrow(e: Emit): void {
 
 /** fcvt.d.s: exact, but for NaNs. */
 export function widen(e: Emit): void {
+  refuseReservedMode(e);
   const r = e.temp(F64);
   fastOrSlow(
     e,

@@ -161,9 +161,13 @@ const SOURCES = [2, 2, 2, 2, 1, 3, 3, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 0, 
 
 /** Pushes the rounding mode; a reserved one is an illegal instruction. */
 export function legalMode(e: Emit): void {
-  const mode = e.staticRm();
-  if (mode === undefined || mode > RM_RMM) {
-    e.rm().i32_const(RM_RMM).i32_gt_u().trapIf(TRAP_ILLEGAL);
-  }
+  refuseReservedMode(e);
   e.rm();
+}
+
+/** Even an exact instruction is illegal with a reserved rounding mode. */
+export function refuseReservedMode(e: Emit): void {
+  const mode = e.staticRm();
+  if (mode !== undefined && mode <= RM_RMM) return;
+  e.rm().i32_const(RM_RMM).i32_gt_u().trapIf(TRAP_ILLEGAL);
 }
