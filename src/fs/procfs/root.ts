@@ -10,6 +10,7 @@ import type { ProcFs } from "./procfs.ts";
 import { SysctlDirNode } from "./sysctlnode.ts";
 import { systemTexts } from "./system.ts";
 import { TaskRef } from "./task.ts";
+import { TtyDir } from "./ttydir.ts";
 
 /** Processes are listed after everything else; room for more fixed entries. */
 const FIRST_PID_POSITION = 256;
@@ -33,6 +34,7 @@ export class RootDir extends ProcDir {
     if (name === "sys") {
       return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
     }
+    if (name === "tty") return this.fs.node(name, (key) => new TtyDir(this.fs, key));
     return ENOENT;
   }
 
@@ -43,6 +45,7 @@ export class RootDir extends ProcDir {
       yield { name, key: name, type: S_IFREG, position: position++ };
     }
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
+    yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
     const pids = [...this.fs.table.all()].map((p) => p.pid).sort((a, b) => a - b);
     for (const pid of pids) {
       const name = String(pid);
