@@ -70,11 +70,6 @@ export abstract class Emit extends Asm {
   abstract rm(): this;
   /** The rm field where it is known while emitting (7 = dynamic); undefined in the interpreter. */
   abstract staticRm(): number | undefined;
-  /**
-   * i32, nonzero unless the native round-to-nearest path is right for this instruction:
-   * rm is RNE, or dynamic with frm = RNE, and NX is already accrued (CTX_FPSLOW).
-   */
-  abstract fpSlow(): this;
 
   /** Address of the context (layout.ts CTX_*), i32. */
   abstract ctx(): this;

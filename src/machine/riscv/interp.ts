@@ -14,7 +14,6 @@ import {
   BANK_FUEL,
   BANK_JUMP,
   CTX_F,
-  CTX_FPSLOW,
   CTX_FRM,
   CTX_PC,
   CTX_X,
@@ -384,11 +383,6 @@ export class InterpEmit extends MemEmit {
   }
   staticRm(): undefined {
     return undefined;
-  }
-  /** rm values 1 to 6 ask for what the native path cannot do. */
-  fpSlow(): this {
-    this.i32_const(0x7e).field(12, 7).i32_shr_u().i32_const(1).i32_and();
-    return this.ctx().i32_load(CTX_FPSLOW).i32_or();
   }
 
   field(shift: number, mask: number): this {

@@ -130,9 +130,6 @@ class Probe extends Emit {
   staticRm(): number | undefined {
     return undefined;
   }
-  fpSlow(): this {
-    return this;
-  }
   ctx(): this {
     return this;
   }

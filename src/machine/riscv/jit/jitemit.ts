@@ -4,7 +4,7 @@
  * x registers live in i64 locals, f registers in f64 locals (bits are preserved). What is
  * loaded and stored where is the region's business (regs.ts).
  */
-import { BANK_READ, BANK_WRITE, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
 import { loadSlow, spanSlow, storeOf, storeSlow } from "../../mmu/access.ts";
 import { TLB_INDEX_MASK } from "../../mmu/refill.ts";
 import { TRAP_FAULT_READ, TRAP_FAULT_WRITE } from "../../traps.ts";
@@ -19,7 +19,6 @@ export const BANK = 1;
 export const FUEL = 2;
 /** Compiled callers that wait for this function to return; see region.ts. */
 export const DEPTH = 3;
-const RM_RNE = 0;
 const RM_DYN = 7;
 
 /** What an instruction that ends a block hands to the region. */
@@ -146,11 +145,6 @@ export class JitEmit extends MemEmit {
   }
   staticRm(): number {
     return (this.op.word >>> 12) & 7;
-  }
-  fpSlow(): this {
-    const rm = this.staticRm();
-    if (rm !== RM_RNE && rm !== RM_DYN) return this.i32_const(1);
-    return this.ctx().i32_load(CTX_FPSLOW);
   }
 
   field(shift: number, mask: number): this {
