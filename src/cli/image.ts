@@ -47,6 +47,8 @@ ${recipes}
 Options of build:
   --include PKG,...  more packages, with everything they depend on (may be repeated)
   --from RECIPE      base another image on this recipe
+  --compile-python   have the image's Python compile its library once, in a guest: takes
+                     minutes, then Python starts ten times as fast
   --size SIZE        size of the image, e.g. 512M or 4G (default: contents plus free space)
   --mirror URL       Debian mirror (default: $VKERNEL_MIRROR, else what apt on this machine uses)
   --suite SUITE      Debian suite (default: trixie)
@@ -122,6 +124,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
   include: { type: "string", multiple: true },
   from: { type: "string" },
+  "compile-python": { type: "boolean" },
   size: { type: "string" },
   mirror: { type: "string" },
   suite: { type: "string" },
@@ -150,12 +153,19 @@ async function build(cache: Cache, name: string, values: Values): Promise<number
     mirror: values.mirror,
     suite: values.suite,
     keyring: values.keyring,
+    guest: values["compile-python"] === true ? guestCommand() : undefined,
     env: process.env,
     cache,
     progress: new StreamProgress(process.stderr),
   });
   process.stdout.write(`${fileOf(cache, manifest)}\n`);
   return 0;
+}
+
+/** This very program, to run a command in an image. */
+function guestCommand(): string[] {
+  const main = import.meta.filename.replace(/image\.([jt]s)$/, "vkernel.$1");
+  return [process.execPath, main, "run", "-m", "1g"];
 }
 
 async function ls(cache: Cache, names: readonly string[]): Promise<number> {

@@ -6,6 +6,7 @@
  * the builder's code) need no new build.
  */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAccounts } from "./accounts.ts";
@@ -19,10 +20,18 @@ import { Deb } from "./deb.ts";
 import { conffilesOf, type InstalledPackage, writeDpkgDatabase } from "./dpkgdb.ts";
 import { ImageError, UsageError } from "./error.ts";
 import { Ext4Writer } from "./ext4/writer.ts";
-import { checkName, findImage, imageState, type Manifest, publishImage } from "./images.ts";
+import {
+  checkName,
+  findImage,
+  imagePath,
+  imageState,
+  type Manifest,
+  publishImage,
+} from "./images.ts";
 import { takeLock } from "./lock.ts";
 import { mirrors } from "./mirror.ts";
 import type { Package, PackageIndex } from "./packages.ts";
+import { addCompiled, compilePython, hasPython, pythonKey } from "./precompile.ts";
 import type { Progress } from "./progress.ts";
 import { RECIPES, type Recipe } from "./recipes.ts";
 import { findKeyring } from "./release.ts";
@@ -41,6 +50,8 @@ export interface BuildOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cache: Cache;
   readonly progress: Progress;
+  /** How to run a shell command in an image (appended: path, "--", words); asks for compiled Python. */
+  readonly guest?: readonly string[] | undefined;
   /** How long to wait for another builder. */
   readonly lockWaitMs?: number;
 }
@@ -77,7 +88,15 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
       );
     }
     await archive.fetch(packages);
-    return await write(options, { archive, recipe, recipeName, packages, inputs, suite });
+    const plan = { archive, recipe, recipeName, packages, inputs, suite };
+    if (options.guest === undefined || !hasPython(packages)) return await write(options, plan);
+    const archivePath = join(cache.root, "pyc", `${pythonKey(packages)}.tar`);
+    if (!existsSync(archivePath)) {
+      const plain = await write(options, { ...plan, inputs: `${inputs}-plain` });
+      progress.note("compiling Python's library in the guest (once for each version)");
+      await compilePython(options.guest, imagePath(cache, plain), archivePath);
+    }
+    return await write(options, { ...plan, pycPath: archivePath });
   } finally {
     await release();
   }
@@ -101,6 +120,8 @@ interface Plan {
   readonly packages: readonly Package[];
   readonly inputs: string;
   readonly suite: string;
+  /** A tar of compiled Python modules to put in. */
+  readonly pycPath?: string;
 }
 
 async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
@@ -127,6 +148,7 @@ async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
     progress.finish();
     installed.sort((a, b) => (a.package.name < b.package.name ? -1 : 1));
     await configure(assembly, installed, plan);
+    if (plan.pycPath !== undefined) await addCompiled(assembly, plan.pycPath);
     const free = recipe.freeBytes;
     const room = options.size === undefined ? { free } : { free, size: options.size };
     const size = await writer.finish(assembly.tree.root, room);
@@ -206,6 +228,7 @@ async function hashInputs(
     recipeName,
     recipe,
     options.size ?? null,
+    options.guest !== undefined,
     packages.map((p) => [p.name, p.version, p.sha256]),
   ];
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
