@@ -129,7 +129,7 @@ export class PageTable {
     this.#replacing(i, old);
     const last = this.#u32[i]!;
     this.#u32[i] = 0;
-    return last & ~PTE_CONTIG;
+    return (last & ~PTE_CONTIG) >>> 0;
   }
 
   /**
@@ -199,7 +199,7 @@ export class PageTable {
     const i = this.#slot(va);
     const leafVa = va - (va % LEAF_SPAN);
     if (i < 0) {
-      this.cursor = this.#hasMid(va) ? leafVa + LEAF_SPAN : va - (va % MID_SPAN) + MID_SPAN;
+      this.cursor = this.#nextLeaf(va);
       return 0;
     }
     const u32 = this.#u32;
@@ -240,7 +240,7 @@ export class PageTable {
     const i = this.#slot(va);
     const leafVa = va - (va % LEAF_SPAN);
     if (i < 0) {
-      this.cursor = this.#hasMid(va) ? leafVa + LEAF_SPAN : va - (va % MID_SPAN) + MID_SPAN;
+      this.cursor = this.#nextLeaf(va);
       return 0;
     }
     const u32 = this.#u32;
@@ -362,8 +362,15 @@ export class PageTable {
     child.#splitBlock(to + i);
   }
 
-  #hasMid(va: number): boolean {
-    return this.root !== 0 && this.#u32[(this.root >>> 2) + Math.floor(va / MID_SPAN)] !== 0;
+  /** Where the next table after that of `va`, which has none, begins; at most one middle table on. */
+  #nextLeaf(va: number): number {
+    const midVa = va - (va % MID_SPAN);
+    const mid = this.root === 0 ? 0 : this.#u32[(this.root >>> 2) + Math.floor(va / MID_SPAN)]!;
+    if (mid === 0) return midVa + MID_SPAN;
+    const base = (mid & ~PTE_FLAGS) >>> 2;
+    let k = ((va >>> 22) & 1023) + 1;
+    while (k < 1024 && this.#u32[base + k] === 0) k++;
+    return midVa + k * LEAF_SPAN;
   }
 
   /** Frees the leaf table whose first entry is `i`, all of it being empty. */

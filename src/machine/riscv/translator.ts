@@ -30,6 +30,13 @@ import { softFloatImport } from "./softfloat/softfloat.ts";
 const MAX_REGIONS = 30_000;
 /** Targets that may wait for compilation. */
 const MAX_PENDING = 32;
+/**
+ * A page that was written this often since it was first translated is compiled more and more
+ * reluctantly: data and code that share a page would be compiled for ever.
+ */
+const DROPS_FORGIVEN = 8;
+/** Pages whose writes are counted at once. */
+const MAX_COUNTED_PAGES = 4096;
 /** A visit count that never reaches the threshold again. */
 const NEVER = -0x4000_0000;
 const TWO32 = 0x1_0000_0000;
@@ -48,6 +55,11 @@ export class Translator {
   readonly #runtime: Runtime;
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
+  /**
+   * How often translations of a physical page were dropped because it was written; negative once
+   * its code waited for that, until the next time.
+   */
+  readonly #drops = new Map<number, number>();
   #pending: Pending[] = [];
   #nextSlot = 1;
   #freeSlots: number[] = [];
@@ -91,7 +103,12 @@ export class Translator {
 
   /** Drops what was compiled from a physical page. */
   pageWritten(page: number): void {
-    for (const region of this.#regions.onPage(page)) this.#drop(region);
+    const regions = this.#regions.onPage(page);
+    if (regions.length > 0) {
+      if (this.#drops.size >= MAX_COUNTED_PAGES) this.#drops.clear();
+      this.#drops.set(page, Math.abs(this.#drops.get(page) ?? 0) + 1);
+      for (const region of regions) this.#drop(region);
+    }
     this.mem.u8[this.mem.pageFlags + page] = 0;
   }
 
@@ -110,6 +127,11 @@ export class Translator {
       if (heat === 0) this.#setJump(bank, pc, 0, 1);
       return 0;
     }
+    const reluctance = this.#reluctance(pt, pc);
+    if (reluctance > 0) {
+      this.#setJump(bank, pc, 0, -reluctance);
+      return 0;
+    }
     if (heat === this.#threshold && this.#threshold > 1 && this.#pending.length < MAX_PENDING) {
       this.#pending.push({ pt, pc });
       return 0;
@@ -119,6 +141,18 @@ export class Translator {
     const made = this.#regions.find(pt, pc);
     this.#setJump(bank, pc, made?.slot ?? 0, made ? 0 : NEVER);
     return made?.slot ?? 0;
+  }
+
+  /**
+   * Further visits to wait for before code at `pc` is compiled. They are asked for once: whoever
+   * comes again has waited.
+   */
+  #reluctance(pt: PageTable, pc: number): number {
+    const page = pt.get(pc) >>> 12;
+    const drops = this.#drops.get(page) ?? 0;
+    if (drops <= DROPS_FORGIVEN) return 0;
+    this.#drops.set(page, -drops);
+    return this.#threshold * 2 ** Math.min(drops - DROPS_FORGIVEN, 10);
   }
 
   #compilePending(): void {
