@@ -15,7 +15,6 @@ import { byteString } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { S_IFBLK } from "../vfs/attr.ts";
 import {
-  MOUNT_FLAGS,
   type Mount,
   MS_BIND,
   MS_MOVE,
@@ -27,6 +26,7 @@ import {
   MS_SILENT,
   MS_SLAVE,
   MS_UNBINDABLE,
+  mountFlags,
 } from "../vfs/mount.ts";
 import { isWithin, namei, WALK_DIRECTORY, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
@@ -110,7 +110,7 @@ function remount(at: Path, bits: number, data: string): number {
       if (r < 0) return r;
     } else if (mount.fs.isReadOnly && !isReadOnly) return EINVAL;
   }
-  mount.flags = bits & MOUNT_FLAGS;
+  mount.flags = mountFlags(bits);
   mount.table.changed.wakeup();
   return 0;
 }

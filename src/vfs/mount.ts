@@ -46,6 +46,12 @@ export const MOUNT_FLAGS =
   MS_NODIRATIME |
   MS_RELATIME;
 
+/** What a mount keeps of the flags of mount(2); relatime is what one gets unless one asks otherwise. */
+export function mountFlags(flags: number): number {
+  const kept = flags & MOUNT_FLAGS;
+  return (flags & (MS_NOATIME | MS_STRICTATIME)) === 0 ? kept | MS_RELATIME : kept;
+}
+
 /** Mounts a machine may have: a bound on what a hostile guest can pile up. */
 const MAX_MOUNTS = 10000;
 
@@ -155,7 +161,7 @@ export class MountTable {
     source: string,
   ): Mount | Errno {
     if (this.#mounts.length >= MAX_MOUNTS) return EBUSY;
-    const m = new Mount(this, this.#nextId++, fs, root, flags & MOUNT_FLAGS, source);
+    const m = new Mount(this, this.#nextId++, fs, root, mountFlags(flags), source);
     this.names.hold(root);
     const uses = this.#roots.get(fs);
     if (uses) uses.mounts++;

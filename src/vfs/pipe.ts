@@ -34,8 +34,10 @@ const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM;
 
 export class Pipe {
-  /** For stat and /proc/PID/fd; 0 for a FIFO, which has its node's. */
+  /** For stat and /proc/PID/fd. */
   readonly ino: number;
+  /** Has a name in a file system: opening it waits for the other side. */
+  readonly isFifo: boolean;
   readers = 0;
   writers = 0;
   /** Opens so far, to tell one writer (or reader) from the next: fifo(7)'s meeting. */
@@ -55,8 +57,9 @@ export class Pipe {
   #ring = new Uint8Array(0);
   #head = 0;
 
-  constructor(ino: number) {
+  constructor(ino: number, isFifo = false) {
     this.ino = ino;
+    this.isFifo = isFifo;
   }
 
   /** The longest run of bytes that can be read without wrapping. */
@@ -269,7 +272,7 @@ export function pipeAttr(ino: number, dev: number, uid: number, gid: number, now
 export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errno {
   const mode = flags & O_ACCMODE;
   const isNonblocking = (flags & O_NONBLOCK) !== 0;
-  if (mode === O_RDWR) return meet(new PipeFile(pipe, flags, null));
+  if (mode === O_RDWR || (!pipe.isFifo && mode !== 3)) return meet(new PipeFile(pipe, flags, null));
   if (mode === O_RDONLY) {
     if (!isNonblocking && !hasCome(td, pipe.writers, pipe.writeOpens, pipe.writeOpening)) {
       return td.sleep(pipe.readOpening, "fifo_open");

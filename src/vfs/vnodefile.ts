@@ -62,8 +62,7 @@ export class VnodeFile extends File {
   }
 
   describe(): string {
-    const path = this.path!;
-    return pathString({ mount: path.mount, entry: path.mount.root }, path);
+    return fullPath(this.path!);
   }
 
   override stat(): Attr | Errno {
@@ -153,7 +152,10 @@ export class VnodeFile extends File {
         return isTaken;
       },
     });
-    if (r >= 0 && this.#keepsAtime) this.vp.accessed();
+    if (r >= 0) {
+      if (this.#keepsAtime) this.vp.accessed();
+      this.#notify(IN_ACCESS);
+    }
     return r;
   }
 
@@ -194,6 +196,13 @@ function inRange(offset: number): number {
   return offset > Number.MAX_SAFE_INTEGER ? EOVERFLOW : offset;
 }
 
+/** The path as the machine's first root sees it. */
+function fullPath(path: Path): string {
+  let top = path.mount;
+  while (top.parent) top = top.parent;
+  return pathString({ mount: top, entry: top.root }, path);
+}
+
 /** What O_PATH opens: a place, good for *at(2) calls and fstat(2), not for data. */
 export class PathFile extends File {
   constructor(flags: number, path: Path) {
@@ -202,8 +211,7 @@ export class PathFile extends File {
   }
 
   describe(): string {
-    const path = this.path!;
-    return pathString({ mount: path.mount, entry: path.mount.root }, path);
+    return fullPath(this.path!);
   }
 
   override read(): number {
