@@ -17,7 +17,7 @@ const TIERS = [
   { name: "interpreted", options: { jitThreshold: Number.POSITIVE_INFINITY }, compiles: false },
   { name: "compiled", options: { jitThreshold: 0 }, compiles: true },
   { name: "compiled half-way", options: { jitThreshold: 300 }, compiles: true },
-  { name: "compiled and out of fuel", options: { jitThreshold: 0, fuel: 499 }, compiles: true },
+  { name: "compiled and out of fuel", options: { jitThreshold: 0, fuel: 2003 }, compiles: true },
 ];
 
 for (const program of [integers(), memory(), floats()]) {
