@@ -41,6 +41,11 @@ export class Lwp extends Thread {
   comm = "";
   startNs = 0;
   timerSlackNs = 50_000;
+  /** Calls of the read and write families, and what they moved: /proc/PID/io. */
+  readCalls = 0;
+  writeCalls = 0;
+  bytesRead = 0;
+  bytesWritten = 0;
   /** SCHED_*, and the I/O priority of ioprio_set(2): kept, and shown again. */
   policy = 0;
   ioprio = 0;

@@ -30,6 +30,11 @@ export interface Usage {
   voluntarySwitches: number;
   involuntarySwitches: number;
   maxRssPages: number;
+  /** Calls of the read and write families, and what they moved. */
+  readCalls: number;
+  writeCalls: number;
+  bytesRead: number;
+  bytesWritten: number;
 }
 
 export function noUsage(): Usage {
@@ -41,6 +46,10 @@ export function noUsage(): Usage {
     voluntarySwitches: 0,
     involuntarySwitches: 0,
     maxRssPages: 0,
+    readCalls: 0,
+    writeCalls: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
   };
 }
 
@@ -163,6 +172,10 @@ export function addThread(sum: Usage, td: Lwp): void {
   sum.systemNs += td.systemNs;
   sum.voluntarySwitches += td.voluntarySwitches;
   sum.involuntarySwitches += td.involuntarySwitches;
+  sum.readCalls += td.readCalls;
+  sum.writeCalls += td.writeCalls;
+  sum.bytesRead += td.bytesRead;
+  sum.bytesWritten += td.bytesWritten;
 }
 
 export function addUsage(sum: Usage, more: Usage): void {
@@ -172,6 +185,10 @@ export function addUsage(sum: Usage, more: Usage): void {
   sum.majorFaults += more.majorFaults;
   sum.voluntarySwitches += more.voluntarySwitches;
   sum.involuntarySwitches += more.involuntarySwitches;
+  sum.readCalls += more.readCalls;
+  sum.writeCalls += more.writeCalls;
+  sum.bytesRead += more.bytesRead;
+  sum.bytesWritten += more.bytesWritten;
   sum.maxRssPages = Math.max(sum.maxRssPages, more.maxRssPages);
 }
 

@@ -16,6 +16,8 @@ const CAP_LAST_CAP = 40;
 const NGROUPS_MAX = 65536;
 const OVERFLOW_ID = 65534;
 const HOSTNAME_MAX = 64;
+/** RLIMIT_NOFILE goes no higher. */
+const NR_OPEN = 1048576;
 
 export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   const { info, pages } = table;
@@ -38,6 +40,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("kernel.overflowgid", new SysctlConst(OVERFLOW_ID));
   tree.add("kernel.tainted", new SysctlConst(0));
+  tree.add("kernel.randomize_va_space", new SysctlConst(0));
   tree.add("kernel.random.boot_id", new SysctlConst(randomUuid(table)));
   tree.add("kernel.random.uuid", new FreshUuid(table));
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
@@ -51,6 +54,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
+  tree.add("fs.nr_open", new SysctlConst(NR_OPEN));
   tree.add("fs.pipe-max-size", new PipeMaxSize(table));
 
   tree.add("kern.ostype", ostype);

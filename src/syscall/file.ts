@@ -1,5 +1,5 @@
 /** Descriptors and their bytes: openat(2), close(2), read(2), write(2), lseek(2), dup(2). */
-import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, failed } from "../abi/errno.ts";
+import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, ERESTARTSYS, failed } from "../abi/errno.ts";
 import {
   O_CLOEXEC,
   O_CREAT,
@@ -45,7 +45,7 @@ export const sys_openat2 = syscall(
   (td, dfd, path, how, length) => {
     if (length < OpenHow.sizeof) return EINVAL;
     if (length > 4096) return E2BIG;
-    const bytes = td.cpu.scratch.subarray(0, length);
+    const bytes = td.cpu.scratchPrefix(length);
     if (failed(td.proc.vmspace.copyin(how, bytes))) return EFAULT;
     for (let i = OpenHow.sizeof; i < length; i++) if (bytes[i] !== 0) return E2BIG;
     const view = td.cpu.scratchView;
@@ -137,13 +137,12 @@ export const sys_dup3 = syscall("dup3", [int, int, flags], (td, from, to, how) =
 
 export const sys_read = syscall("read", [fd, ubuf("count"), size], (td, fp, buf, count) => {
   if (!fp.isReadable) return EBADF;
-  return fp.read(td, Uio.user(td.proc.vmspace, buf, count));
+  return didRead(td, fp.read(td, Uio.user(td.proc.vmspace, buf, count)));
 });
 
 export const sys_write = syscall("write", [fd, ubuf("count"), size], (td, fp, buf, count) => {
   if (!fp.isWritable) return EBADF;
-  const r = fp.write(td, Uio.user(td.proc.vmspace, buf, count));
-  return r >= 0 ? r : writeFailed(td, r);
+  return didWrite(td, fp.write(td, Uio.user(td.proc.vmspace, buf, count)));
 });
 
 export const sys_pread64 = syscall(
@@ -152,7 +151,7 @@ export const sys_pread64 = syscall(
   (td, fp, buf, count, offset) => {
     if (offset < 0) return EINVAL;
     if (!fp.isReadable) return EBADF;
-    return fp.pread(td, Uio.user(td.proc.vmspace, buf, count), offset);
+    return didRead(td, fp.pread(td, Uio.user(td.proc.vmspace, buf, count), offset));
   },
 );
 
@@ -162,10 +161,27 @@ export const sys_pwrite64 = syscall(
   (td, fp, buf, count, offset) => {
     if (offset < 0) return EINVAL;
     if (!fp.isWritable) return EBADF;
-    const r = fp.pwrite(td, Uio.user(td.proc.vmspace, buf, count), offset);
-    return r >= 0 ? r : writeFailed(td, r);
+    return didWrite(td, fp.pwrite(td, Uio.user(td.proc.vmspace, buf, count), offset));
   },
 );
+
+/** Counts a read that is over (not one that sleeps and will be called again); its result. */
+export function didRead(td: Lwp, r: number): number {
+  if (r > ERESTARTSYS) {
+    td.readCalls++;
+    if (r > 0) td.bytesRead += r;
+  }
+  return r;
+}
+
+/** As `didRead`, for a write: its result, after the signal that goes with an error. */
+export function didWrite(td: Lwp, r: number): number {
+  if (r > ERESTARTSYS) {
+    td.writeCalls++;
+    if (r > 0) td.bytesWritten += r;
+  }
+  return r >= 0 ? r : writeFailed(td, r);
+}
 
 /** A write's error, after SIGXFSZ where that goes with it; the dispatcher sees to SIGPIPE. */
 export function writeFailed(td: Lwp, error: number): number {

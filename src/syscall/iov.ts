@@ -5,7 +5,7 @@ import type { File } from "../vfs/file.ts";
 import { type IoVec, Uio } from "../vm/uio.ts";
 import { fd, flags, int, long, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { writeFailed } from "./file.ts";
+import { didRead, didWrite } from "./file.ts";
 
 const IOV_MAX = 1024;
 const IOVEC_SIZE = 16;
@@ -45,9 +45,10 @@ function transfer(
   const segments = loadIov(td, iov, count);
   if (failed(segments)) return segments;
   const uio = Uio.userv(td.proc.vmspace, segments);
-  if (!isWrite) return offset === null ? fp.read(td, uio) : fp.pread(td, uio, offset);
-  const r = offset === null ? fp.write(td, uio) : fp.pwrite(td, uio, offset);
-  return r >= 0 ? r : writeFailed(td, r);
+  if (!isWrite) {
+    return didRead(td, offset === null ? fp.read(td, uio) : fp.pread(td, uio, offset));
+  }
+  return didWrite(td, offset === null ? fp.write(td, uio) : fp.pwrite(td, uio, offset));
 }
 
 export const sys_readv = syscall("readv", [fd, uaddr, int], (td, fp, iov, count) =>

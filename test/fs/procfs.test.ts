@@ -253,8 +253,8 @@ describe("procfs has the shape of Linux's", () => {
     const line = /^\d+ \d+ \d+:\d+ \/\S* \/\S* r[ow]\S* - \S+ \S+ r[ow]\S*$/;
     for (const l of text("/proc/self/mountinfo").trim().split("\n")) assert.match(l, line);
     const mounts = text("/proc/mounts");
-    assert.match(mounts, /^\/dev\/vkd0 \/ ext4 ro 0 0$/m);
-    assert.match(mounts, /^proc \/proc proc rw,nosuid,nodev,noexec 0 0$/m);
+    assert.match(mounts, /^\/dev\/vkd0 \/ ext4 ro,relatime 0 0$/m);
+    assert.match(mounts, /^proc \/proc proc rw,nosuid,nodev,noexec,relatime 0 0$/m);
     const at = namei(td.proc.fs, td, "/a dir", WALK_FOLLOW);
     assert.ok(!failed(at));
     const tmpfs = kernel.vfs.types.get("tmpfs")!;

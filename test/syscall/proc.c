@@ -441,6 +441,16 @@ static void machine(void)
 	struct pollfd pfd = { fd, POLLPRI, 0 };
 	CHECK("mounts that did not change have no news", poll(&pfd, 1, 0) == 0);
 	close(fd);
+	slurp("/proc/self/io");
+	long long rchar = field("rchar:"), syscr = field("syscr:");
+	fd = open("/proc/self/comm", O_RDONLY);
+	for (int i = 0; i < 100; i++)
+		if (pread(fd, c, 3, 0) != 3)
+			break;
+	close(fd);
+	slurp("/proc/self/io");
+	CHECK("io counts reads", field("rchar:") - rchar >= 300 && field("rchar:") - rchar < 1500 &&
+	      field("syscr:") - syscr >= 100 && field("syscr:") - syscr < 110);
 	int lock = open("/tmp/vk-proc-lock", O_CREAT | O_RDWR, 0600);
 	struct flock fl = { .l_type = F_WRLCK, .l_start = 10, .l_len = 20 };
 	CHECK("a lock is set", lock >= 0 && fcntl(lock, F_SETLK, &fl) == 0);

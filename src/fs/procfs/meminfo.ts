@@ -89,7 +89,6 @@ export function vmstatText(fs: ProcFs): string {
     ["pswpout", 0],
     ["pgfault", m.minorFaults + m.majorFaults],
     ["pgmajfault", m.majorFaults],
-    ["oom_kill", 0],
   ];
   return rows.map(([name, n]) => `${name} ${n}\n`).join("");
 }

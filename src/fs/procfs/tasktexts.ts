@@ -53,6 +53,7 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["comm", plain(commText, 0o644, writeComm)],
   ["environ", guarded(environText, 0o400)],
   ["gid_map", plain(() => IDENTITY_MAP, 0o644)],
+  ["io", guarded(ioText, 0o400)],
   ["limits", plain(limitsText)],
   ["loginuid", plain(() => "4294967295", 0o644)],
   ["maps", guarded(mapsText, 0o444)],
@@ -78,6 +79,15 @@ const IDENTITY_MAP = "         0          0 4294967295\n";
 
 function hex8(n: number): string {
   return (n >>> 0).toString(16).padStart(8, "0");
+}
+
+/** What the read and write calls moved; which of it reached a disk is not known per process. */
+function ioText(t: Task): string {
+  const use = t.isWhole || !t.td ? t.proc.usage() : t.td;
+  return (
+    `rchar: ${use.bytesRead}\nwchar: ${use.bytesWritten}\n` +
+    `syscr: ${use.readCalls}\nsyscw: ${use.writeCalls}\n`
+  );
 }
 
 function oomScoreText(t: Task): string {
