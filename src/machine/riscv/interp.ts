@@ -424,7 +424,8 @@ export class InterpEmit extends MemEmit {
    */
   #relativeJump(): this {
     const offset = this.#heat;
-    this.immw().local_tee(offset).i32_const(0).i32_lt_s();
+    // A jump to itself is a loop too: it must burn fuel.
+    this.immw().local_tee(offset).i32_const(1).i32_lt_s();
     if (this.#immKind === "J") this.field(7, 31).i32_or();
     this.if_();
     this.#currentPc().local_get(offset).i64_extend_i32_s().i64_add().local_set(this.#pc);
