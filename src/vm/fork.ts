@@ -3,6 +3,7 @@
  * sides where it is private, so that the first to write makes a copy.
  */
 import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { PROT_WRITE } from "../abi/mman.ts";
 import { PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
@@ -13,7 +14,6 @@ import {
   VM_LOCKONFAULT,
   VM_WIPEONFORK,
 } from "./mapentry.ts";
-import { USER_END } from "./param.ts";
 import { Vmspace } from "./vmspace.ts";
 
 export function forkVmspace(vs: Vmspace): Vmspace | Errno {
@@ -33,7 +33,6 @@ export function forkVmspace(vs: Vmspace): Vmspace | Errno {
       break;
     }
   }
-  vs.pageTable.invalidate(0, USER_END);
   if (isCovered) return child;
   child.destroy();
   return ENOMEM;
@@ -44,9 +43,14 @@ function sharePages(vs: Vmspace, child: Vmspace, e: MapEntry): boolean {
   const { frames, pageTable } = vs;
   const shared = frames.batch;
   const clear = e.isShared ? 0 : PTE_W;
+  let mayHaveLostWrite = false;
   for (let at = e.start; at < e.end; at = pageTable.cursor) {
     const n = pageTable.shareRange(child.pageTable, at, e.end, clear, shared);
-    if (failed(n)) return false;
+    if (failed(n)) {
+      pageTable.invalidate(e.start, e.end - e.start);
+      return false;
+    }
+    if (n > 0 && clear !== 0 && (e.prot & PROT_WRITE) !== 0) mayHaveLostWrite = true;
     let anon = 0;
     let shmem = 0;
     let zero = 0;
@@ -61,5 +65,6 @@ function sharePages(vs: Vmspace, child: Vmspace, e: MapEntry): boolean {
     child.rssShmem += shmem;
     child.rssFile += n - anon - shmem - zero;
   }
+  if (mayHaveLostWrite) pageTable.invalidate(e.start, e.end - e.start);
   return true;
 }

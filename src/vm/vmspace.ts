@@ -298,15 +298,23 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Unmaps everything and gives the tables back. */
   destroy(): void {
-    this.clear();
+    this.#empty();
     this.pageTable.destroy();
   }
 
-  /** Unmaps everything, as exec does. */
+  /** Unmaps everything. */
   clear(): void {
+    this.#empty();
+    this.pageTable.invalidate(0, USER_END);
+  }
+
+  /** Unmaps everything, but tells nobody who may remember it. */
+  #empty(): void {
     this.noteRss();
-    this.dropPages(0, USER_END, true);
-    for (const e of this.entries.take(0, this.entries.length)) e.dispose();
+    for (const e of this.entries.take(0, this.entries.length)) {
+      this.#takePages(e.start, e.end);
+      e.dispose();
+    }
     this.reservations.clear();
     this.totalBytes = this.dataBytes = this.stackBytes = this.lockedBytes = 0;
   }
@@ -392,13 +400,18 @@ export class Vmspace extends CopyIo implements PageUnmapper {
         if ((pt.get(at) & PTE_ANON) === 0) this.drop(pt.remove(at));
       }
     } else {
-      const batch = this.frames.batch;
-      for (let at = start; at < end; at = pt.cursor) {
-        const n = pt.takeRange(at, end, batch);
-        for (let i = 0; i < n; i++) this.drop(batch[i]!);
-      }
+      this.#takePages(start, end);
     }
     pt.invalidate(start, end - start);
+  }
+
+  #takePages(start: number, end: number): void {
+    const pt = this.pageTable;
+    const batch = this.frames.batch;
+    for (let at = start; at < end; at = pt.cursor) {
+      const n = pt.takeRange(at, end, batch);
+      for (let i = 0; i < n; i++) this.drop(batch[i]!);
+    }
   }
 
   /** Gives back what a page table entry held. */
