@@ -27,7 +27,7 @@ import { buildTable } from "../../src/syscall/table.ts";
 import { UserLoop } from "../../src/trap/userloop.ts";
 import { FdTable } from "../../src/vfs/fdtable.ts";
 import { File, O_RDONLY, O_WRONLY } from "../../src/vfs/file.ts";
-import { WALK_FOLLOW } from "../../src/vfs/namei.ts";
+import { nameiParent, WALK_FOLLOW } from "../../src/vfs/namei.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { Vmspace } from "../../src/vm/vmspace.ts";
@@ -72,7 +72,8 @@ export class TestKernel {
     const mount = vfs.mounts.mount(new Tmpfs(vfs, pages, ROOT_OPTIONS), null, 0, "tmpfs");
     assert.ok(!failed(mount));
     enterRoot(init, mount);
-    for (const dir of ["dev", "proc", "tmp", "bin", "lib", "run", "sys", "etc"]) this.mkdir(dir);
+    for (const dir of DIRECTORIES) this.mkdir(dir);
+    this.mkdir("/var/tmp", 0o1777);
     mountSystem(init.proc.fs, init, this.kernel.log);
     init.proc.sigactions.get(SIGCHLD).handler = SIG_IGN;
     init.state = "sleeping";
@@ -80,10 +81,12 @@ export class TestKernel {
     this.loop = new UserLoop(table, this.kernel.machine.newHart(), buildTable(), null);
   }
 
-  mkdir(name: string, mode = 0o755): void {
-    const { root } = this.init.proc.fs;
-    const made = root.entry.vnode!.mkdir(name, mode, this.init.cred);
-    assert.ok(!failed(made), `mkdir ${name}`);
+  /** Makes a directory; all above it must exist. */
+  mkdir(path: string, mode = 0o755): void {
+    const td = this.init;
+    const at = nameiParent(td.proc.fs, td, path);
+    assert.ok(!failed(at), `mkdir ${path}`);
+    assert.ok(!failed(at.dir.vnode!.mkdir(at.name, mode, td.cred)), `mkdir ${path}`);
   }
 
   /** Puts a file into the guest's tree. */
@@ -158,6 +161,7 @@ export class TestKernel {
   }
 }
 
+const DIRECTORIES = ["/dev", "/proc", "/sys", "/tmp", "/run", "/bin", "/lib", "/etc", "/var"];
 const ROOT_OPTIONS = { pages: null, inodes: null, mode: 0o755, uid: null, gid: null };
 
 /** The write end of a program's output. */
