@@ -9,10 +9,9 @@
  * The walk over the log visits each of its blocks at most once, whatever they
  * say. Source: fs/jbd2/recovery.c, Documentation/filesystems/ext4/journal.rst.
  */
-import { EFSBADCRC, EFSCORRUPTED, EOPNOTSUPP, EROFS, type Errno, failed } from "../../abi/errno.ts";
+import { EFSBADCRC, EFSCORRUPTED, EOPNOTSUPP, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import { crc32c } from "../../lib/crc32c.ts";
-import type { BlockDevice, DiskCounts } from "../../vfs/blockdevice.ts";
 import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
 import { readAnyInode } from "./inode.ts";
 import {
@@ -38,6 +37,7 @@ import {
   TAG_SAME_UUID,
 } from "./jbd2.ts";
 import { SuperBlock } from "./layout.ts";
+import { RecoveredDevice, type Redirect } from "./recovereddevice.ts";
 import { Volume } from "./volume.ts";
 
 const TWO32 = 4294967296;
@@ -89,16 +89,6 @@ export function openRecovered(volume: Volume, log: KernelLog): Volume | Errno {
   if (typeof recovered === "number") return recovered;
   const same = recovered.geometry.blockSize === volume.geometry.blockSize;
   return same ? recovered : refuse("journal changes the block size", EFSCORRUPTED);
-}
-
-/** Where the newest contents of a block are. */
-interface Redirect {
-  /** Block of the volume inside the journal. */
-  readonly pblk: number;
-  /** The block began with the journal's magic, which was blanked. */
-  readonly isEscaped: boolean;
-  /** Transaction that wrote it; a later revocation undoes it. */
-  readonly sequence: number;
 }
 
 class JournalLog {
@@ -357,61 +347,4 @@ function isRecord(view: DataView, sequence: number): boolean {
 /** Sequence numbers wrap: true if `a` is `b` or before it. */
 function isNotAfter(a: number, b: number): boolean {
   return ((b - a) | 0) >= 0;
-}
-
-/** The volume's device, with reads of journaled blocks redirected into the journal. */
-class RecoveredDevice implements BlockDevice {
-  readonly name: string;
-  readonly rdev: number;
-  readonly sizeBytes: number;
-  readonly isReadOnly = true;
-  readonly counts: DiskCounts;
-  readonly #below: BlockDevice;
-  readonly #blockSize: number;
-  readonly #blocks: ReadonlyMap<number, Redirect>;
-
-  constructor(below: BlockDevice, blockSize: number, blocks: ReadonlyMap<number, Redirect>) {
-    this.name = below.name;
-    this.rdev = below.rdev;
-    this.sizeBytes = below.sizeBytes;
-    this.counts = below.counts;
-    this.#below = below;
-    this.#blockSize = blockSize;
-    this.#blocks = blocks;
-  }
-
-  read(offset: number, into: Uint8Array): number {
-    const size = this.#blockSize;
-    for (let done = 0; done < into.length; ) {
-      const at = offset + done;
-      const block = Math.floor(at / size);
-      const redirect = this.#blocks.get(block);
-      let end = (block + 1) * size;
-      if (!redirect) {
-        while (end < offset + into.length && !this.#blocks.has(end / size)) end += size;
-      }
-      const part = into.subarray(done, Math.min(into.length, end - offset));
-      const from = redirect ? redirect.pblk * size + (at % size) : at;
-      const r = this.#below.read(from, part);
-      if (failed(r)) return r;
-      if (redirect?.isEscaped) restoreMagic(part, at % size);
-      done += part.length;
-    }
-    return 0;
-  }
-
-  write(_offset: number, _from: Uint8Array): number {
-    return EROFS;
-  }
-
-  flush(): number {
-    return 0;
-  }
-}
-
-/** Puts the journal's magic back where it was blanked; `part` begins `inBlock` bytes into the block. */
-function restoreMagic(part: Uint8Array, inBlock: number): void {
-  for (let i = 0; i < 4 && i - inBlock < part.length; i++) {
-    if (i >= inBlock) part[i - inBlock] = (JBD2_MAGIC >>> (24 - 8 * i)) & 0xff;
-  }
 }
