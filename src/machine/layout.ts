@@ -51,6 +51,8 @@ export const BANK_FAULT = 8;
 export const BANK_FUEL = 16;
 /** Instructions' window the interpreter last fetched through: unused by compiled code. */
 export const BANK_BOUNCE = 32;
+/** The last indirect jump the interpreter made that was no call or return: its address, its target. */
+export const BANK_SWITCH = 48;
 /** Times a refill ran (u32), kept for `stats`. */
 export const BANK_MISSES = 24;
 /** Read and write TLBs: entries {u64 lo, u32 base, u32 len - 7}, indexed by va >> 16. */

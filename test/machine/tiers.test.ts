@@ -16,7 +16,7 @@ const DATA = 0x4_0000;
 const DATA_PAGES = 4;
 const SLOTS = 60;
 /** Every slot is as long, so that its address is known. */
-const SLOT_WORDS = 3;
+const SLOT_WORDS = 4;
 const MAX_TRAPS = 200;
 const MAX_RUNS = 20_000;
 
@@ -70,7 +70,11 @@ function randomInsn(random: Random, at: number): string {
   const label = target === SLOTS ? "end" : `l${target}`;
   if (kind < 88 && target > at) return random.below(2) ? `j ${label}` : `jal ra, ${label}`;
   if (kind < 90 && target > at) return `jalr ra, ${4 * SLOT_WORDS * target}(s5)`;
-  if (kind < 91) return "addi t6, t6, -1\nblt t6, zero, end\njalr zero, 0(ra)";
+  if (kind < 92 && target > at && target + 3 < SLOTS) {
+    // A jump table: one of four slots, by two bits of a register.
+    return `and t3, ${r()}, s6\nadd t3, t3, s5\njalr zero, ${4 * SLOT_WORDS * target}(t3)`;
+  }
+  if (kind < 92) return "addi t6, t6, -1\nblt t6, zero, end\njalr zero, 0(ra)";
   const branch = `${random.pick(BRANCH)} ${r()}, ${r()}, ${label}`;
   if (target > at) return branch;
   return `addi t6, t6, -1\nblt t6, zero, end\n${branch}`;
@@ -95,6 +99,7 @@ function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: strin
   ctx.setX(20, DATA + PAGE_SIZE + 8 * random.below(500) + random.below(8));
   ctx.setX(1, CODE + 4 * SLOT_WORDS * SLOTS);
   ctx.setX(21, CODE);
+  ctx.setX(22, 3 * 4 * SLOT_WORDS);
   ctx.setX(31, 40);
   for (let i = 10; i < 15; i++) ctx.setX(i, random.u32() - 0x8000_0000);
   ctx.pc = CODE;

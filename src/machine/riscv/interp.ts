@@ -13,6 +13,7 @@ import {
   BANK_FETCH,
   BANK_FUEL,
   BANK_JUMP,
+  BANK_SWITCH,
   CTX_F,
   CTX_FRM,
   CTX_PC,
@@ -446,6 +447,10 @@ export class InterpEmit extends MemEmit {
       .if_();
     this.ctx().local_get(this.#pc).i64_store(CTX_PC);
     this.local_get(FUEL).return_().end();
+    this.bank().#currentPc().i64_store(BANK_SWITCH);
+    this.bank()
+      .local_get(this.#pc)
+      .i64_store(BANK_SWITCH + 8);
     return this.br(this.#jumped);
   }
   fenceI(): this {

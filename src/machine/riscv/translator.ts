@@ -9,6 +9,7 @@
 import {
   BANK_JUMP,
   BANK_SIZE,
+  BANK_SWITCH,
   BANK_WRITE,
   PAGE_HAS_CODE,
   PAGE_IN_WRITE_TLB,
@@ -23,6 +24,7 @@ import { RV64GC } from "./isa/rv64gc.ts";
 import { compileBatch } from "./jit/compile.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
 import { type Region, Regions } from "./jit/regions.ts";
+import { Switches } from "./jit/switches.ts";
 import { buildRuntime, type Runtime, TABLE_SIZE } from "./runtime.ts";
 import { softFloatImport } from "./softfloat/softfloat.ts";
 
@@ -55,6 +57,7 @@ export class Translator {
   readonly #runtime: Runtime;
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
+  readonly #switches = new Switches();
   /**
    * How often translations of a physical page were dropped because it was written; negative once
    * its code waited for that, until the next time.
@@ -118,6 +121,7 @@ export class Translator {
    */
   #visit(bank: number, pc: number, heat: number): number {
     const pt = this.#banks.get(bank)!;
+    if (heat > 0) this.#noteSwitch(bank, pc);
     const known = this.#regions.find(pt, pc);
     if (known) {
       this.#setJump(bank, pc, known.slot, 0);
@@ -155,13 +159,21 @@ export class Translator {
     return this.#threshold * 2 ** Math.min(drops - DROPS_FORGIVEN, 10);
   }
 
+  /** Remembers the interpreter's last indirect jump if that is what led to `pc`. */
+  #noteSwitch(bank: number, pc: number): void {
+    const at = (bank + BANK_SWITCH) >>> 2;
+    const u32 = this.mem.u32;
+    if (u32[at + 3]! * TWO32 + u32[at + 2]! !== pc) return;
+    this.#switches.note(u32[at + 1]! * TWO32 + u32[at]!, pc);
+  }
+
   #compilePending(): void {
     const graphs: Graph[] = [];
     const taken = new Map<number, PageTable>();
     for (const { pt, pc } of this.#pending) {
       if (taken.get(pc) === pt || this.#regions.find(pt, pc)) continue;
       taken.set(pc, pt);
-      const graph = new Discovery(pt, this.#decoder, pc).run();
+      const graph = new Discovery(pt, this.#decoder, this.#switches, pc).run();
       if (graph) graphs.push(graph);
     }
     this.#pending = [];

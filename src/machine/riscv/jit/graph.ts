@@ -2,7 +2,8 @@
  * A region as found in memory: the instructions reachable from an entry by direct branches,
  * as basic blocks.
  *
- * After a call it goes on where the call returns. It stops at indirect jumps, traps,
+ * After a call it goes on where the call returns, after an indirect jump where that was seen
+ * to go. It stops at returns, traps,
  * instructions the JIT leaves to the interpreter, pages that are not executable, and its bounds. It reads guest memory, so
  * it takes nothing for granted: whatever bytes there are, it ends.
  */
@@ -11,6 +12,7 @@ import type { Decoder } from "../decode.ts";
 import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
+import type { Switches } from "./switches.ts";
 
 const MAX_BLOCKS = 200;
 const MAX_INSNS = 800;
@@ -51,8 +53,11 @@ export class Discovery {
   readonly #ops = new Map<number, Op>();
   readonly #pages = new Map<number, number>();
 
-  constructor(pt: PageTable, decoder: Decoder, entry: number) {
+  readonly #switches: Switches;
+
+  constructor(pt: PageTable, decoder: Decoder, switches: Switches, entry: number) {
     this.#pt = pt;
+    this.#switches = switches;
     this.#decoder = decoder;
     this.#entry = entry;
   }
@@ -97,6 +102,7 @@ export class Discovery {
           return;
         case "jumpTo":
           if (isCall(op)) found(next);
+          else if (isSwitch(op)) for (const to of this.#switches.targetsOf(op.pc)) found(to);
           return;
         default:
           return;
@@ -121,6 +127,7 @@ export class Discovery {
     if (last.traits.flow === "next") targets = [b.end];
     else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
     else if (isCall(last)) targets = [b.end];
+    else if (isSwitch(last)) targets = [...this.#switches.targetsOf(last.pc)];
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
   }
@@ -174,6 +181,10 @@ export const isCall = (op: Op): boolean =>
 /** A jump to such an address. */
 export const isReturn = (op: Op): boolean =>
   op.traits.flow === "jumpTo" && rdOf(op) === 0 && isLink(rs1Of(op)) && op.imm === 0;
+
+/** An indirect jump that is neither call nor return: mostly by a jump table. */
+export const isSwitch = (op: Op): boolean =>
+  op.traits.flow === "jumpTo" && rdOf(op) === 0 && !isReturn(op);
 
 export const rdOf = (op: Op): number => (op.word >>> 7) & 31;
 export const rs1Of = (op: Op): number => (op.word >>> 15) & 31;

@@ -13,7 +13,7 @@
  */
 import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
-import { I32, type Label } from "../../wasm/asm.ts";
+import { I32, I64, type Label } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { JUMP_INDEX_MASK } from "../interp.ts";
 import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
@@ -24,6 +24,9 @@ import { type Node, type Structure, structure } from "./structure.ts";
 
 /** Guest calls that may be WebAssembly calls at once: bounds the stack, some 2 KB each. */
 const MAX_DEPTH = 150;
+
+/** Entries that a jump table may have: one for every two bytes between its targets. */
+const MAX_TABLE = 2048;
 
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
@@ -176,6 +179,7 @@ export class RegionCompiler implements Control {
       this.#call(() => this.#functionAt(pc), pc);
       return;
     }
+    this.#stayInside(target);
     this.#spill();
     this.#storePc(pc);
     if (isReturn(op)) {
@@ -183,6 +187,34 @@ export class RegionCompiler implements Control {
       e.local_get(FUEL).return_().end();
     }
     this.#tailCall(() => this.#functionAt(pc));
+  }
+
+  /** Branches to the block at the address in a local, if the graph has an edge to it. */
+  #stayInside(target: number): void {
+    const e = this.#e;
+    const { nodes } = this.#shape;
+    const labels = new Map<number, Label>();
+    for (const s of nodes[this.#at]!.succ) {
+      const label = s <= this.#at ? this.#headerLabels[s]! : this.#labels[s]!;
+      labels.set(nodes[s]!.block.pc, label);
+    }
+    if (labels.size === 0) return;
+    const low = Math.min(...labels.keys());
+    const entries = (Math.max(...labels.keys()) - low) / 2 + 1;
+    if (labels.size <= 2 || entries > MAX_TABLE) {
+      for (const [pc, label] of labels) e.local_get(target).i64_const(pc).i64_eq().br_if(label);
+      return;
+    }
+    const outside = e.block();
+    const offset = e.temp(I64);
+    e.local_get(target).i64_const(low).i64_sub().local_tee(offset);
+    e.i64_const(entries * 2)
+      .i64_ge_u()
+      .unlikely()
+      .br_if(outside);
+    const table = Array.from({ length: entries }, (_, i) => labels.get(low + i * 2) ?? outside);
+    e.local_get(offset).i32_wrap_i64().i32_const(1).i32_shr_u().br_table(table, outside);
+    e.end();
   }
 
   /**

@@ -8,7 +8,7 @@
  * Source: N. Ramsey, "Beyond Relooper", ICFP 2022; Cooper, Harvey, Kennedy,
  * "A Simple, Fast Dominance Algorithm".
  */
-import type { Block, Graph } from "./graph.ts";
+import { type Block, type Graph, isSwitch } from "./graph.ts";
 
 /** A block in its place. Numbers are positions in reverse postorder. */
 export interface Node {
@@ -19,7 +19,7 @@ export interface Node {
   merges: number[];
   /** Target of a back edge. */
   isHeader: boolean;
-  /** Reached by several forward edges. */
+  /** Reached by several forward edges, or by a jump table. */
   isMerge: boolean;
 }
 
@@ -81,6 +81,10 @@ function structureWithout(
       nodes[s]!.isHeader = true;
       if (!dominates(idom, s, i)) bad.push(edgeKey(n.block, nodes[s]!.block.pc));
     }
+  });
+  // A jump table needs a label to branch to for each of its targets.
+  nodes.forEach((n, i) => {
+    if (isSwitch(n.block.ops.at(-1)!)) for (const s of n.succ) nodes[s]!.isMerge ||= s > i;
   });
   for (let i = nodes.length - 1; i > 0; i--) {
     if (nodes[i]!.isMerge) nodes[idom[i]!]!.merges.push(i);
