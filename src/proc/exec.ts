@@ -112,8 +112,6 @@ export function exec(td: Lwp, request: ExecRequest): number {
 }
 
 function execProgram(td: Lwp, request: ExecRequest, program: Program): number {
-  const busy = checkExe(program.fp.path);
-  if (failed(busy)) return busy;
   let loader: Program | null = null;
   if (program.elf.interpreter !== null) {
     const found = openLoader(td, program.elf.interpreter);
@@ -352,6 +350,8 @@ function openProgram(td: Lwp, path: string, start: Path | null, walk: number): F
   if (vp.type !== S_IFREG || (at.mount.flags & MS_NOEXEC) !== 0) return EACCES;
   const denied = access(vp, td.cred, MAY_EXEC);
   if (failed(denied)) return denied;
+  const busy = checkExe(at);
+  if (failed(busy)) return busy;
   return openAt(td, fs.vfs, at, O_RDONLY, true);
 }
 

@@ -2,6 +2,7 @@
  * Memory: mmap(2) and its family. What needs files, credentials or limits is
  * checked here; the rest is the address space's own affair.
  */
+
 import {
   EACCES,
   EAGAIN,
@@ -15,6 +16,7 @@ import {
   type Errno,
   failed,
 } from "../abi/errno.ts";
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from "../abi/fcntl.ts";
 import {
   MAP_ANONYMOUS,
   MAP_DENYWRITE,
@@ -46,6 +48,7 @@ import { RLIMIT_MEMLOCK } from "../proc/rlimit.ts";
 import { S_IFCHR, S_IFMT } from "../vfs/attr.ts";
 import type { File } from "../vfs/file.ts";
 import { MS_NOEXEC } from "../vfs/mount.ts";
+import { VnodeFile } from "../vfs/vnodefile.ts";
 import { PROT_ALL, VM_LOCKED, VM_LOCKONFAULT } from "../vm/mapentry.ts";
 import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts";
 import type { VmObject } from "../vm/object.ts";
@@ -208,6 +211,10 @@ function mapFile(td: Lwp, fp: File, request: MmapRequest): number {
   if (isNoexec && (prot & PROT_EXEC) !== 0) return EPERM;
   let maxProt = isNoexec ? PROT_READ | PROT_WRITE : PROT_ALL;
   if (isShared && !fp.isWritable) maxProt &= ~PROT_WRITE;
+  if (isShared && fp instanceof VnodeFile && isSealed(fp)) {
+    if ((prot & PROT_WRITE) !== 0) return EPERM;
+    maxProt &= ~PROT_WRITE;
+  }
   const object: VmObject | Errno = fp.object();
   if (failed(object)) {
     if (object === ENODEV && isZeroDevice(fp)) {
@@ -216,6 +223,12 @@ function mapFile(td: Lwp, fp: File, request: MmapRequest): number {
     return object;
   }
   return td.proc.vmspace.mmap({ ...request, object, maxProt });
+}
+
+/** A memfd that fcntl(2) F_ADD_SEALS closed to writers. */
+function isSealed(fp: VnodeFile): boolean {
+  const seals = fp.vp.seals(0);
+  return seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
 }
 
 function isZeroDevice(fp: File): boolean {

@@ -53,6 +53,10 @@ export class MapEntry implements Mapping {
   readonly name: string;
   readonly space: PageUnmapper;
 
+  get isSharedWritable(): boolean {
+    return (this.flags & VM_SHARED) !== 0 && (this.maxProt & PROT_WRITE) !== 0;
+  }
+
   constructor(
     space: PageUnmapper,
     start: number,

@@ -20,6 +20,8 @@ export const MAX_OBJECT_BYTES = 2 ** 44 - PAGE_SIZE;
 
 /** One place where an object is mapped. */
 export interface Mapping {
+  /** Stores through it reach the object, now or after an mprotect(2). */
+  readonly isSharedWritable: boolean;
   /** Unmaps the object's pages [first, end); private copies of them too if `evenCopies`. */
   unmapPages(first: number, end: number, evenCopies: boolean): void;
   /** Makes the next write to a page fault again, so that it is noticed. */

@@ -186,7 +186,9 @@ export class TmpFile extends TmpNode {
     if (add === 0) return this.#seals;
     if ((add & ~ALL_SEALS) !== 0) return EINVAL;
     if ((this.#seals & F_SEAL_SEAL) !== 0) return EPERM;
-    if ((add & F_SEAL_WRITE) !== 0 && this.#object.mappings.size > 0) return EBUSY;
+    if ((add & F_SEAL_WRITE) !== 0) {
+      for (const m of this.#object.mappings) if (m.isSharedWritable) return EBUSY;
+    }
     this.#seals |= add;
     return this.#seals;
   }
