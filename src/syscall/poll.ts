@@ -39,10 +39,10 @@ export const sys_ppoll = syscall(
     const masked = applyMask(td, mask, maskSize);
     if (masked < 0) return masked;
     const bytes = count * POLLFD_SIZE;
-    const { scratch } = td.cpu;
-    const buffer = bytes <= scratch.length ? scratch.subarray(0, bytes) : new Uint8Array(bytes);
+    const isSmall = bytes <= td.cpu.scratch.length;
+    const buffer = isSmall ? td.cpu.scratchPrefix(bytes) : new Uint8Array(bytes);
+    const view = isSmall ? td.cpu.scratchView : new DataView(buffer.buffer);
     if (failed(td.proc.vmspace.copyin(fds, buffer))) return EFAULT;
-    const view = new DataView(buffer.buffer, 0, bytes);
     let ready = pollAll(td, view, count, null);
     if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
       ready = pollAll(td, view, count, td);

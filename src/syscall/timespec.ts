@@ -1,24 +1,25 @@
 /** Reading and writing struct timespec in user memory, and turning one into a deadline. */
-import { EFAULT, EINVAL, type Errno, failed } from "../abi/errno.ts";
-import { TimespecAbi, TimevalAbi } from "../abi/time.ts";
+import { EFAULT, EINVAL, type Errno } from "../abi/errno.ts";
+import { TimevalAbi } from "../abi/time.ts";
 import { type KernelClock, NS_PER_SEC, type Timespec } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
 
 /** A valid struct timespec at `at`: EFAULT, or EINVAL for a negative or overfull one. */
 export function loadTimespec(td: Lwp, at: number): Timespec | Errno {
-  const view = scratch();
-  if (failed(td.proc.vmspace.copyin(at, bytesOfView(view)))) return EFAULT;
-  const sec = TimespecAbi.tv_sec.get(view, 0);
-  const nsec = TimespecAbi.tv_nsec.get(view, 0);
-  if (sec < 0 || nsec < 0 || nsec >= NS_PER_SEC) return EINVAL;
-  return { sec, nsec };
+  const mem = td.proc.vmspace;
+  const sec = mem.loadU64(at);
+  const nsec = mem.loadU64(at + 8);
+  if (sec < 0 || nsec < 0) return EFAULT;
+  // A negative time reads as an enormous one.
+  return sec >= TWO63 || nsec >= NS_PER_SEC ? EINVAL : { sec, nsec };
 }
 
+const TWO63 = 2 ** 63;
+
 export function storeTimespec(td: Lwp, at: number, t: Timespec): number {
-  const view = scratch();
-  TimespecAbi.tv_sec.set(view, 0, t.sec);
-  TimespecAbi.tv_nsec.set(view, 0, t.nsec);
-  return td.proc.vmspace.copyout(at, bytesOfView(view));
+  const mem = td.proc.vmspace;
+  const r = mem.storeU64(at, t.sec);
+  return r < 0 ? r : mem.storeU64(at + 8, t.nsec);
 }
 
 export function storeTimeval(td: Lwp, at: number, t: Timespec): number {
@@ -45,5 +46,5 @@ export function deadlineOf(
   return isAbsolute ? ns : clock.monotonicNs() + ns;
 }
 
-const scratch = (): DataView => new DataView(new ArrayBuffer(TimespecAbi.sizeof));
+const scratch = (): DataView => new DataView(new ArrayBuffer(TimevalAbi.sizeof));
 const bytesOfView = (view: DataView): Uint8Array => new Uint8Array(view.buffer);

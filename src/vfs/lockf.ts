@@ -28,6 +28,7 @@ interface FlockLock {
   readonly type: number;
 }
 
+const WMESG = "posix_lock";
 /** Locks one file may carry. */
 const MAX_LOCKS = 65536;
 
@@ -100,8 +101,8 @@ export class LockList {
 
 /** Who waits for whom, so that F_SETLKW finds a deadlock; and the vnodes with locks, for /proc/locks. */
 export class LockTable {
-  /** POSIX owner → the owner that it sleeps for. */
-  readonly #waitsFor = new Map<object, object>();
+  /** POSIX owner → the owner that its thread sleeps for. */
+  readonly #waitsFor = new Map<object, { readonly blocker: object; readonly td: Thread }>();
   readonly vnodes = new Set<Vnode>();
 
   listOf(vp: Vnode): LockList {
@@ -129,9 +130,9 @@ export class LockTable {
     if (!isWaiting) return EAGAIN;
     if (isPosix) {
       if (this.#isDeadlock(want.owner, other.owner)) return EDEADLK;
-      this.#waitsFor.set(want.owner, other.owner);
+      this.#waitsFor.set(want.owner, { blocker: other.owner, td });
     }
-    return td.sleep(list.changed, "posix_lock");
+    return td.sleep(list.changed, WMESG);
   }
 
   /** flock(2) by an open file. */
@@ -151,7 +152,9 @@ export class LockTable {
     let at: object | undefined = blocker;
     for (let i = 0; at && i < 1000; i++) {
       if (at === owner) return true;
-      at = this.#waitsFor.get(at);
+      const wait = this.#waitsFor.get(at);
+      // One that a signal ended is no wait any more.
+      at = wait?.td.wmesg === WMESG ? wait.blocker : undefined;
     }
     return false;
   }
