@@ -15,7 +15,7 @@ import { type Traits, traitsOf } from "../traits.ts";
 import type { Switches } from "./switches.ts";
 
 const MAX_BLOCKS = 200;
-const MAX_INSNS = 800;
+const MAX_INSNS = 250;
 /** How far from the entry a region may reach, bytes. */
 const REACH = 8192;
 
