@@ -28,6 +28,11 @@ export interface RestartState {
   data: unknown;
 }
 
+/** Restart data of a call that has something to take back should it never be made again. */
+export interface Abandonable {
+  abandon(): void;
+}
+
 export abstract class Thread {
   /** Changes only when execve(2) gives a thread the id of its process. */
   tid: number;
@@ -140,6 +145,7 @@ export abstract class Thread {
 
   clearRestart(): void {
     const r = this.restart;
+    if (isAbandonable(r.data)) r.data.abandon();
     r.deadlineNs = -1;
     r.done = 0;
     r.data = null;
@@ -161,6 +167,10 @@ export abstract class Thread {
     this.cpu.callouts.disarm(this.#timeout);
     this.wmesg = "";
   }
+}
+
+function isAbandonable(data: unknown): data is Abandonable {
+  return typeof data === "object" && data !== null && "abandon" in data;
 }
 
 class ThreadWaiter extends Waiter {

@@ -9,8 +9,8 @@
 import { EAGAIN, EBUSY, EINVAL, ENXIO, EPIPE, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import type { Timespec } from "../kern/clock.ts";
-import type { Thread } from "../kern/thread.ts";
-import { WaitQueue } from "../kern/waitqueue.ts";
+import type { Abandonable, Thread } from "../kern/thread.ts";
+import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import { type Attr, S_IFIFO } from "./attr.ts";
 import {
@@ -18,7 +18,6 @@ import {
   O_ACCMODE,
   O_RDONLY,
   O_RDWR,
-  O_WRONLY,
   POLLERR,
   POLLHUP,
   POLLIN,
@@ -40,8 +39,7 @@ export class Pipe {
   readonly isFifo: boolean;
   readers = 0;
   writers = 0;
-  /** Opens so far, to tell one writer (or reader) from the next: fifo(7)'s meeting. */
-  readOpens = 0;
+  /** Opens for writing so far, to tell one writer from the next. */
   writeOpens = 0;
   /** Woken when bytes or the last writer's end arrive; when room or the last reader's end does. */
   readonly readable = new WaitQueue();
@@ -49,9 +47,6 @@ export class Pipe {
   /** Those who wait in open(2) of a FIFO for the other side. */
   readonly readOpening = new WaitQueue();
   readonly writeOpening = new WaitQueue();
-  /** Of `readers` and `writers`: those met in their open(2), who have not come back from it yet. */
-  expectedReaders = 0;
-  expectedWriters = 0;
   capacity = PIPE_DEFAULT_BYTES;
   length = 0;
   #ring = new Uint8Array(0);
@@ -96,8 +91,12 @@ export class Pipe {
     this.length += count;
   }
 
-  /** Nobody has it open: what was not read is lost. */
-  clear(): void {
+  /** One reader or writer less. When nobody has it open, what was not read is lost. */
+  dropEnd(isReader: boolean): void {
+    if (isReader) {
+      if (--this.readers === 0) this.writable.wakeup();
+    } else if (--this.writers === 0) this.readable.wakeup();
+    if (this.readers > 0 || this.writers > 0) return;
     this.length = 0;
     this.#head = 0;
     this.#ring = new Uint8Array(0);
@@ -152,7 +151,6 @@ export class PipeFile extends File {
     this.#writeOpensBefore = pipe.writers > 0 || attr ? -1 : pipe.writeOpens;
     if (this.isReadable) {
       pipe.readers++;
-      pipe.readOpens++;
     }
     if (this.isWritable) {
       pipe.writers++;
@@ -239,9 +237,8 @@ export class PipeFile extends File {
 
   override onLastClose(): void {
     const { pipe } = this;
-    if (this.isReadable && --pipe.readers === 0) pipe.writable.wakeup();
-    if (this.isWritable && --pipe.writers === 0) pipe.readable.wakeup();
-    if (pipe.readers === 0 && pipe.writers === 0) pipe.clear();
+    if (this.isReadable) pipe.dropEnd(true);
+    if (this.isWritable) pipe.dropEnd(false);
   }
 }
 
@@ -271,53 +268,61 @@ export function pipeAttr(ino: number, dev: number, uid: number, gid: number, now
  */
 export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errno {
   const mode = flags & O_ACCMODE;
-  const isNonblocking = (flags & O_NONBLOCK) !== 0;
-  if (mode === O_RDWR || (!pipe.isFifo && mode !== 3)) return meet(new PipeFile(pipe, flags, null));
-  if (mode === O_RDONLY) {
-    if (!isNonblocking && !hasCome(td, pipe.writers, pipe.writeOpens, pipe.writeOpening)) {
-      return td.sleep(pipe.readOpening, "fifo_open");
-    }
+  if (mode > O_RDWR) return EINVAL;
+  if (mode === O_RDWR || !pipe.isFifo) return meet(new PipeFile(pipe, flags, null));
+  const isReader = mode === O_RDONLY;
+  const opening = td.restart.data instanceof Opening ? td.restart.data : null;
+  const others = isReader ? pipe.writers : pipe.readers;
+  const othersOpening = isReader ? pipe.writeOpening : pipe.readOpening;
+  if (opening?.isMet || others > 0 || !othersOpening.isEmpty) {
+    const fp = meet(new PipeFile(pipe, flags, null));
+    td.restart.data = null;
+    opening?.abandon();
+    return fp;
+  }
+  if ((flags & O_NONBLOCK) !== 0) {
+    if (!isReader) return ENXIO;
     return meet(new PipeFile(pipe, flags, null));
   }
-  if (mode !== O_WRONLY) return EINVAL;
-  if (!hasCome(td, pipe.readers, pipe.readOpens, pipe.readOpening)) {
-    if (isNonblocking) return ENXIO;
-    return td.sleep(pipe.writeOpening, "fifo_open");
-  }
-  return meet(new PipeFile(pipe, flags, null));
+  const waiter = opening ?? new Opening(td, pipe, isReader);
+  td.restart.data = waiter;
+  td.watchWith(waiter, isReader ? pipe.readOpening : pipe.writeOpening);
+  return td.sleepUntil(null, "fifo_open", Number.POSITIVE_INFINITY);
 }
 
-/** The other side is there, or waits in open, or came (and maybe left) while this one slept. */
-function hasCome(td: Thread, present: number, opens: number, opening: WaitQueue): boolean {
-  const since = td.restart.data;
-  if (present > 0 || !opening.isEmpty) return true;
-  if (typeof since === "number") return since !== opens;
-  td.restart.data = opens;
-  return false;
-}
-
-/** Those who wait for this one count as having it open from now on. */
 function meet(fp: PipeFile): PipeFile {
-  const { pipe } = fp;
-  if (fp.isReadable) {
-    if (pipe.expectedReaders > 0) {
-      pipe.expectedReaders--;
-      pipe.readers--;
-    }
-    while (pipe.writeOpening.wakeupOne()) {
-      pipe.expectedWriters++;
-      pipe.writers++;
-    }
-  }
-  if (fp.isWritable) {
-    if (pipe.expectedWriters > 0) {
-      pipe.expectedWriters--;
-      pipe.writers--;
-    }
-    while (pipe.readOpening.wakeupOne()) {
-      pipe.expectedReaders++;
-      pipe.readers++;
-    }
-  }
+  if (fp.isReadable) fp.pipe.writeOpening.wakeup();
+  if (fp.isWritable) fp.pipe.readOpening.wakeup();
   return fp;
+}
+
+/**
+ * Somebody who waits in open(2) for the other side. Once met, he counts as
+ * having the FIFO open, until he has it or gives up.
+ */
+class Opening extends Waiter implements Abandonable {
+  readonly #td: Thread;
+  readonly #pipe: Pipe;
+  readonly #isReader: boolean;
+  isMet = false;
+
+  constructor(td: Thread, pipe: Pipe, isReader: boolean) {
+    super();
+    this.#td = td;
+    this.#pipe = pipe;
+    this.#isReader = isReader;
+  }
+
+  wake(): void {
+    this.isMet = true;
+    if (this.#isReader) this.#pipe.readers++;
+    else this.#pipe.writers++;
+    this.#td.wakeup();
+  }
+
+  abandon(): void {
+    if (!this.isMet) return;
+    this.isMet = false;
+    this.#pipe.dropEnd(this.#isReader);
+  }
 }
