@@ -17,6 +17,7 @@ import {
   BANK_WRITE,
   BANKS_PER_HART,
   FETCH_ENTRIES,
+  HART_ATTENTION,
   TLB_ENTRIES,
 } from "./layout.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
@@ -41,8 +42,11 @@ interface Bank {
 }
 
 export class Hart {
-  /** Set nonzero (by anyone) to make `run` return TRAP_FUEL soon; `run` clears it. */
-  attention = 0;
+  /**
+   * Byte address of a word in machine memory: whoever sets it nonzero, on this Worker or
+   * another, makes `run` return TRAP_FUEL soon. `run` clears it.
+   */
+  readonly attentionAddr: number;
   /** Fuel that the last `run` did not burn. */
   fuelLeft = 0;
   readonly #mem: PhysMem;
@@ -52,8 +56,10 @@ export class Hart {
   #clock = 0;
 
   /** Use `Machine.newHart`. */
-  constructor(mem: PhysMem, bankBase: number, translator: Translator) {
+  constructor(mem: PhysMem, index: number, translator: Translator) {
     this.#mem = mem;
+    this.attentionAddr = HART_ATTENTION + index * 4;
+    const bankBase = mem.bankBase + index * BANKS_PER_HART * BANK_SIZE;
     this.#translator = translator;
     for (let i = 0; i < BANKS_PER_HART; i++) {
       this.#banks.push({ addr: bankBase + i * BANK_SIZE, owner: undefined, usedAt: 0 });
@@ -74,10 +80,11 @@ export class Hart {
   run(ctx: Context, pt: PageTable, fuel: number): Trap {
     const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
     this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
+    const attention = this.attentionAddr >>> 2;
     let left = fuel;
     for (;;) {
-      if (left <= 0 || this.attention !== 0) {
-        this.attention = 0;
+      if (left <= 0 || this.#mem.u32[attention] !== 0) {
+        this.#mem.u32[attention] = 0;
         this.fuelLeft = Math.max(left, 0);
         return TRAP_FUEL;
       }

@@ -6,6 +6,9 @@
  * one byte of flags per physical page, hart banks, contexts. Guest RAM follows.
  */
 
+/** A word for each hart: nonzero asks it to come out of `run`. */
+export const HART_ATTENTION = 0x1000;
+
 /** Expansion of every 16-bit instruction to its 32-bit form: 65536 words. */
 export const EXPAND_TABLE = 0x1_0000;
 /** Handler number by opcode, funct3 and funct7: 32768 bytes, and further levels after it. */

@@ -6,7 +6,7 @@
  */
 import { type Context, ContextPool } from "./context.ts";
 import { Hart } from "./hart.ts";
-import { BANK_SIZE, BANKS_PER_HART } from "./layout.ts";
+import { PAGE_HAS_CODE } from "./layout.ts";
 import { type FrameSource, PageTable } from "./mmu/pagetable.ts";
 import { type Paddr, PhysMem } from "./physmem.ts";
 import { Translator } from "./riscv/translator.ts";
@@ -65,8 +65,7 @@ export class Machine {
 
   /** A further hart; at most `maxHarts`. */
   newHart(): Hart {
-    const base = this.mem.bankBase + this.harts.length * BANKS_PER_HART * BANK_SIZE;
-    const hart = new Hart(this.mem, base, this.#translator);
+    const hart = new Hart(this.mem, this.harts.length, this.#translator);
     this.harts.push(hart);
     return hart;
   }
@@ -88,7 +87,7 @@ export class Machine {
   codeWritten(pa: Paddr, len: number): void {
     const flags = this.mem.pageFlags;
     for (let page = pa >>> 12; page <= (pa + Math.max(len, 1) - 1) >>> 12; page++) {
-      if (this.mem.u8[flags + page] !== 0) this.#translator.pageWritten(page);
+      if (this.mem.u8[flags + page]! & PAGE_HAS_CODE) this.#translator.pageWritten(page);
     }
   }
 

@@ -84,6 +84,8 @@ for (const [tier, threshold] of [
       // The write TLB knows the page before there is code, and the code is there before the store.
       board.ctx.setX(8, DATA + 2048);
       assert.equal(board.run(CODE + PAGE_SIZE), TRAP_ECALL);
+      // That the kernel wrote too must not make the machine forget that the guest may.
+      board.machine.codeWritten(code, PAGE_SIZE);
       assert.equal(count(board, 40), 40);
       board.ctx.setX(8, DATA);
       board.ctx.setX(9, assemble("addi a0, a0, 3")[0]! | 0);
@@ -260,6 +262,18 @@ for (const [tier, threshold] of [
       const at: number[] = [];
       while (board.hart.step(board.ctx, board.space) === TRAP_FUEL) at.push(board.ctx.pc - CODE);
       assert.deepEqual(at, [4, 8, 0, 4, 8, 12]);
+    });
+
+    test("the attention word brings the hart out", () => {
+      const board = new Board(threshold);
+      const code = board.frame();
+      board.map(CODE, code, RX);
+      board.place(code, "loop: j loop", CODE);
+      board.machine.mem.u32[board.hart.attentionAddr >>> 2] = 1;
+      assert.equal(board.run(CODE, Number.MAX_SAFE_INTEGER), TRAP_FUEL);
+      assert.equal(board.machine.mem.u32[board.hart.attentionAddr >>> 2], 0);
+      assert.equal(board.run(CODE, 1_200_000), TRAP_FUEL);
+      assert.equal(board.hart.fuelLeft, 0);
     });
 
     test("a 64 KiB block that loses a page is no block any more", () => {

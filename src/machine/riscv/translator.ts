@@ -112,7 +112,8 @@ export class Translator {
       this.#drops.set(page, Math.abs(this.#drops.get(page) ?? 0) + 1);
       for (const region of regions) this.#drop(region);
     }
-    this.mem.u8[this.mem.pageFlags + page] = 0;
+    const at = this.mem.pageFlags + page;
+    this.mem.u8[at] = this.mem.u8[at]! & ~PAGE_HAS_CODE;
   }
 
   /**
