@@ -70,13 +70,14 @@ export class Context {
     this.#i32[k + 1] = hi;
   }
 
+  /** Address of the next instruction. Bit 0 is always clear, as in sepc. */
   get pc(): number {
     const k = this.#at + (CTX_PC >> 2);
     return this.#u32[k + 1]! * TWO32 + this.#u32[k]!;
   }
   set pc(v: number) {
     const k = this.#at + (CTX_PC >> 2);
-    this.#u32[k] = v;
+    this.#u32[k] = v & ~1;
     this.#u32[k + 1] = Math.floor(v / TWO32);
   }
 

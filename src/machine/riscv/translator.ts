@@ -28,8 +28,8 @@ import { Switches } from "./jit/switches.ts";
 import { buildRuntime, type Runtime, TABLE_SIZE } from "./runtime.ts";
 import { softFloatImport } from "./softfloat/softfloat.ts";
 
-/** Regions that may be alive at once. */
-const MAX_REGIONS = 30_000;
+/** Regions that may be alive at once; each is some tens of KB of machine code. */
+const MAX_REGIONS = 12_000;
 /** Targets that may wait for compilation. */
 const MAX_PENDING = 32;
 /**
