@@ -171,12 +171,9 @@ function adopt(child: Proc, reaper: Proc | null): void {
   for (const td of child.threads) {
     if (td.parentDeathSignal !== 0) psignal(child, td.parentDeathSignal);
   }
-  if (child.state !== "zombie") {
-    child.exitSignal = child.exitSignal === 0 ? 0 : SIGCHLD;
-    return;
-  }
+  // Whatever it was made with: nobody is left who would wait with __WCLONE.
   child.exitSignal = SIGCHLD;
-  notifyExit(child);
+  if (child.state === "zombie") notifyExit(child);
 }
 
 /** A waited-for child's use counts as its parent's children's. */

@@ -138,7 +138,7 @@ function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
   p.sigactions = parent.sigactions;
   if (flags & CLONE_SIGHAND) p.sigactions.refs++;
   else p.sigactions = parent.sigactions.clone();
-  if (hasBit(flags, CLONE_CLEAR_SIGHAND)) p.sigactions.clearHandlers();
+  if (hasBit(flags, CLONE_CLEAR_SIGHAND)) p.sigactions.resetHandlers();
   p.rlimits = parent.rlimits.clone();
   inherit(p, parent);
   p.exe = holdExe(parent.exe);

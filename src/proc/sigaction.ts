@@ -33,16 +33,23 @@ export class SigAction {
 }
 
 export class SigActions {
-  readonly #actions: SigAction[] = [];
+  /** Entries that were ever changed; the others are the default. */
+  readonly #actions: (SigAction | undefined)[] = new Array(NSIG + 1).fill(undefined);
   /** Processes that use this table. */
   refs = 1;
 
-  constructor() {
-    for (let sig = 0; sig <= NSIG; sig++) this.#actions.push(new SigAction());
+  /** To be looked at only: `edit` is for changing. */
+  get(sig: number): Readonly<SigAction> {
+    return this.#actions[sig] ?? DEFAULT;
   }
 
-  get(sig: number): SigAction {
-    return this.#actions[sig]!;
+  edit(sig: number): SigAction {
+    let action = this.#actions[sig];
+    if (!action) {
+      action = new SigAction();
+      this.#actions[sig] = action;
+    }
+    return action;
   }
 
   /** True if `sig` would have no effect at all, so that it need not become pending. */
@@ -63,22 +70,23 @@ export class SigActions {
 
   clone(): SigActions {
     const copy = new SigActions();
-    for (let sig = 1; sig <= NSIG; sig++) copy.get(sig).assign(this.get(sig));
+    for (let sig = 1; sig <= NSIG; sig++) {
+      const action = this.#actions[sig];
+      if (action) copy.edit(sig).assign(action);
+    }
     return copy;
   }
 
-  /** execve(2): handlers become SIG_DFL, ignored signals stay ignored. */
+  /** execve(2) and CLONE_CLEAR_SIGHAND: handlers become SIG_DFL, ignored signals stay ignored. */
   resetHandlers(): void {
     for (let sig = 1; sig <= NSIG; sig++) {
-      const a = this.get(sig);
+      const a = this.#actions[sig];
+      if (!a) continue;
       if (a.handler !== SIG_IGN) a.handler = SIG_DFL;
       a.flags = 0;
       a.mask.clear();
     }
   }
-
-  /** CLONE_CLEAR_SIGHAND: everything but SIG_IGN back to SIG_DFL. */
-  clearHandlers(): void {
-    this.resetHandlers();
-  }
 }
+
+const DEFAULT = new SigAction();

@@ -147,6 +147,6 @@ function frameOf(td: Lwp, info: SigInfo): Uint8Array {
 /** As Linux's force_sigsegv: a SIGSEGV handler that cannot be entered is not asked again. */
 function handlerFailed(td: Lwp, signo: number): void {
   restoreMask(td);
-  if (signo === SIGSEGV) td.proc.sigactions.get(SIGSEGV).handler = SIG_DFL;
+  if (signo === SIGSEGV) td.proc.sigactions.edit(SIGSEGV).handler = SIG_DFL;
   forceSignal(td, { signo: SIGSEGV, code: SI_KERNEL });
 }

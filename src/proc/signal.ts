@@ -60,15 +60,16 @@ export function pgsignal(
  * Process 1 is not spared.
  */
 export function forceSignal(td: Lwp, info: SigInfo): void {
-  const action = td.proc.sigactions.get(info.signo);
+  const { sigactions } = td.proc;
   const isBlocked = td.sigmask.has(info.signo);
-  if (isBlocked || action.handler === SIG_IGN) {
-    action.handler = SIG_DFL;
+  if (isBlocked || sigactions.get(info.signo).handler === SIG_IGN) {
+    sigactions.edit(info.signo).handler = SIG_DFL;
     td.sigmask.remove(info.signo);
   }
   td.pending.add(info);
   td.proc.signalQueue.wakeup();
-  if (action.handler === SIG_DFL && td.proc.isShielded) td.proc.fatalSignal = info.signo;
+  const isDefault = sigactions.get(info.signo).handler === SIG_DFL;
+  if (isDefault && td.proc.isShielded) td.proc.fatalSignal = info.signo;
 }
 
 /** Ends `p` by `sig`, whatever it blocks, ignores or handles. */
@@ -141,8 +142,8 @@ export function nextSignal(td: Lwp): Delivery | null {
     const action = p.sigactions.get(sig);
     if (action.handler === SIG_IGN) continue;
     if (action.handler !== SIG_DFL) {
-      const taken = action.clone();
-      if (action.flags & SA_RESETHAND) action.handler = SIG_DFL;
+      const taken = p.sigactions.edit(sig).clone();
+      if (action.flags & SA_RESETHAND) p.sigactions.edit(sig).handler = SIG_DFL;
       return { info, action: taken };
     }
     const what = defaultAction(sig);

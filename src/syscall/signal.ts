@@ -26,6 +26,7 @@ import {
   SiginfoRt,
   SigStack,
 } from "../abi/signal.ts";
+import { PidDir } from "../fs/procfs/piddir.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
@@ -59,14 +60,15 @@ export const sys_rt_sigaction = syscall(
     if (newAt !== 0 && failed(mem.copyin(newAt, bytes))) return EFAULT;
     if (sig < 1 || sig > NSIG) return EINVAL;
     if (newAt !== 0 && (sig === SIGKILL || sig === SIGSTOP)) return EINVAL;
-    const action = td.proc.sigactions.get(sig);
+    const present = td.proc.sigactions.get(sig);
     const old = new Uint8Array(KernelSigaction.sizeof);
     const w = new DataView(old.buffer);
-    KernelSigaction.sa_handler.set(w, 0, action.handler);
-    KernelSigaction.sa_flags.set(w, 0, action.flags);
-    KernelSigaction.sa_mask_lo.set(w, 0, action.mask.lo);
-    KernelSigaction.sa_mask_hi.set(w, 0, action.mask.hi);
+    KernelSigaction.sa_handler.set(w, 0, present.handler);
+    KernelSigaction.sa_flags.set(w, 0, present.flags);
+    KernelSigaction.sa_mask_lo.set(w, 0, present.mask.lo);
+    KernelSigaction.sa_mask_hi.set(w, 0, present.mask.hi);
     if (newAt !== 0) {
+      const action = td.proc.sigactions.edit(sig);
       action.handler = KernelSigaction.sa_handler.get(v, 0);
       action.flags = (v.getUint32(KernelSigaction.sa_flags.offset, true) & SA_KNOWN) >>> 0;
       action.mask.setWords(
@@ -194,9 +196,8 @@ export const sys_pidfd_send_signal = syscall(
   [int, int, uaddr, flags],
   (td, pidfd, sig, infoAt, how) => {
     if (how !== 0) return EINVAL;
-    const fp = td.proc.fdtable.get(pidfd);
-    if (!(fp instanceof PidFile)) return EBADF;
-    const p = fp.proc.state === "dead" ? null : fp.proc;
+    const p = processOf(td, pidfd);
+    if (failed(p)) return p;
     if (sig < 0 || sig > NSIG) return EINVAL;
     if (infoAt === 0) return killOne(td, p, userSignal(sig, td.proc.pid, td.cred.uid));
     const info = loadSiginfo(td, sig, infoAt);
@@ -269,6 +270,14 @@ function storeSigset(td: Lwp, at: number, lo: number, hi: number): number {
   v.setInt32(0, lo, true);
   v.setInt32(4, hi, true);
   return failed(td.proc.vmspace.copyout(at, bytes)) ? EFAULT : 0;
+}
+
+/** The process that a pidfd or a directory /proc/PID stands for; null if it is gone. */
+function processOf(td: Lwp, fd: number): Proc | null | Errno {
+  const fp = td.proc.fdtable.get(fd);
+  if (fp instanceof PidFile) return fp.proc.state === "dead" ? null : fp.proc;
+  const vp = fp?.path?.entry.vnode;
+  return vp instanceof PidDir ? vp.process : EBADF;
 }
 
 function tkillInfo(td: Lwp, sig: number): SigInfo {

@@ -117,6 +117,7 @@ export function readClock(td: Lwp, id: number): Timespec | Errno {
     case CLOCK_BOOTTIME_ALARM:
       return timespecOfNs(td.cpu.clock.monotonicNs());
     case CLOCK_THREAD_CPUTIME_ID:
+      td.cpu.sliceKeeper?.settle();
       return timespecOfNs(td.userNs + td.systemNs);
     case CLOCK_PROCESS_CPUTIME_ID:
       return timespecOfNs(processCpuNs(td.proc));
@@ -140,6 +141,7 @@ function readCpuClock(td: Lwp, id: number): Timespec | Errno {
 }
 
 function processCpuNs(p: Proc): number {
+  p.table.cpu.sliceKeeper?.settle();
   const { userNs, systemNs } = p.usage();
   return userNs + systemNs;
 }

@@ -166,7 +166,9 @@ export class UserLoop implements SliceKeeper {
     cpu.needResched = false;
     if (td.state !== "running") return;
     if (this.#fuel <= 0) {
-      this.#account(td, this.#attend());
+      // First the times, so that timers on CPU time find them as they are.
+      this.settle();
+      this.#attend();
       this.#fuel = this.#sliceFuel();
       if (td.state === "running" && cpu.runq.shouldPreempt(td)) this.#preempt(td);
     } else if (td.isYielding) {

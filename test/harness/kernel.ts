@@ -50,12 +50,13 @@ export interface RunOptions {
 }
 
 export class TestKernel {
-  readonly host = new TestHost();
+  readonly host: TestHost;
   readonly kernel: Kernel;
   readonly loop: UserLoop;
   readonly init: Lwp;
 
-  constructor(memoryMiB = 128) {
+  constructor(memoryMiB = 128, host = new TestHost()) {
+    this.host = host;
     this.kernel = new Kernel(this.host, {
       memoryBytes: memoryMiB << 20,
       disks: [],
@@ -75,7 +76,7 @@ export class TestKernel {
     for (const dir of DIRECTORIES) this.mkdir(dir);
     this.mkdir("/var/tmp", 0o1777);
     mountSystem(init.proc.fs, init, this.kernel.log);
-    init.proc.sigactions.get(SIGCHLD).handler = SIG_IGN;
+    init.proc.sigactions.edit(SIGCHLD).handler = SIG_IGN;
     init.state = "sleeping";
     table.cpu.current = null;
     this.loop = new UserLoop(table, this.kernel.machine.newHart(), buildTable(), null);
@@ -113,7 +114,7 @@ export class TestKernel {
     const { table, cpu } = this.kernel;
     const out = new Capture();
     const err = new Capture();
-    const td = this.#spawn(argv, options, [new Source(options.stdin ?? ""), out, err]);
+    const td = this.spawn(argv, options, [new Source(options.stdin ?? ""), out, err]);
     const p = td.proc;
     const lines = options.strace;
     table.strace = lines ? { line: (t, text) => void lines.push(`${t.tid} ${text}`) } : null;
@@ -132,7 +133,8 @@ export class TestKernel {
     return { status, stdout: out.text, stderr: err.text };
   }
 
-  #spawn(argv: readonly string[], options: RunOptions, streams: readonly File[]): Lwp {
+  /** Makes a process that runs a program as soon as the loop runs. */
+  spawn(argv: readonly string[], options: RunOptions, streams: readonly File[]): Lwp {
     const { table, cpu } = this.kernel;
     const parent = this.init.proc;
     const pid = table.allocPid();

@@ -1,6 +1,7 @@
 /** A host for kernels under test: a real clock, fixed entropy, a console that records. */
 import type {
   ByteStream,
+  Clock,
   ConsolePort,
   Doorbell,
   Entropy,
@@ -61,13 +62,13 @@ class SilentDoorbell implements Doorbell {
 }
 
 export class TestHost implements Host {
-  readonly console = new RecordingConsole();
+  readonly console: ConsolePort = new RecordingConsole();
   readonly entropy = new FixedEntropy();
-  readonly doorbell = new SilentDoorbell();
+  readonly doorbell: Doorbell = new SilentDoorbell();
   readonly stdin: ByteStream | null = null;
   readonly stdout: ByteStream | null = null;
   readonly stderr: ByteStream | null = null;
-  readonly clock;
+  readonly clock: Clock;
 
   constructor() {
     const start = performance.now();

@@ -4,6 +4,7 @@
 import { EACCES, ENOENT, EPERM, type Errno, ESRCH } from "../../abi/errno.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { Proc } from "../../proc/proc.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
 import {
@@ -40,6 +41,11 @@ export class PidDir extends ProcDir {
 
   override owner(): Owner | null {
     return this.#ref.owner();
+  }
+
+  /** The process, for pidfd_send_signal(2); null once it is gone. */
+  get process(): Proc | null {
+    return this.#ref.get()?.proc ?? null;
   }
 
   child(name: string): ProcNode | Errno {
