@@ -66,20 +66,33 @@ export class TestKernel {
       hostname: "test",
       isTraced: false,
     });
-    const { vfs, pages, table } = this.kernel;
+    const { table } = this.kernel;
     const init = makeFirstProcess(table);
     assert.ok(!failed(init));
     this.init = init;
-    const mount = vfs.mounts.mount(new Tmpfs(vfs, pages, ROOT_OPTIONS), null, 0, "tmpfs");
-    assert.ok(!failed(mount));
-    enterRoot(init, mount);
-    for (const dir of DIRECTORIES) this.mkdir(dir);
-    this.mkdir("/var/tmp", 0o1777);
-    mountSystem(init.proc.fs, init, this.kernel.log);
+    this.mountAll();
     init.proc.sigactions.edit(SIGCHLD).handler = SIG_IGN;
     init.state = "sleeping";
     table.cpu.current = null;
     this.loop = new UserLoop(table, this.kernel.machine.newHart(), buildTable(), null);
+  }
+
+  /** The root and what is mounted on it. */
+  mountAll(): void {
+    const { vfs, pages, log } = this.kernel;
+    const mount = vfs.mounts.mount(new Tmpfs(vfs, pages, ROOT_OPTIONS), null, 0, "tmpfs");
+    assert.ok(!failed(mount));
+    enterRoot(this.init, mount);
+    for (const dir of DIRECTORIES) this.mkdir(dir);
+    this.mkdir("/var/tmp", 0o1777);
+    mountSystem(this.init.proc.fs, this.init, log);
+  }
+
+  /** Takes everything away that is mounted: what then is left, somebody leaked. */
+  unmountAll(): void {
+    const { mounts } = this.kernel.vfs;
+    this.init.proc.fs.release();
+    while (mounts.all.length > 0) mounts.detach(mounts.all[mounts.all.length - 1]!);
   }
 
   /** Makes a directory; all above it must exist. */
@@ -135,6 +148,18 @@ export class TestKernel {
 
   /** Makes a process that runs a program as soon as the loop runs. */
   spawn(argv: readonly string[], options: RunOptions, streams: readonly File[]): Lwp {
+    const td = this.makeProcess(streams);
+    const path = argv[0]!;
+    const envp = options.env ?? ["PATH=/bin", "HOME=/"];
+    const r = exec(td, { path, start: null, walk: WALK_FOLLOW, shownPath: path, argv, envp });
+    assert.equal(r, 0, `exec ${path}: ${errnoNames.get(-r) ?? r}`);
+    td.isContextReplaced = false;
+    this.kernel.cpu.makeRunnable(td);
+    return td;
+  }
+
+  /** A process without a program, running: a child of process 1 in a session of its own. */
+  makeProcess(streams: readonly File[]): Lwp {
     const { table, cpu } = this.kernel;
     const parent = this.init.proc;
     const pid = table.allocPid();
@@ -153,12 +178,6 @@ export class TestKernel {
     table.addThread(td);
     table.newSession(p);
     td.state = "running";
-    const path = argv[0]!;
-    const envp = options.env ?? ["PATH=/bin", "HOME=/"];
-    const r = exec(td, { path, start: null, walk: WALK_FOLLOW, shownPath: path, argv, envp });
-    assert.equal(r, 0, `exec ${path}: ${errnoNames.get(-r) ?? r}`);
-    td.isContextReplaced = false;
-    cpu.makeRunnable(td);
     return td;
   }
 }
