@@ -170,7 +170,8 @@ export class UserLoop implements SliceKeeper {
       this.settle();
       this.#attend();
       this.#fuel = this.#sliceFuel();
-      if (td.state === "running" && cpu.runq.shouldPreempt(td)) this.#preempt(td);
+      // A machine that is to stop stops, however busy its only runnable thread is.
+      if (td.state === "running" && (this.isOver || cpu.runq.shouldPreempt(td))) this.#preempt(td);
     } else if (td.isYielding) {
       this.#account(td, cpu.clock.monotonicNs());
       this.#yield(td);
