@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 # program:package pairs; every one is an oracle or builds the guest's test programs.
 missing=""
-for pair in riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user gcc:gcc \
+for pair in riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user qemu-riscv64-static:qemu-user-static gcc:gcc \
   mke2fs:e2fsprogs debugfs:e2fsprogs e2fsck:e2fsprogs xz:xz-utils gpgv:gpgv gpg:gnupg \
   python3:python3 flock:util-linux; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
