@@ -4,7 +4,16 @@
  * The only place that may stop everything: a Panic anywhere below comes here
  * and becomes an Outcome.
  */
-import { errnoNames, failed } from "../abi/errno.ts";
+import {
+  EACCES,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  ENOEXEC,
+  EUCLEAN,
+  errnoNames,
+  failed,
+} from "../abi/errno.ts";
 import { Ddb } from "../ddb/ddb.ts";
 import { LOG_CRIT, LOG_INFO } from "../kern/log.ts";
 import type { Host } from "../platform/host.ts";
@@ -36,18 +45,18 @@ export function boot(host: Host, config: MachineConfig): Outcome {
 function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   const { table, vfs, log, disks } = kernel;
   const td = makeFirstProcess(table);
-  if (failed(td)) return refusal(td, "cannot make the first process");
+  if (failed(td)) return noMachine("cannot make the first process", td);
   const disk = disks.all[0];
-  if (!disk) return refusal(-19, "no root disk");
+  if (!disk) return noMachine("no root disk", ENODEV);
   const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
-  if (failed(root)) return refusal(root, `cannot mount the root from ${disk.name}`);
+  if (failed(root)) return noMachine(`cannot mount the root from ${disk.name}`, root);
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);
   mountSystem(td.proc.fs, td, log);
   if (config.isTraced) table.strace = new ConsoleTrace(kernel.host);
   table.isInitShielded = config.program.kind === "init";
   const r = startProgram(td, config.program, config.kenv, kernel.host);
-  if (failed(r)) return refusal(r, "cannot start it");
+  if (failed(r)) return { kind: "noexec", errno: r, message: errnoText(r) };
   log.log(LOG_INFO, `process 1: ${td.comm}`);
   kernel.cpu.current = null;
   kernel.cpu.makeRunnable(td);
@@ -76,9 +85,27 @@ function shellStatus(waitStatus: number): number {
   return signal === 0 ? (waitStatus >> 8) & 0xff : 128 + signal;
 }
 
-function refusal(errno: number, what: string): Outcome {
-  const name = errnoNames.get(-errno) ?? String(errno);
-  return { kind: "noexec", errno, message: `${what}: ${name}` };
+function noMachine(what: string, errno: number): Outcome {
+  return { kind: "nomachine", message: `${what}: ${errnoText(errno)}` };
+}
+
+/** Why a program or a root was refused, in words. */
+function errnoText(errno: number): string {
+  switch (errno) {
+    case ENOENT:
+      return "no such file";
+    case EACCES:
+      return "permission denied";
+    case ENOEXEC:
+      return "not a program of this machine (riscv64 ELF)";
+    case EINVAL:
+    case ENODEV:
+      return "no file system that vkernel knows";
+    case EUCLEAN:
+      return "the file system is damaged";
+    default:
+      return errnoNames.get(-errno) ?? String(errno);
+  }
 }
 
 function panicked(kernel: Kernel | null, e: Error): Outcome {

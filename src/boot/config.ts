@@ -12,7 +12,7 @@ export interface DiskConfig {
 
 /** The first program: an init that runs until shutdown, or one command whose status is the result. */
 export type FirstProgram =
-  | { readonly kind: "init"; readonly isSingleUser: boolean }
+  | { readonly kind: "init"; readonly isSingleUser: boolean; readonly env: readonly string[] }
   | {
       readonly kind: "command";
       readonly argv: readonly string[];
@@ -39,6 +39,8 @@ export type Outcome =
   | { readonly kind: "reboot" }
   /** The command's wait status, as a shell would report it: its code, or 128 + signal. */
   | { readonly kind: "exit"; readonly status: number }
+  /** The machine could not be made or its root not mounted. */
+  | { readonly kind: "nomachine"; readonly message: string }
   /** The first program could not be started; `errno` is negative. */
   | { readonly kind: "noexec"; readonly errno: number; readonly message: string }
   | { readonly kind: "panic"; readonly message: string };

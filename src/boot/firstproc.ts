@@ -29,7 +29,6 @@ import type { FirstProgram } from "./config.ts";
 
 /** Where Linux looks for an init, in its order. */
 const INIT_PATHS = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
-const INIT_ENV = ["HOME=/", "TERM=linux"];
 
 /** The process, without a program yet: everything that boot does from here on, it does as this one. */
 export function makeFirstProcess(table: ProcTable): Lwp | Errno {
@@ -78,7 +77,7 @@ export function startProgram(
   const paths = isShell ? ["/bin/sh"] : wanted ? [wanted] : INIT_PATHS;
   let r: number = ENOENT;
   for (const path of paths) {
-    r = execPath(td, utf8(path), [isShell ? "-sh" : utf8(path)], INIT_ENV);
+    r = execPath(td, utf8(path), [isShell ? "-sh" : utf8(path)], program.env.map(utf8));
     if (r !== ENOENT) return r;
   }
   return r;

@@ -64,6 +64,9 @@ async function live(spec: MachineSpec): Promise<number> {
       case "exit":
         return outcome.status;
       case "noexec":
+        complain(`init: ${outcome.message}`);
+        return EX_NOINPUT;
+      case "nomachine":
         complain(outcome.message);
         return EX_NOINPUT;
       case "panic":
@@ -79,7 +82,11 @@ function specOf(o: BootOptions): MachineSpec {
     disks: o.disks,
     kenv: o.kenv,
     isVerbose: o.isVerbose,
-    program: { kind: "init", isSingleUser: o.isSingleUser },
+    program: {
+      kind: "init",
+      isSingleUser: o.isSingleUser,
+      env: ["HOME=/", `TERM=${(process.stdin.isTTY && process.env["TERM"]) || "linux"}`],
+    },
     hostname: o.kenv.get("kern.hostname") ?? "vkernel",
     isTraced: false,
     stdio: { stdin: false, stdout: false, stderr: false },

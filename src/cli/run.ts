@@ -59,6 +59,9 @@ function report(o: RunOptions, outcome: Awaited<ReturnType<typeof launch>>): num
     case "noexec":
       complain(`${o.argv[0]}: ${outcome.message}`);
       return outcome.errno === -2 ? EX_NOT_FOUND : EX_NOT_EXECUTABLE;
+    case "nomachine":
+      complain(`${o.image}: ${outcome.message}`);
+      return EX_RUN_FAILURE;
     case "panic":
       complain(`panic: ${outcome.message}`);
       return EX_RUN_FAILURE;

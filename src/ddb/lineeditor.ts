@@ -17,8 +17,7 @@ const LF = 0x0a;
 export class LineEditor {
   readonly #console: ConsolePort;
   readonly #doorbell: Doorbell;
-  readonly #chunk = new Uint8Array(64);
-  #ahead: number[] = [];
+  readonly #byte = new Uint8Array(1);
 
   constructor(console: ConsolePort, doorbell: Doorbell) {
     this.#console = console;
@@ -53,15 +52,14 @@ export class LineEditor {
     }
   }
 
+  /** One byte at a time: what is typed after the last line is for the machine. */
   #next(): number | null {
     for (;;) {
-      const c = this.#ahead.shift();
-      if (c !== undefined) return c;
       this.#doorbell.answer();
-      const n = this.#console.read(this.#chunk);
+      const n = this.#console.read(this.#byte);
       if (n < 0) return null;
-      if (n === 0) this.#doorbell.wait(Number.POSITIVE_INFINITY);
-      else this.#ahead = [...this.#chunk.subarray(0, n)];
+      if (n > 0) return this.#byte[0]!;
+      this.#doorbell.wait(Number.POSITIVE_INFINITY);
     }
   }
 }

@@ -8,6 +8,7 @@
 import { Worker } from "node:worker_threads";
 import type { Outcome } from "../../boot/config.ts";
 import type { MachineSpec } from "./machinespec.ts";
+import { makeRaw } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 
 /** `^\`, the debugger's key on the console of a booted machine. */
@@ -45,11 +46,7 @@ function workerUrl(): URL {
 }
 
 function enterRawMode(spec: MachineSpec): () => void {
-  if (!process.stdin.isTTY || spec.stdio.stdin) return () => {};
-  process.stdin.setRawMode(true);
-  return () => {
-    if (process.stdin.isTTY) process.stdin.setRawMode(false);
-  };
+  return process.stdin.isTTY && !spec.stdio.stdin ? makeRaw() : () => {};
 }
 
 function feedInput(channel: Channel, spec: MachineSpec): () => void {
@@ -70,6 +67,7 @@ function feedInput(channel: Channel, spec: MachineSpec): () => void {
   process.stdin.on("data", onData);
   process.stdin.once("end", onEnd);
   process.stdin.on("error", onEnd);
+  process.stdin.resume();
   return () => {
     process.stdin.off("data", onData);
     process.stdin.off("end", onEnd);

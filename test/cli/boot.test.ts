@@ -1,0 +1,154 @@
+/** A booted machine on a real pseudo-terminal: what a person does there. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { imagePath, onTerminal, scratch, vkernel } from "./cli.ts";
+
+const minimal = imagePath("minimal");
+/** The shell asks the terminal for the cursor after its prompt. */
+const PROMPT = "# (?:\\x1b\\[6n)?$";
+const dir = scratch();
+after(() => rmSync(dir, { recursive: true }));
+
+test("init gives a shell with line editing, ^C, ^Z and fg; poweroff ends with 0 and a sane terminal", () => {
+  const r = onTerminal(
+    ["-R", minimal],
+    [
+      { expect: PROMPT, send: "echo ed\b\biting\r" },
+      { expect: `iting\r\n.*${PROMPT}`, send: "sh -c 'echo ready; sleep 100'\r" },
+      { expect: "\nready\r\n", send: "\x03" },
+      { expect: PROMPT, send: "echo status $?\r" },
+      { expect: `status 130\r\n.*${PROMPT}`, send: "sh -c 'echo ready; sleep 100'\r" },
+      { expect: "\nready\r\n", send: "\x1a" },
+      { expect: `Stopped.*${PROMPT}`, send: "fg\r" },
+      { expect: "sleep 100.\r\n", send: "\x03" },
+      { expect: PROMPT, send: "echo and $?\r" },
+      { expect: `and 130\r\n.*${PROMPT}`, send: "stty size\r" },
+      { expect: `24 80\r\n.*${PROMPT}`, act: "resize 40 100" },
+      { expect: "", send: "stty size\r" },
+      { expect: `40 100\r\n.*${PROMPT}`, send: "poweroff\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0, r.transcript);
+  assert.deepEqual(r.after, r.before);
+});
+
+test("vi edits a file on the terminal", () => {
+  const r = onTerminal(
+    ["-R", minimal],
+    [
+      { expect: PROMPT, send: "vi /tmp/note\r" },
+      { expect: "/tmp/note 1/1 100%", send: "ifrom vi" },
+      { expect: "from vi", send: "\x1b" },
+      { expect: "- /tmp/note", send: ":wq\r" },
+      { expect: "1L, 8C", send: "cat /tmp/note\r" },
+      { expect: `from vi\r\n.*${PROMPT}`, send: "poweroff -f\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0);
+});
+
+test("-s is a single-user shell", () => {
+  const r = onTerminal(
+    ["-s", "-R", minimal],
+    [
+      { expect: PROMPT, send: "echo pid $$\r" },
+      { expect: "pid 1\r\n", send: "poweroff -f\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0);
+});
+
+test("reboot starts the machine again", () => {
+  const r = onTerminal(
+    ["-R", minimal],
+    [
+      { expect: PROMPT, send: "touch /tmp/before; reboot -f\r" },
+      { expect: `vkernel 0.*${PROMPT}`, send: "ls /tmp; echo listed\r" },
+      { expect: `\nlisted\r\n.*${PROMPT}`, send: "poweroff -f\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0);
+  assert.doesNotMatch(r.transcript.slice(r.transcript.lastIndexOf("ls /tmp")), /before/);
+});
+
+test("^\\ enters the debugger: ps, registers, memory, trace, continue", () => {
+  const r = onTerminal(
+    ["-R", minimal],
+    [
+      { expect: PROMPT, send: "\x1c" },
+      { expect: "ddb> $", send: "ps\r" },
+      { expect: "init.*ddb> $", send: "regs 1\r" },
+      { expect: "pc .*ddb> $", send: "trace 1\r" },
+      { expect: "#0 .*ddb> $", send: "x/2 0 1\r" },
+      { expect: "not mapped.*ddb> $", send: "c\r" },
+      { expect: "", send: "echo back\r" },
+      { expect: "\nback\r\n", send: "poweroff -f\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0);
+});
+
+test("panic from the debugger exits with 70 and gives the terminal back", () => {
+  const r = onTerminal(
+    ["-R", minimal],
+    [
+      { expect: PROMPT, send: "\x1c" },
+      { expect: "ddb> $", send: "panic\r" },
+    ],
+  );
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 70, r.transcript);
+  assert.deepEqual(r.after, r.before);
+});
+
+test("SIGTERM shuts down cleanly through init", () => {
+  const r = onTerminal(["-R", minimal], [{ expect: PROMPT, act: "signal SIGTERM" }]);
+  assert.equal(r.missed, null, r.transcript);
+  assert.equal(r.status, 0, r.transcript);
+  assert.match(r.transcript, /shutdown requested/);
+  assert.match(r.transcript, /system is going down/i);
+  assert.deepEqual(r.after, r.before);
+});
+
+test("the pid file holds the process id, locked while the machine runs, gone afterwards", async () => {
+  const pidfile = join(dir, "pid");
+  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
+  const machine = spawn(process.execPath, [cli, "-p", pidfile, "-R", minimal], { stdio: "pipe" });
+  await new Promise((resolve) => machine.stdout.once("data", resolve));
+  assert.equal(readFileSync(pidfile, "utf8"), `${machine.pid}\n`);
+  assert.equal(spawnSync("flock", ["-n", pidfile, "true"]).status, 1);
+  const second = vkernel(["-p", pidfile, "-R", minimal]);
+  assert.equal(second.status, 71);
+  assert.match(second.stderr, /held by the vkernel with process id \d+\n$/);
+  machine.kill("SIGTERM");
+  const status = await new Promise((resolve) => machine.once("exit", resolve));
+  assert.equal(status, 0);
+  assert.equal(existsSync(pidfile), false);
+});
+
+test("a wrong command line is 64 with one line; --help teaches", () => {
+  for (const args of [[], ["-x"], ["-m"], ["-m", "2"], ["-n", "4", "-R", minimal], ["frob"]]) {
+    const r = vkernel(args);
+    assert.equal(r.status, 64, args.join(" "));
+    assert.match(r.stderr, /^vkernel: [^\n]+\n$/);
+  }
+  const help = vkernel(["--help"]);
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /usage: vkernel/);
+});
+
+test("more than 16 disks, a missing image, a busy image are refused", () => {
+  const many = Array.from({ length: 17 }, () => ["-R", minimal]).flat();
+  assert.equal(vkernel(many).status, 64);
+  const missing = vkernel(["-R", join(dir, "none.img")]);
+  assert.equal(missing.status, 66);
+  assert.match(missing.stderr, /no such file\n$/);
+});
