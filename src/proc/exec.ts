@@ -67,6 +67,7 @@ import { type Elf, type LoadedElf, loadElf, readElf } from "./elf.ts";
 import { checkExe, setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
+import { parseFileCaps } from "./filecaps.ts";
 import type { Lwp } from "./lwp.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
 
@@ -359,7 +360,10 @@ function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const attr = program.fp.stat();
   if (failed(attr)) return attr;
   const isNosuid = ((program.fp.path?.mount.flags ?? MS_NOSUID) & MS_NOSUID) !== 0;
-  return execCred(td.cred, isNosuid ? null : attr);
+  if (isNosuid) return execCred(td.cred, null, null);
+  const value = program.fp.path?.entry.vnode?.getxattr("security.capability");
+  const caps = value instanceof Uint8Array ? parseFileCaps(value) : null;
+  return execCred(td.cred, attr, caps);
 }
 
 function readHead(td: Lwp, fp: File): Uint8Array | Errno {

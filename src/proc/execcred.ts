@@ -4,6 +4,7 @@
  */
 import type { Cred } from "../kern/cred.ts";
 import { type Attr, S_ISGID, S_ISUID } from "../vfs/attr.ts";
+import type { FileCaps } from "./filecaps.ts";
 
 export const SECBIT_NOROOT = 1;
 export const SECBIT_NO_SETUID_FIXUP = 4;
@@ -19,8 +20,11 @@ export interface ExecCred {
   readonly isSetId: boolean;
 }
 
-/** `file`: the program's attributes; null where set-id bits do not count (nosuid, a script). */
-export function execCred(old: Cred, file: Attr | null): ExecCred {
+/**
+ * `file` and `caps`: the program's attributes and capabilities; null where they
+ * do not count (a mount with nosuid).
+ */
+export function execCred(old: Cred, file: Attr | null, caps: FileCaps | null): ExecCred {
   const honours = file !== null && !old.noNewPrivs;
   const isSuid = honours && (file.mode & S_ISUID) !== 0;
   const setGid = S_ISGID | GROUP_EXECUTE;
@@ -31,9 +35,14 @@ export function execCred(old: Cred, file: Attr | null): ExecCred {
 
   const rootCounts = (old.securebits & SECBIT_NOROOT) === 0;
   const isRoot = rootCounts && (old.uid === 0 || euid === 0);
-  const ambient = isSetId ? 0n : old.capAmbient;
-  const permitted = (isRoot ? old.capBounding | old.capInheritable : 0n) | ambient;
-  const effective = rootCounts && euid === 0 ? permitted : ambient;
+  const own = honours && !isRoot ? caps : null;
+  const ambient = isSetId || own ? 0n : old.capAmbient;
+  const granted = own
+    ? (old.capBounding & own.permitted) | (old.capInheritable & own.inheritable)
+    : 0n;
+  const permitted = (isRoot ? old.capBounding | old.capInheritable : granted) | ambient;
+  const isEffective = (rootCounts && euid === 0) || own?.isEffective === true;
+  const effective = isEffective ? permitted : ambient;
   const cred = old.with({
     euid,
     suid: euid,
@@ -46,6 +55,7 @@ export function execCred(old: Cred, file: Attr | null): ExecCred {
     capAmbient: ambient,
     securebits: old.securebits & ~SECBIT_KEEP_CAPS,
   });
-  const isSecure = cred.uid !== euid || cred.gid !== egid || isSetId;
+  const isSecure =
+    cred.uid !== euid || cred.gid !== egid || isSetId || (granted !== 0n && cred.uid !== 0);
   return { cred, isSecure, isSetId };
 }

@@ -108,8 +108,6 @@ export class Proc {
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
   dumpable = 1;
   isSubreaper = false;
-  /** Has an ancestor that is one; spares the walk when it has not. */
-  hasSubreaper = false;
   personality = 0;
   /** Second of CPU time at which SIGXCPU was sent last. */
   cpuLimitSignalledSec = -1;

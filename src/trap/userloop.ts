@@ -37,8 +37,8 @@ const CALLS_PER_LOOK = 64;
 const CALL_FUEL = 50;
 const MIN_FUEL = 2_000;
 const MAX_FUEL = 20_000_000;
-/** A woken thread takes over before the slice is up only if it is owed this much. */
-const WAKEUP_GRANULARITY_NS = 1e6;
+/** A thread takes over only if it is owed this much, so that short slices do not mean many switches. */
+const GRANULARITY_NS = 1e6;
 /** How much one measurement moves the rate of fuel. */
 const RATE_WEIGHT = 0.2;
 
@@ -171,11 +171,12 @@ export class UserLoop implements SliceKeeper {
       this.#attend();
       this.#fuel = this.#sliceFuel();
       // A machine that is to stop stops, however busy its only runnable thread is.
-      if (td.state === "running" && (this.isOver || cpu.runq.shouldPreempt(td))) this.#preempt(td);
+      const mustGo = this.isOver || cpu.runq.shouldPreempt(td, GRANULARITY_NS);
+      if (td.state === "running" && mustGo) this.#preempt(td);
     } else if (td.isYielding) {
       this.#account(td, cpu.clock.monotonicNs());
       this.#yield(td);
-    } else if (cpu.runq.shouldPreempt(td, WAKEUP_GRANULARITY_NS)) {
+    } else if (cpu.runq.shouldPreempt(td, GRANULARITY_NS)) {
       this.#preempt(td);
     }
     td.isYielding = false;
@@ -215,8 +216,11 @@ export class UserLoop implements SliceKeeper {
     if (td.state !== "dead") checkCpuLimit(td.proc);
   }
 
+  /** Fuel to the end of the slice, or to the next callout if that comes first. */
   #sliceFuel(): number {
-    return Math.min(MAX_FUEL, Math.max(MIN_FUEL, Math.floor(SLICE_NS * this.#fuelPerNs)));
+    const untilDue = this.#cpu.callouts.nextDeadlineNs - this.#sinceNs;
+    const fuel = Math.floor(Math.min(SLICE_NS, untilDue) * this.#fuelPerNs);
+    return Math.min(MAX_FUEL, Math.max(MIN_FUEL, fuel));
   }
 
   /** Sleeps until the next callout or the doorbell; what is due then happens. */

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/auxv.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "t.h"
 
@@ -147,6 +148,11 @@ static void no_new_privs(void) {
   run_copy("--nosuid");
 }
 
+static void capable_program(void) {
+  CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
+  run_copy("--caps");
+}
+
 static void plain_program(void) {
   CHECK(setresuid(1000, 1000, 0) == 0);
   run_copy("--plain");
@@ -171,6 +177,8 @@ int main(int argc, char **argv) {
                  : 1;
     if (!strcmp(argv[1], "--nosuid")) return geteuid() == 1000 && !has_cap(SETUID_BIT) ? 71 : 1;
     if (!strcmp(argv[1], "--plain")) return 72;
+    if (!strcmp(argv[1], "--caps"))
+      return geteuid() == 1000 && has_cap(KILL_BIT) && !has_cap(SETUID_BIT) && getauxval(AT_SECURE) == 1 ? 73 : 1;
   }
   if (geteuid() != 0) {
     printf("ok: skipped, not root\n");
@@ -208,6 +216,10 @@ int main(int argc, char **argv) {
   CHECK(chmod(copy, 0755) == 0);
   CHECK(child(plain_program) == 72);
   ok("a plain program");
+  unsigned caps[5] = {0x02000001, 1 << KILL_BIT};
+  CHECK(setxattr(copy, "security.capability", caps, sizeof caps, 0) == 0);
+  CHECK(child(capable_program) == 73);
+  ok("a program with capabilities of its own");
   unlink(copy);
   return 0;
 }
