@@ -212,7 +212,8 @@ function mapSegment(vs: Vmspace, fp: File, s: Segment, bias: number): number | E
   const end = s.vaddr + bias + s.memSize;
   const bssStart = s.fileSize > 0 ? mapEnd : start;
   if (s.fileSize > 0 && end > fileEnd && mapEnd > fileEnd && s.flags & PF_W) {
-    const r = vs.zero(fileEnd, Math.min(mapEnd, end) - fileEnd);
+    // To the end of the page, not of the segment: loaders use what lies behind their data.
+    const r = vs.zero(fileEnd, mapEnd - fileEnd);
     if (failed(r)) return r;
   }
   if (end <= bssStart) return 0;

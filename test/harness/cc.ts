@@ -39,7 +39,8 @@ function build(compiler: string, source: string, flags: readonly string[]): stri
   mkdirSync(CACHE, { recursive: true });
   // Built aside, so that tests side by side never see half a program.
   const aside = `${out}.${process.pid}`;
-  execFileSync(compiler, [...args, "-o", aside, source], {
+  const libraries = args.filter((a) => a.startsWith("-l"));
+  execFileSync(compiler, [...args, "-o", aside, source, ...libraries], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   renameSync(aside, out);
