@@ -99,7 +99,7 @@ export class NameCache {
   /** Adds what the file system said: a vnode, or null for "no such name". Not held. */
   enter(dir: NameEntry, name: string, vnode: Vnode | null): NameEntry {
     const old = dir.children?.get(name);
-    if (old) this.drop(old);
+    if (old) this.#replaced(old);
     const e = new NameEntry(name, dir, vnode);
     dir.children ??= new Map();
     dir.children.set(name, e);
@@ -136,7 +136,7 @@ export class NameCache {
     e.isDeleted = true;
     if (!dir) return;
     this.hold(dir);
-    this.drop(e);
+    this.#gone(e);
     if (dir.vnode?.fs.isNameCacheable && !dir.isDeleted) this.enter(dir, name, null);
     this.release(dir);
   }
@@ -147,8 +147,8 @@ export class NameCache {
     this.hold(e);
     const over = dir.children?.get(name);
     if (over && over !== e) {
-      if (over.vnode) over.isDeleted = true;
-      this.drop(over);
+      if (over.vnode) this.#gone(over);
+      else this.drop(over);
     }
     const from = e.parent!;
     this.hold(from);
@@ -185,7 +185,7 @@ export class NameCache {
     const order: NameEntry[] = [];
     for (let at = stack.pop(); at; at = stack.pop()) {
       order.push(at);
-      if (at.children) stack.push(...at.children.values());
+      for (const below of at.children?.values() ?? []) stack.push(below);
     }
     for (let i = order.length - 1; i > 0; i--) {
       const at = order[i]!;
@@ -211,6 +211,23 @@ export class NameCache {
   /** Drops every unused entry; drop_caches, and memory pressure. */
   clear(): void {
     while (this.#unused > 0) this.drop(this.#lru.lruNext!);
+  }
+
+  /** What was removed takes along what was known not to be in it. */
+  #gone(e: NameEntry): void {
+    e.isDeleted = true;
+    this.hold(e);
+    for (const below of [...(e.children?.values() ?? [])]) if (below.refs === 0) this.drop(below);
+    this.drop(e);
+    this.release(e);
+  }
+
+  /** A name that means something else now, such as a process's that ended, takes all below it along. */
+  #replaced(e: NameEntry): void {
+    this.hold(e);
+    this.prune(e);
+    this.drop(e);
+    this.release(e);
   }
 
   #unhash(e: NameEntry): void {

@@ -105,6 +105,8 @@ export function lookupEntry(vfs: Vfs, dir: NameEntry, name: string): NameEntry |
   const vp = dir.vnode!;
   if (known && (vp.fs.isNameCacheable || known.mountCount > 0)) return known;
   if (name.length > NAME_MAX) return ENAMETOOLONG;
+  // Nothing is to be remembered of a directory that is gone.
+  if (dir.isDeleted) return ENOENT;
   const found = vp.lookup(name);
   if (failed(found) && found !== ENOENT) return found;
   const child = failed(found) ? null : found;

@@ -172,7 +172,7 @@ export class VnodeFile extends File {
 
   override bytesReadable(): number {
     const a = this.vp.getattr();
-    return failed(a) ? a : a.sizeBytes - this.offset;
+    return failed(a) ? a : Math.max(0, a.sizeBytes - this.offset);
   }
 
   override flush(owner: object): void {
