@@ -80,6 +80,11 @@ const SP = 2;
 /** Room kept for the stack below its top: what the limit says, within reason. */
 const MIN_STACK_GAP = 128 << 20;
 const MAX_STACK_GAP = (USER_END / 6) * 5;
+/**
+ * TLB entries are chosen by address modulo 64 MiB: this keeps the top of the stack and the C library, which
+ * are used together, half of that apart.
+ */
+const STACK_SKEW = 32 << 20;
 /** Of the first stack that is mapped at once, below what arguments take. */
 const STACK_MARGIN = 128 * 1024;
 
@@ -136,7 +141,7 @@ function build(
   const { table } = p;
   const stackLimit = p.rlimits.soft(RLIMIT_STACK);
   const gap = Math.max(MIN_STACK_GAP, Math.min(stackLimit, MAX_STACK_GAP));
-  const ceiling = USER_END - gap - (gap % PAGE_SIZE);
+  const ceiling = USER_END - gap - (gap % PAGE_SIZE) - STACK_SKEW;
   const vs = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits), ceiling);
   const image = populate(td, vs, request, program, loader, next);
   if (failed(image)) {

@@ -16,6 +16,7 @@ import type { PageAllocator } from "../vm/page.ts";
 import { FutexTable } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 import { Proc } from "./proc.ts";
+import { Scratch } from "./scratch.ts";
 import { ProcessGroup, Session } from "./session.ts";
 import type { Vdso } from "./vdso.ts";
 
@@ -62,6 +63,7 @@ export class ProcTable {
   /** Forks since boot, for /proc/stat. */
   forks = 0;
   readonly futexes = new FutexTable();
+  readonly scratch = new Scratch();
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();
   readonly #groups = new Map<number, ProcessGroup>();

@@ -20,10 +20,13 @@ import {
 } from "../abi/signal.ts";
 import type { Lwp } from "./lwp.ts";
 import type { SigAction } from "./sigaction.ts";
-import { encodeSiginfo, type SigInfo } from "./siginfo.ts";
+import { type SigInfo, writeSiginfo } from "./siginfo.ts";
 import { forceSignal, restoreMask, setMask } from "./signal.ts";
 import { SigSet } from "./sigset.ts";
 
+const REGS_WORD = RtSigframe.regs.offset >> 2;
+const FREGS_OFFSET = RtSigframe.fregs.offset;
+const FREGS_BYTES = RtSigframe.fregs.size;
 const RA = 1;
 const SP = 2;
 const A0 = 10;
@@ -58,20 +61,23 @@ export function enterHandler(td: Lwp, info: SigInfo, action: SigAction): void {
 
 /** rt_sigreturn(2): all registers come from the frame; a frame that cannot be read kills. */
 export function leaveHandler(td: Lwp): void {
-  const bytes = new Uint8Array(RtSigframe.sizeof);
+  const { scratch } = td.proc.table;
+  const bytes = scratch.window(RtSigframe.sizeof);
   td.savedSigmask = null;
   if (failed(td.proc.vmspace.copyin(td.context.getXu(SP), bytes))) {
     forceSignal(td, { signo: SIGSEGV, code: SI_KERNEL });
     return;
   }
-  const v = new DataView(bytes.buffer);
+  const v = scratch.view;
   const mask = new SigSet();
   mask.setWords(RtSigframe.sigmask_lo.get(v, 0), RtSigframe.sigmask_hi.get(v, 0));
   setMask(td, mask);
   const { context } = td;
-  context.xBytes.set(RtSigframe.regs.get(v, 0), 8);
+  for (let i = 1, at = REGS_WORD; i < 32; i++, at += 2) {
+    context.setXParts(i, scratch.words[at]! | 0, scratch.words[at + 1]! | 0);
+  }
   context.pc = RtSigframe.pc.get(v, 0);
-  context.fBytes.set(RtSigframe.fregs.get(v, 0));
+  context.fBytes.set(bytes.subarray(FREGS_OFFSET, FREGS_OFFSET + FREGS_BYTES));
   context.fcsr = RtSigframe.fcsr.get(v, 0) & 0xff;
   context.dropReservation();
   setAltStack(
@@ -127,19 +133,23 @@ function frameAddress(td: Lwp, action: SigAction): number {
 }
 
 function frameOf(td: Lwp, info: SigInfo): Uint8Array {
-  const bytes = new Uint8Array(RtSigframe.sizeof);
-  const v = new DataView(bytes.buffer);
+  const { scratch } = td.proc.table;
+  const bytes = scratch.cleared(RtSigframe.sizeof);
+  const v = scratch.view;
   const { context } = td;
   const mask = td.savedSigmask ?? td.sigmask;
-  bytes.set(encodeSiginfo(info));
+  writeSiginfo(info, bytes, v);
   RtSigframe.ss_sp.set(v, 0, td.altStackBase);
   RtSigframe.ss_flags.set(v, 0, altStackFlags(td));
   RtSigframe.ss_size.set(v, 0, td.altStackSize);
   RtSigframe.sigmask_lo.set(v, 0, mask.lo);
   RtSigframe.sigmask_hi.set(v, 0, mask.hi);
   RtSigframe.pc.set(v, 0, context.pc);
-  bytes.set(context.xBytes.subarray(8), RtSigframe.regs.offset);
-  bytes.set(context.fBytes, RtSigframe.fregs.offset);
+  for (let i = 1, at = REGS_WORD; i < 32; i++, at += 2) {
+    scratch.words[at] = context.xlo(i);
+    scratch.words[at + 1] = context.xhi(i);
+  }
+  bytes.set(context.fBytes, FREGS_OFFSET);
   RtSigframe.fcsr.set(v, 0, context.fcsr);
   return bytes;
 }

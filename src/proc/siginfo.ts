@@ -67,9 +67,17 @@ export function faultSignal(signo: number, code: number, addr: number): SigInfo 
 
 /** The 128 bytes that a program sees. */
 export function encodeSiginfo(info: SigInfo): Uint8Array {
-  if (info.raw) return info.raw.slice(0, SIGINFO_SIZE);
   const out = new Uint8Array(SIGINFO_SIZE);
-  const v = new DataView(out.buffer);
+  writeSiginfo(info, out, new DataView(out.buffer));
+  return out;
+}
+
+/** As encodeSiginfo, into zeroed bytes that are already there; `v` is a view of them. */
+export function writeSiginfo(info: SigInfo, out: Uint8Array, v: DataView): void {
+  if (info.raw) {
+    out.set(info.raw.subarray(0, SIGINFO_SIZE));
+    return;
+  }
   SiginfoHead.si_signo.set(v, 0, info.signo);
   SiginfoHead.si_errno.set(v, 0, info.errno ?? 0);
   SiginfoHead.si_code.set(v, 0, info.code);
@@ -95,7 +103,6 @@ export function encodeSiginfo(info: SigInfo): Uint8Array {
     SiginfoRt.si_value_lo.set(v, 0, info.valueLo ?? 0);
     SiginfoRt.si_value_hi.set(v, 0, info.valueHi ?? 0);
   }
-  return out;
 }
 
 function isFault(sig: number): boolean {

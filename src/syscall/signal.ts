@@ -54,31 +54,30 @@ export const sys_rt_sigaction = syscall(
   [int, uaddr, uaddr, size],
   (td, sig, newAt, oldAt, setBytes) => {
     if (setBytes !== SIGSET_BYTES) return EINVAL;
-    const bytes = new Uint8Array(KernelSigaction.sizeof);
-    const v = new DataView(bytes.buffer);
-    const mem = td.proc.vmspace;
-    if (newAt !== 0 && failed(mem.copyin(newAt, bytes))) return EFAULT;
+    const { sigactions, table, vmspace } = td.proc;
+    const bytes = table.scratch.window(KernelSigaction.sizeof);
+    const v = table.scratch.view;
+    if (newAt !== 0 && failed(vmspace.copyin(newAt, bytes))) return EFAULT;
     if (sig < 1 || sig > NSIG) return EINVAL;
     if (newAt !== 0 && (sig === SIGKILL || sig === SIGSTOP)) return EINVAL;
-    const present = td.proc.sigactions.get(sig);
-    const old = new Uint8Array(KernelSigaction.sizeof);
-    const w = new DataView(old.buffer);
-    KernelSigaction.sa_handler.set(w, 0, present.handler);
-    KernelSigaction.sa_flags.set(w, 0, present.flags);
-    KernelSigaction.sa_mask_lo.set(w, 0, present.mask.lo);
-    KernelSigaction.sa_mask_hi.set(w, 0, present.mask.hi);
+    const old = sigactions.get(sig);
+    const { handler: oldHandler, flags: oldFlags } = old;
+    const [oldLo, oldHi] = [old.mask.lo, old.mask.hi];
     if (newAt !== 0) {
-      const action = td.proc.sigactions.edit(sig);
+      const action = sigactions.edit(sig);
       action.handler = KernelSigaction.sa_handler.get(v, 0);
       action.flags = (v.getUint32(KernelSigaction.sa_flags.offset, true) & SA_KNOWN) >>> 0;
-      action.mask.setWords(
-        KernelSigaction.sa_mask_lo.get(v, 0),
-        KernelSigaction.sa_mask_hi.get(v, 0),
-      );
+      action.mask.lo = KernelSigaction.sa_mask_lo.get(v, 0) | 0;
+      action.mask.hi = KernelSigaction.sa_mask_hi.get(v, 0) | 0;
       action.mask.dropUnblockable();
       discardIgnored(td.proc, sig);
     }
-    return oldAt !== 0 && failed(mem.copyout(oldAt, old)) ? EFAULT : 0;
+    if (oldAt === 0) return 0;
+    KernelSigaction.sa_handler.set(v, 0, oldHandler);
+    KernelSigaction.sa_flags.set(v, 0, oldFlags);
+    KernelSigaction.sa_mask_lo.set(v, 0, oldLo);
+    KernelSigaction.sa_mask_hi.set(v, 0, oldHi);
+    return failed(vmspace.copyout(oldAt, bytes)) ? EFAULT : 0;
   },
 );
 
@@ -256,20 +255,20 @@ export const signalSyscalls: readonly (readonly [number, Syscall])[] = [
 
 /** A sigset_t of a system call: 8 bytes. Also for ppoll(2) and its kin. */
 export function loadSigset(td: Lwp, at: number): SigSet | Errno {
-  const bytes = new Uint8Array(SIGSET_BYTES);
-  if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
-  const v = new DataView(bytes.buffer);
+  const { scratch } = td.proc.table;
+  if (failed(td.proc.vmspace.copyin(at, scratch.window(SIGSET_BYTES)))) return EFAULT;
+  const v = scratch.view;
   const set = new SigSet();
   set.setWords(v.getInt32(0, true), v.getInt32(4, true));
   return set;
 }
 
 function storeSigset(td: Lwp, at: number, lo: number, hi: number): number {
-  const bytes = new Uint8Array(SIGSET_BYTES);
-  const v = new DataView(bytes.buffer);
-  v.setInt32(0, lo, true);
-  v.setInt32(4, hi, true);
-  return failed(td.proc.vmspace.copyout(at, bytes)) ? EFAULT : 0;
+  const { scratch } = td.proc.table;
+  const { view } = scratch;
+  view.setInt32(0, lo, true);
+  view.setInt32(4, hi, true);
+  return failed(td.proc.vmspace.copyout(at, scratch.window(SIGSET_BYTES))) ? EFAULT : 0;
 }
 
 /** The process that a pidfd or a directory /proc/PID stands for; null if it is gone. */
