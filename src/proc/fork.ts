@@ -105,7 +105,7 @@ function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
   if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
   if (flags & CLONE_SIGHAND && hasBit(flags, CLONE_CLEAR_SIGHAND)) return EINVAL;
-  // Threads share descriptors and directories here, always: see docs/compatibility.md.
+  // Threads share descriptors and directories here, always: see docs/processes.md.
   if (flags & CLONE_THREAD && (flags & (CLONE_FS | CLONE_FILES)) !== (CLONE_FS | CLONE_FILES)) {
     return EINVAL;
   }

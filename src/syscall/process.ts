@@ -133,7 +133,7 @@ export const sys_unshare = syscall("unshare", [uint], (td, what) => {
     if (!isAlone || p.sigactions.refs > 1) return EINVAL;
     if (what & CLONE_VM && p.vmspace.refs > 1) return EINVAL;
   }
-  // Threads of a process share both, always: see docs/compatibility.md.
+  // Threads of a process share both, always: see docs/processes.md.
   if (what & (CLONE_FS | CLONE_FILES) && !isAlone) return EINVAL;
   if (what & CLONE_FS && p.fs.refs > 1) {
     const own = p.fs.copy();
