@@ -12,12 +12,15 @@ import {
   BANK_FUEL,
   BANK_JUMP,
   BANK_READ,
+  BANK_READ_PAGES,
   BANK_ROOT,
   BANK_SIZE,
   BANK_WRITE,
+  BANK_WRITE_PAGES,
   BANKS_PER_HART,
   FETCH_ENTRIES,
   HART_ATTENTION,
+  PAGE_TLB_ENTRIES,
   TLB_ENTRIES,
 } from "./layout.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
@@ -32,6 +35,7 @@ import { TRAP_FUEL, type Trap } from "./traps.ts";
 const SLICE = 500_000;
 const TWO32 = 0x1_0000_0000;
 const GRANULE = 65536;
+const GRANULE_PAGES = 16;
 /** Never written. */
 const ZEROES = new Uint8Array(BANK_SIZE);
 
@@ -112,14 +116,11 @@ export class Hart {
     if (!bank) return;
     const first = Math.floor(va / GRANULE);
     const granules = Math.floor((va + len - 1) / GRANULE) - first + 1;
-    if (granules >= TLB_ENTRIES) {
-      this.#wipeTlbs(bank, 0, TLB_ENTRIES);
-    } else {
-      const at = first % TLB_ENTRIES;
-      const head = Math.min(granules, TLB_ENTRIES - at);
-      this.#wipeTlbs(bank, at, head);
-      if (head < granules) this.#wipeTlbs(bank, 0, granules - head);
-    }
+    this.#wipeTlb(bank.addr + BANK_READ, TLB_ENTRIES, first, granules);
+    this.#wipeTlb(bank.addr + BANK_WRITE, TLB_ENTRIES, first, granules);
+    const [page, pages] = [first * GRANULE_PAGES, granules * GRANULE_PAGES];
+    this.#wipeTlb(bank.addr + BANK_READ_PAGES, PAGE_TLB_ENTRIES, page, pages);
+    this.#wipeTlb(bank.addr + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES, page, pages);
     if (exec) {
       this.#wipe(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
       this.#wipe(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
@@ -131,10 +132,12 @@ export class Hart {
     for (const b of this.#banks) if (b.owner === pt) b.owner = undefined;
   }
 
-  /** Empties entries [at, at + n) of the read and the write TLB. */
-  #wipeTlbs(bank: Bank, at: number, n: number): void {
-    this.#wipe(bank.addr + BANK_READ + at * 16, n * 16);
-    this.#wipe(bank.addr + BANK_WRITE + at * 16, n * 16);
+  /** Empties what a TLB of `entries` at `addr` has for `n` indices from `first` on, which wrap around. */
+  #wipeTlb(addr: number, entries: number, first: number, n: number): void {
+    const at = n >= entries ? 0 : first % entries;
+    const head = Math.min(n, entries - at);
+    this.#wipe(addr + at * 16, head * 16);
+    if (n < entries && head < n) this.#wipe(addr, (n - head) * 16);
   }
 
   /** Copying zeroes is seven times as fast as `fill`, which is atomic byte by byte on shared memory. */

@@ -62,9 +62,13 @@ export const BANK_MISSES = 24;
 export const TLB_ENTRIES = 1024;
 export const BANK_READ = 64;
 export const BANK_WRITE = BANK_READ + TLB_ENTRIES * 16;
+/** Second level of both, the same entries indexed by va >> 12: for granules that are not one window. */
+export const PAGE_TLB_ENTRIES = 512;
+export const BANK_READ_PAGES = BANK_WRITE + TLB_ENTRIES * 16;
+export const BANK_WRITE_PAGES = BANK_READ_PAGES + PAGE_TLB_ENTRIES * 16;
 /** Fetch TLB: entries {u64 page va, u32 page pa, u32 valid}, indexed by va >> 12. */
 export const FETCH_ENTRIES = 256;
-export const BANK_FETCH = BANK_WRITE + TLB_ENTRIES * 16;
+export const BANK_FETCH = BANK_WRITE_PAGES + PAGE_TLB_ENTRIES * 16;
 /** Jump cache: entries {u64 pc, u32 function, u32 heat}, indexed by pc >> 1. */
 export const JUMP_ENTRIES = 4096;
 export const BANK_JUMP = BANK_FETCH + FETCH_ENTRIES * 16;

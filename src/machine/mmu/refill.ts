@@ -7,23 +7,29 @@
  * 64 KiB block where the page table says so, else the run of alike contiguous pages
  * inside the 64 KiB granule. No write window covers a page that translations were made
  * from: a store to such a page first drops them (host call `codeWrite`).
+ *
+ * Where a granule is several windows (the end of a library's text and its data, say), they would
+ * evict each other for ever; a second level, indexed by page, has them at hand.
  */
 
 import {
   BANK_FAULT,
   BANK_MISSES,
   BANK_READ,
+  BANK_READ_PAGES,
   BANK_ROOT,
   BANK_WRITE,
+  BANK_WRITE_PAGES,
   PAGE_FLAGS,
   PAGE_HAS_CODE,
   PAGE_IN_WRITE_TLB,
+  PAGE_TLB_ENTRIES,
   TLB_ENTRIES,
   VA_BITS,
 } from "../layout.ts";
 import type { Helper } from "../riscv/helper.ts";
 import { type Asm, I32, I64 } from "../wasm/asm.ts";
-import { PTE_A, PTE_CONTIG, PTE_D, PTE_R, PTE_V, PTE_W } from "./pagetable.ts";
+import { PTE_A, PTE_CONTIG, PTE_D, PTE_FLAGS, PTE_R, PTE_V, PTE_W } from "./pagetable.ts";
 
 /** Mask that takes va >> 12 to the offset of its entry: granule index times 16. */
 export const TLB_INDEX_MASK = (TLB_ENTRIES - 1) << 4;
@@ -106,9 +112,9 @@ const cacheWindow: Helper = {
   name: "cacheWindow",
   params: [I32, I64, I32, I32, I32, I32],
   results: [],
-  locals: [I32, I32],
+  locals: [I32, I32, I32],
   body: (a) => {
-    const [bank, va, write, pte, first, last, slot, before] = [0, 1, 2, 3, 4, 5, 6, 7];
+    const [bank, va, write, pte, first, last, slot, before, page] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
     a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
     a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(slot);
@@ -120,6 +126,44 @@ const cacheWindow: Helper = {
     a.local_get(before).i32_sub().i32_store(8);
     a.local_get(slot).local_get(last).local_get(first).i32_sub().i32_const(1).i32_add();
     a.i32_const(12).i32_shl().i32_const(7).i32_sub().i32_store(12);
+    pageSlot(a, { bank, va, write }).local_set(page);
+    copyEntry(a, slot, page);
+  },
+};
+
+/** Pushes the address of the second level's entry for va. */
+function pageSlot(a: Asm, l: { bank: number; va: number; write: number }): Asm {
+  a.local_get(l.bank).i32_const(BANK_WRITE_PAGES).i32_const(BANK_READ_PAGES);
+  a.local_get(l.write).select().i32_add();
+  a.local_get(l.va).i64_const(8).i64_shr_u().i32_wrap_i64();
+  return a
+    .i32_const((PAGE_TLB_ENTRIES - 1) << 4)
+    .i32_and()
+    .i32_add();
+}
+
+function copyEntry(a: Asm, from: number, to: number): void {
+  a.local_get(to).local_get(from).i64_load(0).i64_store(0);
+  a.local_get(to).local_get(from).i64_load(8).i64_store(8);
+}
+
+/** (bank, va, write) → physical address if the second level knows va, which moves up; else 0. */
+const refillFromPages: Helper = {
+  name: "refillFromPages",
+  params: [I32, I64, I32],
+  results: [I32],
+  locals: [I32, I32, I64],
+  body: (a) => {
+    const [bank, va, write, page, slot, off] = [0, 1, 2, 3, 4, 5];
+    pageSlot(a, { bank, va, write }).local_set(page);
+    a.local_get(va).local_get(page).i64_load(0).i64_sub().local_tee(off);
+    a.local_get(page).i64_load32_u(12).i64_ge_u().if_();
+    a.i32_const(0).return_().end();
+    a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
+    a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
+    a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(slot);
+    copyEntry(a, page, slot);
+    a.local_get(off).i32_wrap_i64().local_get(page).i32_load(8).i32_add();
   },
 };
 
@@ -129,9 +173,13 @@ export const refill: Helper = {
   params: [I32, I64, I32],
   results: [I32],
   locals: [I32, I32, I32, I32, I32, I32],
-  uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow],
+  uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow, refillFromPages],
   body: (a, call) => {
     const [bank, va, write, at, pte, first, last, k, bits] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+    a.local_get(bank).local_get(va).local_get(write);
+    call(refillFromPages);
+    a.local_tee(pte).if_();
+    a.local_get(pte).return_().end();
     a.local_get(bank).local_get(bank).i32_load(BANK_MISSES).i32_const(1).i32_add();
     a.i32_store(BANK_MISSES);
     a.local_get(bank).local_get(va);
@@ -210,7 +258,7 @@ interface Run {
 
 /**
  * Moves `edge` outwards while the next page continues the run. A neighbour joins a read window
- * whatever its accessed and dirty bits (it is marked accessed), a write window only if it
+ * if it may be read (it is marked accessed), a write window only if it may be written and
  * is already dirty, lest a page be written back that nobody wrote.
  */
 function extendRun(a: Asm, call: (h: Helper) => void, l: Run, step: 1 | -1): void {
@@ -228,9 +276,11 @@ function extendRun(a: Asm, call: (h: Helper) => void, l: Run, step: 1 | -1): voi
   neighbour();
   a.i32_load().local_get(l.pte);
   offset().i32_const(12).i32_shl().i32_add().i32_xor();
-  a.i32_const(~(PTE_A | PTE_D | PTE_CONTIG))
-    .i32_and()
-    .br_if(done);
+  a.i32_const(~PTE_FLAGS | PTE_V | PTE_R | PTE_W)
+    .i32_const(~PTE_FLAGS | PTE_V | PTE_R)
+    .local_get(l.write)
+    .select();
+  a.i32_and().br_if(done);
   a.local_get(l.write).if_();
   neighbour();
   a.i32_load().i32_const(PTE_D).i32_and().i32_eqz().br_if(done);

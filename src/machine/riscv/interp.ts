@@ -24,7 +24,7 @@ import {
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
-import { F32, F64, I32, I64, type Label } from "../wasm/asm.ts";
+import { type Asm, F32, F64, I32, I64, type Label } from "../wasm/asm.ts";
 import { type Decoder, secondTableAt } from "./decode.ts";
 import type { Helper } from "./helper.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
@@ -33,8 +33,19 @@ import { MemEmit } from "./memops.ts";
 /** (bank, pc, heat) → function to enter, 0 for none: the translator's ear. Provided by the host. */
 export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: [I32] };
 
-/** Mask that takes pc << 3 to the offset of its jump cache entry. */
-export const JUMP_INDEX_MASK = (JUMP_ENTRIES - 1) << 4;
+const JUMP_INDEX_MASK = (JUMP_ENTRIES - 1) << 4;
+/** Folds higher bits of a pc into those that choose its jump cache entry: functions like round addresses. */
+const JUMP_FOLD = 11;
+
+/** Offset of the jump cache entry of a pc, whose low 32 bits are `low`. */
+export const jumpOffset = (low: number): number =>
+  ((low ^ (low >>> JUMP_FOLD)) << 3) & JUMP_INDEX_MASK;
+
+/** The same at run time: from the pc (i32) on the stack, by way of a scratch local. */
+export function emitJumpOffset(a: Asm, scratch: number): Asm {
+  a.local_tee(scratch).local_get(scratch).i32_const(JUMP_FOLD).i32_shr_u().i32_xor();
+  return a.i32_const(3).i32_shl().i32_const(JUMP_INDEX_MASK).i32_and();
+}
 /** Visits after which the translator is asked whether a translation exists already. */
 const ASK_AT = 2;
 
@@ -126,8 +137,8 @@ export class InterpEmit extends MemEmit {
     this.i32_const(0).i32_lt_s().unlikely().if_();
     this.#leave(() => this.i32_const(TRAP_FUEL));
     this.end();
-    this.bank().local_get(this.#pc).i32_wrap_i64().i32_const(3).i32_shl();
-    this.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_set(this.#slot);
+    this.bank().local_get(this.#pc).i32_wrap_i64();
+    emitJumpOffset(this, this.#slot).i32_add().local_set(this.#slot);
     const enterRegion = () => {
       this.ctx().local_get(this.#pc).i64_store(CTX_PC);
       this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);

@@ -12,7 +12,7 @@ import { Asm, I32 } from "../wasm/asm.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import { InterpEmit, JUMP_INDEX_MASK, visit } from "./interp.ts";
+import { emitJumpOffset, InterpEmit, visit } from "./interp.ts";
 import { traitsOf } from "./traits.ts";
 
 /** Capacity of the region table. */
@@ -103,7 +103,7 @@ function allHelpers(decoder: Decoder): Helper[] {
 function missBody(regionType: number, interp: number, visitAt: number): Asm {
   const [ctx, bank, fuel, depth, found] = [0, 1, 2, 3, 4];
   const a = new Asm();
-  jumpSlot(a).local_tee(found).i64_load(BANK_JUMP).local_get(ctx).i64_load(CTX_PC).i64_eq();
+  jumpSlot(a, found).local_tee(found).i64_load(BANK_JUMP).local_get(ctx).i64_load(CTX_PC).i64_eq();
   a.local_get(found)
     .i32_load(BANK_JUMP + 8)
     .i32_eqz()
@@ -119,16 +119,16 @@ function missBody(regionType: number, interp: number, visitAt: number): Asm {
 }
 
 /** Pushes bank + offset of the jump cache entry of the context's pc. */
-function jumpSlot(a: Asm): Asm {
-  a.local_get(1).local_get(0).i32_load(CTX_PC).i32_const(3).i32_shl();
-  return a.i32_const(JUMP_INDEX_MASK).i32_and().i32_add();
+function jumpSlot(a: Asm, scratch: number): Asm {
+  a.local_get(1).local_get(0).i32_load(CTX_PC);
+  return emitJumpOffset(a, scratch).i32_add();
 }
 
 /** From JavaScript: to the region at the context's pc if the jump cache has one. */
 function enterBody(regionType: number, interp: number): Asm {
   const [ctx, bank, fuel, depth, slot] = [0, 1, 2, 3, 4];
   const a = new Asm();
-  jumpSlot(a).local_tee(slot).i64_load(BANK_JUMP);
+  jumpSlot(a, slot).local_tee(slot).i64_load(BANK_JUMP);
   a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
   a.local_get(slot)
     .i32_load(BANK_JUMP + 8)

@@ -11,15 +11,17 @@ import {
   BANK_SIZE,
   BANK_SWITCH,
   BANK_WRITE,
+  BANK_WRITE_PAGES,
   PAGE_HAS_CODE,
   PAGE_IN_WRITE_TLB,
+  PAGE_TLB_ENTRIES,
   TLB_ENTRIES,
 } from "../layout.ts";
 import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
-import { JUMP_INDEX_MASK } from "./interp.ts";
+import { jumpOffset } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { compileBatch } from "./jit/compile.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
@@ -203,14 +205,18 @@ export class Translator {
   }
 
   #dropWriteEntries(page: number): void {
-    const pa = page * 4096;
-    const u32 = this.mem.u32;
     for (const bank of this.#banks.keys()) {
-      const from = (bank + BANK_WRITE) >>> 2;
-      for (let i = from; i < from + TLB_ENTRIES * 4; i += 4) {
-        const base = u32[i + 2]!;
-        if (pa >= base && pa < base + u32[i + 3]! + 7) u32.fill(0, i, i + 4);
-      }
+      this.#dropEntriesOf(page * 4096, bank + BANK_WRITE, TLB_ENTRIES);
+      this.#dropEntriesOf(page * 4096, bank + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES);
+    }
+  }
+
+  #dropEntriesOf(pa: number, tlb: number, entries: number): void {
+    const u32 = this.mem.u32;
+    const from = tlb >>> 2;
+    for (let i = from; i < from + entries * 4; i += 4) {
+      const base = u32[i + 2]!;
+      if (pa >= base && pa < base + u32[i + 3]! + 7) u32.fill(0, i, i + 4);
     }
   }
 
@@ -248,7 +254,7 @@ export class Translator {
 
   #setJump(bank: number, pc: number, slot: number, heat: number): void {
     const low = (pc % TWO32) | 0;
-    const at = (bank + BANK_JUMP + ((low << 3) & JUMP_INDEX_MASK)) >>> 2;
+    const at = (bank + BANK_JUMP + jumpOffset(low)) >>> 2;
     this.mem.u32[at] = low;
     this.mem.u32[at + 1] = Math.floor(pc / TWO32);
     this.mem.u32[at + 2] = slot;

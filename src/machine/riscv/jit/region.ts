@@ -15,7 +15,7 @@ import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I32, I64, type Label } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
-import { JUMP_INDEX_MASK } from "../interp.ts";
+import { emitJumpOffset, jumpOffset } from "../interp.ts";
 import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
 import { groupsOf } from "./groups.ts";
 import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
@@ -281,7 +281,7 @@ export class RegionCompiler implements Control {
   /** Pushes the function that the jump cache has for an address, or 0. */
   #knownFunction(pc: number): void {
     const e = this.#e;
-    const slot = BANK_JUMP + (((pc % 0x1_0000) << 3) & JUMP_INDEX_MASK);
+    const slot = BANK_JUMP + jumpOffset(pc | 0);
     e.bank()
       .i32_load(slot + 8)
       .i32_const(0);
@@ -293,8 +293,8 @@ export class RegionCompiler implements Control {
     const slot = e.temp(I32);
     e.bank();
     pc();
-    e.i32_wrap_i64().i32_const(3).i32_shl();
-    e.i32_const(JUMP_INDEX_MASK).i32_and().i32_add().local_tee(slot);
+    e.i32_wrap_i64();
+    emitJumpOffset(e, slot).i32_add().local_tee(slot);
     e.i32_load(BANK_JUMP + 8).i32_const(0);
     e.local_get(slot).i64_load(BANK_JUMP);
     pc();
