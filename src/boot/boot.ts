@@ -28,7 +28,6 @@ import { HostOutside } from "./outside.ts";
 import { ConsoleTrace } from "./trace.ts";
 
 const SIGUSR2 = 12;
-const SIGTERM = 15;
 
 /** Boots and runs the machine; returns when it is over. Blocks its thread meanwhile. */
 export function boot(host: Host, config: MachineConfig): Outcome {
@@ -67,7 +66,7 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   const { table, log, terminals, host } = kernel;
   const isInit = config.program.kind === "init";
   const ddb = new Ddb(table, host.console, host.doorbell);
-  const signal = isInit ? SIGUSR2 : SIGTERM;
+  const signal = isInit ? SIGUSR2 : null;
   const outside = new HostOutside(host, table, terminals, ddb, log, signal);
   new LoadSampler(kernel.cpu, table.info).start();
   const loop = new UserLoop(table, kernel.machine.newHart(), buildTable(), outside);

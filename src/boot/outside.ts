@@ -23,8 +23,8 @@ export class HostOutside implements Outside {
   readonly #terminals: Terminals;
   readonly #ddb: Ddb;
   readonly #log: KernelLog;
-  /** What asks process 1 to end the machine. */
-  readonly #shutdownSignal: number;
+  /** What asks init to end the machine; null where process 1 is a command. */
+  readonly #shutdownSignal: number | null;
   readonly #impatience: Impatience;
 
   constructor(
@@ -33,7 +33,7 @@ export class HostOutside implements Outside {
     terminals: Terminals,
     ddb: Ddb,
     log: KernelLog,
-    shutdownSignal: number,
+    shutdownSignal: number | null,
   ) {
     this.doorbell = host.doorbell;
     this.#host = host;
@@ -48,16 +48,22 @@ export class HostOutside implements Outside {
   attend(): void {
     for (let e = this.#host.nextEvent(); e; e = this.#host.nextEvent()) {
       if (e.kind === "resize") this.#terminals.console.resized();
-      else if (e.kind === "shutdown") this.#shutdown();
+      else if (e.kind === "shutdown") this.#shutdown(e.signal);
       else this.#debug();
     }
     this.#terminals.console.consoleInput();
     this.#terminals.streams.inputArrived();
   }
 
-  #shutdown(): void {
+  /** An init gets the signal that makes it shut down, and some time; a command gets `signal`. */
+  #shutdown(signal: number): void {
     const { init, cpu } = this.#table;
-    if (!init || this.#impatience.index >= 0) return;
+    if (!init) return;
+    if (this.#shutdownSignal === null) {
+      psignal(init, signal, kernelSignal(signal));
+      return;
+    }
+    if (this.#impatience.index >= 0) return;
     this.#log.log(LOG_CRIT, "shutdown requested");
     psignal(init, this.#shutdownSignal, kernelSignal(this.#shutdownSignal));
     cpu.callouts.arm(this.#impatience, cpu.clock.monotonicNs() + SHUTDOWN_GRACE_NS);

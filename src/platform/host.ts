@@ -54,8 +54,8 @@ export interface Doorbell {
 /** What arrives from outside with the doorbell, besides bytes for the streams. */
 export type HostEvent =
   | { readonly kind: "resize" }
-  /** SIGTERM or SIGINT to the host program: a clean shutdown through the guest's init. */
-  | { readonly kind: "shutdown" }
+  /** The host program got this signal: an init shuts down cleanly, a command gets it itself. */
+  | { readonly kind: "shutdown"; readonly signal: number }
   /** The debugger's key, `^\` on the console. */
   | { readonly kind: "debugger" };
 

@@ -1,6 +1,6 @@
 /** `vkernel run`: what a shell script that uses it relies on. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -141,4 +141,25 @@ test("-m is a hard cap: a hog is killed, the machine is not", () => {
 
 test("a machine that reboots or powers off itself ends with 0", () => {
   assert.equal(sh("poweroff -f").status, 0);
+});
+
+test("a signal to the host program reaches the command, and its death is passed on", async () => {
+  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    const child = spawn(process.execPath, [
+      cli,
+      "run",
+      minimal,
+      "--",
+      "sh",
+      "-c",
+      "echo up; sleep 60",
+    ]);
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    child.kill(signal);
+    assert.equal(await new Promise((resolve) => child.once("exit", resolve)), status);
+  }
 });

@@ -49,20 +49,21 @@ function enterRawMode(spec: MachineSpec): () => void {
   return process.stdin.isTTY && !spec.stdio.stdin ? makeRaw() : () => {};
 }
 
+/** In order, one chunk after the other, and the end after the last: `fed` is when that is done. */
 function feedInput(channel: Channel, spec: MachineSpec): () => void {
   const ring = spec.stdio.stdin ? channel.stdin : channel.console;
   const watchesDebuggerKey = spec.program.kind === "init" && process.stdin.isTTY;
+  let fed: Promise<void> = Promise.resolve();
   const onData = (data: Buffer): void => {
-    if (watchesDebuggerKey && data.includes(DEBUGGER_KEY)) {
-      channel.requestDebugger();
-      void feed(channel, ring, new Uint8Array(data.filter((b) => b !== DEBUGGER_KEY)));
-    } else {
-      void feed(channel, ring, data);
-    }
+    if (watchesDebuggerKey && data.includes(DEBUGGER_KEY)) channel.requestDebugger();
+    const bytes = watchesDebuggerKey ? data.filter((b) => b !== DEBUGGER_KEY) : data;
+    fed = fed.then(() => feed(channel, ring, bytes));
   };
   const onEnd = (): void => {
-    ring.end();
-    channel.ring();
+    fed = fed.then(() => {
+      ring.end();
+      channel.ring();
+    });
   };
   process.stdin.on("data", onData);
   process.stdin.once("end", onEnd);
@@ -71,6 +72,7 @@ function feedInput(channel: Channel, spec: MachineSpec): () => void {
   return () => {
     process.stdin.off("data", onData);
     process.stdin.off("end", onEnd);
+    process.stdin.off("error", onEnd);
     process.stdin.pause();
   };
 }
@@ -90,14 +92,14 @@ async function feed(channel: Channel, ring: ByteRing, data: Uint8Array): Promise
 }
 
 function forwardSignals(channel: Channel): () => void {
-  const shutdown = (): void => {
-    channel.requestShutdown();
+  const forward = (_name: NodeJS.Signals, signal: number): void => {
+    channel.requestShutdown(signal);
     channel.ring();
   };
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
-  for (const s of signals) process.on(s, shutdown);
+  for (const s of signals) process.on(s, forward);
   return () => {
-    for (const s of signals) process.off(s, shutdown);
+    for (const s of signals) process.off(s, forward);
   };
 }
 

@@ -55,7 +55,8 @@ export class NodeHost implements Host {
 
   nextEvent(): HostEvent | null {
     if (this.#channel.takeDebugger()) return { kind: "debugger" };
-    if (this.#channel.takeShutdown()) return { kind: "shutdown" };
+    const signal = this.#channel.takeShutdown();
+    if (signal !== 0) return { kind: "shutdown", signal };
     if (this.#channel.takeResize()) return { kind: "resize" };
     return null;
   }

@@ -128,17 +128,18 @@ export class Channel {
     return Atomics.load(this.#words, COLS);
   }
 
-  requestShutdown(): void {
-    Atomics.store(this.#words, SHUTDOWN, 1);
+  /** `signal`: the number of the signal that the host program got. */
+  requestShutdown(signal: number): void {
+    Atomics.store(this.#words, SHUTDOWN, signal);
   }
 
   requestDebugger(): void {
     Atomics.store(this.#words, DEBUGGER, 1);
   }
 
-  /** Takes a request, so that each is seen once. */
-  takeShutdown(): boolean {
-    return Atomics.exchange(this.#words, SHUTDOWN, 0) !== 0;
+  /** Takes a request, so that each is seen once; 0 or false if there is none. */
+  takeShutdown(): number {
+    return Atomics.exchange(this.#words, SHUTDOWN, 0);
   }
 
   takeDebugger(): boolean {
