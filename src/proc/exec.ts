@@ -29,17 +29,7 @@ import {
   HWCAP_IMAFDC,
   ProgramHeader,
 } from "../abi/elf.ts";
-import {
-  E2BIG,
-  EACCES,
-  ELIBBAD,
-  ELOOP,
-  ENOENT,
-  ENOEXEC,
-  ENOMEM,
-  type Errno,
-  failed,
-} from "../abi/errno.ts";
+import { E2BIG, ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -51,29 +41,19 @@ import {
 } from "../abi/mman.ts";
 import { RtSigframe } from "../abi/sigframe.ts";
 import { SS_DISABLE } from "../abi/signal.ts";
-import { byteString } from "../lib/bytes.ts";
-import { access, MAY_EXEC } from "../vfs/access.ts";
-import { S_IFLNK, S_IFREG } from "../vfs/attr.ts";
-import { type File, O_RDONLY } from "../vfs/file.ts";
-import { MS_NOEXEC, MS_NOSUID } from "../vfs/mount.ts";
-import { namei, WALK_FOLLOW } from "../vfs/namei.ts";
-import { openAt } from "../vfs/open.ts";
-import type { Path } from "../vfs/path.ts";
-import { PAGE_SIZE, USER_END } from "../vm/param.ts";
-import { Uio } from "../vm/uio.ts";
+import { MS_NOSUID } from "../vfs/mount.ts";
+import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
 import { Vmspace } from "../vm/vmspace.ts";
 import { argumentSpace, buildStack, type StackImage } from "./argv.ts";
-import { type Elf, type LoadedElf, loadElf, readElf } from "./elf.ts";
-import { checkExe, setExe } from "./exe.ts";
+import { type Elf, type LoadedElf, loadElf } from "./elf.ts";
+import { setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
 import { parseFileCaps } from "./filecaps.ts";
 import type { Lwp } from "./lwp.ts";
+import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
 
-/** Bytes of a file that decide what it is, as in Linux. */
-const HEAD_BYTES = 256;
-const MAX_INTERPRETERS = 5;
 const COMM_BYTES = 15;
 const USER_HZ = 100;
 const SP = 2;
@@ -88,24 +68,8 @@ const STACK_SKEW = 32 << 20;
 /** Of the first stack that is mapped at once, below what arguments take. */
 const STACK_MARGIN = 128 * 1024;
 
-export interface ExecRequest {
-  readonly path: string;
-  /** Where a relative path starts; null: the working directory. */
-  readonly start: Path | null;
-  /** WALK_*. */
-  readonly walk: number;
-  /** What AT_EXECFN and a script's argument say; /dev/fd/N/… for execveat. */
-  readonly shownPath: string;
-  readonly argv: readonly string[];
+export interface ExecRequest extends ProgramRequest {
   readonly envp: readonly string[];
-}
-
-/** A program found, opened and understood. */
-interface Program {
-  readonly fp: File;
-  readonly elf: Elf;
-  readonly argv: readonly string[];
-  readonly isScript: boolean;
 }
 
 /** 0 with the thread at the new program's first instruction, or an error with nothing changed. */
@@ -141,7 +105,7 @@ function build(
   const { table } = p;
   const stackLimit = p.rlimits.soft(RLIMIT_STACK);
   const gap = Math.max(MIN_STACK_GAP, Math.min(stackLimit, MAX_STACK_GAP));
-  const ceiling = USER_END - gap - (gap % PAGE_SIZE) - STACK_SKEW;
+  const ceiling = pageFloor(USER_END - gap) - STACK_SKEW;
   const vs = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits), ceiling);
   const image = populate(td, vs, request, program, loader, next);
   if (failed(image)) {
@@ -313,54 +277,6 @@ function commit(
   td.isContextReplaced = true;
 }
 
-/** Follows "#!" to a real program. */
-function findProgram(td: Lwp, request: ExecRequest): Program | Errno {
-  let { argv } = request;
-  let fp = openProgram(td, request.path, request.start, request.walk);
-  let shown = request.shownPath;
-  for (let depth = 0; ; depth++) {
-    if (failed(fp)) return fp;
-    const head = readHead(td, fp);
-    if (failed(head)) return released(fp, head);
-    const script = parseScript(head);
-    if (script === null) {
-      const elf = readElf(td, fp);
-      if (failed(elf)) return released(fp, elf);
-      return { fp, elf, argv: argv.length > 0 ? argv : [""], isScript: depth > 0 };
-    }
-    fp.release();
-    if (failed(script)) return script;
-    if (depth === MAX_INTERPRETERS) return ELOOP;
-    argv = [script.path, ...script.argument, shown, ...argv.slice(1)];
-    shown = script.path;
-    fp = openProgram(td, script.path, null, WALK_FOLLOW);
-  }
-}
-
-function openLoader(td: Lwp, path: string): Program | Errno {
-  const fp = openProgram(td, path, null, WALK_FOLLOW);
-  if (failed(fp)) return fp;
-  const elf = readElf(td, fp);
-  if (failed(elf)) return released(fp, elf === ENOEXEC ? ELIBBAD : elf);
-  return { fp, elf, argv: [], isScript: false };
-}
-
-/** Opens a file that the caller may execute; it need not be readable to him. */
-function openProgram(td: Lwp, path: string, start: Path | null, walk: number): File | Errno {
-  const { fs } = td.proc;
-  const at = namei(fs, td, path, walk, start);
-  if (failed(at)) return at;
-  const vp = at.entry.vnode;
-  if (!vp) return ENOENT;
-  if (vp.type === S_IFLNK) return ELOOP;
-  if (vp.type !== S_IFREG || (at.mount.flags & MS_NOEXEC) !== 0) return EACCES;
-  const denied = access(vp, td.cred, MAY_EXEC);
-  if (failed(denied)) return denied;
-  const busy = checkExe(at);
-  if (failed(busy)) return busy;
-  return openAt(td, fs.vfs, at, O_RDONLY, true);
-}
-
 function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const attr = program.fp.stat();
   if (failed(attr)) return attr;
@@ -369,37 +285,6 @@ function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const value = program.fp.path?.entry.vnode?.getxattr("security.capability");
   const caps = value instanceof Uint8Array ? parseFileCaps(value) : null;
   return execCred(td.cred, attr, caps);
-}
-
-function readHead(td: Lwp, fp: File): Uint8Array | Errno {
-  const bytes = new Uint8Array(HEAD_BYTES);
-  const n = fp.pread(td, Uio.kernel(bytes), 0);
-  return failed(n) ? n : bytes.subarray(0, n);
-}
-
-interface Script {
-  readonly path: string;
-  /** At most one: everything after the path. */
-  readonly argument: readonly string[];
-}
-
-/** What "#!" asks for; null if the file is no script. */
-function parseScript(head: Uint8Array): Script | null | Errno {
-  if (head[0] !== 0x23 || head[1] !== 0x21) return null;
-  const text = byteString(head, 2);
-  const end = text.indexOf("\n");
-  const line = (end < 0 ? text : text.slice(0, end)).split("\0")[0]!;
-  const words = /^[ \t]*([^ \t]+)[ \t]*(.*?)[ \t]*$/s.exec(line);
-  if (!words) return ENOEXEC;
-  const isCut = end < 0 && head.length === HEAD_BYTES;
-  // A path that goes on past what was read must not be run cut short.
-  if (isCut && words[2] === "" && !/[ \t]$/.test(line)) return ENOEXEC;
-  return { path: words[1]!, argument: words[2] === "" ? [] : [words[2]!] };
-}
-
-function released(fp: File, why: Errno): Errno {
-  fp.release();
-  return why;
 }
 
 function random16(td: Lwp): Uint8Array {
