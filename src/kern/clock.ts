@@ -6,6 +6,7 @@
  * time is a pair. See clock_gettime(2).
  */
 import type { Clock } from "../platform/host.ts";
+import { WaitQueue } from "./waitqueue.ts";
 
 export const NS_PER_SEC = 1e9;
 
@@ -15,6 +16,8 @@ export interface Timespec {
 }
 
 export class KernelClock {
+  /** Woken when the wall clock is set: who waits for a time of it computes its deadline anew. */
+  readonly wasSet = new WaitQueue();
   readonly #host: Clock;
   #epochSec: number;
   #epochNsec: number;
@@ -56,5 +59,6 @@ export class KernelClock {
     const borrow = nsec < 0 ? 1 : 0;
     this.#epochSec = t.sec - Math.floor(now / NS_PER_SEC) - borrow;
     this.#epochNsec = nsec + borrow * NS_PER_SEC;
+    this.wasSet.wakeup();
   }
 }

@@ -17,6 +17,8 @@ export interface Message {
 }
 
 const CAPACITY_BYTES = 256 * 1024;
+/** What a message takes beside its text, so that empty ones are not free. */
+const HEADER_BYTES = 32;
 
 export class MsgBuf {
   /** Woken when a message arrives. */
@@ -28,8 +30,8 @@ export class MsgBuf {
   add(timeNs: number, level: number, text: string): Message {
     const m = { seq: this.#nextSeq++, timeNs, level, text };
     this.#messages.push(m);
-    this.#bytes += text.length;
-    while (this.#bytes > CAPACITY_BYTES) this.#bytes -= this.#messages.shift()!.text.length;
+    this.#bytes += sizeOf(m);
+    while (this.#bytes > CAPACITY_BYTES) this.#bytes -= sizeOf(this.#messages.shift()!);
     this.arrived.wakeup();
     return m;
   }
@@ -52,6 +54,10 @@ export class MsgBuf {
   all(): readonly Message[] {
     return this.#messages;
   }
+}
+
+function sizeOf(m: Message): number {
+  return m.text.length + HEADER_BYTES;
 }
 
 /** One message as dmesg shows it: "[    0.012345] text". */

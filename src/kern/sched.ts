@@ -35,8 +35,18 @@ export class RunQueue {
     const td = this.#heap[0];
     if (!td) return null;
     this.remove(td);
-    this.#minVruntimeNs = Math.max(this.#minVruntimeNs, td.vruntimeNs);
+    this.advance(td);
     return td;
+  }
+
+  /**
+   * Time goes on while `td` runs: whoever joins later joins here. Without this
+   * one that slept while another ran alone would be owed all of that time.
+   */
+  advance(td: Thread): void {
+    const first = this.#heap[0];
+    const least = first ? Math.min(first.vruntimeNs, td.vruntimeNs) : td.vruntimeNs;
+    if (least > this.#minVruntimeNs) this.#minVruntimeNs = least;
   }
 
   remove(td: Thread): void {

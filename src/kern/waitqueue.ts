@@ -9,6 +9,8 @@ export abstract class Waiter {
   queue: WaitQueue | null = null;
   next: Waiter | null = null;
   prev: Waiter | null = null;
+  /** Grows along a queue: later comers have higher tickets. */
+  ticket = 0;
 
   /** What to do when the queue is woken; must not sleep. */
   abstract wake(): void;
@@ -22,6 +24,7 @@ export abstract class Waiter {
 export class WaitQueue {
   #head: Waiter | null = null;
   #tail: Waiter | null = null;
+  #tickets = 0;
 
   get isEmpty(): boolean {
     return this.#head === null;
@@ -30,6 +33,7 @@ export class WaitQueue {
   add(w: Waiter): void {
     w.cancel();
     w.queue = this;
+    w.ticket = ++this.#tickets;
     w.prev = this.#tail;
     w.next = null;
     if (this.#tail) this.#tail.next = w;
@@ -48,12 +52,12 @@ export class WaitQueue {
 
   /** Wakes everyone who waits at this moment; those who queue again meanwhile stay. */
   wakeup(): void {
-    const last = this.#tail;
-    while (this.#head) {
+    // Not up to a certain waiter: one that is woken may take others, that one too, off the queue.
+    const last = this.#tickets;
+    while (this.#head && this.#head.ticket <= last) {
       const w = this.#head;
       this.remove(w);
       w.wake();
-      if (w === last) return;
     }
   }
 

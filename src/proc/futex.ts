@@ -5,8 +5,7 @@
  * physical address of its word, whose frame stays in place while it is mapped.
  * Whoever is woken learns it from its waiter, never from the word: a wake that
  * was counted is never lost, and the restarted call returns 0.
- * Invariant: a queue is in its map while someone may wait on it; empty ones
- * are dropped by the next call that meets them.
+ * Invariant: a queue is in its map exactly while someone waits on it.
  */
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
@@ -18,6 +17,8 @@ export class FutexWaiter extends Waiter {
   readonly td: Lwp;
   readonly bitset: number;
   wasWoken = false;
+  /** What it waits for, while it does. */
+  key: FutexKey | null = null;
 
   constructor(td: Lwp, bitset: number) {
     super();
@@ -28,6 +29,13 @@ export class FutexWaiter extends Waiter {
   wake(): void {
     this.wasWoken = true;
     this.td.wakeup();
+  }
+
+  /** A wait given up (a timeout, a signal) leaves no empty queue behind. */
+  override cancel(): void {
+    const { queue, key } = this;
+    super.cancel();
+    if (queue?.isEmpty && key?.space.get(key.word) === queue) key.space.delete(key.word);
   }
 }
 
@@ -65,6 +73,7 @@ export class FutexTable {
       queue = new WaitQueue();
       key.space.set(key.word, queue);
     }
+    waiter.key = key;
     waiter.td.watchWith(waiter, queue);
   }
 

@@ -10,6 +10,7 @@
 import { SI_TIMER, SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
 import { Callout } from "../kern/callout.ts";
 import type { Cpu } from "../kern/cpu.ts";
+import { CPU_GRAIN_NS, type CpuMeter, ProcessMeter } from "./cpumeter.ts";
 import type { Lwp } from "./lwp.ts";
 import type { Proc } from "./proc.ts";
 import { kernelSignal, type SigInfo, type SignalTimer } from "./siginfo.ts";
@@ -20,16 +21,16 @@ export const ITIMER_REAL = 0;
 export const ITIMER_VIRTUAL = 1;
 export const ITIMER_PROF = 2;
 
-/** How far a CPU-time timer looks ahead at least, so that a nearly used-up one does not spin. */
-const CPU_TIMER_GRAIN_NS = 1e6;
 const OVERRUN_MAX = 0x7fffffff;
 
 /** Which clock counts a timer down. */
-export type TimerClock = "monotonic" | "realtime" | "user" | "cpu";
+export type TimerClock = "monotonic" | "realtime" | CpuMeter;
 
 export class IntervalTimer extends Callout implements SignalTimer {
   readonly id: number;
   readonly clock: TimerClock;
+  /** Of a timer on used CPU time, that time; else null. */
+  readonly #meter: CpuMeter | null;
   intervalNs = 0;
   /** For timers on used CPU time: the reading at which it expires. */
   #cpuDeadlineNs = 0;
@@ -44,6 +45,7 @@ export class IntervalTimer extends Callout implements SignalTimer {
     super();
     this.id = id;
     this.clock = clock;
+    this.#meter = typeof clock === "string" ? null : clock;
     this.#proc = proc;
     this.#cpu = cpu;
     this.#notify = notify;
@@ -56,7 +58,7 @@ export class IntervalTimer extends Callout implements SignalTimer {
   /** Nanoseconds to the next expiration; 0 when disarmed. */
   remainingNs(): number {
     if (!this.isArmed) return 0;
-    if (this.#countsCpu) return Math.max(1, this.#cpuDeadlineNs - this.#used());
+    if (this.#meter) return Math.max(1, this.#cpuDeadlineNs - this.#meter.usedNs());
     return Math.max(1, this.deadlineNs - this.#cpu.clock.monotonicNs());
   }
 
@@ -65,19 +67,24 @@ export class IntervalTimer extends Callout implements SignalTimer {
     this.disarm();
     this.intervalNs = intervalNs;
     if (valueNs <= 0) return;
-    if (this.#countsCpu) {
-      this.#cpuDeadlineNs = this.#used() + valueNs;
-      this.#aim();
+    if (this.#meter) {
+      this.#cpuDeadlineNs = this.#meter.usedNs() + valueNs;
+      this.#aim(this.#meter);
     } else {
       this.#cpu.callouts.arm(this, this.#cpu.clock.monotonicNs() + valueNs);
     }
   }
 
-  /** Arms it for an absolute monotonic time, which may have passed. */
+  /** Arms it for an absolute time, monotonic or of its meter, which may have passed. */
   setAt(deadlineNs: number, intervalNs: number): void {
     this.disarm();
     this.intervalNs = intervalNs;
-    this.#cpu.callouts.arm(this, deadlineNs);
+    if (this.#meter) {
+      this.#cpuDeadlineNs = deadlineNs;
+      this.#aim(this.#meter);
+    } else {
+      this.#cpu.callouts.arm(this, deadlineNs);
+    }
   }
 
   disarm(): void {
@@ -86,19 +93,23 @@ export class IntervalTimer extends Callout implements SignalTimer {
   }
 
   fire(nowNs: number): void {
-    if (this.#countsCpu && this.#used() < this.#cpuDeadlineNs) {
-      this.#aim();
+    const meter = this.#meter;
+    const now = meter ? meter.usedNs() : nowNs;
+    const due = meter ? this.#cpuDeadlineNs : this.deadlineNs;
+    if (now < due) {
+      this.#aim(meter!);
       return;
     }
     let expirations = 1;
     if (this.intervalNs > 0) {
-      if (this.#countsCpu) {
-        this.#cpuDeadlineNs += this.intervalNs;
-        this.#aim();
+      const missed = Math.floor((now - due) / this.intervalNs);
+      expirations += missed;
+      const next = due + (missed + 1) * this.intervalNs;
+      if (meter) {
+        this.#cpuDeadlineNs = next;
+        this.#aim(meter);
       } else {
-        const missed = Math.floor((nowNs - this.deadlineNs) / this.intervalNs);
-        expirations += missed;
-        this.#cpu.callouts.arm(this, this.deadlineNs + (missed + 1) * this.intervalNs);
+        this.#cpu.callouts.arm(this, next);
       }
     }
     const isQueued = this.#notify.send(this.#proc, this);
@@ -114,16 +125,10 @@ export class IntervalTimer extends Callout implements SignalTimer {
     return this.lastOverrun;
   }
 
-  get #countsCpu(): boolean {
-    return this.clock === "user" || this.clock === "cpu";
-  }
-
-  #used(): number {
-    return usedNs(this.#proc, this.clock === "cpu");
-  }
-
-  #aim(): void {
-    const left = Math.max(CPU_TIMER_GRAIN_NS, this.#cpuDeadlineNs - this.#used());
+  /** Looks again when the time could be used up at the earliest. */
+  #aim(meter: CpuMeter): void {
+    if (meter.isOver) return;
+    const left = Math.max(CPU_GRAIN_NS, this.#cpuDeadlineNs - meter.usedNs());
     this.#cpu.callouts.arm(this, this.#cpu.clock.monotonicNs() + left);
   }
 }
@@ -199,7 +204,8 @@ export class ProcessTimers {
     const known = this.#interval[which];
     if (known) return known;
     const signo = [SIGALRM, SIGVTALRM, SIGPROF][which]!;
-    const clock = (["monotonic", "user", "cpu"] as const)[which]!;
+    const clock =
+      which === ITIMER_REAL ? "monotonic" : new ProcessMeter(this.#proc, which === ITIMER_VIRTUAL);
     const timer = new IntervalTimer(-1, this.#proc, cpu, clock, new ItimerNotify(signo));
     this.#interval[which] = timer;
     return timer;
@@ -223,9 +229,4 @@ export class ProcessTimers {
     this.deletePosix();
     for (const t of this.#interval) t?.disarm();
   }
-}
-
-function usedNs(proc: Proc, withSystem: boolean): number {
-  const { userNs, systemNs } = proc.usage();
-  return withSystem ? userNs + systemNs : userNs;
 }

@@ -26,6 +26,8 @@ const FUTEX_PRIVATE_FLAG = 128;
 const FUTEX_CLOCK_REALTIME = 256;
 
 const USER_END = 2 ** 38;
+/** The register of the fourth argument. */
+const A3 = 13;
 
 export const sys_futex = syscall(
   "futex",
@@ -33,9 +35,7 @@ export const sys_futex = syscall(
   (td, word, op, val, timeout, word2, val3) => {
     const isPrivate = (op & FUTEX_PRIVATE_FLAG) !== 0;
     const command = op & 0x7f;
-    if (op & FUTEX_CLOCK_REALTIME && command !== FUTEX_WAIT_BITSET && command !== FUTEX_WAIT) {
-      return ENOSYS;
-    }
+    if (op & FUTEX_CLOCK_REALTIME && command !== FUTEX_WAIT_BITSET) return ENOSYS;
     const key = futexKey(td, word, isPrivate);
     if (typeof key === "number") return key;
     const table = td.proc.table.futexes;
@@ -59,7 +59,7 @@ export const sys_futex = syscall(
           if (failed(now)) return EFAULT;
           if (now !== val3) return EAGAIN;
         }
-        const moveCount = timeout | 0;
+        const moveCount = secondCount(td);
         if ((val | 0) < 0 || moveCount < 0) return EINVAL;
         return table.requeue(key, to, val | 0, moveCount);
       }
@@ -70,13 +70,18 @@ export const sys_futex = syscall(
         if (holds < 0) return holds;
         const woken = table.wake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
         if (holds === 0) return woken;
-        return woken + table.wake(second, Math.max(1, timeout | 0), FUTEX_BITSET_MATCH_ANY);
+        return woken + table.wake(second, Math.max(1, secondCount(td)), FUTEX_BITSET_MATCH_ANY);
       }
       default:
         return ENOSYS;
     }
   },
 );
+
+/** Where others have their timeout, requeue and wake-op have a second count, an int. */
+function secondCount(td: Lwp): number {
+  return td.context.xlo(A3);
+}
 
 /** Beside the flags of `op`: FUTEX_WAIT_BITSET's timeout is absolute, FUTEX_WAIT's relative. */
 const WAIT_IS_ABSOLUTE = 1 << 30;
@@ -107,11 +112,12 @@ function wait(
         (op & FUTEX_CLOCK_REALTIME) !== 0,
       );
     }
-    const now = td.proc.vmspace.loadU32(word);
-    if (failed(now)) return EFAULT;
-    if (now !== val) return EAGAIN;
-    if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
   }
+  // Each time: while a signal or a stop kept the thread off the queue, a wake would have missed it.
+  const now = td.proc.vmspace.loadU32(word);
+  if (failed(now)) return EFAULT;
+  if (now !== val) return EAGAIN;
+  if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
   const waiter = new FutexWaiter(td, bitset);
   r.data = waiter;
   td.proc.table.futexes.wait(key, waiter);

@@ -15,7 +15,6 @@ import {
   CLOCK_MONOTONIC,
   CLOCK_MONOTONIC_COARSE,
   CLOCK_MONOTONIC_RAW,
-  CLOCK_PROCESS_CPUTIME_ID,
   CLOCK_REALTIME,
   CLOCK_REALTIME_ALARM,
   CLOCK_REALTIME_COARSE,
@@ -25,8 +24,8 @@ import {
 } from "../abi/time.ts";
 import { NS_PER_SEC, type Timespec } from "../kern/clock.ts";
 import { CAP_SYS_TIME } from "../kern/cred.ts";
+import { CPU_GRAIN_NS, type CpuMeter, cpuMeter, ThreadMeter } from "../proc/cpumeter.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import type { Proc } from "../proc/proc.ts";
 import { flags, int, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { deadlineOf, loadTimespec, storeTimespec, storeTimeval, timespecOfNs } from "./timespec.ts";
@@ -70,19 +69,31 @@ export const sys_clock_nanosleep = syscall(
   "clock_nanosleep",
   [int, flags, uaddr, uaddr],
   (td, id, how, want, remain) => {
-    if (id === CLOCK_THREAD_CPUTIME_ID) return EINVAL;
-    if (id === CLOCK_PROCESS_CPUTIME_ID || id < 0) return EOPNOTSUPP;
     if (failed(readClock(td, id))) return EINVAL;
+    const meter = cpuMeter(td, id);
+    if (meter === null && !SLEEPERS_CLOCKS.has(id)) return EOPNOTSUPP;
+    if (id === CLOCK_THREAD_CPUTIME_ID) return EOPNOTSUPP;
     const t = loadTimespec(td, want);
     if (failed(t)) return t;
-    if ((how & TIMER_ABSTIME) === 0) return sleepFor(td, t, remain);
-    const isRealtime = id === CLOCK_REALTIME || id === CLOCK_REALTIME_ALARM || id === CLOCK_TAI;
-    const deadlineNs = deadlineOf(td.cpu.clock, t, true, isRealtime);
-    if (td.cpu.clock.monotonicNs() >= deadlineNs) return 0;
-    td.sleepUntil(null, "nanslp", deadlineNs);
+    const isAbsolute = (how & TIMER_ABSTIME) !== 0;
+    if (meter) return sleepInCpuTime(td, meter, t, isAbsolute, remain);
+    if (!isAbsolute) return sleepFor(td, t, remain);
+    const { clock } = td.cpu;
+    const isRealtime = id === CLOCK_REALTIME || id === CLOCK_TAI;
+    const deadlineNs = deadlineOf(clock, t, true, isRealtime);
+    if (clock.monotonicNs() >= deadlineNs) return 0;
+    td.sleepUntil(isRealtime ? clock.wasSet : null, "nanslp", deadlineNs);
     return ERESTARTNOHAND;
   },
 );
+
+/** Those that a sleep can be measured by, beside CPU clocks: without a clock chip, no alarm clocks. */
+const SLEEPERS_CLOCKS: ReadonlySet<number> = new Set([
+  CLOCK_REALTIME,
+  CLOCK_MONOTONIC,
+  CLOCK_BOOTTIME,
+  CLOCK_TAI,
+]);
 
 /** Reading the clock's discipline; setting it is for a host's own ntpd. */
 export const sys_adjtimex = syscall("adjtimex", [uaddr], (td, buf) => adjtimex(td, buf));
@@ -116,34 +127,11 @@ export function readClock(td: Lwp, id: number): Timespec | Errno {
     case CLOCK_BOOTTIME:
     case CLOCK_BOOTTIME_ALARM:
       return timespecOfNs(td.cpu.clock.monotonicNs());
-    case CLOCK_THREAD_CPUTIME_ID:
-      td.cpu.sliceKeeper?.settle();
-      return timespecOfNs(td.userNs + td.systemNs);
-    case CLOCK_PROCESS_CPUTIME_ID:
-      return timespecOfNs(processCpuNs(td.proc));
-    default:
-      return id < 0 ? readCpuClock(td, id) : EINVAL;
+    default: {
+      const meter = cpuMeter(td, id);
+      return meter ? timespecOfNs(meter.usedNs()) : EINVAL;
+    }
   }
-}
-
-/** clock_getcpuclockid(3) and pthread_getcpuclockid(3): ~pid << 3, bit 2 for a thread. */
-function readCpuClock(td: Lwp, id: number): Timespec | Errno {
-  const pid = ~(id >> 3);
-  const isThread = (id & 4) !== 0;
-  if ((id & 3) === 3) return EINVAL;
-  if (isThread) {
-    const other = pid === 0 ? td : td.proc.threads.find((t) => t.tid === pid);
-    return other ? timespecOfNs(other.userNs + other.systemNs) : EINVAL;
-  }
-  if (pid === 0 || pid === td.proc.pid) return timespecOfNs(processCpuNs(td.proc));
-  const p = td.proc.table.proc(pid);
-  return p ? timespecOfNs(processCpuNs(p)) : EINVAL;
-}
-
-function processCpuNs(p: Proc): number {
-  p.table.cpu.sliceKeeper?.settle();
-  const { userNs, systemNs } = p.usage();
-  return userNs + systemNs;
 }
 
 function sleepFor(td: Lwp, t: Timespec, remain: number): number {
@@ -157,6 +145,29 @@ function sleepFor(td: Lwp, t: Timespec, remain: number): number {
   if (now >= r.deadlineNs) return 0;
   td.sleepUntil(null, "nanslp", r.deadlineNs);
   return ERESTART_RESTARTBLOCK;
+}
+
+/** As `sleepFor`, in a time that passes only while somebody uses it; nobody can so outsleep himself. */
+function sleepInCpuTime(
+  td: Lwp,
+  meter: CpuMeter,
+  t: Timespec,
+  isAbsolute: boolean,
+  remain: number,
+): number {
+  if (meter instanceof ThreadMeter && meter.td === td) return EINVAL;
+  const r = td.restart;
+  const used = meter.usedNs();
+  const asked = t.sec * NS_PER_SEC + t.nsec;
+  if (r.deadlineNs < 0) r.deadlineNs = isAbsolute ? asked : used + asked;
+  else if (!isAbsolute && remain !== 0 && used < r.deadlineNs) {
+    const stored = storeTimespec(td, remain, timespecOfNs(r.deadlineNs - used));
+    if (failed(stored)) return EFAULT;
+  }
+  const left = r.deadlineNs - used;
+  if (left <= 0) return 0;
+  td.sleepUntil(null, "nanslp", td.cpu.clock.monotonicNs() + Math.max(CPU_GRAIN_NS, left));
+  return isAbsolute ? ERESTARTNOHAND : ERESTART_RESTARTBLOCK;
 }
 
 function setRealtime(td: Lwp, t: Timespec | Errno): number {

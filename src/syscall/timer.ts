@@ -1,21 +1,22 @@
 /** Timers that signal: setitimer(2), timer_create(2) and their kin. */
-import { EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, failed } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, type Errno, failed } from "../abi/errno.ts";
 import { SIGALRM, SIGRTMAX } from "../abi/signal.ts";
 import {
   CLOCK_BOOTTIME,
   CLOCK_MONOTONIC,
-  CLOCK_PROCESS_CPUTIME_ID,
   CLOCK_REALTIME,
-  CLOCK_THREAD_CPUTIME_ID,
+  CLOCK_TAI,
   Itimerspec,
   Itimerval,
   TIMER_ABSTIME,
 } from "../abi/time.ts";
 import { NS_PER_SEC, type Timespec } from "../kern/clock.ts";
+import { cpuMeter } from "../proc/cpumeter.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { type IntervalTimer, SigevNotify, type TimerClock } from "../proc/timers.ts";
 import { flags, int, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { readClock } from "./time.ts";
 
 const SIGEV_SIGNAL = 0;
 const SIGEV_NONE = 1;
@@ -46,8 +47,8 @@ export const sys_timer_create = syscall(
   "timer_create",
   [int, uaddr, uaddr],
   (td, id, sevp, out) => {
-    const clock = timerClock(id);
-    if (!clock) return id === CLOCK_THREAD_CPUTIME_ID ? EOPNOTSUPP : EINVAL;
+    const clock = timerClock(td, id);
+    if (failed(clock)) return clock;
     const timers = td.proc.timers;
     if (timers.posix.size >= TIMERS_MAX) return EAGAIN;
     const event = loadSigevent(td, sevp);
@@ -116,17 +117,17 @@ export const timerSyscalls: readonly (readonly [number, Syscall])[] = [
   [111, sys_timer_delete],
 ];
 
-function timerClock(id: number): TimerClock | null {
+/** EINVAL for a clock that does not exist, EOPNOTSUPP for one that can only be read. */
+function timerClock(td: Lwp, id: number): TimerClock | Errno {
   switch (id) {
     case CLOCK_REALTIME:
+    case CLOCK_TAI:
       return "realtime";
     case CLOCK_MONOTONIC:
     case CLOCK_BOOTTIME:
       return "monotonic";
-    case CLOCK_PROCESS_CPUTIME_ID:
-      return "cpu";
     default:
-      return null;
+      return cpuMeter(td, id) ?? (failed(readClock(td, id)) ? EINVAL : EOPNOTSUPP);
   }
 }
 
@@ -150,9 +151,10 @@ function loadSigevent(td: Lwp, at: number): SigevNotify | number {
 
 function storeItimerval(td: Lwp, out: number, timer: IntervalTimer): number {
   const v = new DataView(new ArrayBuffer(Itimerval.sizeof));
-  const left = timer.remainingNs();
+  // Rounded up: what is armed never shows as zero.
+  const left = Math.ceil(timer.remainingNs() / 1000) * 1000;
   Itimerval.value_sec.set(v, 0, Math.floor(left / NS_PER_SEC));
-  Itimerval.value_usec.set(v, 0, Math.ceil((left % NS_PER_SEC) / 1000));
+  Itimerval.value_usec.set(v, 0, (left % NS_PER_SEC) / 1000);
   Itimerval.interval_sec.set(v, 0, Math.floor(timer.intervalNs / NS_PER_SEC));
   Itimerval.interval_usec.set(v, 0, Math.floor((timer.intervalNs % NS_PER_SEC) / 1000));
   return td.proc.vmspace.copyout(out, new Uint8Array(v.buffer));

@@ -211,6 +211,7 @@ export class UserLoop implements SliceKeeper {
     to.userNs += userNs;
     to.systemNs += ranNs - userNs;
     charge(td, ranNs);
+    this.#cpu.runq.advance(td);
     this.#sinceNs = now;
     this.#burnt = this.#traps = 0;
     if (td.state !== "dead") checkCpuLimit(td.proc);
