@@ -258,6 +258,7 @@ function commit(
 
   td.cred = next.cred;
   p.dumpable = next.isSetId ? 0 : 1;
+  p.membarriers = 0;
   if (next.isSetId) td.parentDeathSignal = 0;
   p.hasExecuted = true;
   setExe(p, program.fp.path);

@@ -109,6 +109,8 @@ export class Proc {
   dumpable = 1;
   isSubreaper = false;
   personality = 0;
+  /** Commands of membarrier(2) that announced a later use. */
+  membarriers = 0;
   /** Second of CPU time at which SIGXCPU was sent last. */
   cpuLimitSignalledSec = -1;
   oomScoreAdj = 0;

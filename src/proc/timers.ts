@@ -7,9 +7,12 @@
  * at the earliest moment the time could be used up, look, and aim again.
  * Not inherited by fork; interval timers survive exec, POSIX ones do not.
  */
+import { EAGAIN, type Errno } from "../abi/errno.ts";
 import { SI_TIMER, SIGALRM, SIGPROF, SIGVTALRM } from "../abi/signal.ts";
 import { Callout } from "../kern/callout.ts";
+import type { Timespec } from "../kern/clock.ts";
 import type { Cpu } from "../kern/cpu.ts";
+import { Waiter } from "../kern/waitqueue.ts";
 import { CPU_GRAIN_NS, type CpuMeter, ProcessMeter } from "./cpumeter.ts";
 import type { Lwp } from "./lwp.ts";
 import type { Proc } from "./proc.ts";
@@ -34,6 +37,8 @@ export class IntervalTimer extends Callout implements SignalTimer {
   intervalNs = 0;
   /** For timers on used CPU time: the reading at which it expires. */
   #cpuDeadlineNs = 0;
+  /** For one set to a time of day: keeps it right when the clock is set. */
+  #wallClock: WallClockWatch | null = null;
   #overrun = 0;
   /** Overrun of the last signal taken, as timer_getoverrun(2) answers it. */
   lastOverrun = 0;
@@ -87,8 +92,25 @@ export class IntervalTimer extends Callout implements SignalTimer {
     }
   }
 
+  /** Arms it for a time of day; should the clock be set, it comes when the clock shows that time. */
+  setAtWall(t: Timespec, intervalNs: number): void {
+    const { clock } = this.#cpu;
+    this.setAt(clock.monotonicAt(t), intervalNs);
+    this.#wallClock = new WallClockWatch(this, t);
+    clock.wasSet.add(this.#wallClock);
+  }
+
+  /** The clock was set. */
+  aimAtWall(watch: WallClockWatch): void {
+    const { callouts, clock } = this.#cpu;
+    callouts.arm(this, clock.monotonicAt(watch.at));
+    clock.wasSet.add(watch);
+  }
+
   disarm(): void {
     this.#cpu.callouts.disarm(this);
+    this.#wallClock?.cancel();
+    this.#wallClock = null;
     this.#overrun = 0;
   }
 
@@ -110,7 +132,11 @@ export class IntervalTimer extends Callout implements SignalTimer {
         this.#aim(meter);
       } else {
         this.#cpu.callouts.arm(this, next);
+        if (this.#wallClock) this.#wallClock.at = this.#cpu.clock.realtimeAt(next);
       }
+    } else {
+      this.#wallClock?.cancel();
+      this.#wallClock = null;
     }
     const isQueued = this.#notify.send(this.#proc, this);
     this.#overrun = Math.min(
@@ -130,6 +156,23 @@ export class IntervalTimer extends Callout implements SignalTimer {
     if (meter.isOver) return;
     const left = Math.max(CPU_GRAIN_NS, this.#cpuDeadlineNs - meter.usedNs());
     this.#cpu.callouts.arm(this, this.#cpu.clock.monotonicNs() + left);
+  }
+}
+
+/** Tells a timer that the wall clock was set. */
+class WallClockWatch extends Waiter {
+  readonly #timer: IntervalTimer;
+  /** When the timer expires next. */
+  at: Timespec;
+
+  constructor(timer: IntervalTimer, at: Timespec) {
+    super();
+    this.#timer = timer;
+    this.at = at;
+  }
+
+  wake(): void {
+    this.#timer.aimAtWall(this);
   }
 }
 

@@ -82,7 +82,7 @@ export const sys_timer_settime = syscall(
     const intervalNs = nsOf(interval);
     const isDisarm = value.sec === 0 && value.nsec === 0;
     if ((how & TIMER_ABSTIME) === 0 || isDisarm) timer.set(nsOf(value), intervalNs);
-    else if (timer.clock === "realtime") timer.setAt(td.cpu.clock.monotonicAt(value), intervalNs);
+    else if (timer.clock === "realtime") timer.setAtWall(value, intervalNs);
     else timer.setAt(nsOf(value), intervalNs);
     return 0;
   },
