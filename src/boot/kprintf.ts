@@ -9,23 +9,21 @@ import { bytesOf, utf8 } from "../lib/bytes.ts";
 import type { ConsolePort } from "../platform/host.ts";
 
 export class Kprintf implements KernelLog {
-  readonly msgbuf = new MsgBuf();
+  readonly msgbuf: MsgBuf;
   readonly #clock: KernelClock;
   readonly #console: ConsolePort;
-  /** Messages of a level below this reach the console. */
-  readonly #consoleLevel: number;
   readonly #hasTimes: boolean;
 
   constructor(clock: KernelClock, console: ConsolePort, consoleLevel: number, hasTimes: boolean) {
     this.#clock = clock;
     this.#console = console;
-    this.#consoleLevel = consoleLevel;
+    this.msgbuf = new MsgBuf(consoleLevel);
     this.#hasTimes = hasTimes;
   }
 
   log(level: number, text: string): void {
     const m = this.msgbuf.add(this.#clock.monotonicNs(), level, utf8(text));
-    if (level >= this.#consoleLevel) return;
+    if (level >= this.msgbuf.levels.console) return;
     this.#console.write(bytesOf(`${this.#hasTimes ? formatMessage(m) : m.text}\r\n`));
   }
 }

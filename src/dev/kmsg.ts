@@ -8,7 +8,7 @@
 import { EAGAIN, EINVAL, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { CAP_SYSLOG } from "../kern/cred.ts";
-import { type KernelLog, LOG_WARNING } from "../kern/log.ts";
+import type { KernelLog } from "../kern/log.ts";
 import type { Message, MsgBuf } from "../kern/msgbuf.ts";
 import type { Thread } from "../kern/thread.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
@@ -79,7 +79,7 @@ class KmsgFile extends File {
     if (n < 0) return n;
     const line = byteString(bytes, 0, n);
     const prefix = /^<(\d{1,4})>/.exec(line);
-    const level = prefix ? Number(prefix[1]) & 7 : LOG_WARNING;
+    const level = prefix ? Number(prefix[1]) & 7 : this.#msgbuf.levels.message;
     this.#log.log(level, line.slice(prefix?.[0].length ?? 0).replace(/\n+$/, ""));
     return length;
   }

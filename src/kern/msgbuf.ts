@@ -5,6 +5,7 @@
  * until the ring is full; then the oldest go. Readers remember a sequence
  * number. See syslog(2), kmsg in proc(5).
  */
+import { LogLevels } from "./log.ts";
 import { WaitQueue } from "./waitqueue.ts";
 
 export interface Message {
@@ -16,22 +17,39 @@ export interface Message {
   readonly text: string;
 }
 
-const CAPACITY_BYTES = 256 * 1024;
+/** Where syslog(2) stands: all its readers share one place. */
+export interface SyslogPlace {
+  /** The message that the next reader gets, and how much of it was read already. */
+  readSeq: number;
+  readBytes: number;
+  /** Messages before this one were cleared away: dmesg shows them no more. */
+  clearedSeq: number;
+}
+
+export const MSGBUF_BYTES = 256 * 1024;
+/** Level below which messages reach the console, unless told otherwise. */
+const DEFAULT_CONSOLE_LEVEL = 7;
 /** What a message takes beside its text, so that empty ones are not free. */
 const HEADER_BYTES = 32;
 
 export class MsgBuf {
   /** Woken when a message arrives. */
   readonly arrived = new WaitQueue();
+  readonly levels: LogLevels;
+  readonly syslog: SyslogPlace = { readSeq: 0, readBytes: 0, clearedSeq: 0 };
   readonly #messages: Message[] = [];
   #bytes = 0;
   #nextSeq = 0;
+
+  constructor(consoleLevel = DEFAULT_CONSOLE_LEVEL) {
+    this.levels = new LogLevels(consoleLevel);
+  }
 
   add(timeNs: number, level: number, text: string): Message {
     const m = { seq: this.#nextSeq++, timeNs, level, text };
     this.#messages.push(m);
     this.#bytes += sizeOf(m);
-    while (this.#bytes > CAPACITY_BYTES) this.#bytes -= sizeOf(this.#messages.shift()!);
+    while (this.#bytes > MSGBUF_BYTES) this.#bytes -= sizeOf(this.#messages.shift()!);
     this.arrived.wakeup();
     return m;
   }
@@ -45,10 +63,6 @@ export class MsgBuf {
 
   get nextSeq(): number {
     return this.#nextSeq;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
   }
 
   all(): readonly Message[] {

@@ -39,6 +39,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.ngroups_max", new SysctlConst(NGROUPS_MAX));
   tree.add("kernel.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("kernel.overflowgid", new SysctlConst(OVERFLOW_ID));
+  tree.add("kernel.printk", new PrintkLevels(table));
   tree.add("kernel.tainted", new SysctlConst(0));
   tree.add("kernel.randomize_va_space", new SysctlConst(0));
   tree.add("kernel.random.boot_id", new SysctlConst(randomUuid(table)));
@@ -88,6 +89,33 @@ class PidMax extends TableLeaf {
 
   set(value: number): number {
     this.table.pidMax = value;
+    return 0;
+  }
+}
+
+/** Console level, level of messages without one, least console level, and the one at boot. */
+class PrintkLevels extends SysctlLeaf {
+  readonly #table: ProcTable;
+
+  constructor(table: ProcTable) {
+    super(0o644);
+    this.#table = table;
+  }
+
+  read(): string {
+    const { console, message, minimum, initial } = this.#table.msgbuf.levels;
+    return [console, message, minimum, initial].join("\t");
+  }
+
+  /** Of up to four numbers the first three count; the level at boot stays what it was. */
+  override write(text: string, _cred: Cred): number {
+    const words = text.trim().split(/\s+/);
+    if (words.length > 4 || words.some((w) => !/^\d$/.test(w))) return EINVAL;
+    const { levels } = this.#table.msgbuf;
+    const [console, message = levels.message, minimum = levels.minimum] = words.map(Number);
+    levels.setConsole(console!);
+    levels.message = message;
+    levels.minimum = minimum;
     return 0;
   }
 }

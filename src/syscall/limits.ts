@@ -196,7 +196,8 @@ function encodeRlimit(limit: Rlimit): Uint8Array {
   return new Uint8Array(v.buffer);
 }
 
-function* priorityTargets(td: Lwp, which: number, who: number): Generator<Lwp> {
+/** Whom setpriority(2) and its kin mean: a thread, a group's, a user's. */
+export function* priorityTargets(td: Lwp, which: number, who: number): Generator<Lwp> {
   const { table } = td.proc;
   if (which === PRIO_PROCESS) {
     const one = who === 0 ? td : table.thread(who);

@@ -5,6 +5,7 @@ import { struct, u32, u64 } from "../lib/struct.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { priorityTargets } from "./limits.ts";
 
 const SCHED_OTHER = 0;
 const SCHED_FIFO = 1;
@@ -129,7 +130,7 @@ export const sys_sched_getattr = syscall(
   "sched_getattr",
   [int, uaddr, uint, uint],
   (td, pid, out, length, reserved) => {
-    if (pid < 0 || reserved !== 0 || length < SchedAttr.sizeof) return EINVAL;
+    if (pid < 0 || out === 0 || reserved !== 0 || length < SchedAttr.sizeof) return EINVAL;
     const other = target(td, pid);
     if (!other) return ESRCH;
     const v = new DataView(new ArrayBuffer(SchedAttr.sizeof));
@@ -144,7 +145,7 @@ export const sys_sched_setattr = syscall(
   "sched_setattr",
   [int, uaddr, uint],
   (td, pid, at, reserved) => {
-    if (pid < 0 || reserved !== 0) return EINVAL;
+    if (pid < 0 || at === 0 || reserved !== 0) return EINVAL;
     const bytes = new Uint8Array(SchedAttr.sizeof);
     if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
     const v = new DataView(bytes.buffer);
@@ -159,19 +160,28 @@ export const sys_sched_setattr = syscall(
   },
 );
 
-/** Kept for the caller, without effect: there is one queue per disk. */
-export const sys_ioprio_get = syscall("ioprio_get", [int, int], (td, which, who) =>
-  which === 1 ? (target(td, who)?.ioprio ?? ESRCH) : EINVAL,
-);
+/** `which` counts from 1 where setpriority(2) counts from 0; of several the best is shown. */
+export const sys_ioprio_get = syscall("ioprio_get", [int, int], (td, which, who) => {
+  if (which < 1 || which > 3) return EINVAL;
+  let best: number | null = null;
+  for (const other of priorityTargets(td, which - 1, who)) {
+    best = Math.min(best ?? other.ioprio, other.ioprio);
+  }
+  return best ?? ESRCH;
+});
 
+/** Kept for the caller, without effect: there is one queue per disk. */
 export const sys_ioprio_set = syscall("ioprio_set", [int, int, int], (td, which, who, value) => {
-  if (which !== 1 || value >> 13 > 3 || (value & 0x1fff) > 7) return EINVAL;
-  const other = target(td, who);
-  if (!other) return ESRCH;
-  if (!isOwnerOf(td, other)) return EPERM;
-  if (value >> 13 === 1 && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
-  other.ioprio = value;
-  return 0;
+  const ioclass = value >>> 13;
+  if (which < 1 || which > 3 || ioclass > 3 || (value & 0x1fff) > 7) return EINVAL;
+  if (ioclass === 1 && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
+  let r: number = ESRCH;
+  for (const other of priorityTargets(td, which - 1, who)) {
+    if (!isOwnerOf(td, other)) return EPERM;
+    other.ioprio = value;
+    r = 0;
+  }
+  return r;
 });
 
 export const schedSyscalls: readonly (readonly [number, Syscall])[] = [

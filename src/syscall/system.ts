@@ -1,4 +1,4 @@
-/** The system as a whole: uname(2), sysinfo(2), syslog(2), reboot(2), getrandom(2), riscv_hwprobe(2). */
+/** The system as a whole: uname(2), sysinfo(2), reboot(2), getrandom(2), riscv_hwprobe(2). */
 import { EFAULT, EINVAL, EPERM, failed } from "../abi/errno.ts";
 import { HWPROBE_PAIR_BYTES, hwprobeValue } from "../abi/hwprobe.ts";
 import {
@@ -8,8 +8,7 @@ import {
   UTS_RELEASE,
   UTS_SYSNAME,
 } from "../abi/utsname.ts";
-import { CAP_SYS_ADMIN, CAP_SYS_BOOT, CAP_SYSLOG } from "../kern/cred.ts";
-import { formatMessage } from "../kern/msgbuf.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_BOOT } from "../kern/cred.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import { struct, u16, u32, u64 } from "../lib/struct.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -80,7 +79,7 @@ const PAGE_BYTES = 4096;
 export const sys_sysinfo = syscall("sysinfo", [uaddr], (td, out) => {
   const { info, pages, threadCount } = td.proc.table;
   const v = new DataView(new ArrayBuffer(Sysinfo.sizeof));
-  Sysinfo.uptime.set(v, 0, Math.floor(td.cpu.clock.monotonicNs() / 1e9));
+  Sysinfo.uptime.set(v, 0, Math.ceil(td.cpu.clock.monotonicNs() / 1e9));
   Sysinfo.load1.set(v, 0, Math.round(info.loadavg[0] * LOAD_SCALE));
   Sysinfo.load5.set(v, 0, Math.round(info.loadavg[1] * LOAD_SCALE));
   Sysinfo.load15.set(v, 0, Math.round(info.loadavg[2] * LOAD_SCALE));
@@ -90,36 +89,6 @@ export const sys_sysinfo = syscall("sysinfo", [uaddr], (td, out) => {
   Sysinfo.mem_unit.set(v, 0, 1);
   return td.proc.vmspace.copyout(out, new Uint8Array(v.buffer));
 });
-
-const SYSLOG_READ = 2;
-const SYSLOG_READ_ALL = 3;
-const SYSLOG_READ_CLEAR = 4;
-const SYSLOG_SIZE_UNREAD = 9;
-const SYSLOG_SIZE_BUFFER = 10;
-const SYSLOG_BUFFER_BYTES = 256 * 1024;
-
-/** klogctl(3): reading the buffer whole; console levels are accepted and change nothing. */
-export const sys_syslog = syscall("syslog", [int, uaddr, int], (td, type, buf, length) => {
-  const { msgbuf } = td.proc.table;
-  const isRead = type >= SYSLOG_READ && type <= SYSLOG_READ_CLEAR;
-  if (type !== SYSLOG_READ_ALL && type !== SYSLOG_SIZE_BUFFER && !mayReadLog(td)) return EPERM;
-  if (type < 0 || type > SYSLOG_SIZE_BUFFER) return EINVAL;
-  if (type === SYSLOG_SIZE_BUFFER) return SYSLOG_BUFFER_BYTES;
-  if (type === SYSLOG_SIZE_UNREAD) return msgbuf.bytes;
-  if (!isRead) return 0;
-  if (buf === 0 || length < 0) return EINVAL;
-  const lines = msgbuf.all().map((m) => `<${m.level}>${formatMessage(m)}\n`);
-  let from = lines.length;
-  for (let room = length; from > 0 && lines[from - 1]!.length <= room; from--) {
-    room -= lines[from - 1]!.length;
-  }
-  const text = bytesOf(lines.slice(from).join(""));
-  return failed(td.proc.vmspace.copyout(buf, text)) ? EFAULT : text.length;
-});
-
-function mayReadLog(td: Lwp): boolean {
-  return td.cred.hasCap(CAP_SYSLOG) || td.cred.hasCap(CAP_SYS_ADMIN);
-}
 
 const REBOOT_MAGIC1 = 0xfee1dead;
 const REBOOT_MAGIC2 = [672274793, 85072278, 369367448, 537993216];
@@ -153,17 +122,20 @@ export const sys_reboot = syscall("reboot", [uint, uint, uint, uaddr], (td, m1, 
 const GRND_NONBLOCK = 1;
 const GRND_RANDOM = 2;
 const GRND_INSECURE = 4;
-const RANDOM_CHUNK_BYTES = 65536;
+/** As Linux gave at most of /dev/urandom in one call. */
+const RANDOM_MAX_BYTES = 2 ** 25 - 1;
 
 export const sys_getrandom = syscall("getrandom", [uaddr, size, flags], (td, buf, length, how) => {
   if (how & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)) return EINVAL;
   if ((how & GRND_RANDOM) !== 0 && (how & GRND_INSECURE) !== 0) return EINVAL;
-  const want = Math.min(length, 0x7ffff000);
+  const want = Math.min(length, RANDOM_MAX_BYTES);
   let done = 0;
   while (done < want) {
-    const chunk = new Uint8Array(Math.min(RANDOM_CHUNK_BYTES, want - done));
+    // Page by page, so that what could be given is counted.
+    const at = buf + done;
+    const chunk = td.cpu.scratchPrefix(Math.min(PAGE_BYTES - (at % PAGE_BYTES), want - done));
     td.proc.table.entropy.fill(chunk);
-    if (failed(td.proc.vmspace.copyout(buf + done, chunk))) return done > 0 ? done : EFAULT;
+    if (failed(td.proc.vmspace.copyout(at, chunk))) return done > 0 ? done : EFAULT;
     done += chunk.length;
   }
   return done;
@@ -196,19 +168,32 @@ export const sys_riscv_flush_icache = syscall(
   (_td, _start, _end, how) => ((how & ~1) === 0 ? 0 : EINVAL),
 );
 
-const MEMBARRIER_CMD_QUERY = 0;
-const MEMBARRIER_SUPPORTED = 0x1ff & ~0x180;
+const MEMBARRIER_QUERY = 0;
+const MEMBARRIER_PRIVATE = 8;
+const MEMBARRIER_PRIVATE_SYNC_CORE = 32;
+const MEMBARRIER_GET_REGISTRATIONS = 512;
+/** All but those for restartable sequences. */
+const MEMBARRIER_SUPPORTED = 0x7f | MEMBARRIER_GET_REGISTRATIONS;
+/** The commands that announce a later use; each is twice the command that it allows. */
+const MEMBARRIER_REGISTER = 4 | 16 | 64;
 
-/** One CPU at a time runs a process, so every barrier has already happened. */
-export const sys_membarrier = syscall("membarrier", [int, flags, int], (_td, command, how) => {
+/**
+ * One CPU at a time runs a process, so every barrier has already happened; who
+ * forgets to announce a private one is told so all the same.
+ */
+export const sys_membarrier = syscall("membarrier", [int, flags, int], (td, command, how) => {
   if (how !== 0) return EINVAL;
-  if (command === MEMBARRIER_CMD_QUERY) return MEMBARRIER_SUPPORTED;
+  if (command === MEMBARRIER_QUERY) return MEMBARRIER_SUPPORTED;
   const isOne = command > 0 && (command & (command - 1)) === 0;
-  return isOne && (command & MEMBARRIER_SUPPORTED) !== 0 ? 0 : EINVAL;
+  if (!isOne || (command & MEMBARRIER_SUPPORTED) === 0) return EINVAL;
+  const p = td.proc;
+  if (command === MEMBARRIER_GET_REGISTRATIONS) return p.membarriers;
+  if (command & MEMBARRIER_REGISTER) p.membarriers |= command;
+  const isPrivate = command === MEMBARRIER_PRIVATE || command === MEMBARRIER_PRIVATE_SYNC_CORE;
+  return isPrivate && (p.membarriers & (command << 1)) === 0 ? EPERM : 0;
 });
 
 export const systemSyscalls: readonly (readonly [number, Syscall])[] = [
-  [116, sys_syslog],
   [142, sys_reboot],
   [160, sys_uname],
   [161, sys_sethostname],

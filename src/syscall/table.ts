@@ -31,6 +31,7 @@ import { socketSyscalls } from "./socket.ts";
 import { spliceSyscalls } from "./splice.ts";
 import { statSyscalls } from "./stat.ts";
 import { syncSyscalls } from "./sync.ts";
+import { syslogSyscalls } from "./syslog.ts";
 import { systemSyscalls } from "./system.ts";
 import { timeSyscalls } from "./time.ts";
 import { timerSyscalls } from "./timer.ts";
@@ -56,6 +57,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   socketSyscalls,
   statSyscalls,
   syncSyscalls,
+  syslogSyscalls,
   systemSyscalls,
   timeSyscalls,
   timerSyscalls,

@@ -67,6 +67,7 @@ static void start(struct sleeper *s, uint32_t *word, int op, uint32_t bits)
 		size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
 		if (f) fclose(f);
 		text[n] = 0;
+		if (!f) break;
 		char *state = strrchr(text, ')');
 		if (state && state[2] == 'S') break;
 		nap();
