@@ -39,7 +39,7 @@ export function makeFirstProcess(table: ProcTable): Lwp | Errno {
   const p = table.newProc(pid);
   p.rlimits = Rlimits.initial(table.threadsMax);
   p.vmspace = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits));
-  p.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE));
+  p.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
   p.sigactions = new SigActions();
   const td = new Lwp(pid, p, table.cpu, Cred.root(), context);
   td.comm = "init";

@@ -16,6 +16,7 @@ import { Machine } from "../machine/machine.ts";
 import type { Host } from "../platform/host.ts";
 import { ProcTable } from "../proc/proctable.ts";
 import { Vdso } from "../proc/vdso.ts";
+import { NameCache } from "../vfs/namecache.ts";
 import { Vfs } from "../vfs/vfs.ts";
 import { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
@@ -26,6 +27,8 @@ import { Kprintf } from "./kprintf.ts";
 import { VERSION } from "./version.ts";
 
 const MIB = 2 ** 20;
+/** Names that the name cache keeps although nobody uses them; fewer in a small machine. */
+const MAX_NAMES = 32768;
 /** Messages of a level below this reach the console: all, warnings and worse, or emergencies. */
 const VERBOSE_LEVEL = 8;
 const BOOT_LEVEL = 7;
@@ -57,9 +60,14 @@ export class Kernel {
     });
     this.cpu = new Cpu(0, clock);
     this.pages = new PageAllocator(this.machine.mem, this.machine);
+    this.cpu.kmem = this.pages.kmem;
     this.#announceMemory(config.memoryBytes);
     this.log.log(LOG_INFO, "cpu0: RV64GC, translated to WebAssembly");
-    this.vfs = new Vfs(clock);
+    this.vfs = new Vfs(
+      clock,
+      new NameCache(Math.min(MAX_NAMES, this.pages.totalPages)),
+      this.pages.kmem,
+    );
     this.terminals = attachTerminals(this.vfs, host, this.log.msgbuf, this.log);
     this.log.log(LOG_INFO, "hvc0: <console>");
     this.disks = attachDisks(this.vfs, config.disks, this.log);

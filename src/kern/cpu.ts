@@ -5,6 +5,7 @@
  */
 import { CalloutHeap } from "./callout.ts";
 import type { KernelClock } from "./clock.ts";
+import { KernelMemory } from "./kmem.ts";
 import { RunQueue } from "./sched.ts";
 import type { Thread } from "./thread.ts";
 
@@ -19,6 +20,8 @@ export class Cpu {
   readonly clock: KernelClock;
   readonly callouts = new CalloutHeap();
   readonly runq = new RunQueue();
+  /** Pays for what threads wait with; the vm floor's, once there is one. */
+  kmem = new KernelMemory(Number.POSITIVE_INFINITY);
   current: Thread | null = null;
   sliceKeeper: SliceKeeper | null = null;
   /** Set when a thread became runnable: the running one looks at it on its way out. */

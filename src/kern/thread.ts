@@ -57,6 +57,9 @@ export abstract class Thread {
 
   readonly #waiters: ThreadWaiter[] = [];
   #waiting = 0;
+  /** Waiters paid for, and whether one could not be. */
+  #paidWaiters = 0;
+  #isShort = false;
   /** A waiter of the call's own making (futex(2), wait queues that hand something over). */
   #ownWaiter: Waiter | null = null;
   readonly #timeout: SleepTimeout;
@@ -90,11 +93,17 @@ export abstract class Thread {
   watch(queue: WaitQueue): void {
     let w = this.#waiters[this.#waiting];
     if (!w) {
+      if (this.#waiting >= FREE_WAITERS && !this.#payWaiters()) return;
       w = new ThreadWaiter(this);
       this.#waiters.push(w);
     }
     this.#waiting++;
     queue.add(w);
+  }
+
+  /** True if a `watch` was refused for want of memory: do not sleep, answer ENOMEM. */
+  get isShortOfWaiters(): boolean {
+    return this.#isShort;
   }
 
   /** As `watch`, with a waiter that keeps more than "woken"; it leaves its queue when the sleep ends. */
@@ -107,6 +116,12 @@ export abstract class Thread {
   unwatch(): void {
     for (let i = 0; i < this.#waiting; i++) this.#waiters[i]!.cancel();
     this.#waiting = 0;
+    this.#isShort = false;
+    if (this.#paidWaiters > 0) {
+      this.#waiters.length = FREE_WAITERS;
+      this.cpu.kmem.give(this.#paidWaiters * WAITER_BYTES);
+      this.#paidWaiters = 0;
+    }
     this.#ownWaiter?.cancel();
     this.#ownWaiter = null;
   }
@@ -151,6 +166,15 @@ export abstract class Thread {
     r.data = null;
   }
 
+  #payWaiters(): boolean {
+    if (!this.cpu.kmem.take(WAITER_BYTES)) {
+      this.#isShort = true;
+      return false;
+    }
+    this.#paidWaiters++;
+    return true;
+  }
+
   #asleep(wmesg: string): Errno {
     this.state = "sleeping";
     this.wmesg = wmesg;
@@ -172,6 +196,10 @@ export abstract class Thread {
 function isAbandonable(data: unknown): data is Abandonable {
   return typeof data === "object" && data !== null && "abandon" in data;
 }
+
+/** Waiters that a thread may keep for nothing, and what one takes, about. */
+const FREE_WAITERS = 64;
+const WAITER_BYTES = 96;
 
 class ThreadWaiter extends Waiter {
   readonly #td: Thread;

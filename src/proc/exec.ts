@@ -53,6 +53,7 @@ import { parseFileCaps } from "./filecaps.ts";
 import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
+import { killProc } from "./signal.ts";
 
 const COMM_BYTES = 15;
 const USER_HZ = 100;
@@ -251,10 +252,14 @@ function commit(
   td.altStackFlags = SS_DISABLE;
   if (p.fdtable.refs > 1) {
     const own = p.fdtable.copy();
-    p.fdtable.release();
-    p.fdtable = own;
+    // Too late to fail: without memory for descriptors of its own the process ends.
+    if (failed(own)) killProc(p);
+    else {
+      p.fdtable.release();
+      p.fdtable = own;
+    }
   }
-  p.fdtable.closeOnExec();
+  if (p.fdtable.refs === 1) p.fdtable.closeOnExec();
 
   td.cred = next.cred;
   p.dumpable = next.isSetId ? 0 : 1;

@@ -66,6 +66,7 @@ function endThread(td: Lwp): void {
   const p = td.proc;
   leaveMemory(td);
   td.retire();
+  td.pending.clear();
   addThread(p.ended, td);
   if (p.threads.length === 1) {
     p.finalCred = td.cred;

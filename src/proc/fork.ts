@@ -131,9 +131,14 @@ function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
   if (failed(pid)) return pid;
   const vmspace = flags & CLONE_VM ? parent.vmspace.hold() : parent.vmspace.fork();
   if (failed(vmspace)) return vmspace;
+  const fdtable = flags & CLONE_FILES ? parent.fdtable.hold() : parent.fdtable.copy();
+  if (failed(fdtable)) {
+    vmspace.release();
+    return fdtable;
+  }
   const p = table.newProc(pid);
   p.vmspace = vmspace;
-  p.fdtable = flags & CLONE_FILES ? parent.fdtable.hold() : parent.fdtable.copy();
+  p.fdtable = fdtable;
   p.fs = flags & CLONE_FS ? parent.fs.hold() : parent.fs.copy();
   p.sigactions = parent.sigactions;
   if (flags & CLONE_SIGHAND) p.sigactions.refs++;

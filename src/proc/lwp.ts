@@ -18,7 +18,7 @@ export class Lwp extends Thread {
   readonly sigmask = new SigSet();
   savedSigmask: SigSet | null = null;
   /** Signals for this thread alone. */
-  readonly pending = new PendingSignals();
+  readonly pending: PendingSignals;
   /** sigaltstack(2): base, size and flags. */
   altStackBase = 0;
   altStackSize = 0;
@@ -53,6 +53,7 @@ export class Lwp extends Thread {
   constructor(tid: number, proc: Proc, cpu: Cpu, cred: Cred, context: Context) {
     super(tid, cpu, cred);
     this.proc = proc;
+    this.pending = new PendingSignals(proc.table.queuedSignals);
     this.context = context;
   }
 

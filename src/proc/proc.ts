@@ -70,7 +70,7 @@ export class Proc {
   finalCred: Cred = NOBODY;
   finalComm = "";
   /** Signals for the process as a whole. */
-  readonly pending = new PendingSignals();
+  readonly pending: PendingSignals;
   /** Woken when any signal is queued: sigtimedwait(2), signalfd(2). */
   readonly signalQueue = new WaitQueue();
   /** Woken when a child changes state. */
@@ -126,6 +126,7 @@ export class Proc {
   constructor(pid: number, table: ProcTable) {
     this.pid = pid;
     this.table = table;
+    this.pending = new PendingSignals(table.queuedSignals);
   }
 
   /** The thread that stands for the process; any living one if the leader ended. */
@@ -149,6 +150,10 @@ export class Proc {
   /** Not to be chosen when memory is out: process 1, and who is dying already. */
   get isUnkillable(): boolean {
     return this.isShielded || this.fatalSignal !== 0;
+  }
+
+  get isLastResort(): boolean {
+    return this.pid === 1;
   }
 
   get isStopped(): boolean {

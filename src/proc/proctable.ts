@@ -18,6 +18,7 @@ import type { Lwp } from "./lwp.ts";
 import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
 import { ProcessGroup, Session } from "./session.ts";
+import { QueuedSignals } from "./sigqueue.ts";
 import type { Vdso } from "./vdso.ts";
 
 /** Takes strace's lines; see `ProcTable.strace`. */
@@ -63,6 +64,7 @@ export class ProcTable {
   /** Forks since boot, for /proc/stat. */
   forks = 0;
   readonly futexes = new FutexTable();
+  readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();

@@ -213,6 +213,7 @@ function isDropped(p: Proc, target: Lwp, sig: number): boolean {
 
 function isQueueFull(p: Proc, info: SigInfo): boolean {
   if (info.signo < SIGRTMIN || info.code === SI_KERNEL || info.code === SI_TIMER) return false;
+  if (p.table.queuedSignals.count >= p.table.threadsMax * QUEUED_PER_THREAD) return true;
   let queued = p.pending.length;
   for (const td of p.threads) queued += td.pending.length;
   return queued >= p.rlimits.soft(RLIMIT_SIGPENDING);
@@ -320,4 +321,6 @@ export function childInfo(p: Proc, code: number, status: number): SigInfo {
 
 /** USER_HZ is 100. */
 const TICK_NS = 1e7;
+/** Real-time signals that may be queued in the whole machine, for each thread it may have. */
+const QUEUED_PER_THREAD = 16;
 const STOP_SIGNALS: readonly number[] = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];

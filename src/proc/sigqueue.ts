@@ -9,9 +9,19 @@ import { SIGRTMIN } from "../abi/signal.ts";
 import type { SigInfo } from "./siginfo.ts";
 import { firstIn, SigSet, SYNCHRONOUS_LO } from "./sigset.ts";
 
+/** How many signals are queued in the whole machine. */
+export class QueuedSignals {
+  count = 0;
+}
+
 export class PendingSignals {
   readonly set = new SigSet();
+  readonly #total: QueuedSignals;
   readonly #queue: SigInfo[] = [];
+
+  constructor(total = new QueuedSignals()) {
+    this.#total = total;
+  }
 
   /** Entries queued, for RLIMIT_SIGPENDING and /proc/PID/status. */
   get length(): number {
@@ -22,6 +32,7 @@ export class PendingSignals {
   add(info: SigInfo): boolean {
     if (info.signo < SIGRTMIN && this.set.has(info.signo)) return false;
     this.#queue.push(info);
+    this.#total.count++;
     this.set.add(info.signo);
     return true;
   }
@@ -44,6 +55,7 @@ export class PendingSignals {
     const at = this.#queue.findIndex((info) => info.signo === sig);
     const info = this.#queue[at]!;
     this.#queue.splice(at, 1);
+    this.#total.count--;
     if (sig < SIGRTMIN || !this.#queue.some((other) => other.signo === sig)) this.set.remove(sig);
     return info;
   }
@@ -69,12 +81,14 @@ export class PendingSignals {
 
   clear(): void {
     this.set.clear();
+    this.#total.count -= this.#queue.length;
     this.#queue.length = 0;
   }
 
   #drop(isGone: (info: SigInfo) => boolean): void {
     let kept = 0;
     for (const info of this.#queue) if (!isGone(info)) this.#queue[kept++] = info;
+    this.#total.count -= this.#queue.length - kept;
     this.#queue.length = kept;
   }
 }

@@ -232,6 +232,9 @@ export class SigevNotify implements TimerNotify {
   }
 }
 
+/** What a timer takes, about. */
+const TIMER_BYTES = 384;
+
 export class ProcessTimers {
   readonly #proc: Proc;
   readonly #interval: (IntervalTimer | null)[] = [null, null, null];
@@ -254,7 +257,9 @@ export class ProcessTimers {
     return timer;
   }
 
-  create(cpu: Cpu, clock: TimerClock, notify: (id: number) => TimerNotify): IntervalTimer {
+  /** EAGAIN when there is no room for one more. */
+  create(cpu: Cpu, clock: TimerClock, notify: (id: number) => TimerNotify): IntervalTimer | Errno {
+    if (!this.#proc.table.pages.kmem.take(TIMER_BYTES)) return EAGAIN;
     const id = this.#nextId++;
     const timer = new IntervalTimer(id, this.#proc, cpu, clock, notify(id));
     this.posix.set(id, timer);
@@ -263,8 +268,12 @@ export class ProcessTimers {
 
   /** execve(2) deletes these. */
   deletePosix(): void {
-    for (const t of this.posix.values()) t.disarm();
-    this.posix.clear();
+    for (const id of [...this.posix.keys()]) this.delete(id);
+  }
+
+  delete(id: number): void {
+    this.posix.get(id)?.disarm();
+    if (this.posix.delete(id)) this.#proc.table.pages.kmem.give(TIMER_BYTES);
   }
 
   /** The process is gone. */

@@ -15,7 +15,7 @@ const MAX_EVENTS = 0x7fffffff / EVENT_SIZE;
 
 export const sys_epoll_create1 = syscall("epoll_create1", [flags], (td, how) => {
   if ((how & ~O_CLOEXEC) !== 0) return EINVAL;
-  const fp = new EpollFile(anonAttr(td.proc.fs.vfs, td.cred));
+  const fp = new EpollFile(anonAttr(td.proc.fs.vfs, td.cred), td.proc.fs.vfs.kmem);
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
 

@@ -112,7 +112,9 @@ export const sys_close_range = syscall(
     if ((how & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0 || first > last) return EINVAL;
     if ((how & CLOSE_RANGE_UNSHARE) !== 0 && td.proc.fdtable.refs > 1) {
       const shared = td.proc.fdtable;
-      td.proc.fdtable = shared.copy();
+      const own = shared.copy();
+      if (failed(own)) return own;
+      td.proc.fdtable = own;
       shared.release();
     }
     const table = td.proc.fdtable;

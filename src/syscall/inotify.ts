@@ -18,7 +18,11 @@ import { newFd } from "./file.ts";
 
 export const sys_inotify_init1 = syscall("inotify_init1", [flags], (td, how) => {
   if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
-  const fp = new InotifyFile(how & O_NONBLOCK, anonAttr(td.proc.fs.vfs, td.cred));
+  const fp = new InotifyFile(
+    how & O_NONBLOCK,
+    anonAttr(td.proc.fs.vfs, td.cred),
+    td.proc.fs.vfs.kmem,
+  );
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
 

@@ -1,5 +1,5 @@
 /** pipe2(2). */
-import { EFAULT, EINVAL, EMFILE, failed } from "../abi/errno.ts";
+import { EFAULT, EINVAL, failed } from "../abi/errno.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../abi/fcntl.ts";
 import { O_RDONLY, O_WRONLY } from "../vfs/file.ts";
 import { Pipe, PipeFile, pipeAttr } from "../vfs/pipe.ts";
@@ -13,14 +13,16 @@ export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   const ino = vfs.anonymousIno();
   const { fsuid, fsgid } = td.cred;
   const attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
-  const pipe = new Pipe(ino);
+  const pipe = new Pipe(ino, false, vfs.kmem);
+  const reserved = pipe.reserve();
+  if (failed(reserved)) return reserved;
   const status = how & O_NONBLOCK;
   const reader = new PipeFile(pipe, O_RDONLY | status, attr);
   const writer = new PipeFile(pipe, O_WRONLY | status, attr);
   const table = td.proc.fdtable;
   const isCloexec = (how & O_CLOEXEC) !== 0;
   const r = table.alloc(reader, isCloexec);
-  const w = r < 0 ? EMFILE : table.alloc(writer, isCloexec);
+  const w = r < 0 ? r : table.alloc(writer, isCloexec);
   if (w >= 0) {
     const mem = td.proc.vmspace;
     if (!failed(mem.storeU32(out, r)) && !failed(mem.storeU32(out + 4, w))) return 0;
@@ -31,7 +33,7 @@ export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   writer.release();
   if (r >= 0) table.close(r);
   else reader.release();
-  return EMFILE;
+  return w;
 });
 
 export const pipeSyscalls: readonly (readonly [number, Syscall])[] = [[59, sys_pipe2]];

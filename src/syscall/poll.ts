@@ -5,7 +5,7 @@
  * are they asked again with the thread as the one to wake. Nothing can happen
  * between the two rounds.
  */
-import { EBADF, EFAULT, EINVAL, ERESTARTNOHAND, type Errno, failed } from "../abi/errno.ts";
+import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, type Errno, failed } from "../abi/errno.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { setTemporaryMask } from "../proc/signal.ts";
@@ -46,7 +46,8 @@ export const sys_ppoll = syscall(
     let ready = pollAll(td, view, count, null);
     if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
       ready = pollAll(td, view, count, td);
-      if (ready === 0) return asleep(td, "poll", deadline);
+      if (ready === 0 && !td.isShortOfWaiters) return asleep(td, "poll", deadline);
+      if (ready === 0) ready = ENOMEM;
       td.unwatch();
     }
     if (failed(td.proc.vmspace.copyout(fds, buffer))) return EFAULT;
@@ -139,9 +140,11 @@ export const sys_pselect6 = syscall(
     if (ready < 0) return ready;
     if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
       ready = sets.poll(td, td);
-      if (ready === 0) return asleep(td, "select", deadline);
+      if (ready === 0 && !td.isShortOfWaiters) return asleep(td, "select", deadline);
+      if (ready === 0) ready = ENOMEM;
       td.unwatch();
     }
+    if (ready < 0) return ready;
     const stored = sets.store(td, [readfds, writefds, exceptfds]);
     if (stored < 0) return stored;
     storeRemaining(td, timeout, deadline);

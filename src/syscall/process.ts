@@ -142,6 +142,7 @@ export const sys_unshare = syscall("unshare", [uint], (td, what) => {
   }
   if (what & CLONE_FILES && p.fdtable.refs > 1) {
     const own = p.fdtable.copy();
+    if (failed(own)) return own;
     p.fdtable.release();
     p.fdtable = own;
   }

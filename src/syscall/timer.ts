@@ -56,9 +56,10 @@ export const sys_timer_create = syscall(
     const timer = timers.create(td.cpu, clock, (timerId) =>
       sevp === 0 ? new SigevNotify(SIGALRM, timerId, 0, null) : event,
     );
+    if (failed(timer)) return timer;
     const stored = td.proc.vmspace.storeU32(out, timer.id);
     if (!failed(stored)) return 0;
-    timers.posix.delete(timer.id);
+    timers.delete(timer.id);
     return EFAULT;
   },
 );
@@ -103,7 +104,7 @@ export const sys_timer_delete = syscall("timer_delete", [int], (td, id) => {
   const timer = td.proc.timers.posix.get(id);
   if (!timer) return EINVAL;
   timer.disarm();
-  td.proc.timers.posix.delete(id);
+  td.proc.timers.delete(id);
   return 0;
 });
 

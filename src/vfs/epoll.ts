@@ -12,6 +12,7 @@
  */
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM, type Errno } from "../abi/errno.ts";
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from "../abi/poll.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Attr } from "./attr.ts";
@@ -25,6 +26,8 @@ const EXCLUSIVE_OK =
 /** How deep epolls may watch epolls. */
 const MAX_NESTS = 5;
 const MAX_ITEMS = 100_000;
+/** What an item and its waiters take, about. */
+const ITEM_BYTES = 384;
 
 class ItemWaiter extends Waiter {
   readonly #item: EpollItem;
@@ -113,9 +116,12 @@ export class EpollFile extends File {
   /** Threads in epoll_wait, and whoever polls this file itself. */
   readonly waiting = new WaitQueue();
 
-  constructor(attr: Attr) {
+  readonly #kmem: KernelMemory;
+
+  constructor(attr: Attr, kmem = new KernelMemory(Infinity)) {
     super(O_RDWR);
     this.#attr = attr;
+    this.#kmem = kmem;
   }
 
   describe(): string {
@@ -141,7 +147,7 @@ export class EpollFile extends File {
     if (file instanceof EpollFile && (file.#reaches(this, 0) || this.#isTooDeep(file)))
       return ELOOP;
     if (this.#find(fd, file)) return EEXIST;
-    if (this.#count >= MAX_ITEMS) return ENOSPC;
+    if (this.#count >= MAX_ITEMS || !this.#kmem.take(ITEM_BYTES)) return ENOSPC;
     const item = new EpollItem(this, fd, file, events, lo, hi);
     item.nextSame = this.#items.get(fd) ?? null;
     this.#items.set(fd, item);
@@ -185,6 +191,7 @@ export class EpollFile extends File {
       }
     }
     this.#count--;
+    this.#kmem.give(ITEM_BYTES);
   }
 
   itemWoken(item: EpollItem): void {

@@ -4,9 +4,14 @@
  * Shared by threads and CLONE_FILES children, copied by fork(2). Each slot
  * holds one reference on its File. Nothing below `#firstFree` is free. See open(2).
  */
-import { EBADF, EINVAL, EMFILE } from "../abi/errno.ts";
+import { EBADF, EINVAL, EMFILE, ENFILE, ENOMEM, type Errno } from "../abi/errno.ts";
 import { O_PATH } from "../abi/fcntl.ts";
-import type { File } from "./file.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
+import { FILE_BYTES, type File } from "./file.ts";
+
+/** Slots that are paid for together, and what one takes. */
+const SLOT_BATCH = 64;
+const SLOT_BYTES = 24;
 
 export class FdTable {
   readonly #files: (File | null)[] = [];
@@ -16,9 +21,13 @@ export class FdTable {
   refs = 1;
   /** Soft RLIMIT_NOFILE: descriptors stay below. */
   limit: number;
+  readonly #kmem: KernelMemory | null;
+  /** Slots paid for. */
+  #paid = 0;
 
-  constructor(limit = 1024) {
+  constructor(limit = 1024, kmem: KernelMemory | null = null) {
     this.limit = limit;
+    this.#kmem = kmem;
   }
 
   /** Slots ever used, for walking: descriptors are below this. */
@@ -45,6 +54,7 @@ export class FdTable {
     while (fd < files.length && files[fd]) fd++;
     if (min <= this.#firstFree) this.#firstFree = fd;
     if (fd >= this.limit) return EMFILE;
+    if (!this.#pay(fd, fp)) return ENFILE;
     this.#put(fd, fp, isCloexec);
     if (fd === this.#firstFree) this.#firstFree = fd + 1;
     return fd;
@@ -53,6 +63,7 @@ export class FdTable {
   /** dup2(2)'s half: puts `fp` at exactly `fd`, closing what was there. */
   install(fd: number, fp: File, isCloexec: boolean): number {
     if (fd < 0 || fd >= this.limit) return EBADF;
+    if (!this.#pay(fd, fp)) return ENOMEM;
     const old = this.#files[fd] ?? null;
     this.#put(fd, fp, isCloexec);
     if (old) this.#drop(old);
@@ -77,8 +88,10 @@ export class FdTable {
   }
 
   /** For fork(2) and unshare(2): the same files under the same numbers. */
-  copy(): FdTable {
-    const t = new FdTable(this.limit);
+  copy(): FdTable | Errno {
+    const t = new FdTable(this.limit, this.#kmem);
+    if (this.#kmem && !this.#kmem.take(this.#paid * SLOT_BYTES)) return ENOMEM;
+    t.#paid = this.#paid;
     for (let fd = 0; fd < this.#files.length; fd++) {
       const fp = this.#files[fd] ?? null;
       t.#files.push(fp ? fp.hold() : null);
@@ -103,6 +116,23 @@ export class FdTable {
   release(): void {
     if (--this.refs > 0) return;
     for (let fd = 0; fd < this.#files.length; fd++) if (this.#files[fd]) this.close(fd);
+    this.#kmem?.give(this.#paid * SLOT_BYTES);
+    this.#paid = 0;
+  }
+
+  /** Pays for the slot and for a file that is new here. */
+  #pay(fd: number, fp: File): boolean {
+    const kmem = this.#kmem;
+    if (!kmem) return true;
+    if (fd >= this.#paid) {
+      const slots = fd + SLOT_BATCH - (fd % SLOT_BATCH);
+      if (!kmem.take((slots - this.#paid) * SLOT_BYTES)) return false;
+      this.#paid = slots;
+    }
+    if (fp.kmem) return true;
+    if (!kmem.take(FILE_BYTES)) return false;
+    fp.kmem = kmem;
+    return true;
   }
 
   #put(fd: number, fp: File, isCloexec: boolean): void {

@@ -7,6 +7,7 @@
  * See open(2), "Open file descriptions".
  */
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -37,6 +38,9 @@ export interface FileWatcher {
   fileClosed(): void;
 }
 
+/** What an open file takes, about. */
+export const FILE_BYTES = 512;
+
 export abstract class File {
   refs = 1;
   /** O_ACCMODE and the status flags that F_GETFL shows (O_APPEND, O_NONBLOCK, …). */
@@ -44,6 +48,8 @@ export abstract class File {
   /** The path it was opened by; null for pipes, eventfds and the like. */
   path: Path | null = null;
   watchers: FileWatcher | null = null;
+  /** Who paid for it, and is paid back; see FdTable. */
+  kmem: KernelMemory | null = null;
   /** F_SETOWN and F_SETSIG: whom SIGIO would go to. */
   ownerPid = 0;
   ownerSignal = 0;
@@ -128,7 +134,10 @@ export abstract class File {
   }
 
   /** A descriptor of the table `owner` was closed, perhaps not the last: POSIX locks go. */
-  flush(_owner: object): void {}
+  flush(owner: object): void {
+    const vp = this.path?.entry.vnode;
+    if (vp?.locks) this.path!.mount.table.locks.closed(vp, owner);
+  }
 
   onLastClose(): void {}
 
@@ -143,7 +152,10 @@ export abstract class File {
       this.watchers = w.nextWatcher;
       w.fileClosed();
     }
+    const vp = this.path?.entry.vnode;
+    if (vp?.locks) this.path!.mount.table.locks.fileClosed(vp, this);
     this.onLastClose();
+    this.kmem?.give(FILE_BYTES);
     if (this.path) releasePath(this.path);
   }
 }

@@ -19,6 +19,7 @@ import {
   IN_UNMOUNT,
   InotifyEvent,
 } from "../abi/inotify.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -30,6 +31,9 @@ import type { Vnode } from "./vnode.ts";
 
 const MAX_QUEUED_EVENTS = 16384;
 const MAX_WATCHES = 65536;
+/** What a watch takes, and an event without its name, about. */
+const WATCH_BYTES = 256;
+const EVENT_BYTES = 128;
 
 interface QueuedEvent {
   readonly wd: number;
@@ -89,9 +93,12 @@ export class InotifyFile extends File {
   #lastWd = 0;
   readonly #readable = new WaitQueue();
 
-  constructor(flags: number, attr: Attr) {
+  readonly #kmem: KernelMemory;
+
+  constructor(flags: number, attr: Attr, kmem = new KernelMemory(Infinity)) {
     super(flags);
     this.#attr = attr;
+    this.#kmem = kmem;
   }
 
   describe(): string {
@@ -111,7 +118,7 @@ export class InotifyFile extends File {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | kept : kept;
       return known.wd;
     }
-    if (this.#watches.size >= MAX_WATCHES) return ENOSPC;
+    if (this.#watches.size >= MAX_WATCHES || !this.#kmem.take(WATCH_BYTES)) return ENOSPC;
     const w = new Watch(++this.#lastWd, this, vp.hold(), kept);
     this.#watches.set(w.wd, w);
     vp.watches ??= new InodeWatches();
@@ -123,6 +130,7 @@ export class InotifyFile extends File {
     const w = this.#watches.get(wd);
     if (!w) return EINVAL;
     this.#watches.delete(wd);
+    this.#kmem.give(WATCH_BYTES);
     this.queue(wd, IN_IGNORED, "", 0);
     unlink(w);
     return 0;
@@ -131,8 +139,10 @@ export class InotifyFile extends File {
   queue(wd: number, mask: number, name: string, cookie: number): void {
     const last = this.#events.at(-1);
     if (last && last.wd === wd && last.mask === mask && last.name === name && !cookie) return;
-    if (this.#events.length > MAX_QUEUED_EVENTS) return;
-    if (this.#events.length === MAX_QUEUED_EVENTS) {
+    if (last?.mask === IN_Q_OVERFLOW) return;
+    const isFull = this.#events.length >= MAX_QUEUED_EVENTS || !this.#kmem.take(sizeOf(name));
+    if (isFull) {
+      this.#kmem.owe(sizeOf(""));
       this.#events.push({ wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: "" });
     } else {
       this.#events.push({ wd, mask, cookie, name });
@@ -155,7 +165,7 @@ export class InotifyFile extends File {
       done += bytes.length;
       taken++;
     }
-    this.#events = this.#events.slice(taken);
+    this.#drop(taken);
     return taken > 0 ? done : EINVAL;
   }
 
@@ -172,9 +182,18 @@ export class InotifyFile extends File {
 
   override onLastClose(): void {
     for (const w of this.#watches.values()) unlink(w);
+    this.#kmem.give(this.#watches.size * WATCH_BYTES);
     this.#watches.clear();
+    this.#drop(this.#events.length);
+  }
+
+  #drop(count: number): void {
+    for (let i = 0; i < count; i++) this.#kmem.give(sizeOf(this.#events[i]!.name));
+    this.#events = this.#events.slice(count);
   }
 }
+
+const sizeOf = (name: string): number => EVENT_BYTES + name.length;
 
 function unlink(w: Watch): void {
   const { vp } = w;

@@ -8,6 +8,7 @@
  */
 import { EAGAIN, EDEADLK, ENOLCK } from "../abi/errno.ts";
 import { F_RDLCK, F_UNLCK, F_WRLCK } from "../abi/fcntl.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Vnode } from "./vnode.ts";
@@ -29,8 +30,9 @@ interface FlockLock {
 }
 
 const WMESG = "posix_lock";
-/** Locks one file may carry. */
+/** Locks one file may carry, and what one takes, about. */
 const MAX_LOCKS = 65536;
+const LOCK_BYTES = 128;
 
 /** All locks of one vnode. */
 export class LockList {
@@ -38,6 +40,13 @@ export class LockList {
   flocks: FlockLock[] = [];
   /** Woken when any lock of the file goes or shrinks. */
   readonly changed = new WaitQueue();
+  readonly #kmem: KernelMemory;
+  /** Locks paid for. */
+  #paid = 0;
+
+  constructor(kmem: KernelMemory) {
+    this.#kmem = kmem;
+  }
 
   get isEmpty(): boolean {
     return this.records.length === 0 && this.flocks.length === 0 && this.changed.isEmpty;
@@ -55,7 +64,7 @@ export class LockList {
 
   /** Grants `want` (F_UNLCK releases): the owner's older ranges are cut, split and joined. */
   set(want: RecordLock): number {
-    if (this.records.length >= MAX_LOCKS && want.type !== F_UNLCK) return ENOLCK;
+    if (want.type !== F_UNLCK && !this.hasRoom(this.records.length)) return ENOLCK;
     const kept: RecordLock[] = [];
     let { start, end } = want;
     for (const l of this.records) {
@@ -72,6 +81,7 @@ export class LockList {
     if (want.type !== F_UNLCK) kept.push({ ...want, start, end });
     kept.sort((a, b) => a.start - b.start);
     this.records = kept;
+    this.#settle();
     this.changed.wakeup();
     return 0;
   }
@@ -80,6 +90,7 @@ export class LockList {
   drop(owner: object): void {
     if (!this.records.some((l) => l.owner === owner)) return;
     this.records = this.records.filter((l) => l.owner !== owner);
+    this.#settle();
     this.changed.wakeup();
   }
 
@@ -95,7 +106,19 @@ export class LockList {
     const before = this.flocks.length;
     this.flocks = this.flocks.filter((l) => l.owner !== owner);
     if (type !== F_UNLCK) this.flocks.push({ owner, type });
+    this.#settle();
     if (before > 0) this.changed.wakeup();
+  }
+
+  /** May there be one more than `count`? It may cut another in two. */
+  hasRoom(count: number): boolean {
+    return count < MAX_LOCKS && this.#kmem.hasRoom(2 * LOCK_BYTES);
+  }
+
+  #settle(): void {
+    const held = this.records.length + this.flocks.length;
+    this.#kmem.owe((held - this.#paid) * LOCK_BYTES);
+    this.#paid = held;
   }
 }
 
@@ -104,9 +127,14 @@ export class LockTable {
   /** POSIX owner → the owner that its thread sleeps for. */
   readonly #waitsFor = new Map<object, { readonly blocker: object; readonly td: Thread }>();
   readonly vnodes = new Set<Vnode>();
+  readonly #kmem: KernelMemory;
+
+  constructor(kmem = new KernelMemory(Infinity)) {
+    this.#kmem = kmem;
+  }
 
   listOf(vp: Vnode): LockList {
-    vp.locks ??= new LockList();
+    vp.locks ??= new LockList(this.#kmem);
     this.vnodes.add(vp);
     return vp.locks;
   }
@@ -138,6 +166,7 @@ export class LockTable {
   /** flock(2) by an open file. */
   setFlock(td: Thread, vp: Vnode, owner: object, type: number, isWaiting: boolean): number {
     const list = this.listOf(vp);
+    if (type !== F_UNLCK && !list.hasRoom(list.flocks.length)) return ENOLCK;
     if (type === F_UNLCK || list.isFlockFree(owner, type)) {
       list.setFlock(owner, type);
       this.tidy(vp);

@@ -134,7 +134,7 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
       if ((flags & O_DIRECT) !== 0 && vp.isDir) fp = EINVAL;
       else fp = openData(td, at, flags);
     } else if (vp.type === S_IFIFO) {
-      vp.pipe ??= new Pipe(vp.ino, true);
+      vp.pipe ??= new Pipe(vp.ino, true, vfs.kmem);
       fp = openFifo(td, vp.pipe, kept);
     } else if (vp.type === S_IFCHR || vp.type === S_IFBLK) {
       const table = vp.type === S_IFCHR ? vfs.chrdevs : vfs.blkdevs;

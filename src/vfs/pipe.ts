@@ -6,9 +6,20 @@
  * PIPE_BUF bytes go in whole or not at all. The ring grows to its capacity as
  * it fills. FIFOs share this ring through their vnode. See pipe(7), fifo(7).
  */
-import { EAGAIN, EBUSY, EINVAL, ENXIO, EPIPE, type Errno } from "../abi/errno.ts";
+import {
+  EAGAIN,
+  EBUSY,
+  EINVAL,
+  ENFILE,
+  ENXIO,
+  EPERM,
+  EPIPE,
+  type Errno,
+  failed,
+} from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import type { Timespec } from "../kern/clock.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import type { Abandonable, Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -52,9 +63,32 @@ export class Pipe {
   #ring = new Uint8Array(0);
   #head = 0;
 
-  constructor(ino: number, isFifo = false) {
+  readonly #kmem: KernelMemory;
+  /** Bytes of capacity that are paid for: while somebody has it open. */
+  #paid = 0;
+
+  constructor(ino: number, isFifo = false, kmem = new KernelMemory(Infinity)) {
     this.ino = ino;
+    this.#kmem = kmem;
     this.isFifo = isFifo;
+  }
+
+  /** Before it is opened: pays for the capacity, which shrinks if all cannot be had. ENFILE. */
+  reserve(): number {
+    if (this.#paid > 0) return 0;
+    if (!this.#kmem.takeSpare(this.capacity)) {
+      if (!this.#kmem.take(PIPE_BUF)) return ENFILE;
+      this.capacity = PIPE_BUF;
+    }
+    this.#paid = this.capacity;
+    return 0;
+  }
+
+  /** Gives back what was paid for a pipe that nobody has open. */
+  settle(): void {
+    if (this.readers > 0 || this.writers > 0) return;
+    this.#kmem.give(this.#paid);
+    this.#paid = 0;
   }
 
   /** The longest run of bytes that can be read without wrapping. */
@@ -100,6 +134,7 @@ export class Pipe {
     this.length = 0;
     this.#head = 0;
     this.#ring = new Uint8Array(0);
+    this.settle();
   }
 
   /** True while somebody has it open, or waits in open(2) for the other side. */
@@ -114,7 +149,9 @@ export class Pipe {
     let size = PIPE_BUF;
     while (size < bytes) size *= 2;
     if (size < this.length) return EBUSY;
-    this.capacity = size;
+    if (size > this.#paid && !this.#kmem.takeSpare(size - this.#paid)) return EPERM;
+    if (size < this.#paid) this.#kmem.give(this.#paid - size);
+    this.#paid = this.capacity = size;
     this.#relocate(Math.max(this.length, Math.min(size, this.#ring.length)));
     this.writable.wakeup();
     return size;
@@ -269,20 +306,20 @@ export function pipeAttr(ino: number, dev: number, uid: number, gid: number, now
 export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errno {
   const mode = flags & O_ACCMODE;
   if (mode > O_RDWR) return EINVAL;
-  if (mode === O_RDWR || !pipe.isFifo) return meet(new PipeFile(pipe, flags, null));
+  if (mode === O_RDWR || !pipe.isFifo) return meet(pipe, flags);
   const isReader = mode === O_RDONLY;
   const opening = td.restart.data instanceof Opening ? td.restart.data : null;
   const others = isReader ? pipe.writers : pipe.readers;
   const othersOpening = isReader ? pipe.writeOpening : pipe.readOpening;
   if (opening?.isMet || others > 0 || !othersOpening.isEmpty) {
-    const fp = meet(new PipeFile(pipe, flags, null));
+    const fp = meet(pipe, flags);
     td.restart.data = null;
     opening?.abandon();
     return fp;
   }
   if ((flags & O_NONBLOCK) !== 0) {
     if (!isReader) return ENXIO;
-    return meet(new PipeFile(pipe, flags, null));
+    return meet(pipe, flags);
   }
   const waiter = opening ?? new Opening(td, pipe, isReader);
   td.restart.data = waiter;
@@ -290,7 +327,10 @@ export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errn
   return td.sleepUntil(null, "fifo_open", Number.POSITIVE_INFINITY);
 }
 
-function meet(fp: PipeFile): PipeFile {
+function meet(pipe: Pipe, flags: number): PipeFile | Errno {
+  const reserved = pipe.reserve();
+  if (failed(reserved)) return reserved;
+  const fp = new PipeFile(pipe, flags, null);
   if (fp.isReadable) fp.pipe.writeOpening.wakeup();
   if (fp.isWritable) fp.pipe.readOpening.wakeup();
   return fp;

@@ -5,6 +5,7 @@
  * held and released here, because a hold counts on mount and entry both.
  */
 import type { KernelClock } from "../kern/clock.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { LockTable } from "./lockf.ts";
@@ -14,11 +15,13 @@ import { holdPath, type Path, releasePath } from "./path.ts";
 
 export class Vfs {
   readonly clock: KernelClock;
+  /** Pays for open files, pipes, locks and the like. */
+  readonly kmem: KernelMemory;
   readonly names: NameCache;
   readonly mounts: MountTable;
   readonly chrdevs = new DeviceTable();
   readonly blkdevs = new DeviceTable();
-  readonly locks = new LockTable();
+  readonly locks: LockTable;
   /** File system types by name, as /proc/filesystems lists them. */
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2)'s files live; made when first needed. */
@@ -34,11 +37,13 @@ export class Vfs {
   #lastAnonIno = 0;
   #lastCookie = 0;
 
-  constructor(clock: KernelClock, names = new NameCache()) {
+  constructor(clock: KernelClock, names = new NameCache(), kmem = new KernelMemory(Infinity)) {
     this.clock = clock;
+    this.kmem = kmem;
     this.pipeDev = this.anonymousDev();
     this.anonDev = this.anonymousDev();
     this.names = names;
+    this.locks = new LockTable(kmem);
     this.mounts = new MountTable(names, this.locks);
   }
 

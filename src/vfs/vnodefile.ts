@@ -175,14 +175,9 @@ export class VnodeFile extends File {
     return failed(a) ? a : Math.max(0, a.sizeBytes - this.offset);
   }
 
-  override flush(owner: object): void {
-    if (this.vp.locks) this.path!.mount.table.locks.closed(this.vp, owner);
-  }
-
   override onLastClose(): void {
     const { vp } = this;
     if (this.isWritable) vp.writers--;
-    if (vp.locks) this.path!.mount.table.locks.fileClosed(vp, this);
     this.#notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   }
 

@@ -18,6 +18,10 @@ import { Vmspace } from "./vmspace.ts";
 
 export function forkVmspace(vs: Vmspace): Vmspace | Errno {
   const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.ceiling);
+  if (!child.payEntries(vs.entries.length)) {
+    child.destroy();
+    return ENOMEM;
+  }
   child.brkStart = vs.brkStart;
   child.brkEnd = vs.brkEnd;
   child.stackTop = vs.stackTop;

@@ -7,14 +7,7 @@ import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "../abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { type MapEntry, VM_LOCKED, VM_LOCKONFAULT } from "./mapentry.ts";
-import {
-  CHUNK_SIZE,
-  MAX_MAP_COUNT,
-  MMAP_MIN_ADDR,
-  PAGE_SIZE,
-  pageCeil,
-  USER_END,
-} from "./param.ts";
+import { CHUNK_SIZE, MMAP_MIN_ADDR, PAGE_SIZE, pageCeil, USER_END } from "./param.ts";
 import type { Vmspace } from "./vmspace.ts";
 
 /** The new address, or EINVAL, EFAULT, ENOMEM. */
@@ -46,7 +39,7 @@ export function remap(
   }
   const e = vs.entries.find(addr);
   if (!e) return EFAULT;
-  if (vs.entries.length + 3 >= MAX_MAP_COUNT) return ENOMEM;
+  if (!vs.mayAddEntries(4)) return ENOMEM;
   if (oldLength === 0 && !e.isShared) return EINVAL;
   if (isFixed) {
     const r = vs.unmapRange(newAddr, newAddr + newLength);

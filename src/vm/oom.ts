@@ -13,7 +13,12 @@ export interface OomCandidate {
   readonly oomScoreAdj: number;
   /** Process 1, and whoever is dying already. */
   readonly isUnkillable: boolean;
+  /** Process 1 of a machine that runs one command: with it everything ends. */
+  readonly isLastResort?: boolean;
 }
+
+/** Such a one must be this much larger than all others. */
+const LAST_RESORT_SHARE = 1 / 4;
 
 /** The candidate with the most points, or null if all are exempt. */
 export function chooseVictim<T extends OomCandidate>(
@@ -24,7 +29,8 @@ export function chooseVictim<T extends OomCandidate>(
   let most = Number.NEGATIVE_INFINITY;
   for (const c of candidates) {
     if (c.isUnkillable || c.oomScoreAdj <= OOM_SCORE_ADJ_MIN) continue;
-    const points = oomPoints(c.vmspace, c.oomScoreAdj, totalPages);
+    const full = oomPoints(c.vmspace, c.oomScoreAdj, totalPages);
+    const points = c.isLastResort ? full * LAST_RESORT_SHARE : full;
     if (points > most) {
       most = points;
       victim = c;

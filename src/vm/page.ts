@@ -12,6 +12,7 @@
  * Compare vm_reserv.c of FreeBSD.
  */
 import { ENOMEM, type Errno } from "../abi/errno.ts";
+import { KernelMemory } from "../kern/kmem.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { PageQueue } from "./pagequeue.ts";
 import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
@@ -46,6 +47,8 @@ export class PageAllocator {
   /** The pages of the page cache, which is what can be reclaimed. */
   readonly queue: PageQueue;
   oomHandler: OomHandler | null = null;
+  /** What the kernel may take of the host's memory for programs' objects. */
+  readonly kmem: KernelMemory;
   /** Page table entries on their way to being dropped or held: room for those of one table. */
   readonly batch = new Uint32Array(1024);
 
@@ -73,6 +76,7 @@ export class PageAllocator {
     const end = mem.ramBase / PAGE_SIZE + mem.ramPages;
     const chunks = Math.floor((end - first) / CHUNK_PAGES);
     this.#first = first;
+    this.kmem = KernelMemory.beside(mem.ramPages * PAGE_SIZE);
     this.totalPages = chunks * CHUNK_PAGES;
     this.freePages = this.totalPages;
     this.#refs = new Int32Array(this.totalPages);

@@ -92,6 +92,11 @@ export interface MmapRequest {
   readonly name?: string;
 }
 
+/** What a map entry takes, about; how many are paid for beyond need, and together. */
+const ENTRY_BYTES = 256;
+const ENTRY_SLACK = 4;
+const ENTRY_BATCH = 32;
+
 export class Vmspace extends CopyIo implements PageUnmapper {
   pageTable: PageTable;
   readonly source: PageTableSource;
@@ -120,6 +125,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   minorFaults = 0;
   majorFaults = 0;
   readonly reservations: ReservationCache;
+  /** Map entries paid for. */
+  paidEntries = 0;
 
   constructor(
     source: PageTableSource,
@@ -163,7 +170,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     if (!(length > 0 && length <= USER_END)) return ENOMEM;
     const offset = request.offset ?? 0;
     if (!(offset + length <= Number.MAX_SAFE_INTEGER)) return EOVERFLOW;
-    if (this.entries.length >= MAX_MAP_COUNT) return ENOMEM;
+    if (!this.mayAddEntries(1)) return ENOMEM;
     const addr = this.#place(request.addr, length, flags);
     if (failed(addr)) return addr;
     let vmFlags = this.lockFuture;
@@ -300,6 +307,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   destroy(): void {
     this.#empty();
     this.pageTable.destroy();
+    this.frames.kmem.give(this.paidEntries * ENTRY_BYTES);
+    this.paidEntries = 0;
   }
 
   /** Unmaps everything. */
@@ -346,7 +355,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Unmaps the page-aligned [start, end). */
   unmapRange(start: number, end: number): number {
     const cuts = this.entries.cutsFor(start, end);
-    if (cuts === 2 && this.entries.length >= MAX_MAP_COUNT) return ENOMEM;
+    if (cuts === 2 && !this.mayAddEntries(1)) return ENOMEM;
     if (this.entries.isFree(start, end)) return 0;
     const from = this.entries.splitAt(start);
     const to = this.entries.splitAt(end);
@@ -367,6 +376,22 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     if ((e.flags & VM_GROWSDOWN) !== 0) this.stackBytes += size;
     if ((e.flags & VM_LOCKED) !== 0) this.lockedBytes += size;
     if (this.totalBytes > this.peakTotalBytes) this.peakTotalBytes = this.totalBytes;
+  }
+
+  /** Whether there may be `count` more map entries; pays for them ahead, some at a time. */
+  mayAddEntries(count: number): boolean {
+    const wanted = this.entries.length + count;
+    if (wanted > MAX_MAP_COUNT) return false;
+    // An operation on a range makes a few more at its ends.
+    if (wanted + ENTRY_SLACK <= this.paidEntries) return true;
+    return this.payEntries(wanted + ENTRY_SLACK + ENTRY_BATCH);
+  }
+
+  /** Pays for `count` entries in all. */
+  payEntries(count: number): boolean {
+    if (!this.frames.kmem.take((count - this.paidEntries) * ENTRY_BYTES)) return false;
+    this.paidEntries = count;
+    return true;
   }
 
   /** Whether limits and the overcommit heuristic let `length` more bytes be mapped: 0 or ENOMEM. */
@@ -479,7 +504,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
    */
   clip(start: number, end: number): number {
     const cuts = this.entries.cutsFor(start, end);
-    if (cuts > 0 && this.entries.length + cuts > MAX_MAP_COUNT) return ENOMEM;
+    if (cuts > 0 && !this.mayAddEntries(cuts)) return ENOMEM;
     const from = this.entries.splitAt(start);
     this.entries.splitAt(end);
     return from;

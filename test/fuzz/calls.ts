@@ -28,7 +28,7 @@ import { tinyElf } from "./tinyelf.ts";
 const MEMORY_MIB = 32;
 const LAST_ERRNO = 133;
 const FEW_FILES = 12;
-const SLOW_MS = 250;
+const SLOW_MS = 2000;
 const FCNTL = 25;
 
 export interface FuzzOutcome {
@@ -235,6 +235,8 @@ class CallFuzz {
     return {
       processes: table.procCount,
       threads: table.threadCount,
+      "kernel memory": pages.kmem.usedBytes - devfs.kernelBytes,
+      "queued signals": table.queuedSignals.count,
       mounts: vfs.mounts.all.length,
       callouts: cpu.callouts.nextDeadlineNs === Infinity ? 0 : 1,
       // There is one devtmpfs, which unmounting does not empty.

@@ -4,7 +4,7 @@
  * Reading from offset 0 takes it anew, so a program that rewinds sees the
  * present, and one that reads in pieces sees one moment. See seq_file in Linux.
  */
-import { EFAULT, EINVAL, failed } from "../../abi/errno.ts";
+import { EFAULT, EINVAL, ENOMEM, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
@@ -15,12 +15,16 @@ import type { ProcText } from "./node.ts";
 
 /** Most that one write is looked at, as for Linux's sysctls. */
 const WRITE_MAX = 4096;
+/** Up to here a snapshot comes with the open file. */
+const FREE_BYTES = 4096;
 
 export class ProcTextFile extends File {
   readonly #node: ProcText;
   #offset = 0;
   #snapshot: Uint8Array | null = null;
   #seen: number;
+  /** Bytes of the snapshot that were paid for. */
+  #paid = 0;
 
   constructor(node: ProcText, flags: number) {
     super(flags);
@@ -43,10 +47,24 @@ export class ProcTextFile extends File {
     if (offset === 0 || !this.#snapshot) {
       const text = this.#node.text(td);
       if (typeof text === "number") return text;
-      this.#snapshot = bytesOf(text);
+      if (!this.#keep(text)) return ENOMEM;
     }
-    if (offset >= this.#snapshot.length) return 0;
-    return uio.copyout(this.#snapshot.subarray(offset));
+    if (offset >= this.#snapshot!.length) return 0;
+    return uio.copyout(this.#snapshot!.subarray(offset));
+  }
+
+  /** Large texts are paid for: many descriptors could each keep one. */
+  #keep(text: string): boolean {
+    const more = Math.max(0, text.length - FREE_BYTES) - this.#paid;
+    if (this.kmem && more > 0 && !this.kmem.take(more)) return false;
+    if (this.kmem && more < 0) this.kmem.give(-more);
+    if (this.kmem) this.#paid += more;
+    this.#snapshot = bytesOf(text);
+    return true;
+  }
+
+  override onLastClose(): void {
+    this.kmem?.give(this.#paid);
   }
 
   override write(td: Thread, uio: Uio): number {
@@ -64,7 +82,8 @@ export class ProcTextFile extends File {
 
   override seek(offset: number, whence: number): number {
     const to = whence === SEEK_CUR ? this.#offset + offset : offset;
-    if ((whence !== SEEK_SET && whence !== SEEK_CUR) || to < 0) return EINVAL;
+    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
+    if (to < 0 || to > Number.MAX_SAFE_INTEGER) return EINVAL;
     this.#offset = to;
     return to;
   }

@@ -217,7 +217,8 @@ class AttributeFile extends File {
       [SEEK_END]: ATTRIBUTE_BYTES,
     };
     const base = bases[whence];
-    if (base === undefined || base + offset < 0) return EINVAL;
+    if (base === undefined) return EINVAL;
+    if (base + offset < 0 || base + offset > Number.MAX_SAFE_INTEGER) return EINVAL;
     this.#offset = base + offset;
     return this.#offset;
   }

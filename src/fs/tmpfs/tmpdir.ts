@@ -97,6 +97,7 @@ export class TmpDir extends TmpNode {
 
   override symlink(name: string, target: string, cred: Cred): Vnode | Errno {
     if (target.length > MAX_SYMLINK) return ENAMETOOLONG;
+    if (!this.fs.frames.kmem.hasRoom(target.length)) return ENOSPC;
     return this.#make(name, S_IFLNK | 0o777, cred, (owner) => {
       return new TmpSymlink(this.fs, owner.uid, owner.gid, target);
     });
@@ -114,6 +115,7 @@ export class TmpDir extends TmpNode {
     const node = vp as TmpNode;
     if (node.nlink >= MAX_NLINK) return EMLINK;
     if (this.#entries.has(name)) return EEXIST;
+    if (!this.fs.hasRoomForName(name)) return ENOSPC;
     this.#add(name, node);
     node.nlink++;
     node.ctime = this.#touch();
@@ -174,7 +176,8 @@ export class TmpDir extends TmpNode {
   clear(): void {
     const dirs: TmpDir[] = [this];
     for (let dir = dirs.pop(); dir; dir = dirs.pop()) {
-      for (const { node } of dir.#entries.values()) {
+      for (const { name, node } of dir.#entries.values()) {
+        this.fs.releaseName(name);
         if (node instanceof TmpDir) dirs.push(node);
         node.nlink = 0;
         if (node.refs === 0) node.free();
@@ -195,7 +198,7 @@ export class TmpDir extends TmpNode {
     }) => TmpNode,
   ): TmpNode | Errno {
     if (this.#entries.has(name)) return EEXIST;
-    if (!this.fs.chargeInode()) return ENOSPC;
+    if (!this.fs.hasRoomForName(name) || !this.fs.chargeInode()) return ENOSPC;
     const node = build(ownership(this, mode, cred));
     this.#add(name, node);
     this.#touch();
@@ -220,12 +223,14 @@ export class TmpDir extends TmpNode {
     const e = { name, node, seq: this.#nextSeq++, isGone: false };
     this.#entries.set(name, e);
     this.#order.push(e);
+    this.fs.holdName(name);
   }
 
   #remove(name: string): void {
     const e = this.#entries.get(name);
     if (!e) return;
     this.#entries.delete(name);
+    this.fs.releaseName(name);
     e.isGone = true;
     if (++this.#gone > 32 + this.#entries.size) {
       this.#order = this.#order.filter((o) => !o.isGone);
@@ -257,6 +262,11 @@ export class TmpSymlink extends TmpNode {
   constructor(fs: Tmpfs, uid: number, gid: number, target: string) {
     super(fs, S_IFLNK | 0o777, uid, gid);
     this.#target = target;
+    fs.owe(target.length);
+  }
+
+  protected override freeData(): void {
+    this.fs.give(this.#target.length);
   }
 
   override get sizeBytes(): number {

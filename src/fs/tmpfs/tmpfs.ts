@@ -20,6 +20,10 @@ const PAGE = 4096;
 /** Bytes of extended attributes that one file system keeps at most. */
 const MAX_XATTR_BYTES = 16 * 1024 * 1024;
 
+/** What an inode takes, and a name without its bytes, about. */
+const INODE_BYTES = 1024;
+const NAME_BYTES = 256;
+
 export class Tmpfs implements FileSystem {
   readonly typeName: string;
   readonly dev: number;
@@ -32,6 +36,8 @@ export class Tmpfs implements FileSystem {
   usedPages = 0;
   usedInodes = 0;
   usedXattrBytes = 0;
+  /** Kernel memory that its inodes, names and attributes take. */
+  kernelBytes = 0;
   readonly #root: TmpDir;
   #lastIno = 0;
   #options: TmpfsOptions;
@@ -63,14 +69,57 @@ export class Tmpfs implements FileSystem {
 
   chargeInode(): boolean {
     if (this.inodeLimit > 0 && this.usedInodes >= this.inodeLimit) return false;
+    if (!this.take(INODE_BYTES)) return false;
     this.usedInodes++;
     return true;
   }
 
+  releaseInode(): void {
+    this.usedInodes--;
+    this.give(INODE_BYTES);
+  }
+
+  /** A name in a directory: links take memory too, although they are no inodes. */
+  hasRoomForName(name: string): boolean {
+    return this.frames.kmem.hasRoom(NAME_BYTES + name.length);
+  }
+
+  holdName(name: string): void {
+    this.owe(NAME_BYTES + name.length);
+  }
+
+  releaseName(name: string): void {
+    this.give(NAME_BYTES + name.length);
+  }
+
   chargeXattr(bytes: number): boolean {
-    if (this.usedXattrBytes + bytes > MAX_XATTR_BYTES) return false;
-    this.usedXattrBytes += bytes;
+    if (bytes > 0) {
+      if (this.usedXattrBytes + bytes > MAX_XATTR_BYTES) return false;
+      if (!this.take(bytes)) return false;
+      this.usedXattrBytes += bytes;
+    } else this.releaseXattr(-bytes);
     return true;
+  }
+
+  releaseXattr(bytes: number): void {
+    this.usedXattrBytes -= bytes;
+    this.give(bytes);
+  }
+
+  take(bytes: number): boolean {
+    if (!this.frames.kmem.take(bytes)) return false;
+    this.kernelBytes += bytes;
+    return true;
+  }
+
+  owe(bytes: number): void {
+    this.frames.kmem.owe(bytes);
+    this.kernelBytes += bytes;
+  }
+
+  give(bytes: number): void {
+    this.frames.kmem.give(bytes);
+    this.kernelBytes -= bytes;
   }
 
   root(): Vnode {

@@ -92,9 +92,9 @@ export abstract class TmpNode extends Vnode implements Attr {
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;
-    this.fs.usedInodes--;
+    this.fs.releaseInode();
     for (const [name, value] of this.#xattrs ?? []) {
-      this.fs.usedXattrBytes -= name.length + value.length;
+      this.fs.releaseXattr(name.length + value.length);
     }
     this.#xattrs = null;
     this.freeData();
@@ -130,7 +130,7 @@ export abstract class TmpNode extends Vnode implements Attr {
     const old = this.#xattrs?.get(name);
     if (!old) return ENODATA;
     this.#xattrs!.delete(name);
-    this.fs.usedXattrBytes -= name.length + old.length;
+    this.fs.releaseXattr(name.length + old.length);
     this.ctime = this.fs.clock.realtime();
     return 0;
   }
