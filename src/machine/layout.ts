@@ -14,6 +14,9 @@ export const EXPAND_TABLE = 0x1_0000;
 /** Handler number by opcode, funct3 and funct7: 32768 bytes, and further levels after it. */
 export const DECODE_TABLE = 0x5_0000;
 export const DECODE_TABLE_END = 0x6_0000;
+/** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
+export const HEAT_TABLE = 0x6_0000;
+export const HEAT_BUCKETS = 16384;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /** First byte of what is sized when the machine starts. */
@@ -69,7 +72,7 @@ export const BANK_WRITE_PAGES = BANK_READ_PAGES + PAGE_TLB_ENTRIES * 16;
 /** Fetch TLB: entries {u64 page va, u32 page pa, u32 valid}, indexed by va >> 12. */
 export const FETCH_ENTRIES = 256;
 export const BANK_FETCH = BANK_WRITE_PAGES + PAGE_TLB_ENTRIES * 16;
-/** Jump cache: entries {u64 pc, u32 function, u32 heat}, indexed by pc >> 1. */
+/** Jump cache: entries {u64 pc, u32 function, unused}, indexed by pc >> 1, folded. */
 export const JUMP_ENTRIES = 4096;
 export const BANK_JUMP = BANK_FETCH + FETCH_ENTRIES * 16;
 export const BANK_SIZE = BANK_JUMP + JUMP_ENTRIES * 16;

@@ -102,4 +102,4 @@ export class Machine {
   }
 }
 
-const DEFAULT_JIT_THRESHOLD = 2000;
+const DEFAULT_JIT_THRESHOLD = 1500;

@@ -6,8 +6,8 @@
  * a second table takes opcode, funct3 and funct7 to a handler. Within a page the next
  * instruction is at `ip`, a physical address; leaving the page goes through the fetch TLB.
  *
- * Backward branches, calls, returns and indirect jumps visit the jump cache, which
- * counts them and, where a compiled region exists, is the door to it.
+ * Backward branches, calls, returns and indirect jumps visit the jump cache, which is the
+ * door to compiled regions; where there is none, they are counted.
  */
 import {
   BANK_FETCH,
@@ -20,6 +20,8 @@ import {
   CTX_X,
   DECODE_TABLE,
   EXPAND_TABLE,
+  HEAT_BUCKETS,
+  HEAT_TABLE,
   JUMP_ENTRIES,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
@@ -30,24 +32,33 @@ import type { Helper } from "./helper.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
 import { MemEmit } from "./memops.ts";
 
-/** (bank, pc, heat) → function to enter, 0 for none: the translator's ear. Provided by the host. */
+/** (bank, pc, visits of its bucket) → function to enter, 0 for none: the translator's ear. Provided by the host. */
 export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: [I32] };
 
 const JUMP_INDEX_MASK = (JUMP_ENTRIES - 1) << 4;
 /** Folds higher bits of a pc into those that choose its jump cache entry: functions like round addresses. */
 const JUMP_FOLD = 11;
 
+/** Takes the offset of an entry to that of the entry beside it, where what had to give way goes. */
+export const JUMP_BESIDE = 16;
+
 /** Offset of the jump cache entry of a pc, whose low 32 bits are `low`. */
 export const jumpOffset = (low: number): number =>
   ((low ^ (low >>> JUMP_FOLD)) << 3) & JUMP_INDEX_MASK;
 
-/** The same at run time: from the pc (i32) on the stack, by way of a scratch local. */
+const HEAT_MASK = (HEAT_BUCKETS - 1) << 1;
+/** Byte offset in the heat table of the bucket of a pc, whose low 32 bits are `low`. */
+export const heatOffset = (low: number): number => (low ^ (low >>> JUMP_FOLD)) & HEAT_MASK;
+
+/** `jumpOffset` at run time: from the pc (i32) on the stack, by way of a scratch local. */
 export function emitJumpOffset(a: Asm, scratch: number): Asm {
-  a.local_tee(scratch).local_get(scratch).i32_const(JUMP_FOLD).i32_shr_u().i32_xor();
-  return a.i32_const(3).i32_shl().i32_const(JUMP_INDEX_MASK).i32_and();
+  return emitFold(a, scratch).i32_const(3).i32_shl().i32_const(JUMP_INDEX_MASK).i32_and();
 }
-/** Visits after which the translator is asked whether a translation exists already. */
-const ASK_AT = 2;
+
+function emitFold(a: Asm, scratch: number): Asm {
+  a.local_tee(scratch).local_get(scratch).i32_const(JUMP_FOLD).i32_shr_u();
+  return a.i32_xor();
+}
 
 const CTX = 0;
 const BANK = 1;
@@ -132,7 +143,7 @@ export class InterpEmit extends MemEmit {
 
   /** Burns fuel for a jump to #pc; enters compiled code, or counts the visit. */
   #visitJumpCache(): void {
-    const { threshold, indexOf, regionType } = this.#options;
+    const { threshold, regionType } = this.#options;
     this.local_get(FUEL).i32_const(1).i32_sub().local_tee(FUEL);
     this.i32_const(0).i32_lt_s().unlikely().if_();
     this.#leave(() => this.i32_const(TRAP_FUEL));
@@ -144,31 +155,32 @@ export class InterpEmit extends MemEmit {
       this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
       this.return_call_indirect(regionType);
     };
-    this.local_get(this.#slot).i64_load(BANK_JUMP).local_get(this.#pc).i64_eq().if_();
-    this.local_get(this.#slot)
-      .i32_load(BANK_JUMP + 8)
-      .local_tee(this.#handler)
-      .if_();
-    enterRegion();
+    for (const isBeside of [false, true]) {
+      if (isBeside)
+        this.local_get(this.#slot).i32_const(JUMP_BESIDE).i32_xor().local_set(this.#slot);
+      this.local_get(this.#slot).i64_load(BANK_JUMP).local_get(this.#pc).i64_eq();
+      this.if_();
+      this.local_get(this.#slot)
+        .i32_load(BANK_JUMP + 8)
+        .local_tee(this.#handler)
+        .if_();
+      enterRegion();
+      this.end().end();
+    }
+    if (threshold !== Number.POSITIVE_INFINITY) this.#countVisit(enterRegion);
+  }
+
+  /** Counts in the bucket of #pc; the translator hears of powers of two, and of all past the threshold. */
+  #countVisit(enterRegion: () => void): void {
+    const { threshold, indexOf } = this.#options;
+    this.local_get(this.#pc).i32_wrap_i64();
+    emitFold(this, this.#slot).i32_const(HEAT_MASK).i32_and().local_tee(this.#slot);
+    this.i32_load16_u(HEAT_TABLE).i32_const(1).i32_add().local_tee(this.#heat);
+    this.i32_const(threshold).i32_lt_u().likely().if_();
+    this.local_get(this.#slot).local_get(this.#heat).i32_store16(HEAT_TABLE);
     this.end();
-    this.local_get(this.#slot)
-      .i32_load(BANK_JUMP + 12)
-      .i32_const(1)
-      .i32_add();
-    this.local_set(this.#heat);
-    this.else_();
-    this.local_get(this.#slot).local_get(this.#pc).i64_store(BANK_JUMP);
-    this.local_get(this.#slot)
-      .i32_const(0)
-      .i32_store(BANK_JUMP + 8);
-    this.i32_const(1).local_set(this.#heat);
-    this.end();
-    this.local_get(this.#slot)
-      .local_get(this.#heat)
-      .i32_store(BANK_JUMP + 12);
-    if (threshold === Number.POSITIVE_INFINITY) return;
-    this.local_get(this.#heat).i32_const(ASK_AT).i32_eq();
-    this.local_get(this.#heat).i32_const(threshold).i32_ge_s();
+    this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub().i32_and().i32_eqz();
+    this.local_get(this.#heat).i32_const(threshold).i32_ge_u();
     this.i32_or().unlikely().if_();
     this.bank().local_get(this.#pc).f64_convert_i64_u().local_get(this.#heat);
     this.call(indexOf(visit));

@@ -12,7 +12,7 @@ import { Asm, I32 } from "../wasm/asm.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import { emitJumpOffset, InterpEmit, visit } from "./interp.ts";
+import { emitJumpOffset, InterpEmit, JUMP_BESIDE, visit } from "./interp.ts";
 import { traitsOf } from "./traits.ts";
 
 /** Capacity of the region table. */
@@ -73,7 +73,7 @@ export function buildRuntime(
   };
   const interp = interpAt(false, "interp");
   interpAt(true, "step");
-  m.func(regionType, [I32], missBody(regionType, interp, indexOf(visit)), "miss");
+  m.func(regionType, [I32], missBody(regionType, interp), "miss");
   m.func(regionType, [I32], enterBody(regionType, interp), "enter");
   const module = new WebAssembly.Module(m.build());
   const instance = new WebAssembly.Instance(module, {
@@ -97,25 +97,22 @@ function allHelpers(decoder: Decoder): Helper[] {
 }
 
 /**
- * Interprets at the context's pc if the jump cache says that there is nothing compiled yet, and
- * asks the translator otherwise: for a target that lost its entry, or a dropped region's.
+ * Looks beside the jump cache entry of the context's pc, where what gave way to another lies;
+ * otherwise it is the interpreter's turn.
  */
-function missBody(regionType: number, interp: number, visitAt: number): Asm {
-  const [ctx, bank, fuel, depth, found] = [0, 1, 2, 3, 4];
+function missBody(regionType: number, interp: number): Asm {
+  const [ctx, bank, fuel, depth, slot] = [0, 1, 2, 3, 4];
   const a = new Asm();
-  jumpSlot(a, found).local_tee(found).i64_load(BANK_JUMP).local_get(ctx).i64_load(CTX_PC).i64_eq();
-  a.local_get(found)
+  const args = () => a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth);
+  jumpSlot(a, slot).i32_const(JUMP_BESIDE).i32_xor().local_tee(slot).i64_load(BANK_JUMP);
+  a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
+  a.local_get(slot)
     .i32_load(BANK_JUMP + 8)
-    .i32_eqz()
-    .i32_and()
+    .local_tee(slot)
     .if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp).end();
-  a.local_get(bank).local_get(ctx).i64_load(CTX_PC).f64_convert_i64_u().i32_const(0);
-  a.call(visitAt).local_tee(found).if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).local_get(found);
-  a.return_call_indirect(regionType).end();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp);
-  return a;
+  args().local_get(slot).return_call_indirect(regionType);
+  a.end().end();
+  return args().return_call(interp);
 }
 
 /** Pushes bank + offset of the jump cache entry of the context's pc. */

@@ -2,16 +2,16 @@
  * Owns the generated code of one Worker: the runtime with the interpreter, and what the JIT
  * compiled. Decides what to compile when.
  *
- * The interpreter counts visits to jump targets in the jump cache and reports them here
- * (`visit`). A target that was visited often enough waits for the next such report, so
- * that several are compiled as one module.
+ * The interpreter counts visits to jump targets and reports them here (`visit`). A target that was
+ * visited often enough waits for the next such report, so that several are compiled as one module.
  */
 import {
   BANK_JUMP,
-  BANK_SIZE,
   BANK_SWITCH,
   BANK_WRITE,
   BANK_WRITE_PAGES,
+  HEAT_BUCKETS,
+  HEAT_TABLE,
   PAGE_HAS_CODE,
   PAGE_IN_WRITE_TLB,
   PAGE_TLB_ENTRIES,
@@ -21,10 +21,10 @@ import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
-import { jumpOffset } from "./interp.ts";
+import { heatOffset, JUMP_BESIDE, jumpOffset } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { compileBatch } from "./jit/compile.ts";
-import { Discovery, type Graph } from "./jit/graph.ts";
+import { Discovery, followsCall, type Graph } from "./jit/graph.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import { buildRuntime, type Runtime, TABLE_SIZE } from "./runtime.ts";
@@ -41,8 +41,19 @@ const MAX_PENDING = 32;
 const DROPS_FORGIVEN = 8;
 /** Pages whose writes are counted at once. */
 const MAX_COUNTED_PAGES = 4096;
-/** A visit count that never reaches the threshold again. */
-const NEVER = -0x4000_0000;
+/**
+ * Code behind a call waits this many times the threshold: it is hot as soon as its function is, but once that
+ * is compiled, hardly anybody enters there.
+ */
+const RETURN_PATIENCE = 15;
+/** Entries that may wait at once. */
+const MAX_WAITING = 4096;
+/** Address spaces that begin between two coolings. */
+const ADOPTIONS_PER_COOLING = 32;
+/** Visits before something that could not be compiled is tried again: it may have been rewritten. */
+const UNCOMPILABLE_WAIT = 1_000_000;
+/** Visits are counted in 16 bits. */
+const MAX_THRESHOLD = 0xffff;
 const TWO32 = 0x1_0000_0000;
 
 interface Pending {
@@ -60,21 +71,23 @@ export class Translator {
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
   readonly #switches = new Switches();
-  /**
-   * How often translations of a physical page were dropped because it was written; negative once
-   * its code waited for that, until the next time.
-   */
+  /** How often translations of a physical page were dropped because it was written. */
   readonly #drops = new Map<number, number>();
+  /** Visits that are still to come before something is compiled from such a page. */
+  readonly #pageWaits = new Map<number, number>();
+  /** Entries that must wait longer than others: for how many visits yet. */
+  readonly #waits = new Map<number, number>();
+  /** Regions by the bucket of their entry, which is kept full, so that visits are reported. */
+  readonly #regionsIn = new Uint16Array(HEAT_BUCKETS);
   #pending: Pending[] = [];
   #nextSlot = 1;
+  #adoptions = 0;
   #freeSlots: number[] = [];
-  /** Slots that some jump cache may still name. */
-  #staleSlots: number[] = [];
 
   constructor(mem: PhysMem, stats: MachineStats, clockNs: () => number, threshold: number) {
     this.mem = mem;
     this.stats = stats;
-    this.#threshold = threshold;
+    this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
     this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
       element: "anyfunc",
@@ -87,7 +100,7 @@ export class Translator {
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
     };
-    this.#runtime = buildRuntime(mem, this.#table, this.#decoder, host, threshold);
+    this.#runtime = buildRuntime(mem, this.#table, this.#decoder, host, this.#threshold);
     this.#table.set(0, this.#runtime.miss);
   }
 
@@ -104,14 +117,28 @@ export class Translator {
   /** The bank at `addr` now serves `pt`. */
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
+    if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#cool();
+  }
+
+  /** Halves the heat of what is not compiled: many programs share the buckets, one after the other. */
+  #cool(): void {
+    const { u16 } = this.mem;
+    for (let i = 0; i < HEAT_BUCKETS; i++) {
+      const at = (HEAT_TABLE >>> 1) + i;
+      if (this.#regionsIn[i] === 0) u16[at] = u16[at]! >>> 1;
+    }
   }
 
   /** Drops what was compiled from a physical page. */
   pageWritten(page: number): void {
     const regions = this.#regions.onPage(page);
     if (regions.length > 0) {
-      if (this.#drops.size >= MAX_COUNTED_PAGES) this.#drops.clear();
-      this.#drops.set(page, Math.abs(this.#drops.get(page) ?? 0) + 1);
+      if (this.#drops.size >= MAX_COUNTED_PAGES) {
+        this.#drops.clear();
+        this.#pageWaits.clear();
+      }
+      this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
+      this.#pageWaits.delete(page);
       for (const region of regions) this.#drop(region);
     }
     const at = this.mem.pageFlags + page;
@@ -119,47 +146,64 @@ export class Translator {
   }
 
   /**
-   * The interpreter was at `pc` for the `heat`-th time; 0 when compiled code came there and the jump
-   * cache did not know it. The function to go on with, or 0.
+   * The interpreter was at `pc`, for whose bucket that is the `count`-th time. The function to go on
+   * with, or 0.
    */
-  #visit(bank: number, pc: number, heat: number): number {
+  #visit(bank: number, pc: number, count: number): number {
     const pt = this.#banks.get(bank)!;
-    if (heat > 0) this.#noteSwitch(bank, pc);
+    this.#noteSwitch(bank, pc);
     const known = this.#regions.find(pt, pc);
     if (known) {
-      this.#setJump(bank, pc, known.slot, 0);
+      this.#setJump(bank, pc, known.slot);
       return known.slot;
     }
-    if (heat < this.#threshold) {
-      if (heat === 0) this.#setJump(bank, pc, 0, 1);
-      return 0;
-    }
-    const reluctance = this.#reluctance(pt, pc);
-    if (reluctance > 0) {
-      this.#setJump(bank, pc, 0, -reluctance);
-      return 0;
-    }
-    if (heat === this.#threshold && this.#threshold > 1 && this.#pending.length < MAX_PENDING) {
-      this.#pending.push({ pt, pc });
-      return 0;
-    }
-    this.#pending.push({ pt, pc });
+    if (count < this.#threshold || !this.#isDue(pt, pc)) return 0;
+    const isSecond = this.#pending.some((p) => p.pc === pc && p.pt === pt);
+    if (!isSecond) this.#pending.push({ pt, pc });
+    if (!isSecond && this.#threshold > 1 && this.#pending.length < MAX_PENDING) return 0;
     this.#compilePending();
     const made = this.#regions.find(pt, pc);
-    this.#setJump(bank, pc, made?.slot ?? 0, made ? 0 : NEVER);
-    return made?.slot ?? 0;
+    if (!made) {
+      this.#waits.set(pc, UNCOMPILABLE_WAIT);
+      return 0;
+    }
+    this.#setJump(bank, pc, made.slot);
+    return made.slot;
   }
 
-  /**
-   * Further visits to wait for before code at `pc` is compiled. They are asked for once: whoever
-   * comes again has waited.
-   */
-  #reluctance(pt: PageTable, pc: number): number {
-    const page = pt.get(pc) >>> 12;
+  /** True if `pc`, whose bucket is full, has been visited often enough itself to be compiled. */
+  #isDue(pt: PageTable, pc: number): boolean {
+    const bucket = heatOffset(pc | 0) >>> 1;
+    // A bucket with a region stays full, others start again: what this visit stands for.
+    const isShared = this.#regionsIn[bucket]! > 0;
+    const visits = isShared ? 1 : Math.max(1, this.#threshold);
+    let wait = this.#waits.get(pc);
+    if (wait === undefined) {
+      wait = this.#patience(pt, pc) + (isShared ? this.#threshold >>> 1 : 0);
+    } else {
+      wait = Math.max(0, wait - visits);
+    }
+    if (wait > 0 && this.#waits.size >= MAX_WAITING) this.#waits.clear();
+    if (wait > 0 || this.#waits.has(pc)) this.#waits.set(pc, wait);
+    if (wait === 0 && !this.#isReluctant(pt.get(pc) >>> 12, visits)) return true;
+    if (!isShared) this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = 0;
+    return false;
+  }
+
+  /** True while a page that keeps being written has not been visited often since it last was. */
+  #isReluctant(page: number, visits: number): boolean {
     const drops = this.#drops.get(page) ?? 0;
-    if (drops <= DROPS_FORGIVEN) return 0;
-    this.#drops.set(page, -drops);
-    return this.#threshold * 2 ** Math.min(drops - DROPS_FORGIVEN, 10);
+    if (drops <= DROPS_FORGIVEN) return false;
+    // A threshold of one means at once, whatever it costs.
+    const whole = (this.#threshold - 1) * 2 ** Math.min(drops - DROPS_FORGIVEN, 10);
+    const wait = (this.#pageWaits.get(page) ?? whole) - visits;
+    this.#pageWaits.set(page, wait);
+    return wait > 0;
+  }
+
+  /** Further visits that a return point waits for. */
+  #patience(pt: PageTable, pc: number): number {
+    return this.#threshold > 1 && followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
   }
 
   /** Remembers the interpreter's last indirect jump if that is what led to `pc`. */
@@ -189,6 +233,9 @@ export class Translator {
       const slot = this.#takeSlot();
       this.#table.set(slot, batch.funcs[i]);
       this.#regions.add({ entry: graph.entry, slot, pages: graph.pages });
+      const bucket = heatOffset(graph.entry | 0) >>> 1;
+      this.#regionsIn[bucket]!++;
+      this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = this.#threshold;
       for (const pa of graph.pages.values()) this.#protect(pa >>> 12);
       this.stats.regionsMade++;
       this.stats.insnsTranslated += graph.insns;
@@ -222,8 +269,12 @@ export class Translator {
 
   #drop(region: Region): void {
     this.#regions.remove(region);
+    this.#waits.delete(region.entry);
+    const bucket = heatOffset(region.entry | 0) >>> 1;
+    if (--this.#regionsIn[bucket]! === 0) this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = 0;
+    this.#forgetJumps(region);
     this.#table.set(region.slot, this.#runtime.miss);
-    this.#staleSlots.push(region.slot);
+    this.#freeSlots.push(region.slot);
     for (const pa of region.pages.values()) {
       const page = pa >>> 12;
       if (this.#regions.onPage(page).length === 0) {
@@ -240,24 +291,35 @@ export class Translator {
     for (const region of this.#regions.oldest(MAX_REGIONS >>> 1)) this.#drop(region);
   }
 
+  /** There are more slots than MAX_REGIONS. */
   #takeSlot(): number {
-    const free = this.#freeSlots.pop();
-    if (free !== undefined) return free;
-    if (this.#nextSlot < TABLE_SIZE) return this.#nextSlot++;
-    for (const bank of this.#banks.keys()) {
-      this.mem.u8.fill(0, bank + BANK_JUMP, bank + BANK_SIZE);
-    }
-    this.#freeSlots = this.#staleSlots;
-    this.#staleSlots = [];
-    return this.#freeSlots.pop()!;
+    return this.#freeSlots.pop() ?? this.#nextSlot++;
   }
 
-  #setJump(bank: number, pc: number, slot: number, heat: number): void {
+  /** No jump cache names the region any more. */
+  #forgetJumps(region: Region): void {
+    const { u32 } = this.mem;
+    const offset = jumpOffset(region.entry | 0);
+    for (const bank of this.#banks.keys()) {
+      for (const beside of [0, JUMP_BESIDE]) {
+        const at = (bank + BANK_JUMP + (offset ^ beside)) >>> 2;
+        if (u32[at + 2] === region.slot) u32.fill(0, at, at + 4);
+      }
+    }
+  }
+
+  /** Sets the jump cache entry of `pc`. What was there moves to the entry beside it. */
+  #setJump(bank: number, pc: number, slot: number): void {
+    const { u32 } = this.mem;
     const low = (pc % TWO32) | 0;
-    const at = (bank + BANK_JUMP + jumpOffset(low)) >>> 2;
-    this.mem.u32[at] = low;
-    this.mem.u32[at + 1] = Math.floor(pc / TWO32);
-    this.mem.u32[at + 2] = slot;
-    this.mem.i32[at + 3] = heat;
+    const high = Math.floor(pc / TWO32);
+    const offset = jumpOffset(low);
+    const at = (bank + BANK_JUMP + offset) >>> 2;
+    if (u32[at + 2] !== 0 && (u32[at] !== low >>> 0 || u32[at + 1] !== high)) {
+      u32.copyWithin((bank + BANK_JUMP + (offset ^ JUMP_BESIDE)) >>> 2, at, at + 4);
+    }
+    u32[at] = low;
+    u32[at + 1] = high;
+    u32[at + 2] = slot;
   }
 }

@@ -2,7 +2,7 @@
  * A growing run of bytes, with the variable-length integers WebAssembly uses (LEB128).
  */
 export class ByteSink {
-  buf = new Uint8Array(512);
+  buf = new Uint8Array(2048);
   len = 0;
 
   byte(v: number): this {
@@ -41,8 +41,13 @@ export class ByteSink {
 
   /** Signed LEB128 of a 64-bit value: a safe integer, or a bigint for what a number cannot hold. */
   s64(v: number | bigint): this {
-    if (typeof v === "number" && (v | 0) === v) return this.s32(v);
-    let n = BigInt.asIntN(64, BigInt(v));
+    if (typeof v === "number") {
+      // Seven bits at a time until the rest fits 32: exact for safe integers.
+      let n = v;
+      for (; (n | 0) !== n; n = Math.floor(n / 128)) this.byte((n & 0x7f) | 0x80);
+      return this.s32(n);
+    }
+    let n = BigInt.asIntN(64, v);
     for (;;) {
       const low = Number(n & 0x7fn);
       n >>= 7n;

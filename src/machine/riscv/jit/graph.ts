@@ -171,6 +171,19 @@ export class Discovery {
   }
 }
 
+/** True if the instruction before `pc`, on the same page, seems to be a call. */
+export function followsCall(pt: PageTable, pc: number): boolean {
+  const at = pc % 4096;
+  if (at < 4) return false;
+  const { u16 } = pt.mem;
+  const frame = (pt.get(pc) & ~0xfff) >>> 0;
+  const before = u16[(frame + at - 2) >>> 1]!;
+  // c.jalr; jal and jalr that link to ra.
+  if ((before & 0xf07f) === 0x9002 && before >>> 7 !== 0x120) return true;
+  const link = u16[(frame + at - 4) >>> 1]! & 0xfff;
+  return link === 0x0ef || link === 0x0e7;
+}
+
 const RA = 1;
 const T0 = 5;
 const isLink = (r: number): boolean => r === RA || r === T0;

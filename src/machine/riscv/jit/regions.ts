@@ -3,8 +3,7 @@
  *
  * A region belongs to no address space: it is valid wherever its virtual pages map the
  * physical pages it was read from, which is checked whenever a jump cache takes it in.
- * Slots of the function table are used again only after every jump cache was emptied,
- * for an entry may still name a dropped region's slot.
+ * Slots of the function table are used again, so no jump cache may name a dropped region's.
  */
 import type { PageTable } from "../../mmu/pagetable.ts";
 import { PTE_V, PTE_X } from "../../mmu/pagetable.ts";

@@ -58,7 +58,8 @@ function structureWithout(
   graph: Graph,
   cut: ReadonlySet<string>,
 ): { nodes: Node[]; position: Map<number, number>; bad: string[] } {
-  const succOf = (b: Block): number[] => b.succ.filter((pc) => !cut.has(edgeKey(b, pc)));
+  const succOf = (b: Block): number[] =>
+    cut.size === 0 ? [...b.succ] : b.succ.filter((pc) => !cut.has(edgeKey(b, pc)));
   const order = reversePostorder(graph, succOf);
   const position = new Map(order.map((b, i) => [b.pc, i]));
   const nodes: Node[] = order.map((block) => ({
