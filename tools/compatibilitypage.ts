@@ -40,6 +40,14 @@ const REASONS: Readonly<Record<string, string>> = {
   "strace-ls": "no ptrace yet; `vkernel run --strace` shows system calls from outside",
 };
 
+/** What to know of a command that does the same. */
+const REMARKS: Readonly<Record<string, string>> = {
+  "grep-sed-awk": "on both, `sed -i` fails: the root is read-only",
+  "python3-venv-pyc": "on both, compileall cannot write below a read-only /usr",
+  perl: "its socketpair fails here, which it does not look at",
+  "curl-file": "the refused connection is refused here because there are no sockets",
+};
+
 export function page(): string {
   return [
     "# Compatibility",
@@ -80,7 +88,7 @@ function commandsPart(results: readonly CommandResult[]): string {
   const rows = results.map(({ name, difference, seconds }) => {
     const state =
       difference === null
-        ? "same"
+        ? ["same", REMARKS[name]].filter((part) => part !== undefined).join("; ")
         : `**differs**: ${REASONS[name] ?? "not understood yet"} (${code(difference)})`;
     return `| ${name} | ${code(abridged(lines.get(name) ?? ""))} | ${state} | ${seconds} |`;
   });
