@@ -13,7 +13,7 @@ import { addThread, addUsage, type Proc } from "./proc.ts";
 import { walkRobustList } from "./robust.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
-import { childInfo, pgsignal, psignal } from "./signal.ts";
+import { childInfo, pgsignal, psignal, retarget } from "./signal.ts";
 
 /** exit(2): one thread ends; with the last one, its process. `status` is wait(2)'s word. */
 export function exitThread(td: Lwp, status: number): void {
@@ -66,6 +66,8 @@ function endThread(td: Lwp): void {
   const p = td.proc;
   leaveMemory(td);
   td.retire();
+  // The running slice is not counted yet: wait(2) and the parent shall see it.
+  if (p.table.cpu.current === td) p.table.cpu.sliceKeeper?.settle();
   td.pending.clear();
   addThread(p.ended, td);
   if (p.threads.length === 1) {
@@ -75,6 +77,7 @@ function endThread(td: Lwp): void {
   p.table.removeThread(td);
   td.context.free();
   if (p.threads.length === 0) endProc(p);
+  else if (!p.isExiting) retarget(td);
 }
 
 function endProc(p: Proc): void {

@@ -6,6 +6,7 @@ import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
 import type { Context } from "../machine/context.ts";
+import { HeldFiles } from "./heldfiles.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
 import { PendingSignals } from "./sigqueue.ts";
@@ -32,6 +33,8 @@ export class Lwp extends Thread {
   callInProgress = -1;
   /** What that call answered when it slept: ERESTARTSYS or one of its kin. */
   restartCode = 0;
+  /** Its files, kept over its sleeps. */
+  readonly heldFiles = new HeldFiles();
   /** strace's line of the call in progress. */
   traceLine = "";
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
@@ -59,6 +62,18 @@ export class Lwp extends Thread {
 
   override get fileSizeLimit(): number {
     return this.proc.rlimits.soft(RLIMIT_FSIZE);
+  }
+
+  /** The call in progress was settled: it will not be made again. */
+  endCall(): void {
+    this.callInProgress = -1;
+    this.clearRestart();
+    this.heldFiles.release();
+  }
+
+  override retire(): void {
+    super.retire();
+    this.heldFiles.release();
   }
 
   /** True for the thread that has the process's id; it may end before the others. */

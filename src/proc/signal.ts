@@ -111,8 +111,9 @@ export function setTemporaryMask(td: Lwp, mask: SigSet): void {
 
 export function restoreMask(td: Lwp): void {
   if (td.savedSigmask === null) return;
-  td.sigmask.assign(td.savedSigmask);
+  const saved = td.savedSigmask;
   td.savedSigmask = null;
+  setMask(td, saved);
 }
 
 export function setMask(td: Lwp, mask: SigSet): void {
@@ -243,10 +244,10 @@ function canTake(td: Lwp, sig: number): boolean {
   return sig === SIGKILL || !td.sigmask.has(sig);
 }
 
-/** After a mask changed: signals of the process that this thread no longer takes go to another. */
-function retarget(td: Lwp): void {
+/** Signals of the process that `td` was woken for and takes no more, since its mask changed or it ends, go to another. */
+export function retarget(td: Lwp): void {
   const p = td.proc;
-  if (p.threads.length < 2 || p.pending.set.isEmpty) return;
+  if (p.pending.set.isEmpty) return;
   for (const other of p.threads) {
     if (other !== td && p.pending.isDeliverable(other.sigmask) && !other.isUninterruptible) {
       other.wakeup();

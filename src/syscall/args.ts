@@ -39,18 +39,24 @@ export const size = plain("size", (td, i) => td.context.getXu(A0 + i));
 /** A user address; any value may come. */
 export const uaddr = plain("uaddr", (td, i) => td.context.getXu(A0 + i), hex);
 
-/** A descriptor that must be open: its File, or EBADF. */
+/** A descriptor that must be open: its File, or EBADF. A call made again keeps the file it had. */
 export const fd: ArgType<File> = {
   name: "fd",
   isFallible: true,
-  decode: (td, i): File | Errno => td.proc.fdtable.get(td.context.xlo(A0 + i)) ?? EBADF,
+  decode: (td, i): File | Errno => {
+    if (!td.heldFiles.isEmpty) return td.heldFiles.at(i) ?? EBADF;
+    return td.proc.fdtable.get(td.context.xlo(A0 + i)) ?? EBADF;
+  },
   format: (td, i) => String(td.context.xlo(A0 + i)),
 };
 
 /** As `fd`, for the calls that take an O_PATH descriptor too. */
 export const anyFd: ArgType<File> = {
   ...fd,
-  decode: (td, i): File | Errno => td.proc.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF,
+  decode: (td, i): File | Errno => {
+    if (!td.heldFiles.isEmpty) return td.heldFiles.at(i) ?? EBADF;
+    return td.proc.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF;
+  },
 };
 
 /** A path: NUL-terminated bytes; EFAULT, ENAMETOOLONG. */

@@ -5,7 +5,8 @@ import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EpollEvent } from "../abi/
 import type { Lwp } from "../proc/lwp.ts";
 import { anonAttr } from "../vfs/anon.ts";
 import { EpollFile, type EventSink } from "../vfs/epoll.ts";
-import { flags, int, size, uaddr } from "./args.ts";
+import type { File } from "../vfs/file.ts";
+import { flags, int, fd as openFd, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { newFd } from "./file.ts";
 import { applyMask, waitUntil } from "./poll.ts";
@@ -44,8 +45,8 @@ export const sys_epoll_ctl = syscall(
 
 export const sys_epoll_pwait = syscall(
   "epoll_pwait",
-  [int, uaddr, int, int, uaddr, size],
-  (td, epfd, out, room, timeoutMs, mask, maskSize) => {
+  [openFd, uaddr, int, int, uaddr, size],
+  (td, epoll, out, room, timeoutMs, mask, maskSize) => {
     let deadline = Number.POSITIVE_INFINITY;
     if (timeoutMs >= 0) {
       if (td.restart.deadlineNs < 0) {
@@ -53,22 +54,22 @@ export const sys_epoll_pwait = syscall(
       }
       deadline = td.restart.deadlineNs;
     }
-    return wait(td, epfd, out, room, timeoutMs === 0 ? 0 : deadline, mask, maskSize);
+    return wait(td, epoll, out, room, timeoutMs === 0 ? 0 : deadline, mask, maskSize);
   },
 );
 
 export const sys_epoll_pwait2 = syscall(
   "epoll_pwait2",
-  [int, uaddr, int, uaddr, uaddr, size],
-  (td, epfd, out, room, timeout, mask, maskSize) => {
+  [openFd, uaddr, int, uaddr, uaddr, size],
+  (td, epoll, out, room, timeout, mask, maskSize) => {
     const deadline = waitUntil(td, timeout);
-    return failed(deadline) ? deadline : wait(td, epfd, out, room, deadline, mask, maskSize);
+    return failed(deadline) ? deadline : wait(td, epoll, out, room, deadline, mask, maskSize);
   },
 );
 
 function wait(
   td: Lwp,
-  epfd: number,
+  epoll: File,
   out: number,
   room: number,
   deadline: number,
@@ -76,8 +77,6 @@ function wait(
   maskSize: number,
 ): number {
   if (room <= 0 || room > MAX_EVENTS) return EINVAL;
-  const epoll = td.proc.fdtable.get(epfd);
-  if (!epoll) return EBADF;
   if (!(epoll instanceof EpollFile)) return EINVAL;
   const masked = applyMask(td, mask, maskSize);
   if (masked < 0) return masked;

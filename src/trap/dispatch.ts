@@ -23,6 +23,7 @@ import { relieveMemory } from "../proc/oom.ts";
 import type { SigAction } from "../proc/sigaction.ts";
 import { hasDeliverableSignal, restoreMask, tsignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
+import { File } from "../vfs/file.ts";
 import { traceEnter, traceExit } from "./strace.ts";
 
 const A0 = 10;
@@ -63,8 +64,7 @@ export class Dispatcher {
       return;
     }
     if (isTraced) traceExit(td, entry, r);
-    td.callInProgress = -1;
-    clearUsed(td);
+    endUsed(td);
     context.setX(A0, r);
     context.pc += ECALL_BYTES;
     if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
@@ -74,12 +74,12 @@ export class Dispatcher {
   #unfinished(td: Lwp, nr: number, entry: Syscall | undefined, r: number): void {
     if (td.isContextReplaced) {
       td.isContextReplaced = false;
-      td.callInProgress = -1;
-      td.clearRestart();
+      td.endCall();
       if (td.proc.table.strace !== null) traceExit(td, entry, r);
       return;
     }
     if (td.state === "dead") return;
+    if (td.callInProgress < 0 && entry) holdFiles(td, entry);
     td.callInProgress = nr;
     td.restartCode = r;
     if (td.state === "sleeping" && hasDeliverableSignal(td)) td.cancelSleep();
@@ -95,8 +95,7 @@ export class Dispatcher {
 export function settleRestart(td: Lwp, action: SigAction): void {
   const code = td.restartCode;
   const { done } = td.restart;
-  td.callInProgress = -1;
-  td.clearRestart();
+  td.endCall();
   if (done > 0) {
     // What has moved cannot be taken back: the call ends with that count.
     td.context.setX(A0, done);
@@ -114,9 +113,24 @@ function isRestart(r: number): boolean {
   return r <= ERESTARTSYS && r >= ERESTART_RESTARTBLOCK;
 }
 
-function clearUsed(td: Lwp): void {
+/** Ends a call; most never slept and left nothing to clear. */
+function endUsed(td: Lwp): void {
   const { restart } = td;
-  if (restart.deadlineNs !== -1 || restart.done !== 0 || restart.data !== null) td.clearRestart();
+  const isUsed =
+    td.callInProgress >= 0 ||
+    restart.deadlineNs !== -1 ||
+    restart.done !== 0 ||
+    restart.data !== null;
+  if (isUsed) td.endCall();
+}
+
+/** The call was just made, so its descriptors still name what it was given. */
+function holdFiles(td: Lwp, entry: Syscall): void {
+  for (let i = 0; i < entry.args.length; i++) {
+    const arg = entry.args[i]!;
+    const fp = arg.name === "fd" ? arg.decode(td, i) : null;
+    if (fp instanceof File) td.heldFiles.hold(i, fp);
+  }
 }
 
 /** write writev pwrite64 pwritev sendfile vmsplice splice tee pwritev2 copy_file_range */

@@ -180,6 +180,8 @@ export class UserLoop implements SliceKeeper {
       this.#preempt(td);
     }
     td.isYielding = false;
+    // What fell due at the end of the slice may have been a signal for this thread.
+    if (td.state === "running" && hasDeliverableSignal(td)) takeSignals(td);
   }
 
   #preempt(td: Lwp): void {
