@@ -17,6 +17,7 @@ import {
 import { Vmspace } from "./vmspace.ts";
 
 export function forkVmspace(vs: Vmspace): Vmspace | Errno {
+  if (vs.frames.isScarce) return ENOMEM;
   const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.ceiling);
   if (!child.payEntries(vs.entries.length)) {
     child.destroy();

@@ -35,6 +35,8 @@ const FULL = 3;
 const ALL_FREE = 0xffff;
 const NONE = -1;
 
+/** 8 MiB, or a 32nd of a small machine. */
+const MAX_KEPT_CACHE = 2048;
 /** How many frames one reclaim tries to win, so that not every allocation pays for one. */
 const RECLAIM_BATCH = 64;
 
@@ -67,6 +69,8 @@ export class PageAllocator {
   readonly #head = new Int32Array(FULL).fill(NONE);
   readonly #tail = new Int32Array(FULL).fill(NONE);
   #lastToken = 0;
+  /** Cached pages that stay: without the code they run, programs would only read it in again. */
+  readonly #keptCache: number;
   readonly #zeroes = new Uint8Array(PAGE_SIZE);
 
   constructor(mem: PhysMem, machine: CodeWatcher) {
@@ -79,6 +83,7 @@ export class PageAllocator {
     this.kmem = KernelMemory.beside(mem.ramPages * PAGE_SIZE);
     this.totalPages = chunks * CHUNK_PAGES;
     this.freePages = this.totalPages;
+    this.#keptCache = Math.min(MAX_KEPT_CACHE, this.totalPages >>> 5);
     this.#refs = new Int32Array(this.totalPages);
     this.#free = new Uint16Array(chunks).fill(ALL_FREE);
     this.#state = new Uint8Array(chunks);
@@ -187,6 +192,15 @@ export class PageAllocator {
     return this.freePages > this.totalPages >>> 4;
   }
 
+  /**
+   * True when so little can be had, page cache included, that a further
+   * address space would soon be paid for with some process's life.
+   */
+  get isScarce(): boolean {
+    const cached = Math.max(0, this.queue.length - this.#keptCache);
+    return this.freePages + cached < this.totalPages >>> 6;
+  }
+
   #take(chunk: number, index: number): Paddr {
     const free = this.#free[chunk]! & ~(1 << index);
     this.#free[chunk] = free;
@@ -214,7 +228,7 @@ export class PageAllocator {
 
   #allocHard(): Paddr | Errno {
     for (;;) {
-      if (this.queue.reclaim(RECLAIM_BATCH) > 0) break;
+      if (this.queue.length > this.#keptCache && this.queue.reclaim(RECLAIM_BATCH) > 0) break;
       if (!this.oomHandler?.outOfMemory() || this.freePages > 0) break;
     }
     return this.freePages > 0 ? this.alloc() : ENOMEM;
