@@ -65,11 +65,12 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
 function run(kernel: Kernel, config: MachineConfig): Outcome {
   const { table, log, terminals, host } = kernel;
   const isInit = config.program.kind === "init";
-  const ddb = new Ddb(table, host.console, host.doorbell);
+  const calls = buildTable();
+  const ddb = new Ddb(table, calls, host.console, host.doorbell);
   const signal = isInit ? SIGUSR2 : null;
   const outside = new HostOutside(host, table, terminals, ddb, log, signal);
   new LoadSampler(kernel.cpu, table.info).start();
-  const loop = new UserLoop(table, kernel.machine.newHart(), buildTable(), outside);
+  const loop = new UserLoop(table, kernel.machine.newHart(), calls, outside);
   loop.run();
   if (table.powerRequest === "reboot") return { kind: "reboot" };
   if (table.powerRequest === "halt") return { kind: "halt" };

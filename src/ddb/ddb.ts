@@ -9,6 +9,7 @@ import { failed } from "../abi/errno.ts";
 import type { ConsolePort, Doorbell } from "../platform/host.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { ProcTable } from "../proc/proctable.ts";
+import type { Syscall } from "../syscall/declare.ts";
 import { LineEditor } from "./lineeditor.ts";
 import { backtrace, formatRegisters, formatThread } from "./show.ts";
 
@@ -20,7 +21,7 @@ export type Verdict =
 
 const HELP = `commands:
   ps                 all threads: process, state, what they wait for, name
-  trace [tid]        pc and call frames of a thread (default: the current one)
+  trace [tid]        system call, pc and call frames of a thread (default: the current one)
   regs [tid]         its registers
   x[/n] addr [tid]   n 8-byte words of its memory (default 8)
   continue, c        back to the machine
@@ -33,10 +34,18 @@ const MAX_WORDS = 512;
 
 export class Ddb {
   readonly #table: ProcTable;
+  readonly #calls: readonly (Syscall | undefined)[];
   readonly #editor: LineEditor;
 
-  constructor(table: ProcTable, console: ConsolePort, doorbell: Doorbell) {
+  /** `calls`: the table of system calls, for their names. */
+  constructor(
+    table: ProcTable,
+    calls: readonly (Syscall | undefined)[],
+    console: ConsolePort,
+    doorbell: Doorbell,
+  ) {
     this.#table = table;
+    this.#calls = calls;
     this.#editor = new LineEditor(console, doorbell);
   }
 
@@ -68,7 +77,7 @@ export class Ddb {
       case "ps":
         return this.#ps();
       case "trace":
-        return this.#withThread(args[0], (td) => backtrace(td));
+        return this.#withThread(args[0], (td) => backtrace(td, this.#calls));
       case "regs":
         return this.#withThread(args[0], (td) => formatRegisters(td));
       case "x":

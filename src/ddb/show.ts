@@ -1,6 +1,10 @@
 /** How ddb shows threads, registers and call frames. */
 import { failed } from "../abi/errno.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import type { Syscall } from "../syscall/declare.ts";
+import { describeCall } from "../trap/strace.ts";
+import { File } from "../vfs/file.ts";
+import { pathString } from "../vfs/namei.ts";
 
 const X_NAMES =
   "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(
@@ -35,20 +39,38 @@ export function formatRegisters(td: Lwp): string {
   return `${out}`;
 }
 
-/** pc, ra, and the frame-pointer chain as far as it is one (code built with -fno-omit-frame-pointer). */
-export function backtrace(td: Lwp): string {
+/**
+ * The system call it sleeps in, then pc, ra, and the frame-pointer chain as far
+ * as it is one (code built with -fno-omit-frame-pointer), each with what is
+ * mapped there and the offset in that.
+ */
+export function backtrace(td: Lwp, calls: readonly (Syscall | undefined)[]): string {
   const { context, proc } = td;
-  let out = `thread ${td.tid} (${td.comm}) ${td.wmesg ? `waits in ${td.wmesg}` : td.state}\n`;
-  out += `#0  ${hex(context.pc)}\n#1  ${hex(context.getXu(RA))}\n`;
+  const nr = td.callInProgress;
+  const call = nr >= 0 ? `, in ${describeCall(td, nr, calls[nr])}` : "";
+  let out = `thread ${td.tid} (${td.comm}) ${td.wmesg ? `waits for ${td.wmesg}` : td.state}${call}\n`;
+  const frame = (n: number, pc: number): string =>
+    `${`#${n}`.padEnd(3)} ${hex(pc)}  ${placeOf(td, pc)}\n`;
+  out += frame(0, context.pc) + frame(1, context.getXu(RA));
   let fp = context.getXu(S0);
   for (let n = 2; n < MAX_FRAMES && fp >= 16; n++) {
     const ra = proc.vmspace.loadU64(fp - 8);
     const up = proc.vmspace.loadU64(fp - 16);
     if (failed(ra) || failed(up) || up <= fp) break;
-    out += `#${String(n).padEnd(2)} ${hex(ra)}\n`;
+    out += frame(n, ra);
     fp = up;
   }
   return out;
+}
+
+/** "libc.so.6 +0x2c4a": the file mapped at `addr` and the offset in it; "-" where nothing is. */
+function placeOf(td: Lwp, addr: number): string {
+  const e = td.proc.vmspace.entries.find(addr);
+  if (!e) return "-";
+  const offset = `+0x${(addr - e.start + e.offset).toString(16)}`;
+  if (!(e.file instanceof File)) return `${e.name || "anonymous"} ${offset}`;
+  const { path } = e.file;
+  return `${path ? pathString(td.proc.fs.root, path) : e.file.describe()} ${offset}`;
 }
 
 function hex(n: number): string {

@@ -13,7 +13,7 @@ const NO_RETURN = new Set(["execve", "execveat", "exit", "exit_group", "rt_sigre
 
 export function traceEnter(td: Lwp, nr: number, entry: Syscall | undefined): void {
   if (td.callInProgress >= 0) return;
-  td.traceLine = describe(td, nr, entry);
+  td.traceLine = describeCall(td, nr, entry);
   if (entry && NO_RETURN.has(entry.name)) emit(td, td.traceLine);
 }
 
@@ -32,7 +32,8 @@ function emit(td: Lwp, text: string): void {
   td.proc.table.strace?.line(td, text);
 }
 
-function describe(td: Lwp, nr: number, entry: Syscall | undefined): string {
+/** A call as its registers show it now: its name and its arguments. */
+export function describeCall(td: Lwp, nr: number, entry: Syscall | undefined): string {
   if (!entry) return `syscall_${nr}()`;
   return `${entry.name}(${entry.args.map((a, i) => a.format(td, i)).join(", ")})`;
 }
