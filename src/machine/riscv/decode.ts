@@ -11,8 +11,9 @@ import { expand } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
 
 const SLOTS = 0x8000;
-/** A word that no slot knows. */
-const ILLEGAL = 0xffff_ffff;
+/** Words that no slot knows: a reserved 16-bit instruction, and one that was not expanded yet. */
+const ILLEGAL = 0x7fff_ffff;
+export const UNEXPANDED = 0xffff_ffff;
 /** What a slot's position in the table says about the word. */
 const SLOT_BITS = 0xfe00_707f;
 const RS2_BITS = 0x01f0_0000;
@@ -71,16 +72,33 @@ export class Decoder {
       at += 32;
     }
     if (at > DECODE_TABLE_END) throw new RangeError("decode tables overflow");
-    // The interpreter's slots do not see the low two bits: 0 would be taken for a load.
-    for (let h = 0; h < 0x10000; h++) mem.u32[(EXPAND_TABLE >>> 2) + h] = expand(h) || ILLEGAL;
+    mem.u32.set(new Uint32Array(0x10000).fill(UNEXPANDED), EXPAND_TABLE >>> 2);
   }
 
+  /** Puts the 32-bit form of a 16-bit instruction where the interpreter looks for it. */
+  expandInto(mem: PhysMem, half: number): void {
+    // The interpreter's slots do not see the low two bits: 0 would be taken for a load.
+    mem.u32[(EXPAND_TABLE >>> 2) + half] = expand(half) || ILLEGAL;
+  }
+
+  /** The handler of a slot whose word is `word`, of the instructions of its opcode. */
   #choose(word: number, near: readonly number[]): number {
+    let only = 0;
+    let matches = 0;
+    for (const n of near) {
+      const { match, mask } = this.insns[n - 1]!;
+      if (((word ^ match) & mask & SLOT_BITS) !== 0) continue;
+      only = n;
+      matches++;
+    }
+    return matches < 2 ? only : this.#chooseByRs2(word, near);
+  }
+
+  #chooseByRs2(word: number, near: readonly number[]): number {
     const candidates = near.filter((n) => {
       const insn = this.insns[n - 1]!;
       return ((word ^ insn.match) & insn.mask & SLOT_BITS) === 0;
     });
-    if (candidates.length < 2) return candidates[0] ?? 0;
     const table = new Uint8Array(32);
     for (let rs2 = 0; rs2 < 32; rs2++) {
       const w = word | (rs2 << 20);

@@ -27,7 +27,7 @@ import {
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
 import { type Asm, F32, F64, I32, I64, type Label } from "../wasm/asm.ts";
-import { type Decoder, secondTableAt } from "./decode.ts";
+import { type Decoder, secondTableAt, UNEXPANDED } from "./decode.ts";
 import type { Helper } from "./helper.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
 import { MemEmit } from "./memops.ts";
@@ -59,6 +59,9 @@ function emitFold(a: Asm, scratch: number): Asm {
   a.local_tee(scratch).local_get(scratch).i32_const(JUMP_FOLD).i32_shr_u();
   return a.i32_xor();
 }
+
+/** (16-bit instruction): has its 32-bit form put into the table. Provided by the host. */
+export const expandHalf: Helper = { name: "expandHalf", params: [I32], results: [] };
 
 const CTX = 0;
 const BANK = 1;
@@ -115,6 +118,7 @@ export class InterpEmit extends MemEmit {
     this.#fetchWord(fetchFault);
     this.#dispatch(decoder, illegal);
     this.end();
+    this.#expandFirst(next);
     this.i32_const(TRAP_ILLEGAL).local_set(this.#cause);
     this.end(); // trapped
     this.#currentPc().local_set(this.#pc);
@@ -221,6 +225,15 @@ export class InterpEmit extends MemEmit {
     this.i32_const(2).local_set(this.#len);
     this.local_get(this.#word).i32_const(0xffff).i32_and().i32_const(2).i32_shl();
     this.i32_load(EXPAND_TABLE).local_set(this.#word);
+    this.end();
+  }
+
+  /** Back to fetching if what seemed illegal is a 16-bit instruction that nobody met before. */
+  #expandFirst(next: Label): void {
+    this.local_get(this.#word).i32_const(UNEXPANDED).i32_eq();
+    this.local_get(this.#len).i32_const(2).i32_eq().i32_and().if_();
+    this.local_get(this.#ip).i32_load16_u().callHelper(expandHalf);
+    this.br(next);
     this.end();
   }
 

@@ -12,7 +12,7 @@ import { Asm, I32 } from "../wasm/asm.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import { emitJumpOffset, InterpEmit, JUMP_BESIDE, visit } from "./interp.ts";
+import { emitJumpOffset, expandHalf, InterpEmit, JUMP_BESIDE, visit } from "./interp.ts";
 import { traitsOf } from "./traits.ts";
 
 /** Capacity of the region table. */
@@ -22,28 +22,54 @@ const REGION_PARAMS = [I32, I32, I32, I32] as const;
 const REGION_RESULTS = [I32] as const;
 
 /** (ctx, bank, fuel, depth) → result, see jit/region.ts. */
-type RegionFunc = (ctx: number, bank: number, fuel: number, depth: number) => number;
+export type RegionFunc = (ctx: number, bank: number, fuel: number, depth: number) => number;
 
 export interface Runtime {
   readonly enter: RegionFunc;
-  readonly interp: RegionFunc;
-  readonly step: RegionFunc;
   readonly miss: RegionFunc;
-  /** Everything that compiled modules may import, by helper name; also `interp` and `miss`. */
+  /** Everything that compiled modules may import, by helper name. */
   readonly exports: Record<string, unknown>;
 }
 
 /** What the host provides: functions by helper name. */
 export type HostFunctions = Record<string, (...args: never[]) => unknown>;
 
-/** Builds and instantiates the runtime; `host` has a function for every helper without a body. */
-export function buildRuntime(
-  mem: PhysMem,
-  table: WebAssembly.Table,
-  decoder: Decoder,
-  host: HostFunctions,
-  threshold: number,
-): Runtime {
+/** What a runtime is built from; `host` has a function for every helper without a body. */
+export interface RuntimeParts {
+  readonly mem: PhysMem;
+  readonly table: WebAssembly.Table;
+  readonly decoder: Decoder;
+  readonly host: HostFunctions;
+  readonly threshold: number;
+}
+
+/** Builds and instantiates the runtime. */
+export function buildRuntime(parts: RuntimeParts): Runtime {
+  const exports = instantiate(parts, (m, regionType, interpAs) => {
+    const interp = interpAs("interp", false);
+    m.func(regionType, [I32], missBody(regionType, interp), "miss");
+    m.func(regionType, [I32], enterBody(regionType, interp), "enter");
+  });
+  return { ...(exports as unknown as Runtime), exports: { ...parts.host, ...exports } };
+}
+
+/** The interpreter that stops after each instruction, which only debuggers need. */
+export function buildStep(parts: RuntimeParts): RegionFunc {
+  const exports = instantiate(parts, (_m, _regionType, interpAs) => {
+    interpAs("step", true);
+  });
+  return exports["step"] as RegionFunc;
+}
+
+/** A module of all helpers and what `add` adds to it: its exports. */
+function instantiate(
+  { mem, table, decoder, host, threshold }: RuntimeParts,
+  add: (
+    m: ModuleBuilder,
+    regionType: number,
+    interpAs: (name: string, single: boolean) => number,
+  ) => void,
+): Record<string, unknown> {
   const m = new ModuleBuilder();
   m.importMemory("memory", mem.wasmPages);
   m.importTable("table", TABLE_SIZE);
@@ -66,21 +92,13 @@ export function buildRuntime(
     index.set(h, m.func(m.type(h.params, h.results), h.locals ?? [], a, h.name));
   }
   const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
-  const interpAt = (single: boolean, name: string): number => {
+  add(m, regionType, (name, single) => {
     const e = new InterpEmit({ single, threshold, indexOf, regionType });
     e.generate(decoder);
     return m.func(regionType, e.localTypes, e, name);
-  };
-  const interp = interpAt(false, "interp");
-  interpAt(true, "step");
-  m.func(regionType, [I32], missBody(regionType, interp), "miss");
-  m.func(regionType, [I32], enterBody(regionType, interp), "enter");
-  const module = new WebAssembly.Module(m.build());
-  const instance = new WebAssembly.Instance(module, {
-    e: { memory: mem.memory, table, ...host },
   });
-  const exports = { ...host, ...instance.exports };
-  return { ...(instance.exports as unknown as Runtime), exports };
+  const imports = { e: { memory: mem.memory, table, ...host } };
+  return new WebAssembly.Instance(new WebAssembly.Module(m.build()), imports).exports;
 }
 
 /** Every helper that some instruction uses, callees before callers. */
@@ -91,7 +109,7 @@ function allHelpers(decoder: Decoder): Helper[] {
     for (const callee of h.uses ?? []) add(callee);
     list.push(h);
   };
-  for (const h of [visit, loadSlow, storeSlow, spanSlow, fetchSlow, fetchHigh]) add(h);
+  for (const h of [visit, expandHalf, loadSlow, storeSlow, spanSlow, fetchSlow, fetchHigh]) add(h);
   for (const insn of decoder.insns) for (const h of traitsOf(insn).helpers) add(h);
   return list;
 }

@@ -27,7 +27,14 @@ import { compileBatch } from "./jit/compile.ts";
 import { Discovery, followsCall, type Graph } from "./jit/graph.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
-import { buildRuntime, type Runtime, TABLE_SIZE } from "./runtime.ts";
+import {
+  buildRuntime,
+  buildStep,
+  type RegionFunc,
+  type Runtime,
+  type RuntimeParts,
+  TABLE_SIZE,
+} from "./runtime.ts";
 import { softFloatImport } from "./softfloat/softfloat.ts";
 
 /** Regions that may be alive at once; each is some tens of KB of machine code. */
@@ -67,7 +74,9 @@ export class Translator {
   readonly #threshold: number;
   readonly #decoder = new Decoder(RV64GC);
   readonly #table: WebAssembly.Table;
+  readonly #parts: RuntimeParts;
   readonly #runtime: Runtime;
+  #step: RegionFunc | undefined;
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
   readonly #switches = new Switches();
@@ -96,11 +105,19 @@ export class Translator {
     });
     const host = {
       clockNs,
+      expandHalf: (half: number) => this.#decoder.expandInto(mem, half),
       softFloat: softFloatImport(mem.i32),
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
     };
-    this.#runtime = buildRuntime(mem, this.#table, this.#decoder, host, this.#threshold);
+    this.#parts = {
+      mem,
+      table: this.#table,
+      decoder: this.#decoder,
+      host,
+      threshold: this.#threshold,
+    };
+    this.#runtime = buildRuntime(this.#parts);
     this.#table.set(0, this.#runtime.miss);
   }
 
@@ -111,7 +128,8 @@ export class Translator {
 
   /** Runs one instruction. */
   step(ctx: number, bank: number): number {
-    return ~this.#runtime.step(ctx, bank, 1, 0);
+    this.#step ??= buildStep(this.#parts);
+    return ~this.#step(ctx, bank, 1, 0);
   }
 
   /** The bank at `addr` now serves `pt`. */
