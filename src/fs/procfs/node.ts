@@ -14,6 +14,7 @@ import type { Path } from "../../vfs/path.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { ProcFs } from "./procfs.ts";
 import { ProcTextFile } from "./textfile.ts";
+import type { TextPiece } from "./textpiece.ts";
 
 export interface Owner {
   readonly uid: number;
@@ -166,8 +167,11 @@ export abstract class ProcText extends ProcNode {
     super(fs, key, S_IFREG | mode);
   }
 
-  /** The whole text, a byte string; ESRCH if what it shows is gone. */
-  abstract text(td: Thread): string | Errno;
+  /**
+   * The text, a byte string: whole, or the piece that begins at `cursor` (0 is
+   * the first); ESRCH if what it shows is gone.
+   */
+  abstract text(td: Thread, cursor: number): string | TextPiece | Errno;
 
   /** Takes what one write(2) brought. */
   writeText(_td: Thread, _text: string): number {

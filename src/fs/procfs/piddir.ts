@@ -21,6 +21,7 @@ import type { ProcFs } from "./procfs.ts";
 import { mayInspect, type TaskRef } from "./task.ts";
 import { TaskDir } from "./taskdir.ts";
 import { type TaskText, taskTexts } from "./tasktexts.ts";
+import type { TextPiece } from "./textpiece.ts";
 
 type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
 
@@ -104,9 +105,9 @@ class TaskTextNode extends ProcText {
     return this.#def.isGuarded && !mayInspect(td as Lwp, task) ? EACCES : 0;
   }
 
-  text(td: Thread): string | Errno {
+  text(td: Thread, cursor: number): string | TextPiece | Errno {
     const task = this.#ref.get();
-    return task ? this.#def.text(task, td as Lwp) : ESRCH;
+    return task ? this.#def.text(task, td as Lwp, cursor) : ESRCH;
   }
 
   override writeText(td: Thread, text: string): number {

@@ -26,30 +26,41 @@ import type { Vmspace } from "../../vm/vmspace.ts";
 import { hex, kibLine, octalEscaped } from "./format.ts";
 import type { Task } from "./task.ts";
 import { vmspaceOf } from "./taskstat.ts";
+import { TEXT_END, type TextPiece } from "./textpiece.ts";
 
 /** Column of the name in a line of maps. */
 const NAME_COLUMN = 73;
 
-export function mapsText(t: Task, caller: Lwp): string {
-  const vs = vmspaceOf(t.proc);
-  if (!vs) return "";
-  let s = "";
-  for (const e of vs.entries) s += mapLine(t.proc, vs, e, caller);
-  return s;
+/** Maps in one piece: a process may have tens of thousands. */
+const PIECE_ENTRIES = 128;
+
+export function mapsPiece(t: Task, caller: Lwp, cursor: number): TextPiece {
+  return pieceOf(t, cursor, (vs, e) => mapLine(t.proc, vs, e, caller));
 }
 
-export function smapsText(t: Task, caller: Lwp): string {
-  const vs = vmspaceOf(t.proc);
-  if (!vs) return "";
-  let s = "";
-  for (const e of vs.entries) {
+export function smapsPiece(t: Task, caller: Lwp, cursor: number): TextPiece {
+  return pieceOf(t, cursor, (vs, e) => {
     const r = residency(vs, e);
-    s += mapLine(t.proc, vs, e, caller);
-    s += kib("Size", e.end - e.start) + kib("KernelPageSize", PAGE_SIZE);
-    s += kib("MMUPageSize", PAGE_SIZE) + residencyLines(r, false);
-    s += `THPeligible:           0\nVmFlags: ${vmFlags(e)}\n`;
+    const size = kib("Size", e.end - e.start) + kib("KernelPageSize", PAGE_SIZE);
+    const lines = size + kib("MMUPageSize", PAGE_SIZE) + residencyLines(r, false);
+    const flags = `THPeligible:           0\nVmFlags: ${vmFlags(e)}\n`;
+    return mapLine(t.proc, vs, e, caller) + lines + flags;
+  });
+}
+
+/** What `show` says of the maps from address `cursor` on; the next piece begins where the last of them ends. */
+function pieceOf(t: Task, cursor: number, show: (vs: Vmspace, e: MapEntry) => string): TextPiece {
+  const vs = vmspaceOf(t.proc);
+  if (!vs) return { text: "", next: TEXT_END };
+  let text = "";
+  let i = vs.entries.indexAfter(cursor);
+  const stop = i + PIECE_ENTRIES;
+  let next = cursor;
+  for (let e = vs.entries.at(i); e && i < stop; e = vs.entries.at(++i)) {
+    text += show(vs, e);
+    next = e.end;
   }
-  return s;
+  return { text, next: vs.entries.at(i) ? next : TEXT_END };
 }
 
 export function smapsRollupText(t: Task): string {

@@ -9,9 +9,10 @@ import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts"
 import { checkOwn, mayInspect, type Task } from "./task.ts";
 import { auxvText, cmdlineText, commText, environText, writeComm } from "./taskargs.ts";
 import { limitsText } from "./tasklimits.ts";
-import { mapsText, smapsRollupText, smapsText } from "./taskmaps.ts";
+import { mapsPiece, smapsPiece, smapsRollupText } from "./taskmaps.ts";
 import { mountinfoText, mountsText, mountstatsText } from "./taskmounts.ts";
 import { statmText, statText, statusText, vmspaceOf } from "./taskstat.ts";
+import type { TextPiece } from "./textpiece.ts";
 
 export interface TaskText {
   readonly mode: number;
@@ -21,7 +22,8 @@ export interface TaskText {
   readonly isPerThread: boolean;
   /** Poll reports when mounts change. */
   readonly showsMounts?: boolean;
-  text(t: Task, caller: Lwp): string | Errno;
+  /** All of it, or for a long one the piece that begins at `cursor`; 0 is the first. */
+  text(t: Task, caller: Lwp, cursor: number): string | TextPiece | Errno;
   write?(t: Task, text: string, caller: Lwp): number;
 }
 
@@ -56,7 +58,7 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["io", guarded(ioText, 0o400)],
   ["limits", plain(limitsText)],
   ["loginuid", plain(() => "4294967295", 0o644)],
-  ["maps", guarded(mapsText, 0o444)],
+  ["maps", guarded(mapsPiece, 0o444)],
   ["mountinfo", { ...plain(mountinfoText), showsMounts: true }],
   ["mounts", { ...plain(mountsText), showsMounts: true }],
   ["mountstats", ofProcess(plain(mountstatsText, 0o400))],
@@ -65,7 +67,7 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["personality", guarded((t) => `${hex8(t.proc.personality)}\n`, 0o400)],
   ["sessionid", plain(() => "4294967295")],
   ["setgroups", plain(() => "allow\n", 0o644)],
-  ["smaps", guarded(smapsText, 0o444)],
+  ["smaps", guarded(smapsPiece, 0o444)],
   ["smaps_rollup", ofProcess(guarded(smapsRollupText, 0o444))],
   ["stat", plain(statText)],
   ["statm", plain(statmText)],

@@ -1,5 +1,6 @@
 /**
- * An open text of procfs: a snapshot that is taken when reading starts.
+ * An open text of procfs: a snapshot that is taken when reading starts, whole
+ * or, of a long text, piece by piece.
  *
  * Reading from offset 0 takes it anew, so a program that rewinds sees the
  * present, and one that reads in pieces sees one moment. See seq_file in Linux.
@@ -12,6 +13,7 @@ import { File, POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from 
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { ProcText } from "./node.ts";
+import { TEXT_END } from "./textpiece.ts";
 
 /** Most that one write is looked at, as for Linux's sysctls. */
 const WRITE_MAX = 4096;
@@ -22,6 +24,9 @@ export class ProcTextFile extends File {
   readonly #node: ProcText;
   #offset = 0;
   #snapshot: Uint8Array | null = null;
+  /** Offset of the snapshot in the whole text, and where the piece after it begins. */
+  #start = 0;
+  #next = TEXT_END;
   #seen: number;
   /** Bytes of the snapshot that were paid for. */
   #paid = 0;
@@ -44,13 +49,35 @@ export class ProcTextFile extends File {
 
   override pread(td: Thread, uio: Uio, offset: number): number {
     if (offset < 0) return EINVAL;
-    if (offset === 0 || !this.#snapshot) {
-      const text = this.#node.text(td);
-      if (typeof text === "number") return text;
-      if (!this.#keep(text)) return ENOMEM;
+    if (offset === 0 || offset < this.#start || !this.#snapshot) {
+      const r = this.#load(td, 0, 0);
+      if (failed(r)) return r;
     }
-    if (offset >= this.#snapshot!.length) return 0;
-    return uio.copyout(this.#snapshot!.subarray(offset));
+    let done = 0;
+    for (let at = offset; uio.resid > 0; at = offset + done) {
+      const bytes = this.#snapshot!;
+      if (at >= this.#start + bytes.length) {
+        if (this.#next === TEXT_END) break;
+        const r = this.#load(td, this.#next, this.#start + bytes.length);
+        if (failed(r)) return done > 0 ? done : r;
+        continue;
+      }
+      const n = uio.copyout(bytes.subarray(at - this.#start));
+      if (n < 0) return done > 0 ? done : n;
+      done += n;
+    }
+    return done;
+  }
+
+  /** Takes the piece at `cursor`, which begins at offset `start` of the text. */
+  #load(td: Thread, cursor: number, start: number): number {
+    const made = this.#node.text(td, cursor);
+    if (typeof made === "number") return made;
+    const isWhole = typeof made === "string";
+    if (!this.#keep(isWhole ? made : made.text)) return ENOMEM;
+    this.#start = start;
+    this.#next = isWhole ? TEXT_END : made.next;
+    return 0;
   }
 
   /** Large texts are paid for: many descriptors could each keep one. */
