@@ -3,7 +3,7 @@ import { imagePath } from "../cli/cli.ts";
 import { sameInOneGuest } from "./same.ts";
 
 sameInOneGuest(imagePath("debian"), [
-  `echo 'print(1+1)' | python3 -i; echo 'p 1+1' | perl -de0`,
+  `echo 'print(1+1)' | PYTHON_BASIC_REPL=1 python3 -i; echo 'p 1+1' | perl -de0`,
   `python3 -c 'import multiprocessing as m; print(m.get_context("fork").Pool(2).map(abs,[-1,-2]), m.get_all_start_methods())'`,
   `python3 -c 'import select,os; r,w=os.pipe(); p=select.poll(); p.register(r,1); print(p.poll(10)); os.write(w,b"x"); print(p.poll(10)); e=select.epoll(); e.register(r,1); print(e.poll(1))'`,
   `python3 -c 'import mmap,os; m=mmap.mmap(-1,8192); m[0]=65; pid=os.fork(); (m.__setitem__(1,66), os._exit(0)) if pid==0 else os.wait(); print(m[:2])'`,
