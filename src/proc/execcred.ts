@@ -6,7 +6,7 @@ import type { Cred } from "../kern/cred.ts";
 import { type Attr, S_ISGID, S_ISUID } from "../vfs/attr.ts";
 import type { FileCaps } from "./filecaps.ts";
 
-export const SECBIT_NOROOT = 1;
+const SECBIT_NOROOT = 1;
 export const SECBIT_NO_SETUID_FIXUP = 4;
 export const SECBIT_KEEP_CAPS = 16;
 export const SECBIT_NO_CAP_AMBIENT_RAISE = 64;

@@ -160,7 +160,7 @@ export function nextSignal(td: Lwp): Delivery | null {
 }
 
 /** Parks every thread of `p` and tells the parent. */
-export function stopProc(p: Proc, sig: number): void {
+function stopProc(p: Proc, sig: number): void {
   p.stopSignal = sig;
   p.isStopReported = false;
   p.isContinueReported = true;
@@ -169,7 +169,7 @@ export function stopProc(p: Proc, sig: number): void {
 }
 
 /** Lets a stopped process run on, and tells the parent. */
-export function continueProc(p: Proc): void {
+function continueProc(p: Proc): void {
   if (p.stopSignal === 0) return;
   resumeThreads(p);
   p.isStopReported = true;

@@ -28,7 +28,7 @@ export function access(vp: Vnode, cred: Cred, want: number): number {
   return accessAttr(a, cred, want);
 }
 
-export function accessAttr(a: Attr, cred: Cred, want: number): number {
+function accessAttr(a: Attr, cred: Cred, want: number): number {
   let bits = a.mode;
   if (a.uid === cred.fsuid) bits >>= 6;
   else if (cred.isMember(a.gid)) bits >>= 3;

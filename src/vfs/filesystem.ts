@@ -17,6 +17,11 @@ export interface StatFs {
   readonly namelen: number;
 }
 
+/** statfs(2) of a file system that keeps nothing anywhere, as Linux's simple_statfs. */
+export function simpleStatfs(type: number): StatFs {
+  return { type, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0, namelen: 255 };
+}
+
 export interface FileSystem {
   /** As /proc/mounts and /proc/filesystems spell it: "ext4", "tmpfs". */
   readonly typeName: string;

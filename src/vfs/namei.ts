@@ -7,7 +7,6 @@
  * until the next walk begins (`Vfs.hold` keeps it longer).
  */
 import {
-  EACCES,
   EINVAL,
   ELOOP,
   ENAMETOOLONG,
@@ -45,7 +44,7 @@ export const WALK_IN_ROOT = 0x100;
 
 /** What the last component of a path for creating or removing is. */
 export const LAST_NORM = 0;
-export const LAST_ROOT = 1;
+const LAST_ROOT = 1;
 export const LAST_DOT = 2;
 export const LAST_DOTDOT = 3;
 
@@ -115,7 +114,7 @@ export function lookupEntry(vfs: Vfs, dir: NameEntry, name: string): NameEntry |
 }
 
 /** Down into what is mounted on `entry`. */
-export function crossMounts(vfs: Vfs, mount: Mount, entry: NameEntry): Path {
+function crossMounts(vfs: Vfs, mount: Mount, entry: NameEntry): Path {
   let m = mount;
   let e = entry;
   while (e.mountCount > 0) {
@@ -331,7 +330,7 @@ export class Walk {
 
 /** Results of a step besides errors. */
 export const ENTERED = 0;
-export const SPLICED = 1;
+const SPLICED = 1;
 
 const SLASH = 0x2f;
 
@@ -383,9 +382,4 @@ function finish(s: string, isDeleted: boolean, prefix: string): string {
 export function checkName(name: string): number {
   if (name.length > NAME_MAX) return ENAMETOOLONG;
   return name.length === 0 || name.includes("/") ? EINVAL : 0;
-}
-
-/** EACCES when a program or device may not be used through this mount. */
-export function checkMountFlag(mount: Mount, flag: number): number {
-  return (mount.flags & flag) !== 0 ? EACCES : 0;
 }

@@ -39,7 +39,7 @@ import {
 import type { PollTable } from "./poll.ts";
 
 export const PIPE_BUF = 4096;
-export const PIPE_DEFAULT_BYTES = 65536;
+const PIPE_DEFAULT_BYTES = 65536;
 const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM;
 

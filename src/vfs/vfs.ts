@@ -26,8 +26,6 @@ export class Vfs {
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2)'s files live; made when first needed. */
   shm: Mount | null = null;
-  /** Of files that have no name; made when first needed. */
-  anonMount: Mount | null = null;
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
   /** st_dev of pipes, and of eventfds and the like. */

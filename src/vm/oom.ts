@@ -40,7 +40,7 @@ export function chooseVictim<T extends OomCandidate>(
 }
 
 /** Pages that the end of the process would free, plus its adjustment in thousandths of memory. */
-export function oomPoints(vmspace: Vmspace, adj: number, totalPages: number): number {
+function oomPoints(vmspace: Vmspace, adj: number, totalPages: number): number {
   return vmspace.rssPages + vmspace.pageTable.tablePages + (adj * totalPages) / 1000;
 }
 

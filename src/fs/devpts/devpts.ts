@@ -10,7 +10,13 @@ import { EINVAL, ENOSPC, type Errno } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
 import type { Cred } from "../../kern/cred.ts";
 import { makedev } from "../../vfs/device.ts";
-import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import {
+  type FileSystem,
+  type FileSystemType,
+  type MountRequest,
+  type StatFs,
+  simpleStatfs,
+} from "../../vfs/filesystem.ts";
 import type { PtsDirectory } from "../../vfs/pts.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
@@ -72,16 +78,7 @@ export class Devpts implements PtsDirectory {
   }
 
   statfs(): StatFs {
-    return {
-      type: DEVPTS_SUPER_MAGIC,
-      bsize: 4096,
-      blocks: 0,
-      bfree: 0,
-      bavail: 0,
-      files: 0,
-      ffree: 0,
-      namelen: 255,
-    };
+    return simpleStatfs(DEVPTS_SUPER_MAGIC);
   }
 
   sync(): number {

@@ -141,13 +141,6 @@ export class Ext4Type implements FileSystemType {
   }
 }
 
-/** True if the device holds what this file system calls its own; for a root of unknown type. */
-export function isExt4(device: BlockDevice): boolean {
-  const magic = new Uint8Array(2);
-  if (failed(device.read(1024 + SuperBlock.s_magic.offset, magic))) return false;
-  return magic[0] === 0x53 && magic[1] === 0xef;
-}
-
 function uuid(volume: Volume): string {
   let hex = "";
   for (const b of SuperBlock.s_uuid.get(volume.superView, 0))

@@ -4,7 +4,7 @@
 import type { ProcFs } from "./procfs.ts";
 
 /** What the machine executes; the base and its extensions as device trees spell them. */
-export const ISA = "rv64imafdc_zicntr_zicsr_zifencei";
+const ISA = "rv64imafdc_zicntr_zicsr_zifencei";
 
 export function cpuinfoText(fs: ProcFs): string {
   const { id } = fs.table.cpu;

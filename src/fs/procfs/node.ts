@@ -196,7 +196,7 @@ export abstract class ProcText extends ProcNode {
 }
 
 /** An inode number from a key: the same as long as the key is, and never 0 or 1. */
-export function inoOf(key: string): number {
+function inoOf(key: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
   return 0x100000000 + (h >>> 0);

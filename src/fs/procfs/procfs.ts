@@ -9,7 +9,13 @@ import type { SysctlDir } from "../../kern/sysctl.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import type { BlockDevices } from "../../vfs/blockdevice.ts";
-import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import {
+  type FileSystem,
+  type FileSystemType,
+  type MountRequest,
+  type StatFs,
+  simpleStatfs,
+} from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { ProcNode } from "./node.ts";
 import { RootDir } from "./root.ts";
@@ -63,16 +69,7 @@ export class ProcFs implements FileSystem {
   }
 
   statfs(): StatFs {
-    return {
-      type: PROC_SUPER_MAGIC,
-      bsize: 4096,
-      blocks: 0,
-      bfree: 0,
-      bavail: 0,
-      files: 0,
-      ffree: 0,
-      namelen: 255,
-    };
+    return simpleStatfs(PROC_SUPER_MAGIC);
   }
 
   sync(): number {

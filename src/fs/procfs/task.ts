@@ -2,7 +2,7 @@
  * What a name under /proc/PID means: a process, or one thread of it, as long
  * as it is the same one.
  */
-import { EACCES, EPERM } from "../../abi/errno.ts";
+import { EPERM } from "../../abi/errno.ts";
 import { CAP_SYS_PTRACE } from "../../kern/cred.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
@@ -81,11 +81,6 @@ export function mayInspect(caller: Lwp | null, t: Task): boolean {
     me.fsgid === you.egid &&
     me.fsgid === you.sgid;
   return isSame && t.proc.dumpable === 1;
-}
-
-/** EACCES or 0; what reading a guarded file answers. */
-export function checkInspect(caller: Lwp | null, t: Task): number {
-  return mayInspect(caller, t) ? 0 : EACCES;
 }
 
 /** EPERM or 0: whether `caller` may change another's settings. */

@@ -194,7 +194,7 @@ function stateText(t: Task): string {
   return states.get(stateLetter(t))!;
 }
 
-export function stateLetter(t: Task): string {
+function stateLetter(t: Task): string {
   const { proc, td } = t;
   if (proc.state === "zombie" || !td) return "Z";
   if (proc.state === "dead" || td.state === "dead") return "X";

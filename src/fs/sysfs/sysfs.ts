@@ -7,7 +7,13 @@
 import { EINVAL, type Errno } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
 import type { BlockDevices } from "../../vfs/blockdevice.ts";
-import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import {
+  type FileSystem,
+  type FileSystemType,
+  type MountRequest,
+  type StatFs,
+  simpleStatfs,
+} from "../../vfs/filesystem.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import { SysDir } from "./nodes.ts";
@@ -46,16 +52,7 @@ export class Sysfs implements FileSystem {
   }
 
   statfs(): StatFs {
-    return {
-      type: SYSFS_MAGIC,
-      bsize: 4096,
-      blocks: 0,
-      bfree: 0,
-      bavail: 0,
-      files: 0,
-      ffree: 0,
-      namelen: 255,
-    };
+    return simpleStatfs(SYSFS_MAGIC);
   }
 
   sync(): number {

@@ -39,7 +39,7 @@ interface Source {
 }
 
 /** The http(s) archives of apt's sources with a main component, likeliest Debian archive first. */
-export function aptArchives(aptDir: string): string[] {
+function aptArchives(aptDir: string): string[] {
   const parts = join(aptDir, "sources.list.d");
   const files = [join(aptDir, "sources.list"), ...list(parts).map((name) => join(parts, name))];
   const sources = files.flatMap((file) => {

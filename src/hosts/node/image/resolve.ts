@@ -158,7 +158,7 @@ function accepts(dependency: Dependency, version: string | undefined): boolean {
 type Alternatives = [Dependency, ...Dependency[]];
 
 /** "a (>= 1) | b, c:any" as a list of alternatives; items that cannot be read are dropped. */
-export function parseDependencies(text: string): Alternatives[] {
+function parseDependencies(text: string): Alternatives[] {
   return text.split(",").flatMap((item) => {
     const alternatives = item.split("|").flatMap((part) => {
       const m =
