@@ -16,6 +16,7 @@ import {
 } from "../abi/errno.ts";
 import { Ddb } from "../ddb/ddb.ts";
 import { LOG_CRIT, LOG_INFO } from "../kern/log.ts";
+import { utf8 } from "../lib/bytes.ts";
 import type { Host } from "../platform/host.ts";
 import { buildTable } from "../syscall/table.ts";
 import { UserLoop } from "../trap/userloop.ts";
@@ -109,6 +110,6 @@ function errnoText(errno: number): string {
 }
 
 function panicked(kernel: Kernel | null, e: Error): Outcome {
-  kernel?.log.log(LOG_CRIT, `panic: ${e.message}`);
+  kernel?.log.log(LOG_CRIT, utf8(`panic: ${e.message}`));
   return { kind: "panic", message: e.stack ?? e.message };
 }

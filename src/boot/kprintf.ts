@@ -5,7 +5,7 @@
 import type { KernelClock } from "../kern/clock.ts";
 import type { KernelLog } from "../kern/log.ts";
 import { formatMessage, MsgBuf } from "../kern/msgbuf.ts";
-import { bytesOf, utf8 } from "../lib/bytes.ts";
+import { bytesOf } from "../lib/bytes.ts";
 import type { ConsolePort } from "../platform/host.ts";
 
 export class Kprintf implements KernelLog {
@@ -22,7 +22,7 @@ export class Kprintf implements KernelLog {
   }
 
   log(level: number, text: string): void {
-    const m = this.msgbuf.add(this.#clock.monotonicNs(), level, utf8(text));
+    const m = this.msgbuf.add(this.#clock.monotonicNs(), level, text);
     if (level >= this.msgbuf.levels.console) return;
     this.#console.write(bytesOf(`${this.#hasTimes ? formatMessage(m) : m.text}\r\n`));
   }

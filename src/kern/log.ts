@@ -1,6 +1,7 @@
 /**
  * Where a part of the kernel says what an administrator should know; see
- * kprintf(9). Text is for people: short, one line, with the device's name.
+ * kprintf(9). Text is for people: short, one line, with the device's name; a
+ * byte string (lib/bytes.ts), as /dev/kmsg brings what programs wrote.
  */
 export interface KernelLog {
   log(level: number, text: string): void;

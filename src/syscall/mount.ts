@@ -104,7 +104,9 @@ function remount(at: Path, bits: number, data: string): number {
   const { mount } = at;
   if (at.entry !== mount.root) return EINVAL;
   const isReadOnly = (bits & MS_RDONLY) !== 0;
-  if ((bits & MS_BIND) === 0) {
+  const isBind = (bits & MS_BIND) !== 0;
+  if (isReadOnly && mount.table.isWritten(mount, !isBind)) return EBUSY;
+  if (!isBind) {
     if (mount.fs.remount) {
       const r = mount.fs.remount(isReadOnly, data);
       if (r < 0) return r;

@@ -36,7 +36,7 @@ export const MS_RELATIME = 1 << 21;
 export const MS_STRICTATIME = 1 << 24;
 
 /** What a mount itself remembers of its flags; the rest are requests. */
-export const MOUNT_FLAGS =
+const MOUNT_FLAGS =
   MS_RDONLY |
   MS_NOSUID |
   MS_NODEV |
@@ -67,6 +67,8 @@ export class Mount {
   parent: Mount | null = null;
   mountpoint: NameEntry | null = null;
   refs = 0;
+  /** Regular files open for writing through this mount: they forbid making it read-only. */
+  writers = 0;
 
   constructor(
     table: MountTable,
@@ -103,6 +105,12 @@ export class MountTable {
   constructor(names: NameCache, locks: LockTable) {
     this.names = names;
     this.locks = locks;
+  }
+
+  /** True if files are open for writing through `m`, or through any mount of its file system. */
+  isWritten(m: Mount, throughAny: boolean): boolean {
+    if (!throughAny) return m.writers > 0;
+    return this.#mounts.some((other) => other.fs === m.fs && other.writers > 0);
   }
 
   /** In the order in which they were made, as /proc/mounts shows them. */

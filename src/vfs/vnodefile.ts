@@ -58,7 +58,10 @@ export class VnodeFile extends File {
     const { mount } = path;
     this.#keepsAtime =
       (flags & O_NOATIME) === 0 && (mount.flags & quiet) === 0 && !mount.isReadOnly;
-    if (this.isWritable) vp.writers++;
+    if (this.isWritable) {
+      vp.writers++;
+      mount.writers++;
+    }
   }
 
   describe(): string {
@@ -177,7 +180,10 @@ export class VnodeFile extends File {
 
   override onLastClose(): void {
     const { vp } = this;
-    if (this.isWritable) vp.writers--;
+    if (this.isWritable) {
+      vp.writers--;
+      this.path!.mount.writers--;
+    }
     this.#notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   }
 

@@ -90,6 +90,16 @@ int main(void)
 	chmod("m/prog", 0755);
 	CHECK_ERRNO("a program there", access("m/prog", X_OK), EACCES);
 	CHECK("remount", mount(NULL, "m", NULL, MS_REMOUNT, NULL) == 0 && access("m/prog", X_OK) == 0);
+	int w = open("m/written", O_CREAT | O_WRONLY, 0644);
+	CHECK_ERRNO("not read-only while a file is open for writing",
+		mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+	CHECK_ERRNO("nor this mount alone",
+		mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), EBUSY);
+	close(w);
+	w = open("m/written", O_RDONLY);
+	CHECK("reading forbids nothing", mount(NULL, "m", NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+	close(w);
+	CHECK("and back", mount(NULL, "m", NULL, MS_REMOUNT, NULL) == 0 && unlink("m/written") == 0);
 	mkdir("m/dir", 0755);
 	mkdir("m/dir/inner", 0755);
 	CHECK("a mount on a mount", mount("y", "m/dir", "tmpfs", 0, NULL) == 0 && access("m/dir/inner", F_OK) == -1);

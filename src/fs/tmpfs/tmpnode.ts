@@ -13,6 +13,7 @@ import type { Tmpfs } from "./tmpfs.ts";
 
 /** Bytes that the names of one file's extended attributes may take. */
 const MAX_XATTR_LIST = 65536;
+const DAY_SEC = 86_400;
 
 export abstract class TmpNode extends Vnode implements Attr {
   declare readonly fs: Tmpfs;
@@ -71,10 +72,12 @@ export abstract class TmpNode extends Vnode implements Attr {
     return 0;
   }
 
-  /** relatime: once per change of the file. */
+  /** relatime: once per change of the file, and once a day. */
   override accessed(): void {
-    if (isLater(this.atime, this.mtime) && isLater(this.atime, this.ctime)) return;
-    this.atime = this.fs.clock.realtime();
+    const now = this.fs.clock.realtime();
+    const isAfterChange = isLater(this.atime, this.mtime) && isLater(this.atime, this.ctime);
+    if (isAfterChange && now.sec - this.atime.sec < DAY_SEC) return;
+    this.atime = now;
   }
 
   /** One name less; the last one lets it go when nobody uses it. */
