@@ -148,13 +148,14 @@ static void on_alarm(int sig) { (void)sig; alarms++; }
 static void interrupted(void)
 {
 	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-	struct itimerval it = {{0, 0}, {0, 20000}};
+	/* Again and again, should the first come before the sleep began. */
+	struct itimerval it = {{0, 50000}, {0, 20000}}, none = {{0, 0}, {0, 0}};
 	sigaction(SIGALRM, &sa, NULL);
 	struct timespec t = {30, 0}, rest = {0, 0};
 	setitimer(ITIMER_REAL, &it, NULL);
 	CHECK_ERRNO("a handler interrupts nanosleep, whatever its flags", nanosleep(&t, &rest), EINTR);
 	CHECK("what was left", rest.tv_sec == 29 || (rest.tv_sec > 20 && rest.tv_sec < 29));
-	CHECK("one alarm", alarms == 1);
+	CHECK("by the alarm", alarms >= 1);
 	setitimer(ITIMER_REAL, &it, NULL);
 	rest = (struct timespec){-3, -4};
 	CHECK("a relative clock_nanosleep too",
@@ -168,6 +169,7 @@ static void interrupted(void)
 	setitimer(ITIMER_REAL, &it, NULL);
 	t = (struct timespec){30, 0};
 	CHECK_ERRNO("the rest must have a place", syscall(SYS_nanosleep, &t, 8L), EFAULT);
+	setitimer(ITIMER_REAL, &none, NULL);
 	/* A stop and a continue, without a handler, do not end a sleep nor make it longer. */
 	ns_t a = now(CLOCK_MONOTONIC);
 	pid_t p = fork();
@@ -207,13 +209,13 @@ static void cpu_time(void)
 	usleep(60000);
 	CHECK("sleep does not", now(CLOCK_PROCESS_CPUTIME_ID) - a < 40000000);
 	pthread_t t;
-	ns_t much = 40000000;
+	ns_t much = 150000000;
 	a = now(CLOCK_PROCESS_CPUTIME_ID);
 	b = now(CLOCK_THREAD_CPUTIME_ID);
 	pthread_create(&t, NULL, burner, &much);
 	pthread_join(t, NULL);
 	CHECK("another thread's work counts for the process", now(CLOCK_PROCESS_CPUTIME_ID) - a >= much);
-	CHECK("but not for this thread", now(CLOCK_THREAD_CPUTIME_ID) - b < much);
+	CHECK("but not for this thread", now(CLOCK_THREAD_CPUTIME_ID) - b < much * 2 / 3);
 	clockid_t id;
 	CHECK("clock_getcpuclockid", clock_getcpuclockid(0, &id) == 0);
 	CHECK("is this process's clock", llabs(now(id) - now(CLOCK_PROCESS_CPUTIME_ID)) < 20000000);

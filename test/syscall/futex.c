@@ -220,7 +220,8 @@ static void on_signal(int sig) { (void)sig; handled++; }
 static void signals(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
-	struct itimerval it = {{0, 0}, {0, 20000}};
+	/* Again and again, should the first come before the wait began. */
+	struct itimerval it = {{0, 50000}, {0, 20000}}, none = {{0, 0}, {0, 0}};
 	struct timespec t = {20, 0};
 	a = 0;
 	sigaction(SIGALRM, &sa, NULL);
@@ -232,6 +233,7 @@ static void signals(void)
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &it, NULL);
 	CHECK_ERRNO("a wait with a time in spite of SA_RESTART", futex(&a, FUTEX_WAIT, 0, &t, NULL, 0), EINTR);
+	setitimer(ITIMER_REAL, &none, NULL);
 	struct sleeper s;
 	start(&s, &a, FUTEX_WAIT_PRIVATE, 0);
 	handled = 0;
