@@ -172,10 +172,16 @@ function sleepInCpuTime(
 
 function setRealtime(td: Lwp, t: Timespec | Errno): number {
   if (failed(t)) return t;
+  if (t.sec > REALTIME_SEC_MAX) return EINVAL;
   if (!td.cred.hasCap(CAP_SYS_TIME)) return EPERM;
+  // The wall clock never shows less than the time since boot.
+  if (t.sec < Math.floor(td.cpu.clock.monotonicNs() / NS_PER_SEC)) return EINVAL;
   td.cpu.clock.setRealtime(t);
   return td.proc.table.vdso.update(td.cpu.clock);
 }
+
+/** What nanoseconds in 63 bits can count, less thirty years in which the machine may run on. */
+const REALTIME_SEC_MAX = 9223372036 - 30 * 365 * 86400;
 
 /** struct timex: `modes` first; a pure read shows an undisciplined clock (TIME_ERROR). */
 const TIMEX_BYTES = 208;

@@ -74,6 +74,10 @@ static void clock_setting(void)
 	for (int i = 0; i < 1000 && !woken; i++) usleep(1000);
 	CHECK("a timer for a time of day too", woken == 1);
 	timer_delete(timer);
+	t = (struct timespec){9000000000L, 0};
+	CHECK_ERRNO("a time too far off", clock_settime(CLOCK_REALTIME, &t), EINVAL);
+	t = (struct timespec){-1, 0};
+	CHECK_ERRNO("a time before all time", clock_settime(CLOCK_REALTIME, &t), EINVAL);
 	CHECK("back", clock_settime(CLOCK_REALTIME, &before) == 0);
 }
 
