@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { errnoNames, failed } from "../../src/abi/errno.ts";
 import { O_CREAT, O_TRUNC } from "../../src/abi/fcntl.ts";
-import { SIG_IGN, SIGCHLD } from "../../src/abi/signal.ts";
+import { SIG_IGN, SIGCHLD, SIGKILL } from "../../src/abi/signal.ts";
 import { enterRoot, makeFirstProcess } from "../../src/boot/firstproc.ts";
 import { Kernel } from "../../src/boot/kernel.ts";
 import { mountSystem } from "../../src/boot/mounts.ts";
@@ -18,9 +18,10 @@ import { Callout } from "../../src/kern/callout.ts";
 import type { Thread } from "../../src/kern/thread.ts";
 import { bytesOf } from "../../src/lib/bytes.ts";
 import { exec } from "../../src/proc/exec.ts";
+import { exitGroup } from "../../src/proc/exit.ts";
 import { Lwp } from "../../src/proc/lwp.ts";
 import type { Proc } from "../../src/proc/proc.ts";
-import { vmLimits } from "../../src/proc/rlimit.ts";
+import { RLIMIT_NOFILE, vmLimits } from "../../src/proc/rlimit.ts";
 import { SigActions } from "../../src/proc/sigaction.ts";
 import { killProc } from "../../src/proc/signal.ts";
 import { buildTable } from "../../src/syscall/table.ts";
@@ -146,6 +147,13 @@ export class TestKernel {
     return { status, stdout: out.text, stderr: err.text };
   }
 
+  /** Ends every process but the first. */
+  killAll(): void {
+    for (const p of [...this.kernel.table.living()]) {
+      if (p !== this.init.proc) exitGroup(p, SIGKILL);
+    }
+  }
+
   /** Makes a process that runs a program as soon as the loop runs. */
   spawn(argv: readonly string[], options: RunOptions, streams: readonly File[]): Lwp {
     const td = this.makeProcess(streams);
@@ -168,7 +176,7 @@ export class TestKernel {
     const p = table.newProc(pid);
     p.rlimits = parent.rlimits.clone();
     p.vmspace = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits));
-    p.fdtable = new FdTable();
+    p.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
     p.fs = parent.fs.copy();
     p.sigactions = new SigActions();
     p.parent = parent;

@@ -1,0 +1,41 @@
+/**
+ * Programs that take all they can get: the calls fail in time, another process
+ * goes on, and what the kernel keeps for them stays within its bound.
+ * FUZZ_HOGS="all" or a list of names runs others than the quick ones; see hogs.c.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { buildGuest, hasCrossCompiler } from "../harness/cc.ts";
+import { TestKernel } from "../harness/kernel.ts";
+
+const QUICK = "pipes descriptors timerfds signals maps epolls inotifies locks links nested";
+const ALL = `${QUICK} pagetables zeropages tmpfs sparse files negative deep xattrs eventfds timers
+  mapsread mounts threads polls groups argv ptys kmsg iovecs`;
+const chosen = process.env["FUZZ_HOGS"] ?? QUICK;
+const names = (chosen === "all" ? ALL : chosen).split(/\s+/);
+const MEMORY_MIB = 64;
+const SECONDS = "1";
+/** The other process wakes every 20 ms; even on a busy host it must have had its turns. */
+const LEAST_TICKS = 5;
+
+describe("hogs", { skip: !hasCrossCompiler() }, () => {
+  for (const name of names) {
+    it(`${name} stay within bounds`, () => {
+      const kernel = new TestKernel(MEMORY_MIB);
+      const { pages, table } = kernel.kernel;
+      kernel.copyIn(buildGuest(join(import.meta.dirname, "hogs.c")), "/bin/hogs");
+      const before = pages.kmem.usedBytes;
+      const { status, stdout } = kernel.run(["/bin/hogs", name, SECONDS], { timeoutMs: 60_000 });
+      const ticks = Number(/(\d+) ticks/.exec(stdout)?.[1]);
+      assert.equal(status, 0, stdout);
+      assert.ok(ticks >= LEAST_TICKS, stdout);
+      assert.ok(pages.kmem.usedBytes <= pages.kmem.limitBytes);
+      assert.equal(table.procCount, 1);
+      // Files in /tmp stay, with their names; all else went with its process.
+      kernel.unmountAll();
+      kernel.kernel.vfs.names.clear();
+      assert.ok(pages.kmem.usedBytes <= before, `${pages.kmem.usedBytes} > ${before}`);
+    });
+  }
+});
