@@ -65,11 +65,12 @@ export const sys_timerfd_settime = syscall(
     }
     const isRealtime = fp.clockId === CLOCK_REALTIME || fp.clockId === CLOCK_REALTIME_ALARM;
     const isAbsolute = (how & TIMER_ABSTIME) !== 0;
-    const next =
-      sec === 0 && nsec === 0
-        ? Number.POSITIVE_INFINITY
-        : deadlineOf(td.cpu.clock, { sec, nsec }, isAbsolute, isRealtime);
-    fp.set(next, everySec * NS_PER_SEC + everyNsec);
+    const at = { sec, nsec };
+    const everyNs = everySec * NS_PER_SEC + everyNsec;
+    if (sec === 0 && nsec === 0) fp.set(Number.POSITIVE_INFINITY, everyNs);
+    else if (isAbsolute && isRealtime) {
+      fp.setAtWall(at, everyNs, (how & TFD_TIMER_CANCEL_ON_SET) !== 0);
+    } else fp.set(deadlineOf(td.cpu.clock, at, isAbsolute, false), everyNs);
     return 0;
   },
 );

@@ -6,6 +6,7 @@
  * user memory is touched, because that may fault, allocate and so reclaim it.
  */
 import { failed } from "../abi/errno.ts";
+import type { Paddr } from "../machine/physmem.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 
@@ -52,9 +53,9 @@ function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: numb
   const bytes = frames.mem.u8.subarray(pa + at, pa + at + count);
   if (object.isShmem) return uio.copyout(bytes);
   const pages = Math.ceil((at + count) / PAGE);
-  for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as never);
+  for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as Paddr);
   const r = uio.copyout(bytes);
-  for (let i = 0; i < pages; i++) frames.release((pa + i * PAGE) as never);
+  for (let i = 0; i < pages; i++) frames.release((pa + i * PAGE) as Paddr);
   return r;
 }
 
