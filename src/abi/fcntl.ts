@@ -3,6 +3,10 @@
  */
 import { i16, i32, i64, struct, u64 } from "../lib/struct.ts";
 
+export const O_ACCMODE = 3;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;

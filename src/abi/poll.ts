@@ -5,6 +5,16 @@ export const PollFd = struct({ fd: i32, events: i16, revents: i16 });
 
 export const EpollEvent = struct({ events: u32, __pad: u32, data_lo: u32, data_hi: u32 });
 
+export const POLLIN = 0x001;
+export const POLLPRI = 0x002;
+export const POLLOUT = 0x004;
+export const POLLERR = 0x008;
+export const POLLHUP = 0x010;
+export const POLLNVAL = 0x020;
+export const POLLRDNORM = 0x040;
+export const POLLWRNORM = 0x100;
+export const POLLRDHUP = 0x2000;
+
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;

@@ -7,6 +7,7 @@
 
 import { HOST_STREAM_MAJOR } from "../abi/devices.ts";
 import { ENOENT, ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";
 
 import { HVC0_RDEV } from "../dev/terminals.ts";
 import { Cred } from "../kern/cred.ts";
@@ -19,7 +20,7 @@ import { RLIMIT_NOFILE, Rlimits, vmLimits } from "../proc/rlimit.ts";
 import { SigActions } from "../proc/sigaction.ts";
 import { makedev } from "../vfs/device.ts";
 import { FdTable } from "../vfs/fdtable.ts";
-import { type File, O_RDONLY, O_RDWR, O_WRONLY } from "../vfs/file.ts";
+import type { File } from "../vfs/file.ts";
 import { FsContext } from "../vfs/fscontext.ts";
 import type { Mount } from "../vfs/mount.ts";
 import { namei, WALK_FOLLOW } from "../vfs/namei.ts";

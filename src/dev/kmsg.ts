@@ -5,15 +5,17 @@
  * level. Each open file reads on its own, from the oldest message kept; one
  * that fell behind learns it once (EPIPE). See kmsg in syslog(2), dmesg(1).
  */
+
 import { EAGAIN, EINVAL, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
+import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import { CAP_SYSLOG } from "../kern/cred.ts";
 import type { KernelLog } from "../kern/log.ts";
 import type { Message, MsgBuf } from "../kern/msgbuf.ts";
 import type { Thread } from "../kern/thread.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import type { DeviceDriver } from "../vfs/device.ts";
-import { File, POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../vfs/file.ts";
+import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Uio } from "../vm/uio.ts";
 

@@ -5,11 +5,11 @@
  * see the device itself, not the page cache of what is mounted from it.
  */
 import { EACCES, EINVAL, ENOSPC, ENOTTY, ENXIO, EROFS, type Errno, failed } from "../abi/errno.ts";
-import { SEEK_CUR, SEEK_END, SEEK_SET } from "../abi/fcntl.ts";
+import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../abi/fcntl.ts";
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { DeviceDriver } from "../vfs/device.ts";
-import { File, O_ACCMODE, O_RDONLY } from "../vfs/file.ts";
+import { File } from "../vfs/file.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { Disks, Vkd } from "./vkd.ts";

@@ -1,7 +1,6 @@
 /** pipe2(2). */
 import { EFAULT, EINVAL, failed } from "../abi/errno.ts";
-import { O_CLOEXEC, O_NONBLOCK } from "../abi/fcntl.ts";
-import { O_RDONLY, O_WRONLY } from "../vfs/file.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
 import { Pipe, PipeFile, pipeAttr } from "../vfs/pipe.ts";
 import { flags, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";

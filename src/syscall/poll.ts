@@ -5,11 +5,8 @@
  * are they asked again with the thread as the one to wake. Nothing can happen
  * between the two rounds.
  */
+
 import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, type Errno, failed } from "../abi/errno.ts";
-import { NS_PER_SEC } from "../kern/clock.ts";
-import type { Lwp } from "../proc/lwp.ts";
-import { setTemporaryMask } from "../proc/signal.ts";
-import { SigSet } from "../proc/sigset.ts";
 import {
   POLLERR,
   POLLHUP,
@@ -19,7 +16,11 @@ import {
   POLLPRI,
   POLLRDNORM,
   POLLWRNORM,
-} from "../vfs/file.ts";
+} from "../abi/poll.ts";
+import { NS_PER_SEC } from "../kern/clock.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { setTemporaryMask } from "../proc/signal.ts";
+import { SigSet } from "../proc/sigset.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import { int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";

@@ -1,6 +1,8 @@
 /** signalfd4(2): signals read from a file instead of handled. */
+
 import { EAGAIN, EBADF, EFAULT, EINVAL, type Errno, failed } from "../abi/errno.ts";
-import { O_CLOEXEC, O_NONBLOCK } from "../abi/fcntl.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
+import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
 import { SignalfdSiginfo } from "../abi/signalfd.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Lwp } from "../proc/lwp.ts";
@@ -8,7 +10,7 @@ import type { SigInfo } from "../proc/siginfo.ts";
 import { SigSet } from "../proc/sigset.ts";
 import { anonAttr } from "../vfs/anon.ts";
 import type { Attr } from "../vfs/attr.ts";
-import { File, O_RDWR, POLLIN, POLLRDNORM } from "../vfs/file.ts";
+import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Uio } from "../vm/uio.ts";
 import { flags, int, size, uaddr } from "./args.ts";

@@ -10,13 +10,24 @@
  * Invariant: an item that is not on the ready list has waiters on all queues
  * of its file, or is disabled (EPOLLONESHOT fired).
  */
+
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM, type Errno } from "../abi/errno.ts";
-import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP } from "../abi/poll.ts";
+import { O_RDWR } from "../abi/fcntl.ts";
+import {
+  EPOLLET,
+  EPOLLEXCLUSIVE,
+  EPOLLONESHOT,
+  EPOLLWAKEUP,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLRDNORM,
+} from "../abi/poll.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Attr } from "./attr.ts";
-import { File, type FileWatcher, O_RDWR, POLLERR, POLLHUP, POLLIN, POLLRDNORM } from "./file.ts";
+import { File, type FileWatcher } from "./file.ts";
 import type { PollTable } from "./poll.ts";
 import { VnodeFile } from "./vnodefile.ts";
 

@@ -3,13 +3,15 @@
  *
  * The counter is two 32-bit halves, because its top value does not fit a number.
  */
+
 import { EAGAIN, EINVAL, type Errno } from "../abi/errno.ts";
-import { O_NONBLOCK } from "../abi/fcntl.ts";
+import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
-import { File, O_RDWR, POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./file.ts";
+import { File } from "./file.ts";
 import type { PollTable } from "./poll.ts";
 
 const ALL_ONES = 0xffffffff;

@@ -7,6 +7,8 @@
  * See open(2), "Open file descriptions".
  */
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
@@ -16,21 +18,6 @@ import type { Attr } from "./attr.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
-
-export const POLLIN = 0x001;
-export const POLLPRI = 0x002;
-export const POLLOUT = 0x004;
-export const POLLERR = 0x008;
-export const POLLHUP = 0x010;
-export const POLLNVAL = 0x020;
-export const POLLRDNORM = 0x040;
-export const POLLWRNORM = 0x100;
-export const POLLRDHUP = 0x2000;
-
-export const O_ACCMODE = 3;
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
 
 /** Somebody who must hear that a file ends: an epoll that watches it. */
 export interface FileWatcher {

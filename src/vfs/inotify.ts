@@ -6,6 +6,7 @@
  * ends with one IN_Q_OVERFLOW. Whoever changes a file calls `notifyVnode` or
  * `notifyEntry`; both cost one null check while nobody watches.
  */
+
 import { EAGAIN, EEXIST, EINVAL, ENOSPC, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
@@ -19,12 +20,13 @@ import {
   IN_UNMOUNT,
   InotifyEvent,
 } from "../abi/inotify.ts";
+import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
-import { File, POLLIN, POLLRDNORM } from "./file.ts";
+import { File } from "./file.ts";
 import type { NameEntry } from "./namecache.ts";
 import type { PollTable } from "./poll.ts";
 import type { Vnode } from "./vnode.ts";

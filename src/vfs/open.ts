@@ -22,6 +22,7 @@ import {
   failed,
 } from "../abi/errno.ts";
 import {
+  O_ACCMODE,
   O_APPEND,
   O_ASYNC,
   O_CLOEXEC,
@@ -34,6 +35,8 @@ import {
   O_NOCTTY,
   O_NOFOLLOW,
   O_PATH,
+  O_RDONLY,
+  O_RDWR,
   O_TMPFILE_BIT,
   O_TRUNC,
 } from "../abi/fcntl.ts";
@@ -42,7 +45,7 @@ import type { Thread } from "../kern/thread.ts";
 import { access, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "./attr.ts";
 import { clearSetId } from "./attributes.ts";
-import { type File, O_ACCMODE, O_RDONLY, O_RDWR } from "./file.ts";
+import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyEntry, notifyVnode } from "./inotify.ts";
 import { MS_NODEV } from "./mount.ts";

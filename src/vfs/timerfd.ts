@@ -6,8 +6,10 @@
  * One armed for a time of day moves with the wall clock when that is set, and
  * tells its reader if it was asked to (TFD_TIMER_CANCEL_ON_SET).
  */
+
 import { EAGAIN, ECANCELED, EINVAL, type Errno } from "../abi/errno.ts";
-import { O_NONBLOCK } from "../abi/fcntl.ts";
+import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
+import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
 import { Callout } from "../kern/callout.ts";
 import type { Timespec } from "../kern/clock.ts";
 import type { Cpu } from "../kern/cpu.ts";
@@ -15,7 +17,7 @@ import type { Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
-import { File, O_RDWR, POLLIN, POLLRDNORM } from "./file.ts";
+import { File } from "./file.ts";
 import type { PollTable } from "./poll.ts";
 
 class TimerCallout extends Callout {

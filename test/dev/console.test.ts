@@ -1,11 +1,12 @@
 /** The console: typed bytes in, output out, the host's window size. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ERESTARTSYS } from "../../src/abi/errno.ts";
 import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
+import { POLLIN, POLLOUT } from "../../src/abi/poll.ts";
 import { ConsoleTty } from "../../src/dev/tty/console.ts";
 import { TtyFile } from "../../src/dev/tty/ttyfile.ts";
-import { POLLIN, POLLOUT } from "../../src/vfs/file.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { FakeConsole } from "./fake-host.ts";
 import { testThread } from "./pty-script.ts";

@@ -1,11 +1,13 @@
 /** Standard streams of the host as files: waiting, end of file, a reader that went away. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ENXIO, EPIPE, ERESTARTSYS } from "../../src/abi/errno.ts";
 import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
+import { POLLERR, POLLHUP, POLLIN } from "../../src/abi/poll.ts";
 import { HostStream, HostStreamDriver } from "../../src/dev/hoststream.ts";
 import { makedev } from "../../src/vfs/device.ts";
-import { type File, POLLERR, POLLHUP, POLLIN } from "../../src/vfs/file.ts";
+import type { File } from "../../src/vfs/file.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { FakeStream } from "./fake-host.ts";
 import { testThread } from "./pty-script.ts";

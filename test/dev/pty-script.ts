@@ -2,16 +2,9 @@
  * Scripts of what happens at a pty, and running them: here on our own
  * terminals, in pty-oracle.py on the host's Linux. Bytes are hexadecimal.
  */
+
 import { errnoNames } from "../../src/abi/errno.ts";
 import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
-import { TCFLSH, TCGETS, TCSETS, TCXONC, TIOCPKT } from "../../src/abi/ttyioctl.ts";
-import { PtySlave } from "../../src/dev/tty/pty.ts";
-import { PtyMaster, type PtyOwner } from "../../src/dev/tty/ptymaster.ts";
-import { TtyFile } from "../../src/dev/tty/ttyfile.ts";
-import { KernelClock } from "../../src/kern/clock.ts";
-import { Cpu } from "../../src/kern/cpu.ts";
-import { Cred } from "../../src/kern/cred.ts";
-import { Thread } from "../../src/kern/thread.ts";
 import {
   POLLERR,
   POLLHUP,
@@ -20,7 +13,15 @@ import {
   POLLPRI,
   POLLRDNORM,
   POLLWRNORM,
-} from "../../src/vfs/file.ts";
+} from "../../src/abi/poll.ts";
+import { TCFLSH, TCGETS, TCSETS, TCXONC, TIOCPKT } from "../../src/abi/ttyioctl.ts";
+import { PtySlave } from "../../src/dev/tty/pty.ts";
+import { PtyMaster, type PtyOwner } from "../../src/dev/tty/ptymaster.ts";
+import { TtyFile } from "../../src/dev/tty/ttyfile.ts";
+import { KernelClock } from "../../src/kern/clock.ts";
+import { Cpu } from "../../src/kern/cpu.ts";
+import { Cred } from "../../src/kern/cred.ts";
+import { Thread } from "../../src/kern/thread.ts";
 
 import { Uio } from "../../src/vm/uio.ts";
 import { BufferMemory } from "./buffer-memory.ts";

@@ -6,7 +6,9 @@
  * machine is as empty as it was, and runs a program.
  * Run: node test/fuzz/calls.ts [seeds] [first seed] [calls per seed]
  */
+
 import { ERESTART_RESTARTBLOCK, ERESTARTSYS } from "../../src/abi/errno.ts";
+import { O_RDONLY } from "../../src/abi/fcntl.ts";
 import { SIGALRM, SIGKILL } from "../../src/abi/signal.ts";
 import type { Clock, ConsolePort, Doorbell } from "../../src/platform/host.ts";
 import { reap } from "../../src/proc/exit.ts";
@@ -16,7 +18,6 @@ import { killProc, psignal } from "../../src/proc/signal.ts";
 import type { Syscall } from "../../src/syscall/declare.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { UserLoop } from "../../src/trap/userloop.ts";
-import { O_RDONLY } from "../../src/vfs/file.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
 import { TestKernel } from "../harness/kernel.ts";
 import { TestHost } from "../harness/testhost.ts";

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { errnoNames, failed } from "../../src/abi/errno.ts";
-import { O_CREAT, O_TRUNC } from "../../src/abi/fcntl.ts";
+import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../src/abi/fcntl.ts";
 import { SIG_IGN, SIGCHLD, SIGKILL } from "../../src/abi/signal.ts";
 import { enterRoot, makeFirstProcess } from "../../src/boot/firstproc.ts";
 import { Kernel } from "../../src/boot/kernel.ts";
@@ -27,7 +27,7 @@ import { killProc } from "../../src/proc/signal.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { UserLoop } from "../../src/trap/userloop.ts";
 import { FdTable } from "../../src/vfs/fdtable.ts";
-import { File, O_RDONLY, O_WRONLY } from "../../src/vfs/file.ts";
+import { File } from "../../src/vfs/file.ts";
 import { nameiParent, WALK_FOLLOW } from "../../src/vfs/namei.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
 import { Uio } from "../../src/vm/uio.ts";

@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ENOENT, failed } from "../../src/abi/errno.ts";
-import { O_CREAT } from "../../src/abi/fcntl.ts";
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../src/abi/fcntl.ts";
 import { KernelClock } from "../../src/kern/clock.ts";
 import { mkdir } from "../../src/vfs/create.ts";
-import { O_RDONLY, O_RDWR } from "../../src/vfs/file.ts";
 import { FsContext } from "../../src/vfs/fscontext.ts";
 import { NameCache } from "../../src/vfs/namecache.ts";
 import { namei, pathString, WALK_FOLLOW } from "../../src/vfs/namei.ts";

@@ -1,10 +1,11 @@
 /** Pipes against a plain queue of bytes, by random writes, reads and resizes. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EAGAIN, EBUSY, EPIPE, ERESTARTSYS } from "../../src/abi/errno.ts";
-import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
-import { O_RDONLY, O_WRONLY, POLLHUP, POLLIN, POLLOUT } from "../../src/vfs/file.ts";
+import { O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../src/abi/fcntl.ts";
+import { POLLHUP, POLLIN, POLLOUT } from "../../src/abi/poll.ts";
 import { PIPE_BUF, Pipe, PipeFile, pipeAttr } from "../../src/vfs/pipe.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { World } from "./harness.ts";

@@ -1,11 +1,12 @@
 /** Timers for a time of day when the wall clock is set: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ECANCELED } from "../../src/abi/errno.ts";
 import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
+import { POLLIN, POLLRDNORM } from "../../src/abi/poll.ts";
 import { CLOCK_REALTIME } from "../../src/abi/time.ts";
 import { anonAttr } from "../../src/vfs/anon.ts";
-import { POLLIN, POLLRDNORM } from "../../src/vfs/file.ts";
 import { TimerFile } from "../../src/vfs/timerfd.ts";
 import { World } from "./harness.ts";
 

@@ -5,11 +5,11 @@
  * terminal, except through /dev/console and with O_NOCTTY. See tty(4).
  */
 import { EBUSY, ENXIO, type Errno } from "../../abi/errno.ts";
-import { O_NOCTTY } from "../../abi/fcntl.ts";
+import { O_ACCMODE, O_NOCTTY, O_WRONLY } from "../../abi/fcntl.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { DeviceDriver } from "../../vfs/device.ts";
-import { type File, O_ACCMODE, O_WRONLY } from "../../vfs/file.ts";
+import type { File } from "../../vfs/file.ts";
 import { acquireOnOpen, procOf } from "./jobcontrol.ts";
 import { Tty } from "./tty.ts";
 import { TtyFile } from "./ttyfile.ts";

@@ -4,8 +4,10 @@
  * What is written is typed at the slave; what is read is the slave's output,
  * in packet mode behind a byte that says data (0) or which changes happened.
  */
+
 import { EAGAIN, EFAULT, EINVAL, EIO, EPERM, failed } from "../../abi/errno.ts";
 import { O_NONBLOCK } from "../../abi/fcntl.ts";
+import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import { SIGINT, SIGQUIT, SIGTSTP } from "../../abi/signal.ts";
 import {
   FIONREAD,
@@ -25,7 +27,7 @@ import {
 } from "../../abi/ttyioctl.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { File, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../vfs/file.ts";
+import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { UserMemory } from "../../vm/usermem.ts";

@@ -4,13 +4,15 @@
  * A file opened through /dev/console is exempt from job control and from
  * hangup, so that messages always come through. See tty(4), termios(3).
  */
+
 import { EAGAIN, EIO, ENOTTY, failed } from "../../abi/errno.ts";
 import { O_NONBLOCK } from "../../abi/fcntl.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import { SIGTTIN, SIGTTOU } from "../../abi/signal.ts";
 import { EXTPROC, ICANON, TOSTOP, VEOF, VMIN, VTIME } from "../../abi/termios.ts";
 import { TIOCSPGRP } from "../../abi/ttyioctl.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { File, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../vfs/file.ts";
+import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { UserMemory } from "../../vm/usermem.ts";

@@ -2,10 +2,10 @@
  * /proc/PID/fd and fdinfo: the open files of a process, by descriptor.
  */
 import { EACCES, ENOENT, ENXIO, type Errno } from "../../abi/errno.ts";
-import { O_CLOEXEC, SEEK_CUR } from "../../abi/fcntl.ts";
+import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR } from "../../abi/fcntl.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { type Attr, S_IFIFO, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
-import { type File, O_ACCMODE, O_RDONLY, O_WRONLY } from "../../vfs/file.ts";
+import type { File } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";
 import { type Pipe, PipeFile } from "../../vfs/pipe.ts";

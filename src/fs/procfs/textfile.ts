@@ -5,11 +5,13 @@
  * Reading from offset 0 takes it anew, so a program that rewinds sees the
  * present, and one that reads in pieces sees one moment. See seq_file in Linux.
  */
+
 import { EFAULT, EINVAL, ENOMEM, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
+import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
-import { File, POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../vfs/file.ts";
+import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { ProcText } from "./node.ts";
