@@ -7,6 +7,7 @@
  * was counted is never lost, and the restarted call returns 0.
  * Invariant: a queue is in its map exactly while someone waits on it.
  */
+import type { Timespec } from "../kern/clock.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
@@ -16,14 +17,17 @@ export const FUTEX_BITSET_MATCH_ANY = -1;
 export class FutexWaiter extends Waiter {
   readonly td: Lwp;
   readonly bitset: number;
+  /** The time of day until which it waits, if it is one: the clock may be set meanwhile. */
+  readonly until: Timespec | null;
   wasWoken = false;
   /** What it waits for, while it does. */
   key: FutexKey | null = null;
 
-  constructor(td: Lwp, bitset: number) {
+  constructor(td: Lwp, bitset: number, until: Timespec | null) {
     super();
     this.td = td;
     this.bitset = bitset;
+    this.until = until;
   }
 
   wake(): void {

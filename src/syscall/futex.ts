@@ -96,32 +96,31 @@ function wait(
   op: number,
 ): number {
   const r = td.restart;
+  const { clock } = td.cpu;
   const before = r.data as FutexWaiter | null;
   if (before?.wasWoken) return 0;
+  let until = before?.until ?? null;
   if (before) {
-    if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+    if (until) r.deadlineNs = clock.monotonicAt(until);
+    if (clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
   } else {
     r.deadlineNs = Number.POSITIVE_INFINITY;
     if (timeout !== 0) {
       const t = loadTimespec(td, timeout);
       if (typeof t === "number") return t;
-      r.deadlineNs = deadlineOf(
-        td.cpu.clock,
-        t,
-        (op & WAIT_IS_ABSOLUTE) !== 0,
-        (op & FUTEX_CLOCK_REALTIME) !== 0,
-      );
+      if ((op & FUTEX_CLOCK_REALTIME) !== 0) until = t;
+      r.deadlineNs = deadlineOf(clock, t, (op & WAIT_IS_ABSOLUTE) !== 0, until !== null);
     }
   }
   // Each time: while a signal or a stop kept the thread off the queue, a wake would have missed it.
   const now = td.proc.vmspace.loadU32(word);
   if (failed(now)) return EFAULT;
   if (now !== val) return EAGAIN;
-  if (td.cpu.clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
-  const waiter = new FutexWaiter(td, bitset);
+  if (clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+  const waiter = new FutexWaiter(td, bitset, until);
   r.data = waiter;
   td.proc.table.futexes.wait(key, waiter);
-  td.sleepUntil(null, "futex", r.deadlineNs);
+  td.sleepUntil(until ? clock.wasSet : null, "futex", r.deadlineNs);
   // A timed wait must not begin anew after a handler ran: see signal(7).
   return timeout === 0 ? ERESTARTSYS : ERESTART_RESTARTBLOCK;
 }

@@ -74,6 +74,21 @@ static void clock_setting(void)
 	for (int i = 0; i < 1000 && !woken; i++) usleep(1000);
 	CHECK("a timer for a time of day too", woken == 1);
 	timer_delete(timer);
+	p = fork();
+	if (p == 0) {
+		static unsigned word;
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_sec += 3600;
+		/* FUTEX_WAIT_BITSET, FUTEX_CLOCK_REALTIME */
+		_exit(syscall(SYS_futex, &word, 9 | 256, 0, &t, NULL, -1) == -1 && errno == ETIMEDOUT ? 0 : 1);
+	}
+	usleep(20000);
+	tv.tv_sec += 7200;
+	settimeofday(&tv, NULL);
+	woken = 0;
+	alarm(5);
+	CHECK("and a wait for a futex", waitpid(p, &st, 0) == p && st == 0 && !woken);
+	alarm(0);
 	t = (struct timespec){9000000000L, 0};
 	CHECK_ERRNO("a time too far off", clock_settime(CLOCK_REALTIME, &t), EINVAL);
 	t = (struct timespec){-1, 0};
