@@ -1,6 +1,19 @@
 /** struct stat, struct statx, struct statfs of riscv64. Source: asm-generic/stat.h, linux/stat.h, asm-generic/statfs.h. */
 import { i32, i64, struct, u16, u32, u64 } from "../lib/struct.ts";
 
+/** st_mode: type, then the bits beyond the permissions. */
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+export const S_ISVTX = 0o1000;
+
 export const Stat = struct({
   st_dev: u64,
   st_ino: u64,

@@ -1,7 +1,6 @@
 /**
  * The devices of a machine: attached in order, announced, and given their nodes in /dev.
  */
-
 import { registerTerminals, type Terminals } from "../dev/terminals.ts";
 import { Disks, VKD_MAJOR, VKD_MINORS, VKD_UNITS, Vkd } from "../dev/vkd.ts";
 import { VkdDriver } from "../dev/vkdfile.ts";

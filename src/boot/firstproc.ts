@@ -4,7 +4,6 @@
  * In a booted machine it is init, with the console as its standard streams; in
  * a machine made to run one command it is that command.
  */
-
 import { HOST_STREAM_MAJOR } from "../abi/devices.ts";
 import { ENOENT, ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";

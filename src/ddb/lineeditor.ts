@@ -2,7 +2,6 @@
  * Reading a line while the kernel stands still: straight from the host's
  * console, with echo and erase, for the debugger has no tty to rely on.
  */
-
 import { bytesOf } from "../lib/bytes.ts";
 import type { ConsolePort, Doorbell } from "../platform/host.ts";
 

@@ -5,15 +5,15 @@
  * fstat(2) calls them pipes, which is what they behave like. What the host has
  * is pulled into a queue of our own, so that poll(2) knows. See pipe(7).
  */
-
 import { EAGAIN, EBADF, ENXIO, EPIPE, type Errno, failed } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
+import { S_IFIFO } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import { ByteFifo } from "../lib/bytefifo.ts";
 import type { ByteStream } from "../platform/host.ts";
-import { type Attr, S_IFIFO } from "../vfs/attr.ts";
+import type { Attr } from "../vfs/attr.ts";
 import { type DeviceDriver, minorOf } from "../vfs/device.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";

@@ -5,7 +5,6 @@
  * level. Each open file reads on its own, from the oldest message kept; one
  * that fell behind learns it once (EPIPE). See kmsg in syslog(2), dmesg(1).
  */
-
 import { EAGAIN, EINVAL, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";

@@ -2,7 +2,6 @@
  * The first stack of a program: strings, auxiliary vector, environment,
  * arguments, count. Source: elf(5), Linux fs/binfmt_elf.c create_elf_tables.
  */
-
 import { AT_NULL } from "../abi/elf.ts";
 import { E2BIG, EFAULT, ENAMETOOLONG, type Errno, failed } from "../abi/errno.ts";
 import type { UserMemory } from "../vm/usermem.ts";

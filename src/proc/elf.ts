@@ -4,7 +4,6 @@
  * Headers are hostile: every size is bounded before anything is allocated, and
  * what cannot be mapped is refused. See elf(5), execve(2).
  */
-
 import {
   ELFCLASS64,
   ELFDATA2LSB,

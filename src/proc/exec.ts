@@ -5,7 +5,6 @@
  * every failure leaves the caller as it was. Then, all at once: other threads
  * end, memory is swapped, handlers and descriptors are reset.
  */
-
 import {
   AT_BASE,
   AT_CLKTCK,

@@ -2,8 +2,9 @@
  * What execve(2) does to credentials: set-user-ID, set-group-ID, capabilities.
  * Source: capabilities(7), "Transformation of capabilities during execve()".
  */
+import { S_ISGID, S_ISUID } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
-import { type Attr, S_ISGID, S_ISUID } from "../vfs/attr.ts";
+import type { Attr } from "../vfs/attr.ts";
 import type { FileCaps } from "./filecaps.ts";
 
 const SECBIT_NOROOT = 1;

@@ -1,12 +1,11 @@
 /**
  * A process as a file descriptor: pidfd_open(2). Readable once the process ended.
  */
-
 import { O_RDWR } from "../abi/fcntl.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
+import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { Attr } from "../vfs/attr.ts";
-import { S_IFREG } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Proc } from "./proc.ts";

@@ -5,7 +5,6 @@
  * until its parent waits (or its parent ignores SIGCHLD). A zombie has given
  * back its memory and files: look at `state` before touching them.
  */
-
 import { SIGCHLD } from "../abi/signal.ts";
 import { Cred } from "../kern/cred.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";

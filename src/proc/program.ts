@@ -2,12 +2,11 @@
  * From a path to the program that execve(2) will run: permission, scripts and
  * their interpreters, ELF headers. Nothing is changed here.
  */
-
 import { EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC, type Errno, failed } from "../abi/errno.ts";
 import { O_RDONLY } from "../abi/fcntl.ts";
+import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { byteString } from "../lib/bytes.ts";
 import { access, MAY_EXEC } from "../vfs/access.ts";
-import { S_IFLNK, S_IFREG } from "../vfs/attr.ts";
 import type { File } from "../vfs/file.ts";
 import { MS_NOEXEC } from "../vfs/mount.ts";
 import { namei, WALK_FOLLOW } from "../vfs/namei.ts";

@@ -19,10 +19,10 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
 } from "../abi/fcntl.ts";
+import { S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
 import { TimespecAbi } from "../abi/time.ts";
 import type { Timespec } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { S_IFDIR, S_IFIFO, S_IFREG } from "../vfs/attr.ts";
 import { chmod, chown, truncate, utimes } from "../vfs/attributes.ts";
 import type { File } from "../vfs/file.ts";
 import type { Path } from "../vfs/path.ts";

@@ -1,5 +1,4 @@
 /** Directories and names: getdents64(2), chdir(2), mkdir(2), unlink(2), rename(2), link(2), umask(2). */
-
 import { DIRENT64_NAME, Dirent64 } from "../abi/dirent.ts";
 import { EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, failed } from "../abi/errno.ts";
 import {

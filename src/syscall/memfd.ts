@@ -1,11 +1,11 @@
 /** memfd_create(2): a file of the kernel's own tmpfs that no directory names. */
 import { EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, type Errno, failed } from "../abi/errno.ts";
 import { O_LARGEFILE, O_RDWR } from "../abi/fcntl.ts";
+import { S_IFREG } from "../abi/stat.ts";
 import { NO_TMPFS_OPTIONS } from "../fs/tmpfs/options.ts";
 import { TmpFile } from "../fs/tmpfs/tmpfile.ts";
 import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { S_IFREG } from "../vfs/attr.ts";
 import type { Mount } from "../vfs/mount.ts";
 import { holdPath } from "../vfs/path.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";

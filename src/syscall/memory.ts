@@ -2,7 +2,6 @@
  * Memory: mmap(2) and its family. What needs files, credentials or limits is
  * checked here; the rest is the address space's own affair.
  */
-
 import {
   EACCES,
   EAGAIN,
@@ -42,10 +41,10 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../abi/mman.ts";
+import { S_IFCHR, S_IFMT } from "../abi/stat.ts";
 import { CAP_IPC_LOCK } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { RLIMIT_MEMLOCK } from "../proc/rlimit.ts";
-import { S_IFCHR, S_IFMT } from "../vfs/attr.ts";
 import type { File } from "../vfs/file.ts";
 import { MS_NOEXEC } from "../vfs/mount.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";

@@ -10,10 +10,10 @@ import {
   type Errno,
   failed,
 } from "../abi/errno.ts";
+import { S_IFBLK } from "../abi/stat.ts";
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { byteString } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { S_IFBLK } from "../vfs/attr.ts";
 import {
   type Mount,
   MS_BIND,

@@ -5,7 +5,6 @@
  * are they asked again with the thread as the one to wake. Nothing can happen
  * between the two rounds.
  */
-
 import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, type Errno, failed } from "../abi/errno.ts";
 import {
   POLLERR,

@@ -1,5 +1,4 @@
 /** signalfd4(2): signals read from a file instead of handled. */
-
 import { EAGAIN, EBADF, EFAULT, EINVAL, type Errno, failed } from "../abi/errno.ts";
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";

@@ -9,6 +9,9 @@ import {
   AT_SYMLINK_NOFOLLOW,
 } from "../abi/fcntl.ts";
 import {
+  S_IFDIR,
+  S_IFLNK,
+  S_IFREG,
   ST_RELATIME,
   ST_VALID,
   STATX__RESERVED,
@@ -25,7 +28,7 @@ import { CAP_FULL_SET, type Cred } from "../kern/cred.ts";
 import { bytesOf } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { access, MAY_EXEC, MAY_WRITE } from "../vfs/access.ts";
-import { type Attr, S_IFDIR, S_IFLNK, S_IFREG } from "../vfs/attr.ts";
+import type { Attr } from "../vfs/attr.ts";
 import { majorOf, minorOf } from "../vfs/device.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import {

@@ -1,6 +1,6 @@
 /** Getting data to disk, and advice about access: fsync(2), sync(2), posix_fadvise(2). */
 import { EBADF, EINVAL, EROFS, ESPIPE, failed } from "../abi/errno.ts";
-import { S_IFIFO, S_IFMT, S_IFREG } from "../vfs/attr.ts";
+import { S_IFIFO, S_IFMT, S_IFREG } from "../abi/stat.ts";
 import { fd, flags, int, long, size } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 

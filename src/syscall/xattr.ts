@@ -13,12 +13,12 @@ import {
 } from "../abi/errno.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
 import { IN_ATTRIB } from "../abi/inotify.ts";
+import { S_IFDIR, S_IFREG } from "../abi/stat.ts";
 import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { bytesOf } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { access, isOwnerOrCapable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
-import { S_IFDIR, S_IFREG } from "../vfs/attr.ts";
 import { notifyEntry } from "../vfs/inotify.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vnode } from "../vfs/vnode.ts";

@@ -6,6 +6,7 @@
  * passing a Cred that has them in their place.
  */
 import { EACCES, EPERM, failed } from "../abi/errno.ts";
+import { S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX } from "../abi/stat.ts";
 import {
   CAP_DAC_OVERRIDE,
   CAP_DAC_READ_SEARCH,
@@ -13,7 +14,7 @@ import {
   CAP_FSETID,
   type Cred,
 } from "../kern/cred.ts";
-import { type Attr, S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX } from "./attr.ts";
+import type { Attr } from "./attr.ts";
 import type { Vnode } from "./vnode.ts";
 
 export const MAY_EXEC = 1;

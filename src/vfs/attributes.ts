@@ -15,11 +15,12 @@ import {
   failed,
 } from "../abi/errno.ts";
 import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
+import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { CAP_CHOWN, CAP_FSETID, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, chmodBits, isOwnerOrCapable, MAY_WRITE, withoutSetId } from "./access.ts";
-import { type Attr, type AttrChange, S_IFLNK, S_IFREG } from "./attr.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import { notifyEntry } from "./inotify.ts";
 import type { Path } from "./path.ts";
 import type { Vnode } from "./vnode.ts";

@@ -5,10 +5,10 @@
  */
 import { EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, failed } from "../abi/errno.ts";
 import { IN_ATTRIB, IN_CREATE, IN_ISDIR } from "../abi/inotify.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, MAY_EXEC, MAY_WRITE } from "./access.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "./attr.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";

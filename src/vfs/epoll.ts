@@ -10,7 +10,6 @@
  * Invariant: an item that is not on the ready list has waiters on all queues
  * of its file, or is disabled (EPOLLONESHOT fired).
  */
-
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM, type Errno } from "../abi/errno.ts";
 import { O_RDWR } from "../abi/fcntl.ts";
 import {

@@ -3,7 +3,6 @@
  *
  * The counter is two 32-bit halves, because its top value does not fit a number.
  */
-
 import { EAGAIN, EINVAL, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";

@@ -6,7 +6,6 @@
  * ends with one IN_Q_OVERFLOW. Whoever changes a file calls `notifyVnode` or
  * `notifyEntry`; both cost one null check while nobody watches.
  */
-
 import { EAGAIN, EEXIST, EINVAL, ENOSPC, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {

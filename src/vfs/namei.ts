@@ -16,10 +16,10 @@ import {
   EXDEV,
   failed,
 } from "../abi/errno.ts";
+import { S_IFLNK } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, MAY_EXEC } from "./access.ts";
-import { S_IFLNK } from "./attr.ts";
 import type { FsContext } from "./fscontext.ts";
 import { type Mount, MS_NOSYMFOLLOW } from "./mount.ts";
 import type { NameEntry } from "./namecache.ts";

@@ -41,9 +41,9 @@ import {
   O_TRUNC,
 } from "../abi/fcntl.ts";
 import { IN_CREATE, IN_MODIFY, IN_OPEN } from "../abi/inotify.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "./attr.ts";
 import { clearSetId } from "./attributes.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";

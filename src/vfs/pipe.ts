@@ -6,7 +6,6 @@
  * PIPE_BUF bytes go in whole or not at all. The ring grows to its capacity as
  * it fills. FIFOs share this ring through their vnode. See pipe(7), fifo(7).
  */
-
 import {
   EAGAIN,
   EBUSY,
@@ -20,12 +19,13 @@ import {
 } from "../abi/errno.ts";
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR } from "../abi/fcntl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
+import { S_IFIFO } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import type { Abandonable, Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
-import { type Attr, S_IFIFO } from "./attr.ts";
+import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
 import type { PollTable } from "./poll.ts";
 

@@ -6,7 +6,6 @@
  * One armed for a time of day moves with the wall clock when that is set, and
  * tells its reader if it was asked to (TFD_TIMER_CANCEL_ON_SET).
  */
-
 import { EAGAIN, ECANCELED, EINVAL, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";

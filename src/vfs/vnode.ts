@@ -16,11 +16,12 @@ import {
   type Errno,
   failed,
 } from "../abi/errno.ts";
+import { S_IFDIR, S_IFMT } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
-import { type Attr, type AttrChange, S_IFDIR, S_IFMT } from "./attr.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
 import type { InodeWatches } from "./inotify.ts";

@@ -27,10 +27,11 @@ import {
   SEEK_SET,
 } from "../abi/fcntl.ts";
 import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY } from "../abi/inotify.ts";
+import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
-import { type Attr, S_IFREG } from "./attr.ts";
+import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
 import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME } from "./mount.ts";

@@ -1,5 +1,4 @@
 /** The console: typed bytes in, output out, the host's window size. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ERESTARTSYS } from "../../src/abi/errno.ts";

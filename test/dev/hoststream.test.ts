@@ -1,5 +1,4 @@
 /** Standard streams of the host as files: waiting, end of file, a reader that went away. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ENXIO, EPIPE, ERESTARTSYS } from "../../src/abi/errno.ts";

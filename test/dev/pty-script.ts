@@ -2,7 +2,6 @@
  * Scripts of what happens at a pty, and running them: here on our own
  * terminals, in pty-oracle.py on the host's Linux. Bytes are hexadecimal.
  */
-
 import { errnoNames } from "../../src/abi/errno.ts";
 import { O_NONBLOCK } from "../../src/abi/fcntl.ts";
 import {

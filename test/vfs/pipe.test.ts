@@ -1,5 +1,4 @@
 /** Pipes against a plain queue of bytes, by random writes, reads and resizes. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

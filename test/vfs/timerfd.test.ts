@@ -1,5 +1,4 @@
 /** Timers for a time of day when the wall clock is set: timerfd_create(2), TFD_TIMER_CANCEL_ON_SET. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, ECANCELED } from "../../src/abi/errno.ts";

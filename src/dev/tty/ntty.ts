@@ -5,7 +5,6 @@
  * two). Editing touches only what is behind `queue.canonHead`; a finished line
  * is out of reach. Source: termios(3).
  */
-
 import { SIGINT, SIGQUIT, SIGTSTP } from "../../abi/signal.ts";
 import {
   ECHO,

@@ -4,7 +4,6 @@
  * What is written is typed at the slave; what is read is the slave's output,
  * in packet mode behind a byte that says data (0) or which changes happened.
  */
-
 import { EAGAIN, EFAULT, EINVAL, EIO, EPERM, failed } from "../../abi/errno.ts";
 import { O_NONBLOCK } from "../../abi/fcntl.ts";
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";

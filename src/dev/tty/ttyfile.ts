@@ -4,7 +4,6 @@
  * A file opened through /dev/console is exempt from job control and from
  * hangup, so that messages always come through. See tty(4), termios(3).
  */
-
 import { EAGAIN, EIO, ENOTTY, failed } from "../../abi/errno.ts";
 import { O_NONBLOCK } from "../../abi/fcntl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";

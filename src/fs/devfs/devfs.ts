@@ -21,8 +21,8 @@ import {
   TTYAUX_TTY,
 } from "../../abi/devices.ts";
 import { EEXIST, type Errno, failed } from "../../abi/errno.ts";
+import { S_IFBLK, S_IFCHR } from "../../abi/stat.ts";
 import { Cred } from "../../kern/cred.ts";
-import { S_IFBLK, S_IFCHR } from "../../vfs/attr.ts";
 import { makedev } from "../../vfs/device.ts";
 import type { FileSystem, FileSystemType } from "../../vfs/filesystem.ts";
 import type { Vfs } from "../../vfs/vfs.ts";

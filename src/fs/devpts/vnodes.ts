@@ -1,7 +1,8 @@
 /** The directory of a devpts, and the nodes in it: one per pty, and ptmx. */
 import { ENOENT, EPERM, type Errno } from "../../abi/errno.ts";
+import { S_IFCHR, S_IFDIR, S_IFMT } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
-import { type Attr, type AttrChange, S_IFCHR, S_IFDIR, S_IFMT } from "../../vfs/attr.ts";
+import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { Devpts } from "./devpts.ts";
 

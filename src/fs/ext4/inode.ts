@@ -6,8 +6,6 @@
  * is still to be distrusted. Source: fs/ext4/inode.c, Documentation/filesystems/ext4/inodes.rst.
  */
 import { type Errno, ESTALE } from "../../abi/errno.ts";
-import type { Timespec } from "../../kern/clock.ts";
-import { crc32c } from "../../lib/crc32c.ts";
 import {
   S_IFBLK,
   S_IFCHR,
@@ -17,7 +15,9 @@ import {
   S_IFMT,
   S_IFREG,
   S_IFSOCK,
-} from "../../vfs/attr.ts";
+} from "../../abi/stat.ts";
+import type { Timespec } from "../../kern/clock.ts";
+import { crc32c } from "../../lib/crc32c.ts";
 import { crcU32, crcWithHole } from "./checksum.ts";
 import * as feature from "./features.ts";
 import {

@@ -5,8 +5,9 @@
  * its object. One vnode per inode in use, so that there is one page cache per file.
  */
 import { EINVAL, ENAMETOOLONG, ENOTDIR, EROFS, type Errno, ESTALE } from "../../abi/errno.ts";
+import { S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import { byteString } from "../../lib/bytes.ts";
-import { type Attr, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import type { Attr } from "../../vfs/attr.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { VmObject } from "../../vm/object.ts";
 import { PagedObject, type Pager } from "../../vm/pagedobject.ts";

@@ -3,8 +3,9 @@
  */
 import { EACCES, ENOENT, ENXIO, type Errno } from "../../abi/errno.ts";
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR } from "../../abi/fcntl.ts";
+import { S_IFIFO, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { type Attr, S_IFIFO, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import type { Attr } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";

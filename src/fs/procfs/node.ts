@@ -6,9 +6,10 @@
  * birth time, so an old name never shows a new process.
  */
 import { ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { WaitQueue } from "../../kern/waitqueue.ts";
-import { type Attr, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/attr.ts";
+import type { Attr } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
 import type { Path } from "../../vfs/path.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";

@@ -3,8 +3,8 @@
  * links are the same for all; they can be compared, but not opened. See namespaces(7).
  */
 import { EACCES, ENOENT, type Errno } from "../../abi/errno.ts";
+import { S_IFLNK } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { S_IFLNK } from "../../vfs/attr.ts";
 import type { Path } from "../../vfs/path.ts";
 import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";

@@ -2,10 +2,10 @@
  * /proc/PID and /proc/PID/task/TID: the directory of one process or thread.
  */
 import { EACCES, ENOENT, EPERM, type Errno, ESRCH } from "../../abi/errno.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
-import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
 import {
   type Announced,

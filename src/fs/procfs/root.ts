@@ -2,8 +2,8 @@
  * The top of /proc: processes by number, the kernel's texts, and a few links.
  */
 import { ENOENT, type Errno } from "../../abi/errno.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
 import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
 import { PidDir } from "./piddir.ts";
 import type { ProcFs } from "./procfs.ts";

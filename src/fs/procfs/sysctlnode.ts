@@ -2,9 +2,9 @@
  * /proc/sys: the sysctl tree as directories and files.
  */
 import { EINVAL, ENOENT, type Errno } from "../../abi/errno.ts";
+import { S_IFDIR, S_IFREG } from "../../abi/stat.ts";
 import { SysctlDir, type SysctlLeaf } from "../../kern/sysctl.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { S_IFDIR, S_IFREG } from "../../vfs/attr.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";
 

@@ -2,7 +2,7 @@
  * /proc/PID/task: the threads of a process.
  */
 import { ENOENT, type Errno } from "../../abi/errno.ts";
-import { S_IFDIR } from "../../vfs/attr.ts";
+import { S_IFDIR } from "../../abi/stat.ts";
 import { type Owner, ProcDir, type ProcEntry, type ProcNode } from "./node.ts";
 import { PidDir } from "./piddir.ts";
 import type { ProcFs } from "./procfs.ts";

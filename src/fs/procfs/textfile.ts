@@ -5,7 +5,6 @@
  * Reading from offset 0 takes it anew, so a program that rewinds sees the
  * present, and one that reads in pieces sees one moment. See seq_file in Linux.
  */
-
 import { EFAULT, EINVAL, ENOMEM, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";

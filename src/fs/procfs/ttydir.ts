@@ -4,7 +4,7 @@
  */
 import { HVC_MAJOR, PTY_SLAVE_MAJOR, TTYAUX_MAJOR } from "../../abi/devices.ts";
 import { ENOENT, type Errno } from "../../abi/errno.ts";
-import { S_IFREG } from "../../vfs/attr.ts";
+import { S_IFREG } from "../../abi/stat.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 
 /** Driver, node without its number, major, minors, kind. */

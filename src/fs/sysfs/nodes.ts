@@ -6,10 +6,11 @@
  */
 import { EACCES, EINVAL, ENOENT, EPERM, type Errno } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/fcntl.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { bytesOf } from "../../lib/bytes.ts";
-import { type Attr, S_IFDIR, S_IFLNK, S_IFREG } from "../../vfs/attr.ts";
+import type { Attr } from "../../vfs/attr.ts";
 import { File } from "../../vfs/file.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { Uio } from "../../vm/uio.ts";

@@ -17,9 +17,9 @@ import {
   failed,
 } from "../../abi/errno.ts";
 import { RENAME_EXCHANGE } from "../../abi/fcntl.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Cred } from "../../kern/cred.ts";
 import { ownership } from "../../vfs/access.ts";
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../vfs/attr.ts";
 import type { DirSink, Vnode } from "../../vfs/vnode.ts";
 import { TmpFile } from "./tmpfile.ts";
 import type { Tmpfs } from "./tmpfs.ts";

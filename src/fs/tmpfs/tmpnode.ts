@@ -5,9 +5,10 @@
  * has no name (`nlink` 0) and no user (`refs` 0), whichever comes last.
  */
 import { E2BIG, EEXIST, ENODATA, ENOSPC, type Errno } from "../../abi/errno.ts";
+import { S_IFMT } from "../../abi/stat.ts";
 import { XATTR_CREATE, XATTR_REPLACE, XATTR_SIZE_MAX } from "../../abi/xattr.ts";
 import type { Timespec } from "../../kern/clock.ts";
-import { type Attr, type AttrChange, S_IFMT } from "../../vfs/attr.ts";
+import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import { Vnode } from "../../vfs/vnode.ts";
 import type { Tmpfs } from "./tmpfs.ts";
 
