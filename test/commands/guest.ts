@@ -13,7 +13,7 @@ export function runInGuest(
   const r = spawnSync(process.execPath, args, {
     input: options.input ?? "",
     encoding: "latin1",
-    timeout: options.timeoutMs ?? 120_000,
+    timeout: options.timeoutMs ?? 400_000,
     killSignal: "SIGKILL",
     maxBuffer: 1 << 26,
   });

@@ -14,7 +14,7 @@ import type { Outcome } from "./compare.ts";
 
 const SANDBOX = new URL("./sandbox.sh", import.meta.url).pathname;
 const TREES = join(tmpdir(), "vkernel-oracle-trees");
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 400_000;
 
 export type Oracle = (argv: readonly string[], input?: string) => Outcome;
 

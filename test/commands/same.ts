@@ -37,7 +37,7 @@ const RUN_LINES = `
   export PYTHONPYCACHEPREFIX=/tmp/pycache
   while IFS= read -r line; do
     mkdir /tmp/w; cd /tmp/w
-    timeout 30 sh -c "$line" </dev/null 2>&1
+    timeout 100 sh -c "$line" </dev/null 2>&1
     echo "status $?"
     cd /; rm -rf /tmp/w
     printf '%s' '${MARK}'

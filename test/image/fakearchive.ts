@@ -68,7 +68,10 @@ export class FakeArchive {
       response.writeHead(from > 0 ? 206 : 200, { "content-length": body.length });
       const isDeb = path.endsWith(".deb");
       if (isDeb && this.breakAfter !== undefined && this.breakAfter < body.length) {
-        response.write(body.subarray(0, this.breakAfter), () => response.destroy());
+        // A while later, so that a busy client has read what was sent.
+        response.write(body.subarray(0, this.breakAfter), () => {
+          setTimeout(() => response.destroy(), 500);
+        });
       } else if (isDeb && this.delayMs > 0) {
         let at = 0;
         const timer = setInterval(() => {
