@@ -36,6 +36,8 @@ export interface Usage {
   bytesWritten: number;
 }
 
+type ThreadUsage = Omit<Usage, "minorFaults" | "majorFaults" | "maxRssPages">;
+
 export function noUsage(): Usage {
   return {
     userNs: 0,
@@ -171,29 +173,23 @@ export class Proc {
   }
 }
 
-export function addThread(sum: Usage, td: Lwp): void {
-  sum.userNs += td.userNs;
-  sum.systemNs += td.systemNs;
-  sum.voluntarySwitches += td.voluntarySwitches;
-  sum.involuntarySwitches += td.involuntarySwitches;
-  sum.readCalls += td.readCalls;
-  sum.writeCalls += td.writeCalls;
-  sum.bytesRead += td.bytesRead;
-  sum.bytesWritten += td.bytesWritten;
-}
-
 export function addUsage(sum: Usage, more: Usage): void {
-  sum.userNs += more.userNs;
-  sum.systemNs += more.systemNs;
+  addThread(sum, more);
   sum.minorFaults += more.minorFaults;
   sum.majorFaults += more.majorFaults;
+  sum.maxRssPages = Math.max(sum.maxRssPages, more.maxRssPages);
+}
+
+/** What is counted per thread; the rest belongs to the address space. */
+export function addThread(sum: Usage, more: ThreadUsage): void {
+  sum.userNs += more.userNs;
+  sum.systemNs += more.systemNs;
   sum.voluntarySwitches += more.voluntarySwitches;
   sum.involuntarySwitches += more.involuntarySwitches;
   sum.readCalls += more.readCalls;
   sum.writeCalls += more.writeCalls;
   sum.bytesRead += more.bytesRead;
   sum.bytesWritten += more.bytesWritten;
-  sum.maxRssPages = Math.max(sum.maxRssPages, more.maxRssPages);
 }
 
 const NOBODY = Cred.root().with({

@@ -2,13 +2,14 @@
  * /proc/PID/ns: the namespaces of a process. There is one of each kind, so the
  * links are the same for all; they can be compared, but not opened. See namespaces(7).
  */
-import { EACCES, ENOENT, type Errno } from "../../abi/errno.ts";
+import { EACCES, ENOENT, type Errno, failed } from "../../abi/errno.ts";
 import { S_IFLNK } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Path } from "../../vfs/path.ts";
-import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode } from "./node.ts";
+import { type Owner, ProcDir, type ProcEntry, type ProcNode } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";
-import { mayInspect, type TaskRef } from "./task.ts";
+import type { TaskRef } from "./task.ts";
+import { TaskLink } from "./tasklink.ts";
 
 /** Inode numbers of the initial namespaces, as Linux fixes them. */
 const namespaces: ReadonlyMap<string, number> = new Map([
@@ -47,25 +48,10 @@ export class NsDir extends ProcDir {
   }
 }
 
-class NsLink extends ProcLink {
-  readonly #ref: TaskRef;
-  readonly #name: string;
-
-  constructor(fs: ProcFs, key: string, ref: TaskRef, name: string) {
-    super(fs, key);
-    this.#ref = ref;
-    this.#name = name;
-  }
-
-  override owner(): Owner | null {
-    return this.#ref.owner();
-  }
-
+class NsLink extends TaskLink {
   override readlink(): string | Errno {
-    const task = this.#ref.get();
-    if (!task) return ENOENT;
-    if (!mayInspect(this.fs.caller, task)) return EACCES;
-    return `${this.#name}:[${namespaces.get(this.#name)}]`;
+    const task = this.task();
+    return failed(task) ? task : `${this.name}:[${namespaces.get(this.name)}]`;
   }
 
   override followLink(_td: Thread | null): Path | Errno {
