@@ -19,6 +19,8 @@ const RNDRESEEDCRNG = 0x5207;
 /** Bits that a full pool has. */
 const POOL_BITS = 256;
 const CHUNK_BYTES = 4096;
+/** Most that one read gives, as in Linux before 5.18: entropy is slow, and a call is not interrupted. */
+const READ_MAX = 2 ** 25 - 1;
 
 export class RandomDriver implements DeviceDriver {
   readonly #entropy: Entropy;
@@ -47,8 +49,8 @@ class RandomFile extends File {
   override read(_td: Thread, uio: Uio): number {
     const chunk = new Uint8Array(Math.min(uio.resid, CHUNK_BYTES));
     let done = 0;
-    while (uio.resid > 0) {
-      const part = chunk.subarray(0, Math.min(uio.resid, CHUNK_BYTES));
+    while (uio.resid > 0 && done < READ_MAX) {
+      const part = chunk.subarray(0, Math.min(uio.resid, CHUNK_BYTES, READ_MAX - done));
       this.#entropy.fill(part);
       const n = uio.copyout(part);
       if (n <= 0) return done > 0 ? done : n;

@@ -25,6 +25,8 @@ export const ITIMER_VIRTUAL = 1;
 export const ITIMER_PROF = 2;
 
 const OVERRUN_MAX = 0x7fffffff;
+/** A period shorter than this is not kept up with. */
+const GRAIN_NS = 50_000;
 
 /** Which clock counts a timer down. */
 export type TimerClock = "monotonic" | "realtime" | CpuMeter;
@@ -124,7 +126,8 @@ export class IntervalTimer extends Callout implements SignalTimer {
     }
     let expirations = 1;
     if (this.intervalNs > 0) {
-      const missed = Math.floor((now - due) / this.intervalNs);
+      // The next one that is worth an interruption; those before it only count.
+      const missed = Math.floor((now + GRAIN_NS - due) / this.intervalNs);
       expirations += missed;
       const next = due + (missed + 1) * this.intervalNs;
       if (meter) {

@@ -154,8 +154,7 @@ export class EpollFile extends File {
     const isExclusive = (events & EPOLLEXCLUSIVE) !== 0;
     if (isExclusive && ((events & ~EXCLUSIVE_OK) !== 0 || file instanceof EpollFile)) return EINVAL;
     if (!isPollable(file)) return EPERM;
-    if (file instanceof EpollFile && (file.#reaches(this, 0) || this.#isTooDeep(file)))
-      return ELOOP;
+    if (file instanceof EpollFile && (file.#reaches(this) || this.#isTooDeep(file))) return ELOOP;
     if (this.#find(fd, file)) return EEXIST;
     if (this.#count >= MAX_ITEMS || !this.#kmem.take(ITEM_BYTES)) return ENOSPC;
     const item = new EpollItem(this, fd, file, events, lo, hi);
@@ -253,38 +252,28 @@ export class EpollFile extends File {
     return item;
   }
 
-  /** True if watching goes from here to `target`. */
-  #reaches(target: EpollFile, depth: number): boolean {
-    if (this === target || depth > MAX_NESTS) return true;
-    for (const item of this.items()) {
-      if (item.file instanceof EpollFile && item.file.#reaches(target, depth + 1)) return true;
+  /** True if watching goes from here to `target`. Looks at each epoll once, however many ways lead to it. */
+  #reaches(target: EpollFile): boolean {
+    const seen = new Set<EpollFile>([this]);
+    for (const epoll of seen) {
+      if (epoll === target) return true;
+      for (const below of epoll.#watched()) seen.add(below);
     }
     return false;
   }
 
   /** With `below` added, the chain through this epoll would be longer than allowed. */
   #isTooDeep(below: EpollFile): boolean {
-    return this.#heightAbove(0) + 1 + below.#depthBelow(0) > MAX_NESTS;
+    const up = height([this], (e) => e.#watching());
+    return up + 1 + height([below], (e) => e.#watched()) > MAX_NESTS;
   }
 
-  #depthBelow(depth: number): number {
-    let most = 0;
-    if (depth > MAX_NESTS) return most;
-    for (const item of this.items()) {
-      if (item.file instanceof EpollFile) {
-        most = Math.max(most, 1 + item.file.#depthBelow(depth + 1));
-      }
-    }
-    return most;
+  *#watched(): Generator<EpollFile> {
+    for (const item of this.items()) if (item.file instanceof EpollFile) yield item.file;
   }
 
-  #heightAbove(depth: number): number {
-    let most = 0;
-    if (depth > MAX_NESTS) return most;
-    for (let w = this.watchers; w; w = w.nextWatcher) {
-      if (w instanceof EpollItem) most = Math.max(most, 1 + w.epoll.#heightAbove(depth + 1));
-    }
-    return most;
+  *#watching(): Generator<EpollFile> {
+    for (let w = this.watchers; w; w = w.nextWatcher) if (w instanceof EpollItem) yield w.epoll;
   }
 
   #enqueue(item: EpollItem): void {
@@ -317,6 +306,18 @@ export class EpollFile extends File {
     item.isReady = false;
     item.nextReady = null;
   }
+}
+
+/** How many steps `next` leads on from `from` at most: level by level, each epoll once in a level. */
+function height(from: Iterable<EpollFile>, next: (e: EpollFile) => Iterable<EpollFile>): number {
+  let level = new Set(from);
+  for (let steps = 0; steps <= MAX_NESTS; steps++) {
+    const further = new Set<EpollFile>();
+    for (const epoll of level) for (const e of next(epoll)) further.add(e);
+    if (further.size === 0) return steps;
+    level = further;
+  }
+  return MAX_NESTS + 1;
 }
 
 /** Regular files and directories, always ready, are refused. */

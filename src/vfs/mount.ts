@@ -53,7 +53,7 @@ export function mountFlags(flags: number): number {
 }
 
 /** Mounts a machine may have: a bound on what a hostile guest can pile up. */
-const MAX_MOUNTS = 10000;
+const MAX_MOUNTS = 4096;
 
 export class Mount {
   readonly table: MountTable;
@@ -249,10 +249,27 @@ export class MountTable {
 
   /** MNT_DETACH: out of sight with all below it now, gone when nobody uses it. */
   detach(m: Mount): void {
-    for (const c of this.#mounts.filter((c) => c.parent === m)) this.detach(c);
-    m.refs++;
-    this.#detach(m);
-    this.releaseMount(m);
+    for (const gone of this.#subtree(m).reverse()) {
+      gone.refs++;
+      this.#detach(gone);
+      this.releaseMount(gone);
+    }
+  }
+
+  /** `top` and all mounts below it, parents first; a tree may be as deep as there are mounts. */
+  #subtree(top: Mount): Mount[] {
+    const children = new Map<Mount, Mount[]>();
+    for (const m of this.#mounts) {
+      if (!m.parent) continue;
+      const siblings = children.get(m.parent);
+      if (siblings) siblings.push(m);
+      else children.set(m.parent, [m]);
+    }
+    const found = [top];
+    for (let i = 0; i < found.length; i++) {
+      for (const c of children.get(found[i]!) ?? []) found.push(c);
+    }
+    return found;
   }
 
   #detach(m: Mount): void {
