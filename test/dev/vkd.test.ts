@@ -1,3 +1,4 @@
+/** vkd(4): bounds, copy-on-write and its limit, over a store kept in memory. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EIO, ENOSPC, EROFS } from "../../src/abi/errno.ts";

@@ -1,3 +1,4 @@
+/** A short run of the fuzzer of ext4 images; test/fuzz/ext4.ts says how to make a long one. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { fuzzExt4 } from "../fuzz/ext4.ts";

@@ -1,3 +1,4 @@
+/** ext4, read: images that mke2fs and debugfs made, compared with what was put into them. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import {

@@ -1,3 +1,4 @@
+/** Files of /proc, key by key and column by column beside those of the host's Linux. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";

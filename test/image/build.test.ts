@@ -1,3 +1,4 @@
+/** The image builder against an archive made up on the spot: whole builds, and every way they can break off. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {

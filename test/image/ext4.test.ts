@@ -1,3 +1,4 @@
+/** The ext4 writer, judged by e2fsck and read back by debugfs. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,3 +1,4 @@
+/** Dependencies as Debian Policy defines them, chapter 7. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PackageIndex } from "../../src/hosts/node/image/packages.ts";

@@ -1,3 +1,4 @@
+/** Reading tar and deb archives: those of tar(1), damaged ones, and noise. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+/** Debian's order of versions, compared with dpkg's. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
