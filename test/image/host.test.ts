@@ -1,4 +1,4 @@
-/** What the image builder learns of its host: mirrors and locks. */
+/** What the image builder learns of its host, mirrors and locks, and what it does in place of maintainer scripts. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
