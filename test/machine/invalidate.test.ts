@@ -47,6 +47,65 @@ for (const [tier, threshold] of [
       assert.equal(count(board, 100), 700);
     });
 
+    test("pages that take turns in one granule lose their second-level entries too", () => {
+      const board = new Board(threshold);
+      const code = board.frame();
+      board.map(CODE, code, RX);
+      // Neighbours in addresses but not in frames, so that each is a window of its own.
+      const [first, gap, second, other] = [0, 1, 2, 3].map(() => board.frame()) as [
+        Paddr,
+        Paddr,
+        Paddr,
+        Paddr,
+      ];
+      assert.notEqual(gap, second);
+      board.map(DATA, first, RW);
+      board.map(DATA + PAGE_SIZE, second, RW);
+      board.place(
+        code,
+        `loop: ld a2, 0(s0)
+         ld a3, 0(s1)
+         sd a3, 8(s0)
+         sd a2, 8(s1)
+         addi a1, a1, -1
+         bnez a1, loop
+         ecall`,
+        CODE,
+      );
+      const { mem } = board.machine;
+      mem.u32[first >>> 2] = 11;
+      mem.u32[second >>> 2] = 22;
+      mem.u32[other >>> 2] = 33;
+      const turns = (): number => {
+        board.ctx.setX(8, DATA);
+        board.ctx.setX(9, DATA + PAGE_SIZE);
+        board.ctx.setX(A1, 20);
+        return board.run(CODE);
+      };
+      assert.equal(turns(), TRAP_ECALL);
+      assert.deepEqual(
+        [12, 13].map((r) => board.ctx.getX(r)),
+        [11, 22],
+      );
+      board.map(DATA, other, RW);
+      board.space.invalidate(DATA, PAGE_SIZE);
+      assert.equal(turns(), TRAP_ECALL);
+      assert.deepEqual(
+        [12, 13].map((r) => board.ctx.getX(r)),
+        [33, 22],
+      );
+      assert.equal(mem.u32[(first + 8) >>> 2], 22, "the old frame keeps what it had");
+      mem.u32[(other + 8) >>> 2] = 0;
+      board.map(DATA, other, PTE_R);
+      board.space.invalidate(DATA, PAGE_SIZE);
+      assert.equal(turns(), TRAP_FAULT_WRITE);
+      assert.equal(mem.u32[(other + 8) >>> 2], 0);
+      board.space.remove(DATA + PAGE_SIZE);
+      board.space.invalidate(DATA + PAGE_SIZE, PAGE_SIZE);
+      assert.equal(turns(), TRAP_FAULT_READ);
+      assert.equal(board.hart.faultAddr, DATA + PAGE_SIZE);
+    });
+
     test("a program that rewrites itself while it runs sees its own stores after fence.i", () => {
       const board = new Board(threshold);
       const code = board.frame();
