@@ -3,16 +3,21 @@
  * is not there yet; then a shell in it, or the one command.
  */
 import { bootCommand } from "./bootcmd.ts";
-import { EX_FAILURE } from "./exitcodes.ts";
+import { EX_FAILURE, EX_OK } from "./exitcodes.ts";
 import { ensureImage } from "./image.ts";
 import { complain } from "./report.ts";
 import { runCommand } from "./run.ts";
+import { usage } from "./usage.ts";
 
 const DEFAULT_IMAGE = "debian";
 /** Debian's own programs are larger than the kernel's default allows for comfort. */
 const MEMORY = "512m";
 
 export async function startCommand(argv: readonly string[]): Promise<number> {
+  if (argv[0] === "-h" || argv[0] === "--help") {
+    process.stdout.write(usage);
+    return EX_OK;
+  }
   let path: string;
   try {
     path = await ensureImage(DEFAULT_IMAGE);
@@ -21,5 +26,6 @@ export async function startCommand(argv: readonly string[]): Promise<number> {
     return EX_FAILURE;
   }
   if (argv.length > 0) return runCommand(["-m", MEMORY, path, "--", ...argv]);
+  process.stderr.write("vkernel: 'poweroff' ends the machine, ^\\ enters its debugger\n");
   return bootCommand(["-m", MEMORY, "-R", path]);
 }

@@ -16,9 +16,11 @@ Boot a machine from a disk image:
   -p pidfile        write the process id here, locked while the machine runs
   -v                verbose boot, with timings
   -h, --help        this text
+  --version         the version
 
   ^\\ on the console enters the debugger (help lists its commands).
-  SIGTERM shuts the guest down cleanly. Exit status: 0 halt, 64 usage, 70 panic.
+  'poweroff' in the guest, or SIGTERM, shuts it down cleanly.
+  Exit status: 0 halt, 64 usage, 66 no such image, 70 panic, 71 the host refused a file or a lock.
 
 Run one command in an image and exit with its status:
   vkernel run debian -- python3 -c 'print(6 * 7)'

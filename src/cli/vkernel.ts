@@ -3,7 +3,8 @@
  * The `vkernel` command: picks the subcommand, and turns what it answers into the exit status.
  */
 import module from "node:module";
-import { EX_FAILURE } from "./exitcodes.ts";
+import { VERSION } from "../boot/version.ts";
+import { EX_FAILURE, EX_OK } from "./exitcodes.ts";
 import { complain } from "./report.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -20,6 +21,12 @@ async function main(argv: readonly string[]): Promise<number> {
       const { imageCommand } = await import("./image.ts");
       return imageCommand(argv.slice(1));
     }
+    case "help":
+      return (await import("./bootcmd.ts")).bootCommand(["--help"]);
+    case "version":
+    case "--version":
+      process.stdout.write(`vkernel ${VERSION}\n`);
+      return EX_OK;
     default: {
       const { bootCommand } = await import("./bootcmd.ts");
       return bootCommand(argv);

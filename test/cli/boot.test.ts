@@ -1,7 +1,7 @@
 /** A booted machine on a real pseudo-terminal: what a person does there. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { imagePath, onTerminal, scratch, vkernel } from "./cli.ts";
@@ -151,4 +151,31 @@ test("more than 16 disks, a missing image, a busy image are refused", () => {
   const missing = vkernel(["-R", join(dir, "none.img")]);
   assert.equal(missing.status, 66);
   assert.match(missing.stderr, /no such file\n$/);
+});
+
+test("what is no raw image is named for what it is, before anything boots", () => {
+  const gz = join(dir, "root.img.gz");
+  writeFileSync(gz, new Uint8Array([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0]));
+  const qcow2 = join(dir, "root.qcow2");
+  writeFileSync(qcow2, "QFI\xfb\0\0\0\x03", "latin1");
+  const fifo = join(dir, "fifo");
+  spawnSync("mkfifo", [fifo]);
+  for (const [path, words] of [
+    [dir, /is a directory/],
+    [gz, /gunzip/],
+    [qcow2, /qemu-img/],
+    [fifo, /not a disk image/],
+    ["/dev/null", /not a disk image/],
+  ] as const) {
+    const r = vkernel(["-R", path]);
+    assert.equal(r.status, 66, path);
+    assert.match(r.stderr, /^vkernel: [^\n]+\n$/);
+    assert.match(r.stderr, words);
+  }
+});
+
+test("--version and help answer on stdout", () => {
+  assert.match(vkernel(["--version"]).stdout, /^vkernel \d+\.\d+\.\d+\n$/);
+  assert.match(vkernel(["help"]).stdout, /usage: vkernel/);
+  assert.match(vkernel(["start", "--help"]).stdout, /usage: vkernel/);
 });
