@@ -176,7 +176,8 @@ class CallFuzz {
     const next = cpu.runq.next();
     if (next) {
       cpu.makeRunnable(next);
-      return;
+      // One that only looks whether its time has come, again and again, is ended some day.
+      if (!this.#random.oneIn(64)) return;
     }
     const all = [...table.living()].filter((p) => p.pid !== 1);
     if (all.length === 0) return;
