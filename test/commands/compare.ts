@@ -40,7 +40,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   // debugfs gives extracted symbolic links the time of extraction.
   "ls-laR": [replace(/^(l.* )\w{3} +\d+ +[\d:]+ /gm, "$1TIME ")],
   "cat-cp-mv-rm": [
-    replace(/Device: .*Inode: \d+/, "Device Inode"),
+    replace(/Device: .*Inode: \d+ +/, "Device Inode "),
     replace(/(\d{4}-\d\d-\d\d) [\d:.]+/g, "$1"),
     replace(/^tmp.*\/tmp$/m, "tmpfs SIZES /tmp"),
   ],

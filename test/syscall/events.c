@@ -45,8 +45,9 @@ static void polls(void)
 	long a = now_ms();
 	CHECK("select times out", select(p[0] + 1, &r, NULL, NULL, &t) == 0 && !FD_ISSET(p[0], &r) && now_ms() - a >= 19);
 	CHECK("and says that no time is left", t.tv_sec == 0 && t.tv_usec == 0);
-	FD_SET(77, &r);
-	CHECK_ERRNO("select of a closed descriptor", select(78, &r, NULL, NULL, &t), EBADF);
+	/* Below 64: Linux looks no further than the descriptor table has room for. */
+	FD_SET(55, &r);
+	CHECK_ERRNO("select of a closed descriptor", select(56, &r, NULL, NULL, &t), EBADF);
 	CHECK_ERRNO("select of a negative count", select(-1, NULL, NULL, NULL, &t), EINVAL);
 	close(p[0]);
 	close(p[1]);
