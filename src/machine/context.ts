@@ -95,14 +95,14 @@ export class Context {
 
   /** All zero, as a new program finds it. */
   clear(): void {
-    this.#mem.u8.fill(0, this.addr, this.addr + CTX_SIZE);
+    this.#mem.bulk.zero(this.addr, CTX_SIZE);
     this.fcsr = 0;
     this.dropReservation();
   }
 
   /** Takes over every register of `other`; the reservation of a load-reserved is not inherited. */
   copyFrom(other: Context): void {
-    this.#mem.u8.copyWithin(this.addr, other.addr, other.addr + CTX_STATE);
+    this.#mem.bulk.copy(this.addr, other.addr, CTX_STATE);
     this.dropReservation();
   }
 

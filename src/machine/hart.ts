@@ -36,8 +36,6 @@ const SLICE = 500_000;
 const TWO32 = 0x1_0000_0000;
 const GRANULE = 65536;
 const GRANULE_PAGES = 16;
-/** Never written. */
-const ZEROES = new Uint8Array(BANK_SIZE);
 
 interface Bank {
   readonly addr: number;
@@ -122,8 +120,8 @@ export class Hart {
     this.#wipeTlb(bank.addr + BANK_READ_PAGES, PAGE_TLB_ENTRIES, page, pages);
     this.#wipeTlb(bank.addr + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES, page, pages);
     if (exec) {
-      this.#wipe(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
-      this.#wipe(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
+      this.#mem.bulk.zero(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
+      this.#mem.bulk.zero(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
     }
   }
 
@@ -136,15 +134,8 @@ export class Hart {
   #wipeTlb(addr: number, entries: number, first: number, n: number): void {
     const at = n >= entries ? 0 : first % entries;
     const head = Math.min(n, entries - at);
-    this.#wipe(addr + at * 16, head * 16);
-    if (n < entries && head < n) this.#wipe(addr, (n - head) * 16);
-  }
-
-  /** Copying zeroes is seven times as fast as `fill`, which is atomic byte by byte on shared memory. */
-  #wipe(addr: number, length: number): void {
-    const { u8 } = this.#mem;
-    if (length <= 64) u8.fill(0, addr, addr + length);
-    else u8.set(length === BANK_SIZE ? ZEROES : ZEROES.subarray(0, length), addr);
+    this.#mem.bulk.zero(addr + at * 16, head * 16);
+    if (n < entries && head < n) this.#mem.bulk.zero(addr, (n - head) * 16);
   }
 
   /** Makes the bank of `pt` current, emptying the least recently used one if it has none. */
@@ -160,7 +151,7 @@ export class Hart {
         if (b.owner === undefined || victim.owner !== undefined) victim = b;
       }
     }
-    this.#wipe(victim.addr, BANK_SIZE);
+    this.#mem.bulk.zero(victim.addr, BANK_SIZE);
     victim.owner = pt;
     victim.usedAt = ++this.#clock;
     this.#translator.adoptBank(victim.addr, pt);

@@ -5,6 +5,7 @@
  * are the frames the kernel hands out. Nothing else is reachable by the guest: every
  * guest access goes through a page table whose entries the kernel wrote.
  */
+import { type BulkMemory, bulkMemory } from "./bulk.ts";
 import {
   BANK_SIZE,
   BANKS_PER_HART,
@@ -41,6 +42,8 @@ export class PhysMem {
   readonly u32: Uint32Array;
   /** For atomics and raw 64-bit copies; not for hot paths. */
   readonly i64: BigInt64Array;
+  /** Moves and clears more than a few words. */
+  readonly bulk: BulkMemory;
   readonly ramBase: Paddr;
   readonly ramPages: number;
   /** Size of the WebAssembly memory in its own 64 KiB pages. */
@@ -75,6 +78,7 @@ export class PhysMem {
     this.i32 = new Int32Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
+    this.bulk = bulkMemory(this.memory, this.wasmPages);
   }
 
   /** True when some translation was made from the page that holds `pa`. */

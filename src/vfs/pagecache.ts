@@ -50,11 +50,11 @@ export function readObject(object: VmObject, uio: Uio, offset: number): number {
 
 function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: number): number {
   const { frames } = object;
-  const bytes = frames.mem.u8.subarray(pa + at, pa + at + count);
-  if (object.isShmem) return uio.copyout(bytes);
+  const from = (pa + at) as Paddr;
+  if (object.isShmem) return uio.copyoutPhys(frames.mem, from, count);
   const pages = Math.ceil((at + count) / PAGE);
   for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as Paddr);
-  const r = uio.copyout(bytes);
+  const r = uio.copyoutPhys(frames.mem, from, count);
   for (let i = 0; i < pages; i++) frames.release((pa + i * PAGE) as Paddr);
   return r;
 }
@@ -73,8 +73,8 @@ export function writeObject(object: VmObject, uio: Uio, offset: number): number 
     const pa = isFresh ? object.grabPage(pindex) : object.getPage(pindex, true);
     if (failed(pa)) return done > 0 ? done : pa;
     frames.hold(pa);
-    const r = uio.copyin(frames.mem.u8.subarray(pa + inPage, pa + inPage + step));
-    if (isFresh && r < step) frames.mem.u8.fill(0, pa + Math.max(r, 0), pa + PAGE);
+    const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, step);
+    if (isFresh && r < step) frames.mem.bulk.zero(pa + Math.max(r, 0), PAGE - Math.max(r, 0));
     frames.codeWritten((pa + inPage) as typeof pa, step);
     frames.release(pa);
     if (r < 0) return done > 0 ? done : r;
@@ -94,7 +94,7 @@ export function zeroObject(object: VmObject, from: number, end: number): number 
     const step = Math.min(PAGE - inPage, end - at);
     const pa = object.lookup(pindex);
     if (pa !== 0) {
-      frames.mem.u8.fill(0, pa + inPage, pa + inPage + step);
+      frames.mem.bulk.zero(pa + inPage, step);
       frames.codeWritten((pa + inPage) as typeof pa, step);
     }
     at += step;

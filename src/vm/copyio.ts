@@ -62,6 +62,31 @@ export abstract class CopyIo implements UserMemory {
     return 0;
   }
 
+  copyinPhys(from: number, to: Paddr, length: number): number {
+    const { bulk } = this.frames.mem;
+    for (let done = 0; done < length; ) {
+      const pa = this.readable(from + done);
+      if (pa < 0) return pa;
+      const n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      bulk.copy(to + done, pa, n);
+      done += n;
+    }
+    return 0;
+  }
+
+  copyoutPhys(to: number, from: Paddr, length: number): number {
+    const { bulk } = this.frames.mem;
+    for (let done = 0; done < length; ) {
+      const pa = this.writable(to + done);
+      if (pa < 0) return pa;
+      const n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      bulk.copy(pa, from + done, n);
+      this.frames.codeWritten(pa as Paddr, n);
+      done += n;
+    }
+    return 0;
+  }
+
   copyinstr(from: number, maxBytes: number): string | Errno {
     const u8 = this.frames.mem.u8;
     let s = "";
@@ -118,8 +143,7 @@ export abstract class CopyIo implements UserMemory {
       const pa = this.writable(to + done);
       if (pa < 0) return pa;
       const n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
-      if (n === PAGE_SIZE) this.frames.zero(pa as Paddr);
-      else this.frames.mem.u8.fill(0, pa, pa + n);
+      this.frames.mem.bulk.zero(pa, n);
       this.frames.codeWritten(pa as Paddr, n);
       done += n;
     }

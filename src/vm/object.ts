@@ -76,7 +76,7 @@ export abstract class VmObject {
     const rest = sizeBytes & PAGE_MASK;
     const last = rest === 0 ? 0 : this.lookup(Math.floor(sizeBytes / PAGE_SIZE));
     if (last !== 0) {
-      this.frames.mem.u8.fill(0, last + rest, last + PAGE_SIZE);
+      this.frames.mem.bulk.zero(last + rest, PAGE_SIZE - rest);
       this.frames.codeWritten((last + rest) as Paddr, PAGE_SIZE - rest);
     }
   }

@@ -71,7 +71,6 @@ export class PageAllocator {
   #lastToken = 0;
   /** Cached pages that stay: without the code they run, programs would only read it in again. */
   readonly #keptCache: number;
-  readonly #zeroes = new Uint8Array(PAGE_SIZE);
 
   constructor(mem: PhysMem, machine: CodeWatcher) {
     this.mem = mem;
@@ -166,11 +165,11 @@ export class PageAllocator {
   }
 
   zero(pa: Paddr): void {
-    this.mem.u8.set(this.#zeroes, pa);
+    this.mem.bulk.zero(pa, PAGE_SIZE);
   }
 
   copy(from: Paddr, to: Paddr): void {
-    this.mem.u8.copyWithin(to, from, from + PAGE_SIZE);
+    this.mem.bulk.copy(to, from, PAGE_SIZE);
   }
 
   /** To be called after the kernel wrote into a frame that a program may execute. */
@@ -220,7 +219,8 @@ export class PageAllocator {
     this.freePages++;
     if (free === ALL_FREE) {
       this.#token[chunk] = 0;
-      this.#move(chunk, FREE);
+      this.#unlink(chunk);
+      this.#prepend(chunk, FREE);
     } else if (this.#state[chunk] === FULL) {
       this.#move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
     }
@@ -248,6 +248,17 @@ export class PageAllocator {
     if (last === NONE) this.#head[list] = chunk;
     else this.#next[last] = chunk;
     this.#tail[list] = chunk;
+  }
+
+  /** Puts what was used last first: the host has memory behind it, and perhaps it is in a cache. */
+  #prepend(chunk: number, list: number): void {
+    this.#state[chunk] = list;
+    const first = this.#head[list]!;
+    this.#next[chunk] = first;
+    this.#prev[chunk] = NONE;
+    if (first === NONE) this.#tail[list] = chunk;
+    else this.#prev[first] = chunk;
+    this.#head[list] = chunk;
   }
 
   #unlink(chunk: number): void {

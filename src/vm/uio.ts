@@ -6,6 +6,7 @@
  * they move; a fault after some moved ends the transfer with those, and only a
  * fault at the first byte is EFAULT. See uio(9).
  */
+import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import type { UserMemory } from "./usermem.ts";
 
 export interface IoVec {
@@ -76,6 +77,16 @@ export class Uio {
     return this.#move(into, false);
   }
 
+  /** As copyout, from `count` bytes of physical memory at `pa`, in frames that the caller holds. */
+  copyoutPhys(mem: PhysMem, pa: Paddr, count: number): number {
+    return this.#movePhys(mem, pa, count, true);
+  }
+
+  /** As copyin, to `count` bytes of physical memory at `pa`, in frames that the caller holds. */
+  copyinPhys(mem: PhysMem, pa: Paddr, count: number): number {
+    return this.#movePhys(mem, pa, count, false);
+  }
+
   /** Moves zeroes out, as a hole reads. */
   zero(count: number): number {
     const n = Math.min(count, this.resid);
@@ -106,6 +117,22 @@ export class Uio {
       const step = Math.min(n - done, this.#room());
       const part = step === bytes.length ? bytes : bytes.subarray(done, done + step);
       const r = this.#one(part, isOut);
+      if (r < 0) return done > 0 ? done : r;
+      this.#advance(step);
+      done += step;
+    }
+    return n;
+  }
+
+  #movePhys(mem: PhysMem, pa: Paddr, count: number, isOut: boolean): number {
+    const user = this.#mem;
+    if (!user) return this.#move(mem.u8.subarray(pa, pa + count), isOut);
+    const n = Math.min(count, this.resid);
+    let done = 0;
+    while (done < n) {
+      const step = Math.min(n - done, this.#room());
+      const at = (pa + done) as Paddr;
+      const r = isOut ? user.copyoutPhys(this.#at, at, step) : user.copyinPhys(this.#at, at, step);
       if (r < 0) return done > 0 ? done : r;
       this.#advance(step);
       done += step;

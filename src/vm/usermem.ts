@@ -7,11 +7,15 @@
  * A copy that fails may have moved a prefix. See copy(9).
  */
 import type { Errno } from "../abi/errno.ts";
+import type { Paddr } from "../machine/physmem.ts";
 
 export interface UserMemory {
   /** 0, or EFAULT. */
   copyin(from: number, into: Uint8Array): number;
   copyout(to: number, from: Uint8Array): number;
+  /** As copyin and copyout, to and from frames that the caller holds: no array, and faster. */
+  copyinPhys(from: number, to: Paddr, length: number): number;
+  copyoutPhys(to: number, from: Paddr, length: number): number;
   /** A NUL-terminated byte string of at most `maxBytes` with its NUL; else ENAMETOOLONG. */
   copyinstr(from: number, maxBytes: number): string | Errno;
   /** The unsigned value at a naturally aligned address, or a (negative) error. */

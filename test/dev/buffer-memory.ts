@@ -23,6 +23,14 @@ export class BufferMemory implements UserMemory {
     return 0;
   }
 
+  copyinPhys(): number {
+    throw new Error("a buffer has no frames beside it");
+  }
+
+  copyoutPhys(): number {
+    throw new Error("a buffer has no frames beside it");
+  }
+
   copyinstr(from: number, maxBytes: number): string | Errno {
     const end = this.bytes.indexOf(0, from);
     if (end < 0 || end - from >= maxBytes) return ENAMETOOLONG;
