@@ -6,7 +6,7 @@ import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
 import type { Context } from "../machine/context.ts";
-import { HeldFiles } from "./heldfiles.ts";
+import { HeldArgs } from "./heldargs.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
 import { PendingSignals } from "./sigqueue.ts";
@@ -33,8 +33,8 @@ export class Lwp extends Thread {
   callInProgress = -1;
   /** What that call answered when it slept: ERESTARTSYS or one of its kin. */
   restartCode = 0;
-  /** Its files, kept over its sleeps. */
-  readonly heldFiles = new HeldFiles();
+  /** Its files and paths, kept over its sleeps. */
+  readonly heldArgs = new HeldArgs();
   /** strace's line of the call in progress. */
   traceLine = "";
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
@@ -68,12 +68,12 @@ export class Lwp extends Thread {
   endCall(): void {
     this.callInProgress = -1;
     this.clearRestart();
-    this.heldFiles.release();
+    this.heldArgs.release();
   }
 
   override retire(): void {
     super.retire();
-    this.heldFiles.release();
+    this.heldArgs.release();
   }
 
   /** True for the thread that has the process's id; it may end before the others. */

@@ -11,6 +11,7 @@ import {
   P_ALL,
   P_PGID,
   P_PID,
+  P_PIDFD,
   stoppedStatus,
   WALL,
   WCLONE,
@@ -35,19 +36,21 @@ export interface ChildEvent {
   readonly usage: Usage;
 }
 
-/**
- * The next event among the children that `idType` and `id` name: the event,
- * null (WNOHANG and nothing yet), ECHILD, or asleep.
- */
+/** Which children are waited for: all, the one with this pid, those of this group, or the very one. */
+export type ChildSelector =
+  | { readonly idType: typeof P_ALL }
+  | { readonly idType: typeof P_PID | typeof P_PGID; readonly id: number }
+  | { readonly idType: typeof P_PIDFD; readonly proc: Proc };
+
+/** The next event among the children selected: the event, null (WNOHANG and nothing yet), ECHILD, or asleep. */
 export function waitForChild(
   td: Lwp,
-  idType: number,
-  id: number,
+  selector: ChildSelector,
   options: number,
 ): ChildEvent | null | number {
   let hasCandidates = false;
   for (const child of td.proc.children) {
-    if (!isNamed(child, idType, id) || !isOfKind(child, options)) continue;
+    if (!isSelected(child, selector) || !isOfKind(child, options)) continue;
     hasCandidates = true;
     const event = takeEvent(child, options);
     if (event) return event;
@@ -57,16 +60,16 @@ export function waitForChild(
   return td.sleep(td.proc.childQueue, "wait");
 }
 
-function isNamed(child: Proc, idType: number, id: number): boolean {
-  switch (idType) {
+function isSelected(child: Proc, selector: ChildSelector): boolean {
+  switch (selector.idType) {
     case P_ALL:
       return true;
     case P_PID:
-      return child.pid === id;
+      return child.pid === selector.id;
     case P_PGID:
-      return child.pgrp.pgid === id;
-    default:
-      return false;
+      return child.pgrp.pgid === selector.id;
+    case P_PIDFD:
+      return child === selector.proc;
   }
 }
 

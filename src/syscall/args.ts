@@ -44,7 +44,7 @@ export const fd: ArgType<File> = {
   name: "fd",
   isFallible: true,
   decode: (td, i): File | Errno => {
-    if (!td.heldFiles.isEmpty) return td.heldFiles.at(i) ?? EBADF;
+    if (!td.heldArgs.isEmpty) return td.heldArgs.fileAt(i) ?? EBADF;
     return td.proc.fdtable.get(td.context.xlo(A0 + i)) ?? EBADF;
   },
   format: (td, i) => String(td.context.xlo(A0 + i)),
@@ -54,16 +54,19 @@ export const fd: ArgType<File> = {
 export const anyFd: ArgType<File> = {
   ...fd,
   decode: (td, i): File | Errno => {
-    if (!td.heldFiles.isEmpty) return td.heldFiles.at(i) ?? EBADF;
+    if (!td.heldArgs.isEmpty) return td.heldArgs.fileAt(i) ?? EBADF;
     return td.proc.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF;
   },
 };
 
-/** A path: NUL-terminated bytes; EFAULT, ENAMETOOLONG. */
+/** A path: NUL-terminated bytes; EFAULT, ENAMETOOLONG. A call made again keeps the path it had. */
 export const upath: ArgType<string> = {
   name: "upath",
   isFallible: true,
-  decode: (td, i) => td.proc.vmspace.copyinstr(td.context.getXu(A0 + i), PATH_MAX),
+  decode: (td, i) => {
+    const held = td.heldArgs.isEmpty ? null : td.heldArgs.pathAt(i);
+    return held ?? td.proc.vmspace.copyinstr(td.context.getXu(A0 + i), PATH_MAX);
+  },
   format: (td, i) => {
     const s = td.proc.vmspace.copyinstr(td.context.getXu(A0 + i), PATH_MAX);
     return typeof s === "string" ? JSON.stringify(s) : hex(td.context.getXu(A0 + i));

@@ -28,6 +28,7 @@ import {
   WALK_NO_XDEV,
 } from "../vfs/namei.ts";
 import { vfsOpen } from "../vfs/open.ts";
+import { fifoBeingOpened } from "../vfs/pipe.ts";
 import { Uio } from "../vm/uio.ts";
 import { anyFd, fd, flags, int, long, mode, size, uaddr, ubuf, uint, upath } from "./args.ts";
 import { dirfd, startOf } from "./at.ts";
@@ -87,7 +88,8 @@ function open(
   resolve: number,
 ): number {
   const isScoped = (resolve & (WALK_BENEATH | WALK_IN_ROOT)) !== 0;
-  const start = startOf(td, dfd, isScoped ? "." : path);
+  // An open that waits for a FIFO's other side has walked already.
+  const start = fifoBeingOpened(td) ? null : startOf(td, dfd, isScoped ? "." : path);
   if (start !== null && failed(start)) return start;
   const fp = vfsOpen(td, td.proc.fs, path, oflags, omode, start, resolve);
   return failed(fp) ? fp : newFd(td, fp, (oflags & O_CLOEXEC) !== 0);

@@ -3,7 +3,9 @@
  *
  * First every file is asked; only if none is ready and there is time to wait
  * are they asked again with the thread as the one to wake. Nothing can happen
- * between the two rounds.
+ * between the two rounds. The request is read once. As in Linux a call that
+ * woke looks its descriptors up again, but the files that it waited for stay
+ * open until it ends.
  */
 import { EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTNOHAND, type Errno, failed } from "../abi/errno.ts";
 import {
@@ -17,15 +19,18 @@ import {
   POLLWRNORM,
 } from "../abi/poll.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
+import type { Paddr } from "../machine/physmem.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { setTemporaryMask } from "../proc/signal.ts";
 import { SigSet } from "../proc/sigset.ts";
-import type { PollTable } from "../vfs/poll.ts";
+import { PolledFiles, type PollTable } from "../vfs/poll.ts";
+import { PAGE_SIZE } from "../vm/param.ts";
 import { int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { loadTimespec, storeTimespec, timespecOfNs } from "./timespec.ts";
 
 const POLLFD_SIZE = 8;
+const REVENTS = 6;
 const POLLRDBAND = 0x80;
 const POLLWRBAND = 0x200;
 
@@ -38,23 +43,73 @@ export const sys_ppoll = syscall(
     if (failed(deadline)) return deadline;
     const masked = applyMask(td, mask, maskSize);
     if (masked < 0) return masked;
-    const bytes = count * POLLFD_SIZE;
-    const isSmall = bytes <= td.cpu.scratch.length;
-    const buffer = isSmall ? td.cpu.scratchPrefix(bytes) : new Uint8Array(bytes);
-    const view = isSmall ? td.cpu.scratchView : new DataView(buffer.buffer);
-    if (failed(td.proc.vmspace.copyin(fds, buffer))) return EFAULT;
+    const view = pollfds(td, fds, count);
+    if (failed(view)) return view;
     let ready = pollAll(td, view, count, null);
     if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
       ready = pollAll(td, view, count, td);
-      if (ready === 0 && !td.isShortOfWaiters) return asleep(td, "poll", deadline);
+      if (ready === 0 && !td.isShortOfWaiters && keepPollfds(td, view, count)) {
+        return asleep(td, "poll", deadline);
+      }
       if (ready === 0) ready = ENOMEM;
       td.unwatch();
     }
-    if (failed(td.proc.vmspace.copyout(fds, buffer))) return EFAULT;
+    if (!storeRevents(td, fds, view, count)) return EFAULT;
     storeRemaining(td, timeout, deadline);
     return ready;
   },
 );
+
+/** The array of struct pollfd at `fds`; after a sleep, as it was before. */
+function pollfds(td: Lwp, fds: number, count: number): DataView | Errno {
+  const { data } = td.restart;
+  if (data instanceof PolledFiles) return data.request as DataView;
+  const bytes = count * POLLFD_SIZE;
+  const isSmall = bytes <= td.cpu.scratch.length;
+  const buffer = isSmall ? td.cpu.scratchPrefix(bytes) : new Uint8Array(bytes);
+  if (failed(td.proc.vmspace.copyin(fds, buffer))) return EFAULT;
+  return isSmall ? td.cpu.scratchView : new DataView(buffer.buffer);
+}
+
+/** Before the first sleep: false for want of memory. */
+function keepPollfds(td: Lwp, view: DataView, count: number): boolean {
+  if (td.restart.data instanceof PolledFiles) return true;
+  const copy = new DataView(view.buffer.slice(0, count * POLLFD_SIZE));
+  const kept = PolledFiles.keep(td.cpu.kmem, copy, copy.byteLength);
+  if (!kept) return false;
+  td.restart.data = kept;
+  for (let i = 0; i < count; i++) {
+    kept.hold(td.proc.fdtable.get(view.getInt32(i * POLLFD_SIZE, true)));
+  }
+  return true;
+}
+
+/** Nothing but revents is written: the rest is the program's, which may be at it. */
+function storeRevents(td: Lwp, fds: number, view: DataView, count: number): boolean {
+  const mem = td.proc.vmspace;
+  const { u8 } = mem.frames.mem;
+  for (let i = 0; i < count; ) {
+    const to = fds + i * POLLFD_SIZE + REVENTS;
+    const room = PAGE_SIZE - (to % PAGE_SIZE);
+    const from = i * POLLFD_SIZE + REVENTS;
+    if (room < 2) {
+      const both = Uint8Array.of(view.getUint8(from), view.getUint8(from + 1));
+      if (failed(mem.copyout(to, both))) return false;
+      i++;
+      continue;
+    }
+    const pa = mem.writable(to);
+    if (pa < 0) return false;
+    const n = Math.min(count - i, Math.floor((room - 2) / POLLFD_SIZE) + 1);
+    for (let k = 0; k < n * POLLFD_SIZE; k += POLLFD_SIZE) {
+      u8[pa + k] = view.getUint8(from + k);
+      u8[pa + k + 1] = view.getUint8(from + k + 1);
+    }
+    mem.frames.codeWritten(pa as Paddr, (n - 1) * POLLFD_SIZE + 2);
+    i += n;
+  }
+  return true;
+}
 
 /** Fills in every revents; how many are not zero. */
 function pollAll(td: Lwp, view: DataView, count: number, table: PollTable | null): number {
@@ -68,7 +123,7 @@ function pollAll(td: Lwp, view: DataView, count: number, table: PollTable | null
       const events = view.getInt16(at + 4, true) | POLLERR | POLLHUP;
       revents = fp ? fp.poll(td, table) & events : POLLNVAL;
     }
-    view.setInt16(at + 6, revents, true);
+    view.setInt16(at + REVENTS, revents, true);
     if (revents !== 0) ready++;
   }
   return ready;
@@ -114,9 +169,9 @@ function storeRemaining(td: Lwp, timeout: number, deadline: number): void {
 /** Descriptors that a table has room for at the least: bits up to here must be open. */
 const MIN_FDS = 256;
 
-const IN_SET = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR;
-const OUT_SET = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR;
-const EX_SET = POLLPRI;
+const IN_SET = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR | POLLNVAL;
+const OUT_SET = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR | POLLNVAL;
+const EX_SET = POLLPRI | POLLNVAL;
 
 export const sys_pselect6 = syscall(
   "pselect6",
@@ -132,15 +187,20 @@ export const sys_pselect6 = syscall(
       const masked = applyMask(td, mask, maskSize);
       if (masked < 0) return masked;
     }
+    const kept = td.restart.data instanceof PolledFiles ? td.restart.data : null;
     const count = Math.min(n, Math.max(MIN_FDS, td.proc.fdtable.size));
-    const sets = new FdSets(count);
-    const loaded = sets.load(td, [readfds, writefds, exceptfds]);
-    if (loaded < 0) return loaded;
+    const sets = kept ? (kept.request as FdSets) : new FdSets(count);
+    if (!kept) {
+      const loaded = sets.load(td, [readfds, writefds, exceptfds]);
+      if (loaded < 0) return loaded;
+      if (!sets.areOpen(td)) return EBADF;
+    }
     let ready = sets.poll(td, null);
-    if (ready < 0) return ready;
     if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
       ready = sets.poll(td, td);
-      if (ready === 0 && !td.isShortOfWaiters) return asleep(td, "select", deadline);
+      if (ready === 0 && !td.isShortOfWaiters && (kept || sets.keep(td))) {
+        return asleep(td, "select", deadline);
+      }
       if (ready === 0) ready = ENOMEM;
       td.unwatch();
     }
@@ -189,7 +249,32 @@ class FdSets {
     return 0;
   }
 
-  /** Bits set in all three results, or EBADF. */
+  /** Every descriptor that is asked for names a file. */
+  areOpen(td: Lwp): boolean {
+    for (let fd = 0; fd < this.#count; fd++) {
+      if (this.#isAsked(fd) && !td.proc.fdtable.get(fd)) return false;
+    }
+    return true;
+  }
+
+  /** Before the first sleep: false for want of memory. */
+  keep(td: Lwp): boolean {
+    const kept = PolledFiles.keep(td.cpu.kmem, this, this.#words * 24);
+    if (!kept) return false;
+    td.restart.data = kept;
+    for (let fd = 0; fd < this.#count; fd++) {
+      if (this.#isAsked(fd)) kept.hold(td.proc.fdtable.get(fd));
+    }
+    return true;
+  }
+
+  #isAsked(fd: number): boolean {
+    const w = fd >>> 5;
+    const asked = this.#asked[0]![w]! | this.#asked[1]![w]! | this.#asked[2]![w]!;
+    return (asked & (1 << (fd & 31))) !== 0;
+  }
+
+  /** Bits set in all three results; what was closed meanwhile counts as ready. */
   poll(td: Lwp, table: PollTable | null): number {
     const [asksIn, asksOut, asksEx] = this.#asked as [Uint32Array, Uint32Array, Uint32Array];
     const [isIn, isOut, isEx] = this.#found as [Uint32Array, Uint32Array, Uint32Array];
@@ -198,12 +283,7 @@ class FdSets {
       const w = fd >>> 5;
       const bit = 1 << (fd & 31);
       if (((asksIn[w]! | asksOut[w]! | asksEx[w]!) & bit) === 0) continue;
-      const fp = td.proc.fdtable.get(fd);
-      if (!fp) {
-        td.unwatch();
-        return EBADF;
-      }
-      const events = fp.poll(td, table);
+      const events = td.proc.fdtable.get(fd)?.poll(td, table) ?? POLLNVAL;
       if ((asksIn[w]! & bit) !== 0 && (events & IN_SET) !== 0) {
         isIn[w]! |= bit;
         ready++;

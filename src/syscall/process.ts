@@ -8,6 +8,7 @@ import {
   EINVAL,
   ENOSYS,
   EPERM,
+  type Errno,
   ESRCH,
   failed,
 } from "../abi/errno.ts";
@@ -46,7 +47,7 @@ import { clone, finishVfork, isInVfork, NAMESPACES } from "../proc/fork.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
 import { encodeSiginfo } from "../proc/siginfo.ts";
-import { waitForChild } from "../proc/wait.ts";
+import { type ChildSelector, waitForChild } from "../proc/wait.ts";
 import { flags, int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { encodeRusage } from "./limits.ts";
@@ -160,8 +161,7 @@ export const sys_wait4 = syscall(
     const known = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE;
     if (options & ~known) return EINVAL;
     if (pid === INT_MIN) return ESRCH;
-    const [idType, id] = selector(td, pid);
-    const event = waitForChild(td, idType, id, options | WEXITED);
+    const event = waitForChild(td, selector(td, pid), options | WEXITED);
     if (event === null) return 0;
     if (typeof event === "number") return event;
     const mem = td.proc.vmspace;
@@ -180,7 +180,7 @@ export const sys_waitid = syscall(
     if ((options & wanted) === 0) return EINVAL;
     const target = waitidTarget(td, idType, id);
     if (typeof target === "number") return target;
-    const event = waitForChild(td, target.idType, target.id, options);
+    const event = waitForChild(td, target.selector, options);
     if (typeof event === "number" && event !== 0) {
       return target.isNonblocking && event !== ECHILD ? notYet(td) : event;
     }
@@ -233,37 +233,48 @@ export const processSyscalls: readonly (readonly [number, Syscall])[] = [
 /** si_signo … si_status of an absent event are zero; Linux writes no more than these. */
 const SIGINFO_WAIT_BYTES = 28;
 
-function selector(td: Lwp, pid: number): readonly [number, number] {
-  if (pid === -1) return [P_ALL, 0];
-  if (pid > 0) return [P_PID, pid];
-  return [P_PGID, pid === 0 ? td.proc.pgrp.pgid : -pid];
+function selector(td: Lwp, pid: number): ChildSelector {
+  if (pid === -1) return { idType: P_ALL };
+  if (pid > 0) return { idType: P_PID, id: pid };
+  return { idType: P_PGID, id: pid === 0 ? td.proc.pgrp.pgid : -pid };
 }
 
 interface WaitTarget {
-  readonly idType: number;
-  readonly id: number;
+  readonly selector: ChildSelector;
   readonly isNonblocking: boolean;
 }
 
 function waitidTarget(td: Lwp, idType: number, id: number): WaitTarget | number {
   switch (idType) {
     case P_ALL:
-      return { idType, id: 0, isNonblocking: false };
+      return { selector: { idType }, isNonblocking: false };
     case P_PID:
-      return id <= 0 ? EINVAL : { idType, id, isNonblocking: false };
-    case P_PGID:
+      return id <= 0 ? EINVAL : { selector: { idType, id }, isNonblocking: false };
+    case P_PGID: {
       if (id < 0) return EINVAL;
-      return { idType, id: id === 0 ? td.proc.pgrp.pgid : id, isNonblocking: false };
+      const pgid = id === 0 ? td.proc.pgrp.pgid : id;
+      return { selector: { idType, id: pgid }, isNonblocking: false };
+    }
     case P_PIDFD: {
       if (id < 0) return EINVAL;
-      const fp = td.proc.fdtable.get(id);
-      if (!fp) return EBADF;
-      if (!(fp instanceof PidFile)) return EBADF;
-      return { idType: P_PID, id: fp.proc.pid, isNonblocking: (fp.flags & O_NONBLOCK) !== 0 };
+      const fp = pidFile(td, id);
+      if (failed(fp)) return fp;
+      td.restart.data = fp;
+      return {
+        selector: { idType, proc: fp.proc },
+        isNonblocking: (fp.flags & O_NONBLOCK) !== 0,
+      };
     }
     default:
       return EINVAL;
   }
+}
+
+/** A call that slept stays with the process it began with, whatever the descriptor names now. */
+function pidFile(td: Lwp, fd: number): PidFile | Errno {
+  if (td.restart.data instanceof PidFile) return td.restart.data;
+  const fp = td.proc.fdtable.get(fd);
+  return fp instanceof PidFile ? fp : EBADF;
 }
 
 /** A nonblocking pidfd: what would sleep does not. */

@@ -79,7 +79,7 @@ export class Dispatcher {
       return;
     }
     if (td.state === "dead") return;
-    if (td.callInProgress < 0 && entry) holdFiles(td, entry);
+    if (td.callInProgress < 0 && entry) holdArgs(td, entry);
     td.callInProgress = nr;
     td.restartCode = r;
     if (td.state === "sleeping" && hasDeliverableSignal(td)) td.cancelSleep();
@@ -124,12 +124,13 @@ function endUsed(td: Lwp): void {
   if (isUsed) td.endCall();
 }
 
-/** The call was just made, so its descriptors still name what it was given. */
-function holdFiles(td: Lwp, entry: Syscall): void {
+/** The call was just made, so its descriptors and paths still are what it was given. */
+function holdArgs(td: Lwp, entry: Syscall): void {
   for (let i = 0; i < entry.args.length; i++) {
     const arg = entry.args[i]!;
-    const fp = arg.name === "fd" ? arg.decode(td, i) : null;
-    if (fp instanceof File) td.heldFiles.hold(i, fp);
+    if (arg.name !== "fd" && arg.name !== "upath") continue;
+    const value = arg.decode(td, i);
+    if (value instanceof File || typeof value === "string") td.heldArgs.hold(i, value);
   }
 }
 

@@ -59,7 +59,7 @@ import {
   Walk,
 } from "./namei.ts";
 import { holdPath, type Path } from "./path.ts";
-import { openFifo, Pipe } from "./pipe.ts";
+import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
 import type { Vfs } from "./vfs.ts";
 import { PathFile, VnodeFile } from "./vnodefile.ts";
 
@@ -77,6 +77,8 @@ export function vfsOpen(
   start: Path | null = null,
   resolve = 0,
 ): File | Errno {
+  const fifo = fifoBeingOpened(td);
+  if (fifo) return openVnode(td, ctx.vfs, fifo.at, fifo.flags);
   if ((flags & O_PATH) === 0 && (flags & O_TMPFILE_BIT) !== 0) {
     return openTmpfile(td, ctx, path, flags, mode, start, resolve);
   }
@@ -138,7 +140,7 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
       else fp = openData(td, at, flags);
     } else if (vp.type === S_IFIFO) {
       vp.pipe ??= new Pipe(vp.ino, true, vfs.kmem);
-      fp = openFifo(td, vp.pipe, kept);
+      fp = openFifo(td, at, vp.pipe, kept);
     } else if (vp.type === S_IFCHR || vp.type === S_IFBLK) {
       const table = vp.type === S_IFCHR ? vfs.chrdevs : vfs.blkdevs;
       const a = vp.getattr();

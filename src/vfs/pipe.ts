@@ -27,6 +27,7 @@ import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
+import { holdPath, type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 
 export const PIPE_BUF = 4096;
@@ -290,11 +291,16 @@ export function pipeAttr(ino: number, dev: number, uid: number, gid: number, now
   };
 }
 
+/** What an open(2) of a FIFO that slept was asked for; null if none does. */
+export function fifoBeingOpened(td: Thread): { readonly at: Path; readonly flags: number } | null {
+  return td.restart.data instanceof Opening ? td.restart.data : null;
+}
+
 /**
- * Opens a FIFO. A reader waits for a writer and a writer for a reader; either
+ * Opens the FIFO at `at`. A reader waits for a writer and a writer for a reader; either
  * meets the other while that one still waits in its own open. See fifo(7).
  */
-export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errno {
+export function openFifo(td: Thread, at: Path, pipe: Pipe, flags: number): PipeFile | Errno {
   const mode = flags & O_ACCMODE;
   if (mode > O_RDWR) return EINVAL;
   if (mode === O_RDWR || !pipe.isFifo) return meet(pipe, flags);
@@ -312,7 +318,7 @@ export function openFifo(td: Thread, pipe: Pipe, flags: number): PipeFile | Errn
     if (!isReader) return ENXIO;
     return meet(pipe, flags);
   }
-  const waiter = opening ?? new Opening(td, pipe, isReader);
+  const waiter = opening ?? new Opening(td, at, flags, pipe, isReader);
   td.restart.data = waiter;
   td.watchWith(waiter, isReader ? pipe.readOpening : pipe.writeOpening);
   return td.sleepUntil(null, "fifo_open", Number.POSITIVE_INFINITY);
@@ -332,14 +338,19 @@ function meet(pipe: Pipe, flags: number): PipeFile | Errno {
  * having the FIFO open, until he has it or gives up.
  */
 class Opening extends Waiter implements Abandonable {
+  /** Held: the name may go meanwhile. */
+  readonly at: Path;
+  readonly flags: number;
   readonly #td: Thread;
   readonly #pipe: Pipe;
   readonly #isReader: boolean;
   isMet = false;
 
-  constructor(td: Thread, pipe: Pipe, isReader: boolean) {
+  constructor(td: Thread, at: Path, flags: number, pipe: Pipe, isReader: boolean) {
     super();
     this.#td = td;
+    this.at = holdPath(at);
+    this.flags = flags;
     this.#pipe = pipe;
     this.#isReader = isReader;
   }
@@ -352,8 +363,7 @@ class Opening extends Waiter implements Abandonable {
   }
 
   abandon(): void {
-    if (!this.isMet) return;
-    this.isMet = false;
-    this.#pipe.dropEnd(this.#isReader);
+    releasePath(this.at);
+    if (this.isMet) this.#pipe.dropEnd(this.#isReader);
   }
 }
