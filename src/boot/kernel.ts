@@ -61,6 +61,7 @@ export class Kernel {
     this.cpu = new Cpu(0, clock);
     this.pages = new PageAllocator(this.machine.mem, this.machine);
     this.cpu.kmem = this.pages.kmem;
+    this.cpu.meter = this.pages.meter;
     this.#announceMemory(config.memoryBytes);
     this.log.log(LOG_INFO, "cpu0: RV64GC, translated to WebAssembly");
     this.vfs = new Vfs(

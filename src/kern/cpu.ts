@@ -8,6 +8,7 @@ import type { KernelClock } from "./clock.ts";
 import { KernelMemory } from "./kmem.ts";
 import { RunQueue } from "./sched.ts";
 import type { Thread } from "./thread.ts";
+import { Vmmeter } from "./vmmeter.ts";
 
 /** Keeps the time of the running thread, which is counted in slices. */
 export interface SliceKeeper {
@@ -33,6 +34,8 @@ export class Cpu {
   readonly #prefixes: (Uint8Array | undefined)[] = [];
   idleNs = 0;
   switches = 0;
+  /** Shared with the vm floor, which knows no CPUs. */
+  meter = new Vmmeter();
 
   constructor(id: number, clock: KernelClock) {
     this.id = id;

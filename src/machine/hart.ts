@@ -11,10 +11,12 @@ import {
   BANK_FETCH,
   BANK_FUEL,
   BANK_JUMP,
+  BANK_MISSES,
   BANK_READ,
   BANK_READ_PAGES,
   BANK_ROOT,
   BANK_SIZE,
+  BANK_WALKS,
   BANK_WRITE,
   BANK_WRITE_PAGES,
   BANKS_PER_HART,
@@ -23,6 +25,7 @@ import {
   PAGE_TLB_ENTRIES,
   TLB_ENTRIES,
 } from "./layout.ts";
+import type { MachineStats } from "./machine.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
 import type { PhysMem } from "./physmem.ts";
 import type { Translator } from "./riscv/translator.ts";
@@ -53,13 +56,15 @@ export class Hart {
   fuelLeft = 0;
   readonly #mem: PhysMem;
   readonly #translator: Translator;
+  readonly #stats: MachineStats;
   readonly #banks: Bank[] = [];
   #current: Bank;
   #clock = 0;
 
   /** Use `Machine.newHart`. */
-  constructor(mem: PhysMem, index: number, translator: Translator) {
+  constructor(mem: PhysMem, index: number, translator: Translator, stats: MachineStats) {
     this.#mem = mem;
+    this.#stats = stats;
     this.attentionAddr = HART_ATTENTION + index * 4;
     const bankBase = mem.bankBase + index * BANKS_PER_HART * BANK_SIZE;
     this.#translator = translator;
@@ -88,6 +93,7 @@ export class Hart {
       if (left <= 0 || this.#mem.u32[attention] !== 0) {
         this.#mem.u32[attention] = 0;
         this.fuelLeft = Math.max(left, 0);
+        this.#harvest(bank);
         return TRAP_FUEL;
       }
       const slice = Math.min(left, SLICE);
@@ -106,6 +112,21 @@ export class Hart {
     const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
     this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
     return this.#translator.step(ctx.addr, bank.addr) as Trap;
+  }
+
+  /** Adds what the banks have counted to the machine's stats. */
+  settleStats(): void {
+    for (const bank of this.#banks) this.#harvest(bank);
+  }
+
+  /** The words that generated code counts in have 32 bits: emptied often, they do not wrap. */
+  #harvest(bank: Bank): void {
+    const { u32 } = this.#mem;
+    const misses = (bank.addr + BANK_MISSES) >>> 2;
+    const walks = (bank.addr + BANK_WALKS) >>> 2;
+    this.#stats.tlbMisses += u32[misses]!;
+    this.#stats.tlbWalks += u32[walks]!;
+    u32[misses] = u32[walks] = 0;
   }
 
   /** Drops what this hart caches of [va, va+len) in `pt`. */
@@ -151,6 +172,7 @@ export class Hart {
         if (b.owner === undefined || victim.owner !== undefined) victim = b;
       }
     }
+    this.#harvest(victim);
     this.#mem.bulk.zero(victim.addr, BANK_SIZE);
     victim.owner = pt;
     victim.usedAt = ++this.#clock;

@@ -59,8 +59,9 @@ export const BANK_FUEL = 16;
 export const BANK_BOUNCE = 32;
 /** The last indirect jump the interpreter made that was no call or return: its address, its target. */
 export const BANK_SWITCH = 48;
-/** Times a refill ran (u32), kept for `stats`. */
+/** Times that an access missed the first level of the TLBs, and that it walked the page table (u32), kept for `stats`. */
 export const BANK_MISSES = 24;
+export const BANK_WALKS = 28;
 /** Read and write TLBs: entries {u64 lo, u32 base, u32 len - 7}, indexed by va >> 16. */
 export const TLB_ENTRIES = 1024;
 export const BANK_READ = 64;

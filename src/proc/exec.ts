@@ -113,6 +113,7 @@ function build(
     return image;
   }
   commit(td, vs, request, program, next, image);
+  td.cpu.meter.execs++;
   return 0;
 }
 

@@ -31,6 +31,7 @@ import {
   CLONE_VM,
 } from "../abi/wait.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import type { Vmmeter } from "../kern/vmmeter.ts";
 import { holdExe, releaseExe } from "./exe.ts";
 import { reap } from "./exit.ts";
 import { Lwp } from "./lwp.ts";
@@ -91,11 +92,18 @@ export function clone(td: Lwp, request: CloneRequest): number {
   const failure = publish(td, child, request);
   if (failed(failure)) return failure;
   child.proc.table.forks++;
+  countFork(td.cpu.meter, request.flags);
   child.cpu.makeRunnable(child);
   if ((request.flags & CLONE_VFORK) === 0) return child.tid;
   child.proc.isVforkChild = true;
   td.restart.data = new VforkWait(child.proc, child.tid);
   return finishVfork(td);
+}
+
+function countFork(meter: Vmmeter, flags: number): void {
+  if ((flags & CLONE_VFORK) !== 0) meter.vforks++;
+  else if ((flags & CLONE_VM) !== 0) meter.rforks++;
+  else meter.forks++;
 }
 
 function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {

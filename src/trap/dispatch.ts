@@ -32,8 +32,6 @@ const ECALL_BYTES = 4;
 
 export class Dispatcher {
   readonly #table: readonly (Syscall | undefined)[];
-  /** Calls served, for statistics. */
-  calls = 0;
 
   constructor(table: readonly (Syscall | undefined)[]) {
     this.#table = table;
@@ -51,7 +49,10 @@ export class Dispatcher {
     const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     const isTraced = td.proc.table.strace !== null;
     if (isTraced) traceEnter(td, nr, entry);
-    this.calls++;
+    if (td.callInProgress < 0) {
+      if (entry === undefined) td.cpu.meter.unknownCalls++;
+      else td.cpu.meter.calls[nr]!++;
+    }
     const r = entry === undefined ? ENOSYS : entry.invoke(td);
     if (r === EFAULT && td.state === "running" && td.proc.vmspace.ranOut) {
       // Not a bad address but no memory for it: room is made as for a fault, and the call made again.

@@ -118,7 +118,10 @@ export class UserLoop implements SliceKeeper {
         } else if (trap !== TRAP_FUEL) {
           this.#traps++;
           this.#fuel -= CALL_FUEL;
+          cpu.meter.faultTraps++;
           userFault(td, hart, trap);
+        } else if (hart.fuelLeft <= 0) {
+          cpu.meter.expiries++;
         }
       }
       if (td.savedSigmask !== null || hasDeliverableSignal(td)) takeSignals(td);
@@ -240,6 +243,7 @@ export class UserLoop implements SliceKeeper {
     const { doorbell } = this.#outside ?? {};
     if (doorbell?.isRung()) {
       doorbell.answer();
+      this.#cpu.meter.interrupts++;
       this.#outside!.attend();
     }
     const cpu = this.#cpu;

@@ -32,7 +32,10 @@ export const PTE_ZERO = PTE_SW2;
 
 /** Resolves an access to a page of `e`, which holds `addr`: a FAULT_*. */
 export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number): number {
-  if (!isAllowed(e.prot, access)) return FAULT_ACCERR;
+  if (!isAllowed(e.prot, access)) {
+    vs.frames.meter.refusedFaults++;
+    return FAULT_ACCERR;
+  }
   const va = addr - (addr % PAGE_SIZE);
   const pte = vs.pageTable.get(va);
   const isWrite = access === PROT_WRITE;
@@ -68,6 +71,7 @@ function ownRights(e: MapEntry): number {
 
 function mapZeroPage(vs: Vmspace, e: MapEntry, va: number): number {
   const zero = vs.frames.zeroPage;
+  vs.frames.meter.zeroFaults++;
   vs.frames.hold(zero);
   const r = vs.pageTable.enter(va, zero, readRights(e.prot) | PTE_ZERO);
   if (failed(r)) {
@@ -82,6 +86,7 @@ function mapZeroPage(vs: Vmspace, e: MapEntry, va: number): number {
  * the rest of it: it is likely wanted, and then one TLB entry covers all.
  */
 function zeroFill(vs: Vmspace, e: MapEntry, va: number): number {
+  vs.frames.meter.zeroFaults++;
   const isSecond = vs.hasReservation(va);
   const r = zeroFillOne(vs, e, va);
   if (r !== FAULT_OK || !isSecond) return r;
@@ -116,6 +121,7 @@ function enterOwn(vs: Vmspace, e: MapEntry, va: number, pa: Paddr): number {
 function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number {
   const { frames, pageTable } = vs;
   const from = ((pte & ~PTE_FLAGS) >>> 0) as Paddr;
+  frames.meter.cowFaults++;
   if ((pte & PTE_ANON) !== 0 && frames.refs(from) === 1) {
     pageTable.setFlags(va, (pte & PTE_FLAGS) | PTE_W);
     return FAULT_OK;
@@ -144,6 +150,7 @@ function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): num
   if (pindex * PAGE_SIZE >= object.sizeBytes) return -FAULT_BUS;
   if (!object.isShmem && object.lookup(pindex) === 0) {
     vs.majorFaults++;
+    vs.frames.meter.majorFaults++;
     vs.minorFaults--;
   }
   const pa: Paddr | Errno = object.getPage(pindex, isWrite);
@@ -206,6 +213,7 @@ function shareWrite(vs: Vmspace, e: MapEntry, va: number): number {
 function copyFromObject(vs: Vmspace, e: MapEntry, va: number): number {
   const from = objectPage(vs, e, va, false);
   if (from < 0) return -from;
+  vs.frames.meter.cowFaults++;
   const pa = vs.allocFor(va);
   if (failed(pa)) {
     vs.frames.release(from as Paddr);

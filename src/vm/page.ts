@@ -13,6 +13,7 @@
  */
 import { ENOMEM, type Errno } from "../abi/errno.ts";
 import { KernelMemory } from "../kern/kmem.ts";
+import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { PageQueue } from "./pagequeue.ts";
 import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
@@ -53,6 +54,8 @@ export class PageAllocator {
   readonly kmem: KernelMemory;
   /** Page table entries on their way to being dropped or held: room for those of one table. */
   readonly batch = new Uint32Array(1024);
+  /** Where faults are counted. */
+  readonly meter = new Vmmeter();
 
   readonly #machine: CodeWatcher;
   /** First frame number: frames below it are the machine's own. */

@@ -271,10 +271,14 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Resolves an access by the program (PROT_READ, PROT_WRITE or PROT_EXEC): FAULT_OK, or what to signal. */
   fault(addr: number, access: number): number {
-    if (!(addr >= 0 && addr < USER_END)) return FAULT_MAPERR;
-    const e = this.entries.find(addr) ?? this.#growStack(addr);
-    if (e === null) return FAULT_MAPERR;
+    const isUser = addr >= 0 && addr < USER_END;
+    const e = isUser ? (this.entries.find(addr) ?? this.#growStack(addr)) : null;
+    if (e === null) {
+      this.frames.meter.wildFaults++;
+      return FAULT_MAPERR;
+    }
     this.minorFaults++;
+    this.frames.meter.faults++;
     return faultIn(this, e, addr, access);
   }
 

@@ -18,6 +18,7 @@ import {
   BANK_READ,
   BANK_READ_PAGES,
   BANK_ROOT,
+  BANK_WALKS,
   BANK_WRITE,
   BANK_WRITE_PAGES,
   PAGE_FLAGS,
@@ -176,12 +177,12 @@ export const refill: Helper = {
   uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow, refillFromPages],
   body: (a, call) => {
     const [bank, va, write, at, pte, first, last, k, bits] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+    count(a, bank, BANK_MISSES);
     a.local_get(bank).local_get(va).local_get(write);
     call(refillFromPages);
     a.local_tee(pte).if_();
     a.local_get(pte).return_().end();
-    a.local_get(bank).local_get(bank).i32_load(BANK_MISSES).i32_const(1).i32_add();
-    a.i32_store(BANK_MISSES);
+    count(a, bank, BANK_WALKS);
     a.local_get(bank).local_get(va);
     call(walk);
     a.local_tee(at).i32_load().local_set(pte);
@@ -247,6 +248,11 @@ export const refill: Helper = {
     a.local_get(va).i32_wrap_i64().i32_const(4095).i32_and().i32_or();
   },
 };
+
+/** One more in a bank's word at `offset`. */
+function count(a: Asm, bank: number, offset: number): void {
+  a.local_get(bank).local_get(bank).i32_load(offset).i32_const(1).i32_add().i32_store(offset);
+}
 
 interface Run {
   readonly write: number;

@@ -71,6 +71,7 @@ interface Pending {
 export class Translator {
   readonly mem: PhysMem;
   readonly stats: MachineStats;
+  readonly #clockNs: () => number;
   readonly #threshold: number;
   readonly #decoder = new Decoder(RV64GC);
   readonly #table: WebAssembly.Table;
@@ -96,6 +97,7 @@ export class Translator {
   constructor(mem: PhysMem, stats: MachineStats, clockNs: () => number, threshold: number) {
     this.mem = mem;
     this.stats = stats;
+    this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
     this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
@@ -169,6 +171,7 @@ export class Translator {
    */
   #visit(bank: number, pc: number, count: number): number {
     const pt = this.#banks.get(bank)!;
+    this.stats.visits++;
     this.#noteSwitch(bank, pc);
     const known = this.#regions.find(pt, pc);
     if (known) {
@@ -179,7 +182,9 @@ export class Translator {
     const isSecond = this.#pending.some((p) => p.pc === pc && p.pt === pt);
     if (!isSecond) this.#pending.push({ pt, pc });
     if (!isSecond && this.#threshold > 1 && this.#pending.length < MAX_PENDING) return 0;
+    const begin = this.#clockNs();
     this.#compilePending();
+    this.stats.translateNs += this.#clockNs() - begin;
     const made = this.#regions.find(pt, pc);
     if (!made) {
       this.#waits.set(pc, UNCOMPILABLE_WAIT);
@@ -306,7 +311,10 @@ export class Translator {
 
   /** Drops the older half. */
   #evict(): void {
-    for (const region of this.#regions.oldest(MAX_REGIONS >>> 1)) this.#drop(region);
+    for (const region of this.#regions.oldest(MAX_REGIONS >>> 1)) {
+      this.#drop(region);
+      this.stats.regionsEvicted++;
+    }
   }
 
   /** There are more slots than MAX_REGIONS. */
