@@ -20,6 +20,6 @@ fi
 
 if [ ! -e dist/.built ] || [ -n "$(find src package.json tsconfig.base.json tsconfig.build.json -newer dist/.built -print -quit)" ]; then
   echo "vkernel: building" >&2
-  tsc -p tsconfig.build.json >&2 || exit 1
+  npm run --silent build >&2 || exit 1
   touch dist/.built
 fi

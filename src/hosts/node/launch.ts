@@ -39,7 +39,10 @@ function runWorker(channel: Channel, spec: MachineSpec): Promise<Outcome> {
   });
 }
 
-/** The Worker's file beside this one: .ts in the sources, .js once built. */
+/**
+ * The Worker's file beside this one: .ts in the sources. Once built it is one bundled .js,
+ * because some 300 modules take 50 ms longer to load one by one.
+ */
 function workerUrl(): URL {
   const ext = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return new URL(`./worker.${ext}`, import.meta.url);
