@@ -8,6 +8,7 @@ import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import { addCounterSysctls } from "./counters.ts";
 import type { ProcTable } from "./proctable.ts";
 import { PID_MAX } from "./proctable.ts";
 
@@ -67,6 +68,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("hw.ncpu", new SysctlConst(1));
   tree.add("hw.pagesize", new SysctlConst(PAGE_SIZE));
   tree.add("hw.physmem", new SysctlConst(pages.totalPages * PAGE_SIZE));
+  addCounterSysctls(tree, table);
 }
 
 abstract class TableLeaf extends SysctlInt {

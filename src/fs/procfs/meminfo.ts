@@ -16,8 +16,6 @@ interface MemoryUse {
   readonly mapped: number;
   readonly shmem: number;
   readonly tables: number;
-  readonly minorFaults: number;
-  readonly majorFaults: number;
   readonly locked: number;
   readonly committed: number;
 }
@@ -67,6 +65,7 @@ export function meminfoText(fs: ProcFs): string {
 
 export function vmstatText(fs: ProcFs): string {
   const m = memoryUse(fs);
+  const { meter } = fs.table.cpu;
   let sectorsRead = 0;
   let sectorsWritten = 0;
   for (const d of fs.disks.all) {
@@ -87,8 +86,8 @@ export function vmstatText(fs: ProcFs): string {
     ["pgpgout", Math.floor(sectorsWritten / 2)],
     ["pswpin", 0],
     ["pswpout", 0],
-    ["pgfault", m.minorFaults + m.majorFaults],
-    ["pgmajfault", m.majorFaults],
+    ["pgfault", meter.faults],
+    ["pgmajfault", meter.majorFaults],
   ];
   return rows.map(([name, n]) => `${name} ${n}\n`).join("");
 }
@@ -98,22 +97,16 @@ function memoryUse(fs: ProcFs): MemoryUse {
   let anon = 0;
   let mapped = 0;
   let tables = 0;
-  let minorFaults = 0;
-  let majorFaults = 0;
   let lockedBytes = 0;
   let committedBytes = 0;
   const seen = new Set<object>();
   for (const p of fs.table.all()) {
-    minorFaults += p.ended.minorFaults + p.childUsage.minorFaults;
-    majorFaults += p.ended.majorFaults + p.childUsage.majorFaults;
     const vs = vmspaceOf(p);
     if (!vs || seen.has(vs)) continue;
     seen.add(vs);
     anon += vs.rssAnon;
     mapped += vs.rssFile + vs.rssShmem;
     tables += vs.pageTable.tablePages;
-    minorFaults += vs.minorFaults;
-    majorFaults += vs.majorFaults;
     lockedBytes += vs.lockedBytes;
     committedBytes += vs.dataBytes + vs.stackBytes;
   }
@@ -126,8 +119,6 @@ function memoryUse(fs: ProcFs): MemoryUse {
     mapped,
     shmem: tmpfsPages(fs),
     tables,
-    minorFaults,
-    majorFaults,
     locked: Math.ceil(lockedBytes / PAGE_SIZE),
     committed: Math.ceil(committedBytes / PAGE_SIZE),
   };

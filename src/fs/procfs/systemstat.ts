@@ -28,7 +28,7 @@ export function statText(fs: ProcFs): string {
   const user = up - idle - system;
   const columns = `${ticks(user)} 0 ${ticks(system)} ${ticks(idle)} 0 0 0 0 0 0`;
   return (
-    `cpu  ${columns}\ncpu${cpu.id} ${columns}\nintr 0\nctxt ${cpu.switches}\n` +
+    `cpu  ${columns}\ncpu${cpu.id} ${columns}\nintr ${cpu.meter.interrupts + cpu.meter.expiries}\nctxt ${cpu.switches}\n` +
     `btime ${cpu.clock.realtimeAt(0).sec}\nprocesses ${table.forks}\n` +
     `procs_running ${Math.max(1, runnable(fs))}\nprocs_blocked 0\n` +
     "softirq 0 0 0 0 0 0 0 0 0 0 0\n"
