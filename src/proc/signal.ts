@@ -15,7 +15,7 @@ import {
   defaultAction,
   SA_RESETHAND,
   SI_KERNEL,
-  SI_TIMER,
+  SI_USER,
   SIG_DFL,
   SIG_IGN,
   SIGCHLD,
@@ -66,7 +66,7 @@ export function forceSignal(td: Lwp, info: SigInfo): void {
     sigactions.edit(info.signo).handler = SIG_DFL;
     td.sigmask.remove(info.signo);
   }
-  td.pending.add(info);
+  if (!td.pending.set.has(info.signo)) td.pending.add(info, td.cred.uid);
   td.proc.signalQueue.wakeup();
   const isDefault = sigactions.get(info.signo).handler === SIG_DFL;
   if (isDefault && td.proc.isShielded) td.proc.fatalSignal = info.signo;
@@ -183,9 +183,11 @@ function send(p: Proc, td: Lwp | null, info: SigInfo): number {
   prepare(p, sig);
   const target = td ?? p.leader;
   if (!target || isDropped(p, target, sig)) return 0;
-  if (isQueueFull(p, info)) return EAGAIN;
   const pending = td ? td.pending : p.pending;
-  if (!pending.add(info)) return 0;
+  if (sig < SIGRTMIN && pending.set.has(sig)) return 0;
+  if (hasRoom(p, info)) pending.add(info, p.cred.uid);
+  else if (needsRoom(info)) return EAGAIN;
+  else pending.addBare(sig);
   p.signalQueue.wakeup();
   wakeTaker(p, td, sig);
   return 0;
@@ -212,12 +214,22 @@ function isDropped(p: Proc, target: Lwp, sig: number): boolean {
   return p.sigactions.isIgnored(sig);
 }
 
-function isQueueFull(p: Proc, info: SigInfo): boolean {
-  if (info.signo < SIGRTMIN || info.code === SI_KERNEL || info.code === SI_TIMER) return false;
-  if (p.table.queuedSignals.count >= p.table.threadsMax * QUEUED_PER_THREAD) return true;
-  let queued = p.pending.length;
-  for (const td of p.threads) queued += td.pending.length;
-  return queued >= p.rlimits.soft(RLIMIT_SIGPENDING);
+/** Room for what accompanies a signal. A timer has its own; a standard signal of kill or the kernel takes it. */
+function hasRoom(p: Proc, { signo, code, timer }: SigInfo): boolean {
+  if (timer || (signo < SIGRTMIN && code >= 0)) return true;
+  return hasSignalRoom(p);
+}
+
+/** Whether RLIMIT_SIGPENDING allows `p` one more queued signal: all of its user's count. */
+export function hasSignalRoom(p: Proc): boolean {
+  const { queuedSignals, threadsMax } = p.table;
+  if (queuedSignals.count >= threadsMax * QUEUED_PER_THREAD) return false;
+  return queuedSignals.of(p.cred.uid) < p.rlimits.soft(RLIMIT_SIGPENDING);
+}
+
+/** kill's signals and the kernel's go through without what accompanies them. */
+function needsRoom({ signo, code }: SigInfo): boolean {
+  return signo >= SIGRTMIN && code !== SI_USER && code !== SI_KERNEL;
 }
 
 /** Wakes a thread that can take `sig`; one that kills by default ends them all. */

@@ -2,39 +2,62 @@
  * Signals sent but not yet taken, of one thread or of one process.
  *
  * A standard signal (1–31) is pending at most once, the first sender's
- * information wins; real-time signals queue in order. Invariant: a signal is
- * in `set` exactly while `#queue` holds an entry of it. See signal(7).
+ * information wins; real-time signals queue in order. A signal in `set` without
+ * an entry in `#queue` is one for whose information there was no room; no entry
+ * is without its signal in `set`. See signal(7), sigqueue(3).
  */
 import { SIGRTMIN } from "../abi/signal.ts";
-import type { SigInfo } from "./siginfo.ts";
+import { type SigInfo, userSignal } from "./siginfo.ts";
 import { firstIn, SigSet, SYNCHRONOUS_LO } from "./sigset.ts";
 
-/** How many signals are queued in the whole machine. */
+/** How many signals are queued in the whole machine, and for each real user: RLIMIT_SIGPENDING. */
 export class QueuedSignals {
   count = 0;
+  readonly #byUser = new Map<number, number>();
+
+  of(uid: number): number {
+    return this.#byUser.get(uid) ?? 0;
+  }
+
+  add(uid: number): void {
+    this.count++;
+    this.#byUser.set(uid, this.of(uid) + 1);
+  }
+
+  remove(uid: number): void {
+    this.count--;
+    const left = this.of(uid) - 1;
+    if (left === 0) this.#byUser.delete(uid);
+    else this.#byUser.set(uid, left);
+  }
+}
+
+interface Entry {
+  readonly info: SigInfo;
+  /** For whom it counts; -1: a timer keeps a place for its own. */
+  readonly uid: number;
 }
 
 export class PendingSignals {
   readonly set = new SigSet();
   readonly #total: QueuedSignals;
-  readonly #queue: SigInfo[] = [];
+  readonly #queue: Entry[] = [];
 
   constructor(total = new QueuedSignals()) {
     this.#total = total;
   }
 
-  /** Entries queued, for RLIMIT_SIGPENDING and /proc/PID/status. */
-  get length(): number {
-    return this.#queue.length;
+  /** Counts for user `uid`. */
+  add(info: SigInfo, uid: number): void {
+    const payer = info.timer ? -1 : uid;
+    if (payer >= 0) this.#total.add(payer);
+    this.#queue.push({ info, uid: payer });
+    this.set.add(info.signo);
   }
 
-  /** False if it was a standard signal already pending. */
-  add(info: SigInfo): boolean {
-    if (info.signo < SIGRTMIN && this.set.has(info.signo)) return false;
-    this.#queue.push(info);
-    this.#total.count++;
-    this.set.add(info.signo);
-    return true;
+  /** There was no room for more than that it is pending. */
+  addBare(sig: number): void {
+    this.set.add(sig);
   }
 
   /** True if some signal outside `mask` is pending. */
@@ -52,43 +75,52 @@ export class PendingSignals {
   /** Takes the oldest entry of `sig`. */
   take(sig: number): SigInfo | null {
     if (!this.set.has(sig)) return null;
-    const at = this.#queue.findIndex((info) => info.signo === sig);
-    const info = this.#queue[at]!;
-    this.#queue.splice(at, 1);
-    this.#total.count--;
-    if (sig < SIGRTMIN || !this.#queue.some((other) => other.signo === sig)) this.set.remove(sig);
-    return info;
+    const at = this.#queue.findIndex(({ info }) => info.signo === sig);
+    if (at < 0) {
+      this.set.remove(sig);
+      return userSignal(sig, 0, 0);
+    }
+    const [entry] = this.#queue.splice(at, 1) as [Entry];
+    this.#uncount(entry);
+    if (sig < SIGRTMIN || !this.#queue.some(({ info }) => info.signo === sig)) this.set.remove(sig);
+    return entry.info;
   }
 
   discard(sig: number): void {
     if (!this.set.has(sig)) return;
     this.set.remove(sig);
-    this.#drop((info) => info.signo === sig);
+    this.#drop(({ info }) => info.signo === sig);
   }
 
   /** Forgets the queued signal of a timer that was deleted. */
   discardTimer(timer: object): void {
-    const gone = this.#queue.find((info) => info.timer === timer);
+    const gone = this.#queue.find(({ info }) => info.timer === timer);
     if (!gone) return;
-    this.#drop((info) => info === gone);
-    if (!this.#queue.some((info) => info.signo === gone.signo)) this.set.remove(gone.signo);
+    this.#drop((entry) => entry === gone);
+    const { signo } = gone.info;
+    if (!this.#queue.some(({ info }) => info.signo === signo)) this.set.remove(signo);
   }
 
   /** True if `timer`'s signal is still queued. */
   hasTimer(timer: object): boolean {
-    return this.#queue.some((info) => info.timer === timer);
+    return this.#queue.some(({ info }) => info.timer === timer);
   }
 
   clear(): void {
     this.set.clear();
-    this.#total.count -= this.#queue.length;
-    this.#queue.length = 0;
+    this.#drop(() => true);
   }
 
-  #drop(isGone: (info: SigInfo) => boolean): void {
+  #drop(isGone: (entry: Entry) => boolean): void {
     let kept = 0;
-    for (const info of this.#queue) if (!isGone(info)) this.#queue[kept++] = info;
-    this.#total.count -= this.#queue.length - kept;
+    for (const entry of this.#queue) {
+      if (isGone(entry)) this.#uncount(entry);
+      else this.#queue[kept++] = entry;
+    }
     this.#queue.length = kept;
+  }
+
+  #uncount({ uid }: Entry): void {
+    if (uid >= 0) this.#total.remove(uid);
   }
 }

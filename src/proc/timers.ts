@@ -17,7 +17,7 @@ import { CPU_GRAIN_NS, type CpuMeter, ProcessMeter } from "./cpumeter.ts";
 import type { Lwp } from "./lwp.ts";
 import type { Proc } from "./proc.ts";
 import { kernelSignal, type SigInfo, type SignalTimer } from "./siginfo.ts";
-import { psignal, tsignal } from "./signal.ts";
+import { hasSignalRoom, psignal, tsignal } from "./signal.ts";
 
 /** setitimer's `which`. */
 export const ITIMER_REAL = 0;
@@ -44,6 +44,8 @@ export class IntervalTimer extends Callout implements SignalTimer {
   #overrun = 0;
   /** Overrun of the last signal taken, as timer_getoverrun(2) answers it. */
   lastOverrun = 0;
+  /** The user among whose queued signals it counts. */
+  payer = 0;
   readonly #proc: Proc;
   readonly #cpu: Cpu;
   readonly #notify: TimerNotify;
@@ -260,12 +262,16 @@ export class ProcessTimers {
     return timer;
   }
 
-  /** EAGAIN when there is no room for one more. */
+  /** Each keeps a place among its user's queued signals. EAGAIN when there is no room for one more. */
   create(cpu: Cpu, clock: TimerClock, notify: (id: number) => TimerNotify): IntervalTimer | Errno {
+    if (!hasSignalRoom(this.#proc)) return EAGAIN;
     if (!this.#proc.table.pages.kmem.take(TIMER_BYTES)) return EAGAIN;
     const id = this.#nextId++;
     const timer = new IntervalTimer(id, this.#proc, cpu, clock, notify(id));
     this.posix.set(id, timer);
+    const { uid } = this.#proc.cred;
+    timer.payer = uid;
+    this.#proc.table.queuedSignals.add(uid);
     return timer;
   }
 
@@ -275,8 +281,12 @@ export class ProcessTimers {
   }
 
   delete(id: number): void {
-    this.posix.get(id)?.disarm();
-    if (this.posix.delete(id)) this.#proc.table.pages.kmem.give(TIMER_BYTES);
+    const timer = this.posix.get(id);
+    if (!timer) return;
+    timer.disarm();
+    this.posix.delete(id);
+    this.#proc.table.pages.kmem.give(TIMER_BYTES);
+    this.#proc.table.queuedSignals.remove(timer.payer);
   }
 
   /** The process is gone. */

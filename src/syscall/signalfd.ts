@@ -6,6 +6,7 @@ import { SignalfdSiginfo } from "../abi/signalfd.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Lwp } from "../proc/lwp.ts";
 import type { SigInfo } from "../proc/siginfo.ts";
+import { takeWanted } from "../proc/signal.ts";
 import { SigSet } from "../proc/sigset.ts";
 import { anonAttr } from "../vfs/anon.ts";
 import type { Attr } from "../vfs/attr.ts";
@@ -44,9 +45,7 @@ class SignalFile extends File {
     }
     let done = 0;
     while (uio.resid >= SignalfdSiginfo.sizeof) {
-      const sig = this.#next(td);
-      if (sig === 0) break;
-      const info = td.pending.take(sig) ?? td.proc.pending.take(sig);
+      const info = takeWanted(td, this.mask);
       if (!info) break;
       const n = uio.copyout(encode(info));
       if (n < 0) return done > 0 ? done : n;

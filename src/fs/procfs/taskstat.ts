@@ -115,7 +115,7 @@ export function statusText(t: Task): string {
     `NStgid:\t${proc.pid}\nNSpid:\t${tid}\nNSpgid:\t${pgid}\nNSsid:\t${sid}\nKthread:\t0\n` +
     memoryLines(proc) +
     `Threads:\t${proc.threads.length}\n` +
-    `SigQ:\t0/${unsignedLong(proc.rlimits.soft(RLIMIT_SIGPENDING))}\n` +
+    `SigQ:\t${proc.table.queuedSignals.of(cred.uid)}/${unsignedLong(proc.rlimits.soft(RLIMIT_SIGPENDING))}\n` +
     `SigPnd:\t${sigHex(td?.pending.set ?? new SigSet())}\nShdPnd:\t${sigHex(proc.pending.set)}\n` +
     `SigBlk:\t${sigHex(signals.blocked)}\nSigIgn:\t${sigHex(signals.ignored)}\n` +
     `SigCgt:\t${sigHex(signals.caught)}\n` +
