@@ -35,11 +35,19 @@ export class Decoder {
 
   constructor(insns: readonly Insn[]) {
     this.insns = insns;
-    const byOpcode: number[][] = Array.from({ length: 32 }, () => []);
-    insns.forEach((insn, i) => {
-      byOpcode[(insn.match >>> 2) & 31]!.push(i + 1);
+    const contested = new Set<number>();
+    insns.forEach(({ match, mask }, i) => {
+      // From the instruction to its slots: the other way round is ten times the work, at every start.
+      const free = ~mask & SLOT_BITS;
+      let bits = 0;
+      do {
+        const s = slotOf(match | bits);
+        if (this.slots[s] !== 0) contested.add(s);
+        this.slots[s] = i + 1;
+        bits = (bits - free) & free;
+      } while (bits !== 0);
     });
-    for (let s = 0; s < SLOTS; s++) this.slots[s] = this.#choose(wordOf(s), byOpcode[s & 31]!);
+    for (const s of contested) this.slots[s] = this.#chooseByRs2(wordOf(s));
   }
 
   /** Number of the first second table among handlers. */
@@ -81,33 +89,19 @@ export class Decoder {
     mem.u32[(EXPAND_TABLE >>> 2) + half] = expand(half) || ILLEGAL;
   }
 
-  /** The handler of a slot whose word is `word`, of the instructions of its opcode. */
-  #choose(word: number, near: readonly number[]): number {
-    let only = 0;
-    let matches = 0;
-    for (const n of near) {
-      const { match, mask } = this.insns[n - 1]!;
-      if (((word ^ match) & mask & SLOT_BITS) !== 0) continue;
-      only = n;
-      matches++;
-    }
-    return matches < 2 ? only : this.#chooseByRs2(word, near);
-  }
-
-  #chooseByRs2(word: number, near: readonly number[]): number {
-    const candidates = near.filter((n) => {
-      const insn = this.insns[n - 1]!;
-      return ((word ^ insn.match) & insn.mask & SLOT_BITS) === 0;
-    });
+  /** The handler of a slot that several instructions share, with `word` in it. */
+  #chooseByRs2(word: number): number {
+    const candidates = this.insns.filter(
+      ({ match, mask }) => ((word ^ match) & mask & SLOT_BITS) === 0,
+    );
     const table = new Uint8Array(32);
     for (let rs2 = 0; rs2 < 32; rs2++) {
       const w = word | (rs2 << 20);
-      const found = candidates.filter((n) => {
-        const insn = this.insns[n - 1]!;
-        return ((w ^ insn.match) & insn.mask & (SLOT_BITS | RS2_BITS)) === 0;
-      });
+      const found = candidates.filter(
+        ({ match, mask }) => ((w ^ match) & mask & (SLOT_BITS | RS2_BITS)) === 0,
+      );
       if (found.length > 1) throw new RangeError(`ambiguous encoding ${w.toString(16)}`);
-      table[rs2] = found[0] ?? 0;
+      table[rs2] = found[0] ? this.insns.indexOf(found[0]) + 1 : 0;
     }
     const same = this.seconds.findIndex((t) => t.every((n, i) => n === table[i]));
     const at = same >= 0 ? same : this.seconds.push(table) - 1;
