@@ -51,7 +51,7 @@ const [readEnd, writeEnd] = [vs.loadU32(data), vs.loadU32(data + 4)];
 const bytes = new Uint8Array(64);
 
 bench("null call (getppid)", () => call(td, SYS_GETPPID));
-bench("namei, 4 names, cached", () => namei(td.proc.fs, td, PATH, WALK_FOLLOW));
+bench("namei, 4 names, cached", () => namei(td.fs, td, PATH, WALK_FOLLOW));
 bench("fstatat, the same", () => call(td, SYS_NEWFSTATAT, AT_FDCWD, pathAddr, data, 0));
 bench("openat and close", () => call(td, SYS_CLOSE, call(td, SYS_OPENAT, AT_FDCWD, pathAddr, 0)));
 summary(() => {

@@ -39,9 +39,9 @@ export function makeFirstProcess(table: ProcTable): Lwp | Errno {
   const p = table.newProc(pid);
   p.rlimits = Rlimits.initial(table.threadsMax);
   p.vmspace = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits));
-  p.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
   p.sigactions = new SigActions();
   const td = new Lwp(pid, p, table.cpu, Cred.root(), context);
+  td.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
   td.comm = "init";
   table.addThread(td);
   table.newSession(p);
@@ -52,7 +52,7 @@ export function makeFirstProcess(table: ProcTable): Lwp | Errno {
 
 export function enterRoot(td: Lwp, root: Mount): void {
   const path = { mount: root, entry: root.root };
-  td.proc.fs = new FsContext(td.proc.table.vfs, path, path);
+  td.fs = new FsContext(td.proc.table.vfs, path, path);
 }
 
 /** Starts what the machine is for; 0, or why it cannot be started. */
@@ -65,9 +65,9 @@ export function startProgram(
   if (program.kind === "command") {
     const r = openStreams(td, host);
     if (failed(r)) return r;
-    const cwd = namei(td.proc.fs, td, utf8(program.cwd), WALK_FOLLOW);
+    const cwd = namei(td.fs, td, utf8(program.cwd), WALK_FOLLOW);
     if (failed(cwd)) return cwd;
-    td.proc.fs.setCwd(cwd);
+    td.fs.setCwd(cwd);
     return execCommand(td, program.argv.map(utf8), program.env.map(utf8));
   }
   const isShell = program.isSingleUser;
@@ -105,7 +105,7 @@ function execPath(td: Lwp, path: string, argv: readonly string[], envp: readonly
 function openConsole(td: Lwp, isControlling: boolean): number {
   const fp = openDevice(td, isControlling ? "/dev/hvc0" : "/dev/console", HVC0_RDEV, O_RDWR);
   if (failed(fp)) return fp;
-  for (let fd = 0; fd < 3; fd++) td.proc.fdtable.install(fd, fd === 0 ? fp : fp.hold(), false);
+  for (let fd = 0; fd < 3; fd++) td.fdtable.install(fd, fd === 0 ? fp : fp.hold(), false);
   return 0;
 }
 
@@ -122,7 +122,7 @@ function openStreams(td: Lwp, host: Host): number {
         )
       : openDevice(td, "/dev/hvc0", HVC0_RDEV, O_RDWR);
     if (failed(fp)) return fp;
-    td.proc.fdtable.install(fd, fp, false);
+    td.fdtable.install(fd, fp, false);
   }
   return 0;
 }
@@ -130,6 +130,6 @@ function openStreams(td: Lwp, host: Host): number {
 /** By its name, so that programs can find it again; by its number where the root has no /dev. */
 function openDevice(td: Lwp, path: string, rdev: number, flags: number): File | Errno {
   const { vfs } = td.proc.table;
-  const fp = vfsOpen(td, td.proc.fs, path, flags, 0);
+  const fp = vfsOpen(td, td.fs, path, flags, 0);
   return failed(fp) ? vfs.chrdevs.open(td, rdev, flags) : fp;
 }

@@ -70,7 +70,7 @@ function placeOf(td: Lwp, addr: number): string {
   const offset = `+0x${(addr - e.start + e.offset).toString(16)}`;
   if (!(e.file instanceof File)) return `${e.name || "anonymous"} ${offset}`;
   const { path } = e.file;
-  return `${path ? pathString(td.proc.fs.root, path) : e.file.describe()} ${offset}`;
+  return `${path ? pathString(td.fs.root, path) : e.file.describe()} ${offset}`;
 }
 
 function hex(n: number): string {

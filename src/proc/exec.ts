@@ -250,16 +250,16 @@ function commit(
   p.timers.deletePosix();
   td.altStackBase = td.altStackSize = 0;
   td.altStackFlags = SS_DISABLE;
-  if (p.fdtable.refs > 1) {
-    const own = p.fdtable.copy();
+  if (td.fdtable.refs > 1) {
+    const own = td.fdtable.copy();
     // Too late to fail: without memory for descriptors of its own the process ends.
     if (failed(own)) killProc(p);
     else {
-      p.fdtable.release();
-      p.fdtable = own;
+      td.fdtable.release();
+      td.fdtable = own;
     }
   }
-  if (p.fdtable.refs === 1) p.fdtable.closeOnExec();
+  if (td.fdtable.refs === 1) td.fdtable.closeOnExec();
 
   td.cred = next.cred;
   p.dumpable = next.isSetId ? 0 : 1;

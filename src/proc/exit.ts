@@ -76,6 +76,7 @@ function endThread(td: Lwp): void {
   }
   p.table.removeThread(td);
   td.context.free();
+  td.releaseFiles();
   if (p.threads.length === 0) endProc(p);
   else if (!p.isExiting) retarget(td);
 }
@@ -97,15 +98,13 @@ function endProc(p: Proc): void {
   notifyExit(p);
 }
 
-/** Memory and files. */
+/** What its threads shared. */
 function giveBack(p: Proc): void {
   const { vmspace } = p;
   p.ended.maxRssPages = vmspace.peakRssPages;
   p.ended.minorFaults += vmspace.faults;
   if (vmspace.refs === 1) p.table.futexes.forget(vmspace);
   vmspace.release();
-  p.fdtable.release();
-  p.fs.release();
   p.sigactions.refs--;
   releaseExe(p);
 }

@@ -113,10 +113,6 @@ function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
   if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
   if (flags & CLONE_SIGHAND && hasBit(flags, CLONE_CLEAR_SIGHAND)) return EINVAL;
-  // Threads share descriptors and directories here, always: see docs/processes.md.
-  if (flags & CLONE_THREAD && (flags & (CLONE_FS | CLONE_FILES)) !== (CLONE_FS | CLONE_FILES)) {
-    return EINVAL;
-  }
   if (flags & CLONE_THREAD && flags & (CLONE_PIDFD | CLONE_VFORK)) return EINVAL;
   if (flags & CLONE_PARENT && td.proc.pid === 1) return EINVAL;
   const { cred, proc } = td;
@@ -139,15 +135,8 @@ function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
   if (failed(pid)) return pid;
   const vmspace = flags & CLONE_VM ? parent.vmspace.hold() : parent.vmspace.fork();
   if (failed(vmspace)) return vmspace;
-  const fdtable = flags & CLONE_FILES ? parent.fdtable.hold() : parent.fdtable.copy();
-  if (failed(fdtable)) {
-    vmspace.release();
-    return fdtable;
-  }
   const p = table.newProc(pid);
   p.vmspace = vmspace;
-  p.fdtable = fdtable;
-  p.fs = flags & CLONE_FS ? parent.fs.hold() : parent.fs.copy();
   p.sigactions = parent.sigactions;
   if (flags & CLONE_SIGHAND) p.sigactions.refs++;
   else p.sigactions = parent.sigactions.clone();
@@ -187,14 +176,21 @@ function inherit(p: Proc, parent: Proc): void {
 
 function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Errno {
   const { table } = p;
+  const fdtable = request.flags & CLONE_FILES ? td.fdtable.hold() : td.fdtable.copy();
+  if (failed(fdtable)) return fdtable;
   const context = table.machine.newContext();
-  if (!context) return EAGAIN;
+  if (!context) {
+    fdtable.release();
+    return EAGAIN;
+  }
   context.copyFrom(td.context);
   context.setX(A0, 0);
   context.pc = td.context.pc + ECALL_BYTES;
   if (request.stackTop !== 0) context.setX(SP, request.stackTop);
   if (request.flags & CLONE_SETTLS) context.setX(TP, request.tls);
   const child = new Lwp(tid, p, td.cpu, td.cred, context);
+  child.fdtable = fdtable;
+  child.fs = request.flags & CLONE_FS ? td.fs.hold() : td.fs.copy();
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
   child.nice = td.nice;
@@ -213,10 +209,10 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
 function publish(td: Lwp, child: Lwp, request: CloneRequest): number {
   const { flags } = request;
   if (flags & CLONE_PIDFD) {
-    const fd = td.proc.fdtable.alloc(new PidFile(child.proc), true);
+    const fd = td.fdtable.alloc(new PidFile(child.proc), true);
     if (failed(fd)) return abandon(child, fd);
     if (failed(td.proc.vmspace.storeU32(request.pidfdAddr, fd))) {
-      td.proc.fdtable.close(fd);
+      td.fdtable.close(fd);
       return abandon(child, EFAULT);
     }
   }
@@ -229,6 +225,7 @@ function abandon(child: Lwp, why: number): number {
   const p = child.proc;
   p.table.removeThread(child);
   child.context.free();
+  child.releaseFiles();
   undo(p);
   return why;
 }
@@ -236,8 +233,6 @@ function abandon(child: Lwp, why: number): number {
 /** Gives back a process that never ran. */
 function undo(p: Proc): void {
   p.vmspace.release();
-  p.fdtable.release();
-  p.fs.release();
   p.sigactions.refs--;
   releaseExe(p);
   reap(p);

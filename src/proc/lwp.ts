@@ -6,6 +6,8 @@ import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
 import type { Context } from "../machine/context.ts";
+import type { FdTable } from "../vfs/fdtable.ts";
+import type { FsContext } from "../vfs/fscontext.ts";
 import { HeldArgs } from "./heldargs.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
@@ -15,6 +17,9 @@ import { SigSet } from "./sigset.ts";
 export class Lwp extends Thread {
   readonly proc: Proc;
   readonly context: Context;
+  /** Descriptors and directories: its own reference, though threads mostly share them. See clone(2). */
+  fdtable!: FdTable;
+  fs!: FsContext;
   /** Blocked signals, and the mask that a temporary one (sigsuspend, ppoll) displaced. */
   readonly sigmask = new SigSet();
   savedSigmask: SigSet | null = null;
@@ -74,6 +79,12 @@ export class Lwp extends Thread {
   override retire(): void {
     super.retire();
     this.heldArgs.release();
+  }
+
+  /** It uses no files any more. */
+  releaseFiles(): void {
+    this.fdtable.release();
+    this.fs.release();
   }
 
   /** True for the thread that has the process's id; it may end before the others. */

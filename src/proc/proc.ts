@@ -8,8 +8,6 @@
 import { SIGCHLD } from "../abi/signal.ts";
 import { Cred } from "../kern/cred.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
-import type { FdTable } from "../vfs/fdtable.ts";
-import type { FsContext } from "../vfs/fscontext.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
@@ -63,8 +61,6 @@ export class Proc {
   readonly threads: Lwp[] = [];
   pgrp!: ProcessGroup;
   vmspace!: Vmspace;
-  fdtable!: FdTable;
-  fs!: FsContext;
   sigactions!: SigActions;
   rlimits!: Rlimits;
   /** Who it was when its last thread ended, for wait and ps; while alive see `cred`. */

@@ -75,7 +75,7 @@ export function openLoader(td: Lwp, path: string): Program | Errno {
 
 /** Opens a file that the caller may execute; it need not be readable to him. */
 function openProgram(td: Lwp, path: string, start: Path | null, walk: number): File | Errno {
-  const { fs } = td.proc;
+  const { fs } = td;
   const at = namei(fs, td, path, walk, start);
   if (failed(at)) return at;
   const vp = at.entry.vnode;

@@ -45,7 +45,7 @@ export const fd: ArgType<File> = {
   isFallible: true,
   decode: (td, i): File | Errno => {
     if (!td.heldArgs.isEmpty) return td.heldArgs.fileAt(i) ?? EBADF;
-    return td.proc.fdtable.get(td.context.xlo(A0 + i)) ?? EBADF;
+    return td.fdtable.get(td.context.xlo(A0 + i)) ?? EBADF;
   },
   format: (td, i) => String(td.context.xlo(A0 + i)),
 };
@@ -55,7 +55,7 @@ export const anyFd: ArgType<File> = {
   ...fd,
   decode: (td, i): File | Errno => {
     if (!td.heldArgs.isEmpty) return td.heldArgs.fileAt(i) ?? EBADF;
-    return td.proc.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF;
+    return td.fdtable.getAny(td.context.xlo(A0 + i)) ?? EBADF;
   },
 };
 

@@ -10,7 +10,7 @@ import type { ArgType } from "./declare.ts";
 /** The directory of `dfd` for `path`; null: the working directory, or the path is absolute. */
 export function startOf(td: Lwp, dfd: number, path: string): Path | null | Errno {
   if (dfd === AT_FDCWD || path.charCodeAt(0) === 0x2f) return null;
-  const fp = td.proc.fdtable.getAny(dfd);
+  const fp = td.fdtable.getAny(dfd);
   if (!fp) return EBADF;
   if (!fp.path || (path.length > 0 && !fp.path.entry.vnode?.isDir)) return ENOTDIR;
   return fp.path;
@@ -25,11 +25,11 @@ export function pathAt(td: Lwp, dfd: number, path: string, flags: number): Path 
   if (path.length === 0) {
     if ((flags & AT_EMPTY_PATH) === 0) return ENOENT;
     walk |= WALK_EMPTY;
-    if (dfd !== AT_FDCWD && td.proc.fdtable.getAny(dfd)?.path === null) return ENOENT;
+    if (dfd !== AT_FDCWD && td.fdtable.getAny(dfd)?.path === null) return ENOENT;
   }
   const start = startOf(td, dfd, path);
   if (start !== null && failed(start)) return start;
-  return namei(td.proc.fs, td, path, walk, start);
+  return namei(td.fs, td, path, walk, start);
 }
 
 /** A directory descriptor of an *at call; AT_FDCWD included. */

@@ -82,7 +82,7 @@ export const sys_utimensat = syscall(
     let at: Path;
     if (pathAddr === 0) {
       if (dfd === AT_FDCWD) return EFAULT;
-      const fp = td.proc.fdtable.get(dfd);
+      const fp = td.fdtable.get(dfd);
       if (!fp) return EBADF;
       if (!fp.path) return EINVAL;
       at = fp.path;

@@ -71,7 +71,7 @@ export const sys_getdents64 = syscall("getdents64", [fd, uaddr, uint], (td, fp, 
 });
 
 export const sys_chdir = syscall("chdir", [upath], (td, path) => {
-  const { fs } = td.proc;
+  const { fs } = td;
   const at = namei(fs, td, path, WALK_FOLLOW | WALK_DIRECTORY);
   if (failed(at)) return at;
   const denied = access(at.entry.vnode!, td.cred, MAY_EXEC);
@@ -85,12 +85,12 @@ export const sys_fchdir = syscall("fchdir", [anyFd], (td, fp) => {
   if (!fp.path || !vp?.isDir) return ENOTDIR;
   const denied = access(vp, td.cred, MAY_EXEC);
   if (denied < 0) return denied;
-  td.proc.fs.setCwd(fp.path);
+  td.fs.setCwd(fp.path);
   return 0;
 });
 
 export const sys_chroot = syscall("chroot", [upath], (td, path) => {
-  const { fs } = td.proc;
+  const { fs } = td;
   const at = namei(fs, td, path, WALK_FOLLOW | WALK_DIRECTORY);
   if (failed(at)) return at;
   const denied = access(at.entry.vnode!, td.cred, MAY_EXEC);
@@ -101,7 +101,7 @@ export const sys_chroot = syscall("chroot", [upath], (td, path) => {
 });
 
 export const sys_getcwd = syscall("getcwd", [uaddr, size], (td, out, room) => {
-  const { fs } = td.proc;
+  const { fs } = td;
   if (fs.cwd.entry.isDeleted) return ENOENT;
   const bytes = bytesOf(`${pathString(fs.root, fs.cwd)}\0`);
   if (bytes.length > room) return ERANGE;
@@ -110,7 +110,7 @@ export const sys_getcwd = syscall("getcwd", [uaddr, size], (td, out, room) => {
 });
 
 export const sys_mkdirat = syscall("mkdirat", [dirfd, upath, mode], (td, dfd, path, bits) =>
-  from(td, dfd, path, (start) => mkdir(td, td.proc.fs, path, bits, start)),
+  from(td, dfd, path, (start) => mkdir(td, td.fs, path, bits, start)),
 );
 
 export const sys_mknodat = syscall(
@@ -118,7 +118,7 @@ export const sys_mknodat = syscall(
   [dirfd, upath, mode, uint],
   (td, dfd, path, bits, rdev) =>
     from(td, dfd, path, (start) => {
-      const vp = mknod(td, td.proc.fs, path, bits, rdev, start);
+      const vp = mknod(td, td.fs, path, bits, rdev, start);
       return failed(vp) ? vp : 0;
     }),
 );
@@ -126,11 +126,11 @@ export const sys_mknodat = syscall(
 export const sys_unlinkat = syscall("unlinkat", [dirfd, upath, flags], (td, dfd, path, how) => {
   if (failed(onlyFlags(how, AT_REMOVEDIR))) return EINVAL;
   const remove = (how & AT_REMOVEDIR) !== 0 ? rmdir : unlink;
-  return from(td, dfd, path, (start) => remove(td, td.proc.fs, path, start));
+  return from(td, dfd, path, (start) => remove(td, td.fs, path, start));
 });
 
 export const sys_symlinkat = syscall("symlinkat", [upath, dirfd, upath], (td, target, dfd, path) =>
-  from(td, dfd, path, (start) => symlink(td, td.proc.fs, target, path, start)),
+  from(td, dfd, path, (start) => symlink(td, td.fs, target, path, start)),
 );
 
 export const sys_linkat = syscall(
@@ -142,7 +142,7 @@ export const sys_linkat = syscall(
     const follow = (how & AT_SYMLINK_FOLLOW) !== 0 ? 0 : AT_SYMLINK_NOFOLLOW;
     const old = pathAt(td, oldDfd, oldPath, follow | (how & AT_EMPTY_PATH));
     if (failed(old)) return old;
-    return from(td, newDfd, newPath, (start) => link(td, td.proc.fs, old, newPath, start));
+    return from(td, newDfd, newPath, (start) => link(td, td.fs, old, newPath, start));
   },
 );
 
@@ -157,12 +157,12 @@ export const sys_renameat2 = syscall(
     if (a !== null && failed(a)) return a;
     const b = startOf(td, newDfd, newPath);
     if (b !== null && failed(b)) return b;
-    return rename(td, td.proc.fs, oldPath, a, newPath, b, how);
+    return rename(td, td.fs, oldPath, a, newPath, b, how);
   },
 );
 
 export const sys_umask = syscall("umask", [int], (td, mask) => {
-  const { fs } = td.proc;
+  const { fs } = td;
   const old = fs.umask;
   fs.umask = mask & 0o777;
   return old;

@@ -16,7 +16,7 @@ const MAX_EVENTS = 0x7fffffff / EVENT_SIZE;
 
 export const sys_epoll_create1 = syscall("epoll_create1", [flags], (td, how) => {
   if ((how & ~O_CLOEXEC) !== 0) return EINVAL;
-  const fp = new EpollFile(anonAttr(td.proc.fs.vfs, td.cred), td.proc.fs.vfs.kmem);
+  const fp = new EpollFile(anonAttr(td.fs.vfs, td.cred), td.fs.vfs.kmem);
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
 
@@ -29,7 +29,7 @@ export const sys_epoll_ctl = syscall(
       const bytes = td.cpu.scratchPrefix(EVENT_SIZE);
       if (failed(td.proc.vmspace.copyin(event, bytes))) return EFAULT;
     }
-    const table = td.proc.fdtable;
+    const table = td.fdtable;
     const epoll = table.get(epfd);
     const file = table.get(fd);
     if (!epoll || !file) return EBADF;

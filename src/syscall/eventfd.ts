@@ -24,7 +24,7 @@ const EFD_SEMAPHORE = 1;
 
 export const sys_eventfd2 = syscall("eventfd2", [uint, flags], (td, initial, how) => {
   if ((how & ~(EFD_SEMAPHORE | O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
-  const attr = anonAttr(td.proc.fs.vfs, td.cred);
+  const attr = anonAttr(td.fs.vfs, td.cred);
   const fp = new EventFile(initial, (how & EFD_SEMAPHORE) !== 0, how & O_NONBLOCK, attr);
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
@@ -40,7 +40,7 @@ const TFD_TIMER_CANCEL_ON_SET = 2;
 
 export const sys_timerfd_create = syscall("timerfd_create", [int, flags], (td, clockId, how) => {
   if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0 || !TIMER_CLOCKS.has(clockId)) return EINVAL;
-  const attr = anonAttr(td.proc.fs.vfs, td.cred);
+  const attr = anonAttr(td.fs.vfs, td.cred);
   const fp = new TimerFile(clockId, td.cpu, how & O_NONBLOCK, attr);
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });

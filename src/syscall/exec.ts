@@ -26,7 +26,7 @@ export const sys_execveat = syscall(
     if (dirfd === AT_FDCWD || path.startsWith("/")) {
       return run(td, path, null, walk, path, argv, envp);
     }
-    const start = td.proc.fdtable.getAny(dirfd);
+    const start = td.fdtable.getAny(dirfd);
     if (!start) return EBADF;
     // A script could not open a descriptor that its interpreter does not inherit.
     const shown = `/dev/fd/${dirfd}${isEmpty ? "" : `/${path}`}`;

@@ -67,7 +67,7 @@ const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 const FOR_PATH_ONLY = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL]);
 
 export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) => {
-  const table = td.proc.fdtable;
+  const table = td.fdtable;
   const fp = table.getAny(n);
   if (!fp) return EBADF;
   if ((fp.flags & O_PATH) !== 0 && !FOR_PATH_ONLY.has(cmd)) return EBADF;
@@ -90,7 +90,7 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
 });
 
 function dupFrom(td: Lwp, fp: File, min: number, isCloexec: boolean): number {
-  const table = td.proc.fdtable;
+  const table = td.fdtable;
   const from = min | 0;
   if (from < 0 || from >= table.limit) return EINVAL;
   const n = table.alloc(fp.hold(), isCloexec, from);
@@ -184,7 +184,7 @@ function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
 function setPipeSize(td: Lwp, fp: File, bytes: number): number {
   if (!(fp instanceof PipeFile)) return EBADF;
   if (bytes < 0 || bytes > 2 ** 31) return EINVAL;
-  const { pipeMaxSize } = td.proc.fs.vfs;
+  const { pipeMaxSize } = td.fs.vfs;
   const isMore = bytes > fp.pipe.capacity && bytes > pipeMaxSize;
   if (isMore && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
   return fp.pipe.resize(Math.min(bytes, MAX_PIPE_BYTES));
@@ -214,7 +214,7 @@ function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLoc
   if (end !== Number.POSITIVE_INFINITY && end > 2 ** 63) return EOVERFLOW;
   if (!isLockType(type)) return EINVAL;
   return {
-    owner: isOfd ? fp : td.proc.fdtable,
+    owner: isOfd ? fp : td.fdtable,
     pid: isOfd ? -1 : td.proc.pid,
     type,
     start,
@@ -247,7 +247,7 @@ function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
   if (want.type === F_RDLCK && !fp.isReadable) return EBADF;
   if (want.type === F_WRLCK && !fp.isWritable) return EBADF;
   const isWaiting = cmd === F_SETLKW || cmd === F_OFD_SETLKW;
-  return td.proc.fs.vfs.locks.setRecord(td, fp.vp, want, isWaiting, !isOfd);
+  return td.fs.vfs.locks.setRecord(td, fp.vp, want, isWaiting, !isOfd);
 }
 
 export const sys_flock = syscall("flock", [fd, int], (td, fp, op) => {
@@ -256,7 +256,7 @@ export const sys_flock = syscall("flock", [fd, int], (td, fp, op) => {
   if (!fp.path?.entry.vnode) return EBADF;
   const type = what === LOCK_SH ? F_RDLCK : what === LOCK_EX ? F_WRLCK : F_UNLCK;
   const isWaiting = (op & LOCK_NB) === 0;
-  return td.proc.fs.vfs.locks.setFlock(td, fp.path.entry.vnode, fp, type, isWaiting);
+  return td.fs.vfs.locks.setFlock(td, fp.path.entry.vnode, fp, type, isWaiting);
 });
 
 const FIONREAD = 0x541b;
@@ -267,7 +267,7 @@ const FIOCLEX = 0x5451;
 const FIOQSIZE = 0x5460;
 
 export const sys_ioctl = syscall("ioctl", [int, uint, long], (td, n, request, arg) => {
-  const table = td.proc.fdtable;
+  const table = td.fdtable;
   const fp = table.get(n);
   if (!fp) return EBADF;
   const mem = td.proc.vmspace;

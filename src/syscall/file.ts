@@ -91,18 +91,18 @@ function open(
   // An open that waits for a FIFO's other side has walked already.
   const start = fifoBeingOpened(td) ? null : startOf(td, dfd, isScoped ? "." : path);
   if (start !== null && failed(start)) return start;
-  const fp = vfsOpen(td, td.proc.fs, path, oflags, omode, start, resolve);
+  const fp = vfsOpen(td, td.fs, path, oflags, omode, start, resolve);
   return failed(fp) ? fp : newFd(td, fp, (oflags & O_CLOEXEC) !== 0);
 }
 
 /** Gives a fresh file its descriptor; without a free one it is closed again. */
 export function newFd(td: Lwp, fp: File, isCloexec: boolean): number {
-  const n = td.proc.fdtable.alloc(fp, isCloexec);
+  const n = td.fdtable.alloc(fp, isCloexec);
   if (n < 0) fp.release();
   return n;
 }
 
-export const sys_close = syscall("close", [int], (td, n) => td.proc.fdtable.close(n));
+export const sys_close = syscall("close", [int], (td, n) => td.fdtable.close(n));
 
 const CLOSE_RANGE_UNSHARE = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
@@ -112,14 +112,14 @@ export const sys_close_range = syscall(
   [uint, uint, flags],
   (td, first, last, how) => {
     if ((how & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) !== 0 || first > last) return EINVAL;
-    if ((how & CLOSE_RANGE_UNSHARE) !== 0 && td.proc.fdtable.refs > 1) {
-      const shared = td.proc.fdtable;
+    if ((how & CLOSE_RANGE_UNSHARE) !== 0 && td.fdtable.refs > 1) {
+      const shared = td.fdtable;
       const own = shared.copy();
       if (failed(own)) return own;
-      td.proc.fdtable = own;
+      td.fdtable = own;
       shared.release();
     }
-    const table = td.proc.fdtable;
+    const table = td.fdtable;
     const end = Math.min(last + 1, table.size);
     for (let n = first; n < end; n++) {
       if ((how & CLOSE_RANGE_CLOEXEC) !== 0) table.setCloexec(n, true);
@@ -133,7 +133,7 @@ export const sys_dup = syscall("dup", [anyFd], (td, fp) => newFd(td, fp.hold(), 
 
 export const sys_dup3 = syscall("dup3", [int, int, flags], (td, from, to, how) => {
   if ((how & ~O_CLOEXEC) !== 0 || from === to) return EINVAL;
-  const table = td.proc.fdtable;
+  const table = td.fdtable;
   const fp = table.getAny(from);
   if (!fp || to < 0 || to >= table.limit) return EBADF;
   return table.install(to, fp.hold(), (how & O_CLOEXEC) !== 0);

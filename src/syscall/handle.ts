@@ -21,7 +21,7 @@ export const sys_open_by_handle_at = syscall(
   [int, uaddr, flags],
   (td, mountFd, _handle, _how) => {
     if (!td.cred.hasCap(CAP_DAC_READ_SEARCH)) return EPERM;
-    if (mountFd !== AT_FDCWD && !td.proc.fdtable.get(mountFd)) return EBADF;
+    if (mountFd !== AT_FDCWD && !td.fdtable.get(mountFd)) return EBADF;
     return EOPNOTSUPP;
   },
 );

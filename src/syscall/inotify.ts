@@ -18,11 +18,7 @@ import { newFd } from "./file.ts";
 
 export const sys_inotify_init1 = syscall("inotify_init1", [flags], (td, how) => {
   if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
-  const fp = new InotifyFile(
-    how & O_NONBLOCK,
-    anonAttr(td.proc.fs.vfs, td.cred),
-    td.proc.fs.vfs.kmem,
-  );
+  const fp = new InotifyFile(how & O_NONBLOCK, anonAttr(td.fs.vfs, td.cred), td.fs.vfs.kmem);
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
 
@@ -31,12 +27,12 @@ export const sys_inotify_add_watch = syscall(
   [int, upath, flags],
   (td, n, path, mask) => {
     if ((mask & IN_ALL_EVENTS) === 0) return EINVAL;
-    const fp = td.proc.fdtable.get(n);
+    const fp = td.fdtable.get(n);
     if (!fp) return EBADF;
     if ((mask & IN_MASK_ADD) !== 0 && (mask & IN_MASK_CREATE) !== 0) return EINVAL;
     if (!(fp instanceof InotifyFile)) return EINVAL;
     const walk = (mask & IN_DONT_FOLLOW) !== 0 ? 0 : WALK_FOLLOW;
-    const at = namei(td.proc.fs, td, path, walk);
+    const at = namei(td.fs, td, path, walk);
     if (failed(at)) return at;
     const vp = at.entry.vnode!;
     if ((mask & IN_ONLYDIR) !== 0 && !vp.isDir) return ENOTDIR;

@@ -160,7 +160,7 @@ function changeLimit(
     if (resource === RLIMIT_NOFILE && next.hard > NR_OPEN) return EPERM;
     if (next.hard > old.hard && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
     p.rlimits.set(resource, next);
-    if (resource === RLIMIT_NOFILE) p.fdtable.limit = next.soft;
+    if (resource === RLIMIT_NOFILE) for (const t of p.threads) t.fdtable.limit = next.soft;
     Object.assign(p.vmspace.limits, vmLimits(p.rlimits));
   }
   if (oldAt === 0) return 0;

@@ -26,7 +26,7 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   if ((how & MFD_NOEXEC_SEAL) !== 0 && (how & MFD_EXEC) !== 0) return EINVAL;
   const name = td.proc.vmspace.copyinstr(nameAddr, MAX_NAME + 1);
   if (failed(name)) return name === ENAMETOOLONG ? EINVAL : name;
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   const mount = shmMount(td);
   if (failed(mount)) return mount;
   if (!(mount.fs instanceof Tmpfs)) return ENOSYS;
@@ -44,7 +44,7 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
 
 /** The internal tmpfs that memfds live on, bounded by memory alone; made with the first one. */
 function shmMount(td: Lwp): Mount | Errno {
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   if (vfs.shm) return vfs.shm;
   const options = { ...NO_TMPFS_OPTIONS, pages: 0, inodes: 0 };
   const mount = vfs.mounts.mountInternal(new Tmpfs(vfs, td.proc.table.pages, options));

@@ -80,7 +80,7 @@ export const sys_mmap = syscall(
   (td, addr, length, prot, mapFlags, fd, offset) => {
     if (offset % PAGE_SIZE !== 0) return EINVAL;
     const isAnonymous = (mapFlags & MAP_ANONYMOUS) !== 0;
-    const fp = isAnonymous ? null : td.proc.fdtable.get(fd);
+    const fp = isAnonymous ? null : td.fdtable.get(fd);
     if (!isAnonymous && !fp) return EBADF;
     if ((mapFlags & MAP_HUGETLB) !== 0) return EINVAL;
     if (length === 0) return EINVAL;

@@ -48,7 +48,7 @@ export const sys_mount = syscall(
     const data = loadData(td, dataAddr);
     if (failed(data)) return data;
     if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
-    const at = namei(td.proc.fs, td, target, WALK_FOLLOW);
+    const at = namei(td.fs, td, target, WALK_FOLLOW);
     if (failed(at)) return at;
     const bits = (how & MS_MGC_MSK) === MS_MGC_VAL ? how & ~MS_MGC_MSK : how;
     if ((bits & MS_REMOUNT) !== 0) return remount(at, bits, data);
@@ -67,7 +67,7 @@ function mountNew(
   bits: number,
   data: string,
 ): number {
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   const type = vfs.types.get(typeName);
   if (!type) return typeName === "" ? EINVAL : ENODEV;
   if (!at.entry.vnode!.isDir) return ENOTDIR;
@@ -93,7 +93,7 @@ function mountNew(
 
 /** The device number of the block special file at `path`. */
 function blockDevice(td: Lwp, path: string): number | Errno {
-  const at = namei(td.proc.fs, td, path, WALK_FOLLOW);
+  const at = namei(td.fs, td, path, WALK_FOLLOW);
   if (failed(at)) return at;
   const a = at.entry.vnode!.getattr();
   if (failed(a)) return a;
@@ -118,9 +118,9 @@ function remount(at: Path, bits: number, data: string): number {
 }
 
 function bind(td: Lwp, source: string, at: Path, bits: number): number {
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   vfs.hold(at);
-  const from = namei(td.proc.fs, td, source, WALK_FOLLOW);
+  const from = namei(td.fs, td, source, WALK_FOLLOW);
   let r = 0;
   if (failed(from)) r = from;
   else if (from.entry.vnode!.isDir !== at.entry.vnode!.isDir) r = ENOTDIR;
@@ -137,7 +137,7 @@ function bind(td: Lwp, source: string, at: Path, bits: number): number {
 
 /** MS_REC: what is mounted below `from` is mounted at the same places below `copy`. */
 function bindBelow(td: Lwp, from: Path, copy: Mount): number {
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   const pairs: [Mount, Mount][] = [[from.mount, copy]];
   const all = [...vfs.mounts.all];
   for (let i = 0; i < pairs.length; i++) {
@@ -162,9 +162,9 @@ function propagate(at: Path, bits: number): number {
 }
 
 function move(td: Lwp, source: string, at: Path): number {
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   vfs.hold(at);
-  const from = namei(td.proc.fs, td, source, WALK_FOLLOW);
+  const from = namei(td.fs, td, source, WALK_FOLLOW);
   let r = 0;
   if (failed(from)) r = from;
   else if (from.entry.vnode!.isDir !== at.entry.vnode!.isDir) r = EINVAL;
@@ -198,11 +198,11 @@ const UMOUNT_NOFOLLOW = 8;
 export const sys_umount2 = syscall("umount2", [upath, flags], (td, path, how) => {
   if ((how & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return EINVAL;
   if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
-  const at = namei(td.proc.fs, td, path, (how & UMOUNT_NOFOLLOW) !== 0 ? 0 : WALK_FOLLOW);
+  const at = namei(td.fs, td, path, (how & UMOUNT_NOFOLLOW) !== 0 ? 0 : WALK_FOLLOW);
   if (failed(at)) return at;
   const { mount } = at;
   if (at.entry !== mount.root || !mount.parent) return EINVAL;
-  if (mount === td.proc.fs.root.mount && td.proc.fs.root.entry === mount.root) return EBUSY;
+  if (mount === td.fs.root.mount && td.fs.root.entry === mount.root) return EBUSY;
   if ((how & MNT_DETACH) === 0) return mount.table.unmount(mount);
   mount.table.detach(mount);
   return 0;
@@ -210,7 +210,7 @@ export const sys_umount2 = syscall("umount2", [upath, flags], (td, path, how) =>
 
 export const sys_pivot_root = syscall("pivot_root", [upath, upath], (td, newPath, oldPath) => {
   if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
-  const { fs } = td.proc;
+  const { fs } = td;
   const { vfs, root } = fs;
   const next = namei(fs, td, newPath, WALK_FOLLOW | WALK_DIRECTORY);
   if (failed(next)) return next;
@@ -225,15 +225,16 @@ function pivot(td: Lwp, next: Path, putOld: Path, root: Path): number {
   if (next.mount === root.mount || putOld.mount === root.mount) return EBUSY;
   if (next.entry !== next.mount.root || root.entry !== root.mount.root) return EINVAL;
   if (!next.mount.parent || !isReachable(putOld, next)) return EINVAL;
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   vfs.hold(putOld);
   vfs.hold(root);
   vfs.mounts.pivot(next.mount, root.mount, putOld);
   // Everybody whose root or working directory was the old root moves along.
   for (const p of td.proc.table.all()) {
-    if (p.state !== "alive") continue;
-    if (isSame(p.fs.root, root)) p.fs.setRoot(next);
-    if (isSame(p.fs.cwd, root)) p.fs.setCwd(next);
+    for (const { fs } of p.threads) {
+      if (isSame(fs.root, root)) fs.setRoot(next);
+      if (isSame(fs.cwd, root)) fs.setCwd(next);
+    }
   }
   vfs.release(root);
   vfs.release(putOld);

@@ -8,7 +8,7 @@ import { type Syscall, syscall } from "./declare.ts";
 export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   // O_DIRECT's packets are not offered.
   if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
-  const { vfs } = td.proc.fs;
+  const { vfs } = td.fs;
   const ino = vfs.anonymousIno();
   const { fsuid, fsgid } = td.cred;
   const attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
@@ -18,7 +18,7 @@ export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   const status = how & O_NONBLOCK;
   const reader = new PipeFile(pipe, O_RDONLY | status, attr);
   const writer = new PipeFile(pipe, O_WRONLY | status, attr);
-  const table = td.proc.fdtable;
+  const table = td.fdtable;
   const isCloexec = (how & O_CLOEXEC) !== 0;
   const r = table.alloc(reader, isCloexec);
   const w = r < 0 ? r : table.alloc(writer, isCloexec);

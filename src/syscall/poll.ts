@@ -38,7 +38,7 @@ export const sys_ppoll = syscall(
   "ppoll",
   [uaddr, uint, uaddr, uaddr, size],
   (td, fds, count, timeout, mask, maskSize) => {
-    if (count > td.proc.fdtable.limit) return EINVAL;
+    if (count > td.fdtable.limit) return EINVAL;
     const deadline = waitUntil(td, timeout);
     if (failed(deadline)) return deadline;
     const masked = applyMask(td, mask, maskSize);
@@ -79,7 +79,7 @@ function keepPollfds(td: Lwp, view: DataView, count: number): boolean {
   if (!kept) return false;
   td.restart.data = kept;
   for (let i = 0; i < count; i++) {
-    kept.hold(td.proc.fdtable.get(view.getInt32(i * POLLFD_SIZE, true)));
+    kept.hold(td.fdtable.get(view.getInt32(i * POLLFD_SIZE, true)));
   }
   return true;
 }
@@ -113,7 +113,7 @@ function storeRevents(td: Lwp, fds: number, view: DataView, count: number): bool
 
 /** Fills in every revents; how many are not zero. */
 function pollAll(td: Lwp, view: DataView, count: number, table: PollTable | null): number {
-  const files = td.proc.fdtable;
+  const files = td.fdtable;
   let ready = 0;
   for (let i = 0, at = 0; i < count; i++, at += POLLFD_SIZE) {
     const fd = view.getInt32(at, true);
@@ -188,7 +188,7 @@ export const sys_pselect6 = syscall(
       if (masked < 0) return masked;
     }
     const kept = td.restart.data instanceof PolledFiles ? td.restart.data : null;
-    const count = Math.min(n, Math.max(MIN_FDS, td.proc.fdtable.size));
+    const count = Math.min(n, Math.max(MIN_FDS, td.fdtable.size));
     const sets = kept ? (kept.request as FdSets) : new FdSets(count);
     if (!kept) {
       const loaded = sets.load(td, [readfds, writefds, exceptfds]);
@@ -252,7 +252,7 @@ class FdSets {
   /** Every descriptor that is asked for names a file. */
   areOpen(td: Lwp): boolean {
     for (let fd = 0; fd < this.#count; fd++) {
-      if (this.#isAsked(fd) && !td.proc.fdtable.get(fd)) return false;
+      if (this.#isAsked(fd) && !td.fdtable.get(fd)) return false;
     }
     return true;
   }
@@ -263,7 +263,7 @@ class FdSets {
     if (!kept) return false;
     td.restart.data = kept;
     for (let fd = 0; fd < this.#count; fd++) {
-      if (this.#isAsked(fd)) kept.hold(td.proc.fdtable.get(fd));
+      if (this.#isAsked(fd)) kept.hold(td.fdtable.get(fd));
     }
     return true;
   }
@@ -283,7 +283,7 @@ class FdSets {
       const w = fd >>> 5;
       const bit = 1 << (fd & 31);
       if (((asksIn[w]! | asksOut[w]! | asksEx[w]!) & bit) === 0) continue;
-      const events = td.proc.fdtable.get(fd)?.poll(td, table) ?? POLLNVAL;
+      const events = td.fdtable.get(fd)?.poll(td, table) ?? POLLNVAL;
       if ((asksIn[w]! & bit) !== 0 && (events & IN_SET) !== 0) {
         isIn[w]! |= bit;
         ready++;

@@ -134,24 +134,22 @@ export const sys_unshare = syscall("unshare", [uint], (td, what) => {
     if (!isAlone || p.sigactions.refs > 1) return EINVAL;
     if (what & CLONE_VM && p.vmspace.refs > 1) return EINVAL;
   }
-  // Threads of a process share both, always: see docs/processes.md.
-  if (what & (CLONE_FS | CLONE_FILES) && !isAlone) return EINVAL;
-  if (what & CLONE_FS && p.fs.refs > 1) {
-    const own = p.fs.copy();
-    p.fs.release();
-    p.fs = own;
-  }
-  if (what & CLONE_FILES && p.fdtable.refs > 1) {
-    const own = p.fdtable.copy();
+  if (what & CLONE_FILES && td.fdtable.refs > 1) {
+    const own = td.fdtable.copy();
     if (failed(own)) return own;
-    p.fdtable.release();
-    p.fdtable = own;
+    td.fdtable.release();
+    td.fdtable = own;
+  }
+  if (what & CLONE_FS && td.fs.refs > 1) {
+    const own = td.fs.copy();
+    td.fs.release();
+    td.fs = own;
   }
   return 0;
 });
 
 export const sys_setns = syscall("setns", [int, flags], (td, fd) =>
-  td.proc.fdtable.get(fd) ? EINVAL : EBADF,
+  td.fdtable.get(fd) ? EINVAL : EBADF,
 );
 
 export const sys_wait4 = syscall(
@@ -201,12 +199,12 @@ export const sys_pidfd_open = syscall("pidfd_open", [int, flags], (td, pid, how)
   if (how & ~O_NONBLOCK || pid <= 0) return EINVAL;
   const p = td.proc.table.proc(pid);
   if (!p) return td.proc.table.thread(pid) ? EINVAL : ESRCH;
-  return td.proc.fdtable.alloc(new PidFile(p, how), true);
+  return td.fdtable.alloc(new PidFile(p, how), true);
 });
 
 export const sys_pidfd_getfd = syscall("pidfd_getfd", [int, int, flags], (td, pidfd, _fd, how) => {
   if (how !== 0) return EINVAL;
-  return td.proc.fdtable.get(pidfd) instanceof PidFile ? EPERM : EBADF;
+  return td.fdtable.get(pidfd) instanceof PidFile ? EPERM : EBADF;
 });
 
 /** Not built in: no debugger can attach, and programs are told so. */
@@ -273,7 +271,7 @@ function waitidTarget(td: Lwp, idType: number, id: number): WaitTarget | number 
 /** A call that slept stays with the process it began with, whatever the descriptor names now. */
 function pidFile(td: Lwp, fd: number): PidFile | Errno {
   if (td.restart.data instanceof PidFile) return td.restart.data;
-  const fp = td.proc.fdtable.get(fd);
+  const fp = td.fdtable.get(fd);
   return fp instanceof PidFile ? fp : EBADF;
 }
 

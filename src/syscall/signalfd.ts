@@ -100,10 +100,10 @@ export const sys_signalfd4 = syscall(
     set.setWords(lo, hi);
     set.dropUnblockable();
     if (fd === -1) {
-      const fp = new SignalFile(set, how & O_NONBLOCK, anonAttr(td.proc.fs.vfs, td.cred));
+      const fp = new SignalFile(set, how & O_NONBLOCK, anonAttr(td.fs.vfs, td.cred));
       return newFd(td, fp, (how & O_CLOEXEC) !== 0);
     }
-    const fp = td.proc.fdtable.get(fd);
+    const fp = td.fdtable.get(fd);
     if (!fp) return EBADF;
     if (!(fp instanceof SignalFile)) return EINVAL;
     fp.mask.assign(set);

@@ -66,7 +66,7 @@ export const sys_newfstatat = syscall(
 /** An empty path with AT_EMPTY_PATH is the descriptor's file, whatever it is. */
 function attrAt(td: Lwp, dfd: number, path: string, how: number): Attr | Errno {
   if (path.length === 0 && (how & AT_EMPTY_PATH) !== 0 && dfd !== AT_FDCWD) {
-    const fp = td.proc.fdtable.getAny(dfd);
+    const fp = td.fdtable.getAny(dfd);
     if (fp) return fp.stat();
   }
   const at = pathAt(td, dfd, path, how);
@@ -132,7 +132,7 @@ export const sys_statx = syscall(
     let a: Attr | Errno;
     const fp =
       path.length === 0 && (how & AT_EMPTY_PATH) !== 0 && dfd !== AT_FDCWD
-        ? td.proc.fdtable.getAny(dfd)
+        ? td.fdtable.getAny(dfd)
         : null;
     if (fp) {
       place = fp.path;
@@ -252,7 +252,7 @@ function checkAccess(td: Lwp, dfd: number, path: string, want: number, how: numb
   if (start !== null && failed(start)) return start;
   let walk = (how & AT_SYMLINK_NOFOLLOW) === 0 ? WALK_FOLLOW : 0;
   if ((how & AT_EMPTY_PATH) !== 0) walk |= WALK_EMPTY;
-  const at = nameiAs(td.proc.fs, td, cred, path, walk, start);
+  const at = nameiAs(td.fs, td, cred, path, walk, start);
   if (failed(at)) return at;
   const vp = at.entry.vnode!;
   if (want === 0) return 0;

@@ -5,7 +5,7 @@ import { fd, flags, int, long, size } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 export const sys_sync = syscall("sync", [], (td) => {
-  for (const m of td.proc.fs.vfs.mounts.all) m.fs.sync();
+  for (const m of td.fs.vfs.mounts.all) m.fs.sync();
   return 0;
 });
 

@@ -65,7 +65,7 @@ function makeMachine(): { kernel: Kernel; td: Lwp } {
   const root = mountRoot(kernel.vfs, td, "/dev/vkd0", kernel.disks.all[0]!.rdev);
   assert.ok(!failed(root));
   enterRoot(td, root);
-  mountSystem(td.proc.fs, td, kernel.log);
+  mountSystem(td.fs, td, kernel.log);
   return { kernel, td };
 }
 
@@ -83,16 +83,15 @@ function addProcess(kernel: Kernel, parent: Lwp): Lwp {
     dataBytes: Number.POSITIVE_INFINITY,
     stackBytes: 8 << 20,
   });
-  p.fdtable = new FdTable(64);
   p.sigactions = new SigActions();
-  const { root, cwd } = parent.proc.fs;
-  p.fs = new FsContext(kernel.vfs, root, cwd);
   p.parent = parent.proc;
   parent.proc.children.add(p);
   const ids = { uid: 1000, euid: 1000, suid: 1000, fsuid: 1000 };
   const groups = { gid: 1000, egid: 1000, sgid: 1000, fsgid: 1000, groups: [1000, 27] };
   const cred = parent.cred.with({ ...ids, ...groups, capEffective: 0n, capPermitted: 0n });
   const td = new Lwp(pid, p, table.cpu, cred, context);
+  td.fdtable = new FdTable(64);
+  td.fs = new FsContext(kernel.vfs, parent.fs.root, parent.fs.cwd);
   td.comm = "we ird)(";
   table.addThread(td);
   table.newSession(p);
@@ -121,7 +120,7 @@ function as<T>(caller: Lwp, run: () => T): T {
 
 function read(path: string, caller = td): string | number {
   return as(caller, () => {
-    const fp = vfsOpen(caller, caller.proc.fs, path, 0, 0);
+    const fp = vfsOpen(caller, caller.fs, path, 0, 0);
     if (failed(fp)) return fp;
     let s = "";
     for (;;) {
@@ -144,7 +143,7 @@ function text(path: string, caller = td): string {
 
 function write(path: string, data: string, caller = td): number {
   return as(caller, () => {
-    const fp = vfsOpen(caller, caller.proc.fs, path, 1, 0);
+    const fp = vfsOpen(caller, caller.fs, path, 1, 0);
     if (failed(fp)) return fp;
     const n = fp.write(caller, Uio.kernel(bytesOf(data)));
     fp.release();
@@ -154,14 +153,14 @@ function write(path: string, data: string, caller = td): number {
 
 function readlink(path: string, caller = td): string | number {
   return as(caller, () => {
-    const at = namei(caller.proc.fs, caller, path, 0);
+    const at = namei(caller.fs, caller, path, 0);
     return failed(at) ? at : at.entry.vnode!.readlink();
   });
 }
 
 function list(path: string, caller = td): string[] {
   return as(caller, () => {
-    const fp = vfsOpen(caller, caller.proc.fs, path, O_DIRECTORY, 0);
+    const fp = vfsOpen(caller, caller.fs, path, O_DIRECTORY, 0);
     assert.ok(!failed(fp), `${path}: ${fp}`);
     const names: string[] = [];
     // Few at a time, so that offsets are put to the test.
@@ -256,7 +255,7 @@ describe("procfs has the shape of Linux's", () => {
     const mounts = text("/proc/mounts");
     assert.match(mounts, /^\/dev\/vkd0 \/ ext4 ro,relatime 0 0$/m);
     assert.match(mounts, /^proc \/proc proc rw,nosuid,nodev,noexec,relatime 0 0$/m);
-    const at = namei(td.proc.fs, td, "/a dir", WALK_FOLLOW);
+    const at = namei(td.fs, td, "/a dir", WALK_FOLLOW);
     assert.ok(!failed(at));
     const tmpfs = kernel.vfs.types.get("tmpfs")!;
     const fs = tmpfs.mount({ source: "x y", rdev: 0, data: "", isReadOnly: false, cred: td.cred });
@@ -282,10 +281,10 @@ describe("procfs shows processes", () => {
   });
 
   it("with their open files, through which the files themselves are reached", () => {
-    const fp = vfsOpen(td, td.proc.fs, "/tmp/f", 0o102, 0o644);
+    const fp = vfsOpen(td, td.fs, "/tmp/f", 0o102, 0o644);
     assert.ok(!failed(fp));
     fp.write(td, Uio.kernel(bytesOf("contents")));
-    const fd = td.proc.fdtable.alloc(fp, true);
+    const fd = td.fdtable.alloc(fp, true);
     assert.equal(readlink(`/proc/self/fd/${fd}`), "/tmp/f");
     assert.equal(text(`/proc/self/fd/${fd}`), "contents");
     assert.match(
@@ -293,7 +292,7 @@ describe("procfs shows processes", () => {
       /^pos:\t8\nflags:\t02\d*2\nmnt_id:\t\d+\nino:\t\d+\n/,
     );
     assert.deepEqual(list("/proc/self/fd"), [".", "..", String(fd)]);
-    assert.equal(td.proc.fdtable.close(fd), 0);
+    assert.equal(td.fdtable.close(fd), 0);
     assert.equal(readlink(`/proc/self/fd/${fd}`), ENOENT);
   });
 
@@ -323,7 +322,7 @@ describe("procfs shows processes", () => {
   it("until they are gone, even to a file opened before", () => {
     const third = addProcess(kernel, td);
     const path = `/proc/${third.tid}/status`;
-    const fp = vfsOpen(td, td.proc.fs, path, 0, 0);
+    const fp = vfsOpen(td, td.fs, path, 0, 0);
     assert.ok(!failed(fp));
     third.proc.state = "dead";
     kernel.table.removeThread(third);

@@ -140,7 +140,7 @@ class CallFuzz {
 
   #refresh(td: Lwp): void {
     this.#arena.prepare(td);
-    const { fdtable } = td.proc;
+    const { fdtable } = td;
     let open = 0;
     for (let fd = 0; fd < fdtable.size; fd++) if (fdtable.getAny(fd)) open++;
     if (open < FEW_FILES) this.#openFiles(td);
@@ -155,7 +155,7 @@ class CallFuzz {
   }
 
   #openFiles(td: Lwp): void {
-    const { fs, fdtable } = td.proc;
+    const { fs, fdtable } = td;
     for (const path of OPENED) {
       const fp = vfsOpen(td, fs, path, O_RDONLY | 0o4000 | (path.startsWith("/dev") ? 2 : 0), 0);
       if (typeof fp !== "number" && fdtable.alloc(fp, false) < 0) fp.release();

@@ -16,7 +16,7 @@ it("as many mounts as there may be, one on the other, come off at once", () => {
   const { init } = kernel;
   const { vfs, pages } = kernel.kernel;
   const before = vfs.mounts.all.length;
-  const place = namei(init.proc.fs, init, "/tmp", WALK_FOLLOW);
+  const place = namei(init.fs, init, "/tmp", WALK_FOLLOW);
   assert.ok(!failed(place));
   const lowest = place.mount;
   let at = place;
@@ -26,7 +26,7 @@ it("as many mounts as there may be, one on the other, come off at once", () => {
     at = { mount: m, entry: m.root };
   }
   assert.ok(vfs.mounts.all.length > 1000);
-  assert.ok(!failed(namei(init.proc.fs, init, "/tmp", WALK_FOLLOW)));
+  assert.ok(!failed(namei(init.fs, init, "/tmp", WALK_FOLLOW)));
   vfs.mounts.detach(lowest);
   assert.equal(vfs.mounts.all.length, before - 1);
 });

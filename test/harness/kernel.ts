@@ -86,20 +86,20 @@ export class TestKernel {
     enterRoot(this.init, mount);
     for (const dir of DIRECTORIES) this.mkdir(dir);
     this.mkdir("/var/tmp", 0o1777);
-    mountSystem(this.init.proc.fs, this.init, log);
+    mountSystem(this.init.fs, this.init, log);
   }
 
   /** Takes everything away that is mounted: what then is left, somebody leaked. */
   unmountAll(): void {
     const { mounts } = this.kernel.vfs;
-    this.init.proc.fs.release();
+    this.init.fs.release();
     while (mounts.all.length > 0) mounts.detach(mounts.all[mounts.all.length - 1]!);
   }
 
   /** Makes a directory; all above it must exist. */
   mkdir(path: string, mode = 0o755): void {
     const td = this.init;
-    const at = nameiParent(td.proc.fs, td, path);
+    const at = nameiParent(td.fs, td, path);
     assert.ok(!failed(at), `mkdir ${path}`);
     assert.ok(!failed(at.dir.vnode!.mkdir(at.name, mode, td.cred)), `mkdir ${path}`);
   }
@@ -108,7 +108,7 @@ export class TestKernel {
   writeFile(path: string, contents: Uint8Array | string, mode = 0o755): void {
     const bytes = typeof contents === "string" ? bytesOf(contents) : contents;
     const td = this.init;
-    const fp = vfsOpen(td, td.proc.fs, path, O_CREAT | O_TRUNC | O_WRONLY, mode);
+    const fp = vfsOpen(td, td.fs, path, O_CREAT | O_TRUNC | O_WRONLY, mode);
     assert.ok(!failed(fp), `open ${path}: ${fp}`);
     for (let at = 0; at < bytes.length; ) {
       const n = fp.write(td, Uio.kernel(bytes.subarray(at)));
@@ -176,13 +176,13 @@ export class TestKernel {
     const p = table.newProc(pid);
     p.rlimits = parent.rlimits.clone();
     p.vmspace = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits));
-    p.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
-    p.fs = parent.fs.copy();
     p.sigactions = new SigActions();
     p.parent = parent;
     parent.children.add(p);
-    for (const [fd, fp] of streams.entries()) p.fdtable.install(fd, fp, false);
     const td = new Lwp(pid, p, cpu, this.init.cred, context);
+    td.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
+    td.fs = this.init.fs.copy();
+    for (const [fd, fp] of streams.entries()) td.fdtable.install(fd, fp, false);
     table.addThread(td);
     table.newSession(p);
     td.state = "running";

@@ -6,6 +6,7 @@ import { PTY_SLAVE_MAJOR } from "../../abi/devices.ts";
 import { EIO, ENODEV, ENOSPC, ENXIO, type Errno, failed } from "../../abi/errno.ts";
 import { O_CLOEXEC, O_NOCTTY } from "../../abi/fcntl.ts";
 import type { Thread } from "../../kern/thread.ts";
+import { Lwp } from "../../proc/lwp.ts";
 import { type DeviceDriver, majorOf, makedev, minorOf } from "../../vfs/device.ts";
 import type { File } from "../../vfs/file.ts";
 import { lookupEntry, namei, WALK_FOLLOW } from "../../vfs/namei.ts";
@@ -14,7 +15,6 @@ import type { Path } from "../../vfs/path.ts";
 import { isPtsDirectory, type PtsDirectory } from "../../vfs/pts.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import { openTty } from "./drivers.ts";
-import { procOf } from "./jobcontrol.ts";
 import { PtySlave } from "./pty.ts";
 import { PtyMaster, type PtyOwner } from "./ptymaster.ts";
 
@@ -57,14 +57,13 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
 
   openPeer(td: Thread, slave: PtySlave, flags: number): number {
     const pty = this.#ptys.get(slave.index);
-    const p = procOf(td);
-    if (!pty || !p) return EIO;
+    if (!pty || !(td instanceof Lwp)) return EIO;
     const { mount } = pty.place;
     const entry = lookupEntry(this.#vfs, mount.root, String(slave.index));
     if (failed(entry)) return entry;
     const fp = openAt(td, this.#vfs, { mount, entry }, flags, true);
     if (failed(fp)) return fp;
-    const fd = p.fdtable.alloc(fp, (flags & O_CLOEXEC) !== 0);
+    const fd = td.fdtable.alloc(fp, (flags & O_CLOEXEC) !== 0);
     if (failed(fd)) fp.release();
     return fd;
   }
@@ -93,8 +92,7 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
 
   /** The devpts at the caller's /dev/pts, else the one mounted last. */
   #directoryOf(td: Thread): Path | null {
-    const p = procOf(td);
-    const seen = p ? namei(p.fs, td, "/dev/pts", WALK_FOLLOW) : ENODEV;
+    const seen = td instanceof Lwp ? namei(td.fs, td, "/dev/pts", WALK_FOLLOW) : ENODEV;
     if (!failed(seen) && isPtsDirectory(seen.mount.fs)) return seen;
     const mount = this.#vfs.mounts.all.findLast((m) => isPtsDirectory(m.fs));
     return mount ? { mount, entry: mount.root } : null;

@@ -15,10 +15,9 @@ import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText 
 import type { ProcFs } from "./procfs.ts";
 import { mayInspect, type TaskRef } from "./task.ts";
 
-/** The file that `ref`'s process has open as `fd`; null if none, or the process is gone. */
+/** The file that `ref`'s process or thread has open as `fd`; null if none, or it is gone. */
 function openFile(ref: TaskRef, fd: number): File | null {
-  const proc = ref.get()?.proc;
-  return proc?.state === "alive" ? proc.fdtable.getAny(fd) : null;
+  return ref.get()?.td?.fdtable.getAny(fd) ?? null;
 }
 
 abstract class DescriptorDir extends ProcDir {
@@ -50,10 +49,10 @@ abstract class DescriptorDir extends ProcDir {
   }
 
   *entries(): Iterable<ProcEntry> {
-    const proc = this.ref.get()?.proc;
-    if (proc?.state !== "alive") return;
-    for (let fd = 0; fd < proc.fdtable.size; fd++) {
-      if (!proc.fdtable.getAny(fd)) continue;
+    const table = this.ref.get()?.td?.fdtable;
+    if (!table) return;
+    for (let fd = 0; fd < table.size; fd++) {
+      if (!table.getAny(fd)) continue;
       yield { name: String(fd), type: this.#entryType, key: `${this.key}/${fd}`, position: 2 + fd };
     }
   }
@@ -109,7 +108,7 @@ class FdLink extends ProcLink {
   override readlink(): string | Errno {
     const fp = this.#open();
     if (typeof fp === "number") return fp;
-    const root = this.fs.caller?.proc.fs.root;
+    const root = this.fs.caller?.fs.root;
     return fp.path && root ? pathString(root, fp.path) : fp.describe();
   }
 
@@ -125,7 +124,7 @@ class FdLink extends ProcLink {
     const attr = fp.stat();
     if (typeof attr === "number") return attr;
     const { vfs } = this.fs.table;
-    const mount = vfs.shm ?? this.fs.caller?.proc.fs.root.mount;
+    const mount = vfs.shm ?? this.fs.caller?.fs.root.mount;
     if (!mount) return ENXIO;
     const vp = new PipeNode(this.fs, attr, fp.pipe);
     return { mount, entry: vfs.names.makeLoose(fp.describe(), vp) };
@@ -171,7 +170,7 @@ class FdInfo extends ProcText {
   text(_td: Thread): string | Errno {
     const fp = openFile(this.#ref, this.#fd);
     if (!fp) return ENOENT;
-    const table = this.#ref.get()!.proc.fdtable;
+    const table = this.#ref.get()!.td!.fdtable;
     const flags = fp.flags | (table.isCloexec(this.#fd) ? O_CLOEXEC : 0);
     const at = fp.seek(0, SEEK_CUR);
     const attr = fp.stat();

@@ -40,8 +40,10 @@ function fileId(vp: Vnode): string {
 /** A process that has the locked file open; -1 if none has any more. */
 function openerOf(table: ProcTable, file: object): number {
   for (const p of table.all()) {
-    if (p.state !== "alive") continue;
-    for (let fd = 0; fd < p.fdtable.size; fd++) if (p.fdtable.getAny(fd) === file) return p.pid;
+    for (const { fdtable } of p.threads) {
+      for (let fd = 0; fd < fdtable.size; fd++) if (fdtable.getAny(fd) === file) return p.pid;
+      if (fdtable.refs >= p.threads.length) break;
+    }
   }
   return -1;
 }

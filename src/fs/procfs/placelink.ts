@@ -14,7 +14,7 @@ export class PlaceLink extends TaskLink {
   override readlink(): string | Errno {
     const place = this.#place();
     if (failed(place)) return place;
-    const root = this.fs.caller?.proc.fs.root ?? place;
+    const root = this.fs.caller?.fs.root ?? place;
     return pathString(root, place);
   }
 
@@ -25,9 +25,9 @@ export class PlaceLink extends TaskLink {
   #place(): Path | Errno {
     const task = this.task();
     if (failed(task)) return task;
-    const { proc } = task;
-    if (proc.state !== "alive") return ENOENT;
-    if (this.name === "exe") return proc.exe ?? ENOENT;
-    return this.name === "cwd" ? proc.fs.cwd : proc.fs.root;
+    if (!task.td) return ENOENT;
+    if (this.name === "exe") return task.proc.exe ?? ENOENT;
+    const { cwd, root } = task.td.fs;
+    return this.name === "cwd" ? cwd : root;
   }
 }

@@ -88,7 +88,7 @@ function mapLine(p: Proc, vs: Vmspace, e: MapEntry, caller: Lwp): string {
       ino = a.ino;
     }
     const { path } = e.file;
-    if (path) name = octalEscaped(pathString(caller.proc.fs.root, path)).replaceAll("\\040", " ");
+    if (path) name = octalEscaped(pathString(caller.fs.root, path)).replaceAll("\\040", " ");
     else name = e.file.describe();
   } else if (e.object && name === "") {
     device = "00:01";

@@ -58,8 +58,8 @@ interface Visible {
 
 /** Mounts that can be reached from the process's root, oldest first. */
 function visible(p: Proc): Visible[] {
-  if (p.state !== "alive") return [];
-  const { root, vfs } = p.fs;
+  if (!p.leader) return [];
+  const { root, vfs } = p.leader.fs;
   const out: Visible[] = [];
   for (const mount of vfs.mounts.all) {
     if (!mount.parent && mount !== root.mount) continue;

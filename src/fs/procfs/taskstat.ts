@@ -102,9 +102,8 @@ export function statusText(t: Task): string {
   const signals = signalSets(t);
   const pgid = proc.pgrp?.pgid ?? 0;
   const sid = proc.pgrp?.session.sid ?? 0;
-  const isAlive = proc.state === "alive";
-  const fdSize = isAlive ? Math.max(64, 2 ** Math.ceil(Math.log2(proc.fdtable.size || 1))) : 0;
-  const umask = isAlive ? `Umask:\t${proc.fs.umask.toString(8).padStart(4, "0")}\n` : "";
+  const fdSize = td ? Math.max(64, 2 ** Math.ceil(Math.log2(td.fdtable.size || 1))) : 0;
+  const umask = td ? `Umask:\t${td.fs.umask.toString(8).padStart(4, "0")}\n` : "";
   return (
     `Name:\t${octalEscaped(td?.comm ?? proc.comm).replaceAll("\\040", " ")}\n${umask}` +
     `State:\t${stateText(t)}\nTgid:\t${proc.pid}\nNgid:\t0\nPid:\t${tid}\n` +
