@@ -1,14 +1,16 @@
 /**
  * Futexes: sleeping on a word of user memory. See futex(2), futex(7).
  *
- * A private futex is named by (address space, address), a shared one by the
- * physical address of its word, whose frame stays in place while it is mapped.
+ * A private futex is named by (address space, address), a shared one by
+ * (object, offset), since neither its page nor a mapping of it need stay.
  * Whoever is woken learns it from its waiter, never from the word: a wake that
  * was counted is never lost, and the restarted call returns 0.
  * Invariant: a queue is in its map exactly while someone waits on it.
  */
+import { failed } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
+import type { VmObject } from "../vm/object.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
 
@@ -51,7 +53,6 @@ export interface FutexKey {
 
 export class FutexTable {
   readonly #private = new Map<Vmspace, Map<number, WaitQueue>>();
-  readonly #shared = new Map<number, WaitQueue>();
 
   privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
     let space = this.#private.get(vmspace);
@@ -62,8 +63,9 @@ export class FutexTable {
     return { space, word: uaddr };
   }
 
-  sharedKey(physical: number): FutexKey {
-    return { space: this.#shared, word: physical };
+  sharedKey(object: VmObject, offset: number): FutexKey {
+    object.waitWords ??= new Map();
+    return { space: object.waitWords, word: offset };
   }
 
   /** An address space is gone, and with it everyone who could wait there. */
@@ -102,8 +104,9 @@ export class FutexTable {
   /** Wakes up to `count` waiters of the word at `uaddr`, private or shared: the kernel's own wake. */
   wakeWord(vmspace: Vmspace, uaddr: number, count: number): void {
     this.wake(this.privateKey(vmspace, uaddr), count, FUTEX_BITSET_MATCH_ANY);
-    const physical = vmspace.sharedWord(uaddr);
-    if (physical > 0) this.wake(this.sharedKey(physical), count, FUTEX_BITSET_MATCH_ANY);
+    const shared = vmspace.sharedWord(uaddr);
+    if (!shared || failed(shared)) return;
+    this.wake(this.sharedKey(shared.object, shared.offset), count, FUTEX_BITSET_MATCH_ANY);
   }
 
   /** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */

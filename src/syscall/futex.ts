@@ -36,6 +36,8 @@ export const sys_futex = syscall(
     const isPrivate = (op & FUTEX_PRIVATE_FLAG) !== 0;
     const command = op & 0x7f;
     if (op & FUTEX_CLOCK_REALTIME && command !== FUTEX_WAIT_BITSET) return ENOSYS;
+    // A waiter that was woken has its answer, though the word be gone by now.
+    if (td.restart.data instanceof FutexWaiter && td.restart.data.wasWoken) return 0;
     const key = futexKey(td, word, isPrivate);
     if (typeof key === "number") return key;
     const table = td.proc.table.futexes;
@@ -98,11 +100,10 @@ function wait(
   const r = td.restart;
   const { clock } = td.cpu;
   const before = r.data as FutexWaiter | null;
-  if (before?.wasWoken) return 0;
   let until = before?.until ?? null;
   if (before) {
     if (until) r.deadlineNs = clock.monotonicAt(until);
-    if (clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+    if (clock.isPast(r.deadlineNs)) return ETIMEDOUT;
   } else {
     r.deadlineNs = Number.POSITIVE_INFINITY;
     if (timeout !== 0) {
@@ -116,7 +117,7 @@ function wait(
   const now = td.proc.vmspace.loadU32(word);
   if (failed(now)) return EFAULT;
   if (now !== val) return EAGAIN;
-  if (clock.monotonicNs() >= r.deadlineNs) return ETIMEDOUT;
+  if (clock.isPast(r.deadlineNs)) return ETIMEDOUT;
   const waiter = new FutexWaiter(td, bitset, until);
   r.data = waiter;
   td.proc.table.futexes.wait(key, waiter);
@@ -131,9 +132,9 @@ function futexKey(td: Lwp, word: number, isPrivate: boolean): FutexKey | number 
   if (word >= USER_END) return EFAULT;
   const table = td.proc.table.futexes;
   if (isPrivate) return table.privateKey(td.proc.vmspace, word);
-  const physical = td.proc.vmspace.sharedWord(word);
-  if (failed(physical)) return physical;
-  return physical === 0 ? table.privateKey(td.proc.vmspace, word) : table.sharedKey(physical);
+  const shared = td.proc.vmspace.sharedWord(word);
+  if (shared === null) return table.privateKey(td.proc.vmspace, word);
+  return failed(shared) ? shared : table.sharedKey(shared.object, shared.offset);
 }
 
 /** Does FUTEX_WAKE_OP's arithmetic on the second word; 1 if the old value met the condition. */

@@ -10,6 +10,7 @@
  * holds it (`frames.hold`, `frames.release`).
  */
 import { EFBIG, type Errno, failed } from "../abi/errno.ts";
+import type { WaitQueue } from "../kern/waitqueue.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { PageAllocator } from "./page.ts";
 import { PageMap } from "./pagemap.ts";
@@ -31,6 +32,8 @@ export interface Mapping {
 export abstract class VmObject {
   readonly frames: PageAllocator;
   readonly mappings = new Set<Mapping>();
+  /** Who sleeps on words of this object, by byte offset: shared futexes. Null while nobody ever did. */
+  waitWords: Map<number, WaitQueue> | null = null;
   refs = 1;
   sizeBytes: number;
   protected readonly pages = new PageMap();

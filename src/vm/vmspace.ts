@@ -283,14 +283,16 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   }
 
   /**
-   * What names a futex word in shared memory: its physical address, brought in if
-   * it is not present. 0 if the memory is private, EFAULT if it cannot be read.
+   * What names a futex word in shared memory: the object and the byte in it. Frames
+   * come and go. Null if the memory is private, EFAULT if it cannot be read.
    */
-  sharedWord(addr: number): number {
+  sharedWord(addr: number): { object: VmObject; offset: number } | null | Errno {
     const e = addr >= 0 && addr < USER_END ? this.entries.find(addr) : null;
     if (!e) return EFAULT;
-    if (!e.isShared) return 0;
-    return this.readable(addr);
+    if (!e.isShared || !e.object) return null;
+    const { object } = e;
+    const offset = e.offset + (addr - e.start);
+    return this.readable(addr) < 0 ? EFAULT : { object, offset };
   }
 
   /** A copy that shares every page until one of the two writes. */

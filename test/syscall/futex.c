@@ -326,6 +326,17 @@ static void between_processes(void)
 		nap();
 	}
 	CHECK("a word in a mapped file", woken == 1 && waitpid(p, &st, 0) == p && st == 0);
+	/* Its name is file and offset: neither the page nor a mapping need stay. */
+	uint32_t *v = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
+	struct sleeper away;
+	w[0] = 0;
+	start(&away, v, FUTEX_WAIT, 0);
+	madvise(w, 4096, MADV_REMOVE); /* where the file system can */
+	w[2] = 1;
+	CHECK(munmap(v, 4096) == 0);
+	CHECK("a waiter is found though its page was replaced and its mapping went",
+	      futex(w, FUTEX_WAKE, 1, NULL, NULL, 0) == 1);
+	CHECK("and returns as if nothing had happened", finishes(&away));
 	/* Private words of two processes at one address are two. */
 	a = 0;
 	struct sleeper s;
