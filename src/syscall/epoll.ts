@@ -87,7 +87,7 @@ function wait(
     const r = td.proc.vmspace.copyout(out, scratch.subarray(0, n * EVENT_SIZE));
     return r < 0 ? r : n;
   }
-  if (deadline <= 0 || td.cpu.clock.monotonicNs() >= deadline) return 0;
+  if (td.cpu.clock.isPast(deadline)) return 0;
   td.sleepUntil(epoll.waiting, "ep_poll", deadline);
   return ERESTARTNOHAND;
 }

@@ -46,7 +46,7 @@ export const sys_ppoll = syscall(
     const view = pollfds(td, fds, count);
     if (failed(view)) return view;
     let ready = pollAll(td, view, count, null);
-    if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
+    if (ready === 0 && !td.cpu.clock.isPast(deadline)) {
       ready = pollAll(td, view, count, td);
       if (ready === 0 && !td.isShortOfWaiters && keepPollfds(td, view, count)) {
         return asleep(td, "poll", deadline);
@@ -129,13 +129,14 @@ function pollAll(td: Lwp, view: DataView, count: number, table: PollTable | null
   return ready;
 }
 
-/** The absolute end of the wait that a struct timespec in user memory asks for, found once per call. */
+/** The absolute end of the wait that a struct timespec in user memory asks for, found once per call; 0: at once. */
 export function waitUntil(td: Lwp, timeout: number): number | Errno {
   if (timeout === 0) return Number.POSITIVE_INFINITY;
   if (td.restart.deadlineNs < 0) {
     const t = loadTimespec(td, timeout);
     if (failed(t)) return t;
-    td.restart.deadlineNs = td.cpu.clock.monotonicNs() + t.sec * NS_PER_SEC + t.nsec;
+    const waitNs = t.sec * NS_PER_SEC + t.nsec;
+    td.restart.deadlineNs = waitNs === 0 ? 0 : td.cpu.clock.monotonicNs() + waitNs;
   }
   return td.restart.deadlineNs;
 }
@@ -162,7 +163,7 @@ function asleep(td: Lwp, wmesg: string, deadline: number): number {
 /** Linux's poll and select say how much of the time was left. */
 function storeRemaining(td: Lwp, timeout: number, deadline: number): void {
   if (timeout === 0) return;
-  const left = Math.max(0, deadline - td.cpu.clock.monotonicNs());
+  const left = deadline === 0 ? 0 : Math.max(0, deadline - td.cpu.clock.monotonicNs());
   storeTimespec(td, timeout, timespecOfNs(left));
 }
 
@@ -196,7 +197,7 @@ export const sys_pselect6 = syscall(
       if (!sets.areOpen(td)) return EBADF;
     }
     let ready = sets.poll(td, null);
-    if (ready === 0 && td.cpu.clock.monotonicNs() < deadline) {
+    if (ready === 0 && !td.cpu.clock.isPast(deadline)) {
       ready = sets.poll(td, td);
       if (ready === 0 && !td.isShortOfWaiters && (kept || sets.keep(td))) {
         return asleep(td, "select", deadline);

@@ -140,7 +140,7 @@ export const sys_rt_sigtimedwait = syscall(
         infoAt === 0 || !failed(td.proc.vmspace.copyout(infoAt, encodeSiginfo(info)));
       return isStored ? info.signo : EFAULT;
     }
-    if (td.cpu.clock.monotonicNs() >= restart.deadlineNs) return EAGAIN;
+    if (td.cpu.clock.isPast(restart.deadlineNs)) return EAGAIN;
     td.sleepUntil(td.proc.signalQueue, "sigwait", restart.deadlineNs);
     // Linux: a handler ends the wait with EINTR, never a restart; see signal(7).
     return ERESTARTNOHAND;

@@ -81,7 +81,7 @@ export const sys_clock_nanosleep = syscall(
     const { clock } = td.cpu;
     const isRealtime = id === CLOCK_REALTIME || id === CLOCK_TAI;
     const deadlineNs = deadlineOf(clock, t, true, isRealtime);
-    if (clock.monotonicNs() >= deadlineNs) return 0;
+    if (clock.isPast(deadlineNs)) return 0;
     td.sleepUntil(isRealtime ? clock.wasSet : null, "nanslp", deadlineNs);
     return ERESTARTNOHAND;
   },

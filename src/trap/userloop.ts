@@ -82,7 +82,8 @@ export class UserLoop implements SliceKeeper {
 
   /** Runs until nobody wants to run: then all sleep, or the machine is over. */
   runUntilIdle(): void {
-    this.#attend();
+    // Each thread's time begins where the last one's ended: one look at the clock for a switch.
+    this.#sinceNs = this.#attend();
     while (!this.isOver) {
       const td = this.#cpu.runq.next() as Lwp | null;
       if (!td) return;
@@ -152,7 +153,6 @@ export class UserLoop implements SliceKeeper {
     cpu.switches++;
     td.isContextReplaced = false;
     cpu.needResched = false;
-    this.#sinceNs = cpu.clock.monotonicNs();
     this.#burnt = this.#traps = 0;
     this.#fuel = this.#sliceFuel();
   }

@@ -18,7 +18,7 @@ import type { UserMemory } from "./usermem.ts";
 
 const TWO32 = 4294967296;
 /** Up to here a loop beats a window and `set`. */
-const SHORT = 64;
+const SHORT = 32;
 
 export abstract class CopyIo implements UserMemory {
   readonly frames: PageAllocator;
