@@ -5,23 +5,34 @@
  * and becomes an Outcome.
  */
 import {
+  E2BIG,
   EACCES,
   EINVAL,
+  EIO,
+  ELOOP,
+  ENAMETOOLONG,
   ENODEV,
   ENOENT,
   ENOEXEC,
+  ENOMEM,
+  ENOTDIR,
   EUCLEAN,
   errnoNames,
   failed,
 } from "../abi/errno.ts";
 import { Ddb } from "../ddb/ddb.ts";
-import { LOG_CRIT, LOG_INFO } from "../kern/log.ts";
-import { utf8 } from "../lib/bytes.ts";
+import { LOG_INFO } from "../kern/log.ts";
 import type { Host } from "../platform/host.ts";
 import { buildTable } from "../syscall/table.ts";
 import { UserLoop } from "../trap/userloop.ts";
 import type { MachineConfig, Outcome } from "./config.ts";
-import { enterRoot, makeFirstProcess, startProgram } from "./firstproc.ts";
+import {
+  enterDirectory,
+  enterRoot,
+  makeFirstProcess,
+  openStandardFiles,
+  startProgram,
+} from "./firstproc.ts";
 import { Kernel } from "./kernel.ts";
 import { LoadSampler } from "./loadavg.ts";
 import { mountRoot, mountSystem } from "./mounts.ts";
@@ -32,12 +43,22 @@ const SIGUSR2 = 12;
 
 /** Boots and runs the machine; returns when it is over. Blocks its thread meanwhile. */
 export function boot(host: Host, config: MachineConfig): Outcome {
-  let kernel: Kernel | null = null;
   try {
-    kernel = new Kernel(host, config);
+    const kernel = makeKernel(host, config);
+    if (!kernel) return noMachine(`the host has no ${config.memoryBytes} bytes for it`, ENOMEM);
     return start(kernel, config) ?? run(kernel, config);
   } catch (e) {
-    return panicked(kernel, e as Error);
+    return panicked(e as Error);
+  }
+}
+
+/** Null if the host has not the memory that the guest is to have: V8 answers with a RangeError. */
+function makeKernel(host: Host, config: MachineConfig): Kernel | null {
+  try {
+    return new Kernel(host, config);
+  } catch (e) {
+    if (e instanceof RangeError) return null;
+    throw e;
   }
 }
 
@@ -49,13 +70,21 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   const disk = disks.all[0];
   if (!disk) return noMachine("no root disk", ENODEV);
   const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
-  if (failed(root)) return noMachine(`cannot mount the root from ${disk.name}`, root);
+  if (failed(root))
+    return { kind: "nomachine", message: `cannot mount the root: ${rootText(root)}` };
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);
-  mountSystem(td.proc.fs, td, log);
+  mountSystem(td.fs, td, log);
   if (config.isTraced) table.strace = new ConsoleTrace(kernel.host);
   table.isInitShielded = config.program.kind === "init";
-  const r = startProgram(td, config.program, config.kenv, kernel.host);
+  const { program } = config;
+  const files = openStandardFiles(td, program, kernel.host);
+  if (failed(files)) return noMachine("cannot open the standard streams", files);
+  if (program.kind === "command") {
+    const entered = enterDirectory(td, program.cwd);
+    if (failed(entered)) return noMachine(`cannot start in ${program.cwd}`, entered);
+  }
+  const r = startProgram(td, program, config.kenv);
   if (failed(r)) return { kind: "noexec", errno: r, message: errnoText(r) };
   log.log(LOG_INFO, `process 1: ${td.comm}`);
   kernel.cpu.current = null;
@@ -77,7 +106,7 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   if (table.powerRequest === "halt") return { kind: "halt" };
   const status = shellStatus(table.initStatus ?? 0);
   if (!isInit) return { kind: "exit", status };
-  return panicked(kernel, new Error(`process 1 ended with status ${status}`));
+  return panicked(new Error(`process 1 ended with status ${status}`));
 }
 
 /** A wait status as a shell shows it: the exit code, or 128 + signal. */
@@ -90,26 +119,32 @@ function noMachine(what: string, errno: number): Outcome {
   return { kind: "nomachine", message: `${what}: ${errnoText(errno)}` };
 }
 
-/** Why a program or a root was refused, in words. */
-function errnoText(errno: number): string {
-  switch (errno) {
-    case ENOENT:
-      return "no such file";
-    case EACCES:
-      return "permission denied";
-    case ENOEXEC:
-      return "not a program of this machine (riscv64 ELF)";
-    case EINVAL:
-    case ENODEV:
-      return "no file system that vkernel knows";
-    case EUCLEAN:
-      return "the file system is damaged";
-    default:
-      return errnoNames.get(-errno) ?? String(errno);
-  }
+/** Why a disk cannot be the root. */
+function rootText(errno: number): string {
+  return errno === EINVAL || errno === ENODEV
+    ? "no file system that vkernel knows"
+    : errnoText(errno);
 }
 
-function panicked(kernel: Kernel | null, e: Error): Outcome {
-  kernel?.log.log(LOG_CRIT, utf8(`panic: ${e.message}`));
-  return { kind: "panic", message: e.stack ?? e.message };
+const ERRNO_TEXTS: ReadonlyMap<number, string> = new Map([
+  [ENOENT, "no such file or directory"],
+  [ENOTDIR, "not a directory"],
+  [EACCES, "permission denied"],
+  [ENOEXEC, "not a program of this machine (riscv64 ELF)"],
+  [ENOMEM, "not enough memory (-m gives more)"],
+  [ELOOP, "too many symbolic links"],
+  [ENAMETOOLONG, "file name too long"],
+  [E2BIG, "argument list too long"],
+  [EIO, "input/output error"],
+  [EUCLEAN, "the file system is damaged"],
+]);
+
+/** Why a program, a directory or a disk was refused, in words. */
+function errnoText(errno: number): string {
+  return ERRNO_TEXTS.get(errno) ?? errnoNames.get(-errno) ?? `error ${-errno}`;
+}
+
+/** Whoever made the machine says it: its console may be no place to look at any more. */
+function panicked(e: Error): Outcome {
+  return { kind: "panic", message: e.message, trace: e.stack ?? "" };
 }

@@ -43,4 +43,5 @@ export type Outcome =
   | { readonly kind: "nomachine"; readonly message: string }
   /** The first program could not be started; `errno` is negative. */
   | { readonly kind: "noexec"; readonly errno: number; readonly message: string }
-  | { readonly kind: "panic"; readonly message: string };
+  /** `trace` is for those who develop the kernel. */
+  | { readonly kind: "panic"; readonly message: string; readonly trace: string };

@@ -5,7 +5,7 @@
  * a machine made to run one command it is that command.
  */
 import { HOST_STREAM_MAJOR } from "../abi/devices.ts";
-import { ENOENT, ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { ENOENT, ENOMEM, ENOTDIR, type Errno, failed } from "../abi/errno.ts";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";
 
 import { HVC0_RDEV } from "../dev/terminals.ts";
@@ -55,24 +55,30 @@ export function enterRoot(td: Lwp, root: Mount): void {
   td.fs = new FsContext(td.proc.table.vfs, path, path);
 }
 
+/** Gives it descriptors 0, 1 and 2; 0, or an errno. */
+export function openStandardFiles(td: Lwp, program: FirstProgram, host: Host): number {
+  return program.kind === "command" ? openStreams(td, host) : openConsole(td, program.isSingleUser);
+}
+
+/** chdir(2) before the program starts. */
+export function enterDirectory(td: Lwp, path: string): number {
+  const cwd = namei(td.fs, td, utf8(path), WALK_FOLLOW);
+  if (failed(cwd)) return cwd;
+  if (!cwd.entry.vnode?.isDir) return ENOTDIR;
+  td.fs.setCwd(cwd);
+  return 0;
+}
+
 /** Starts what the machine is for; 0, or why it cannot be started. */
 export function startProgram(
   td: Lwp,
   program: FirstProgram,
   kenv: ReadonlyMap<string, string>,
-  host: Host,
 ): number {
   if (program.kind === "command") {
-    const r = openStreams(td, host);
-    if (failed(r)) return r;
-    const cwd = namei(td.fs, td, utf8(program.cwd), WALK_FOLLOW);
-    if (failed(cwd)) return cwd;
-    td.fs.setCwd(cwd);
     return execCommand(td, program.argv.map(utf8), program.env.map(utf8));
   }
   const isShell = program.isSingleUser;
-  const console = openConsole(td, isShell);
-  if (failed(console)) return console;
   const wanted = kenv.get("init");
   const paths = isShell ? ["/bin/sh"] : wanted ? [wanted] : INIT_PATHS;
   let r: number = ENOENT;

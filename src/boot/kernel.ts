@@ -90,9 +90,9 @@ export class Kernel {
   }
 
   #announceMemory(bytes: number): void {
-    const available = (this.pages.freePages * PAGE_SIZE) / MIB;
-    this.log.log(LOG_INFO, `real memory  = ${bytes} (${bytes / MIB} MiB)`);
-    this.log.log(LOG_INFO, `avail memory = ${this.pages.freePages * PAGE_SIZE} (${available} MiB)`);
+    const available = this.pages.freePages * PAGE_SIZE;
+    this.log.log(LOG_INFO, `real memory  = ${bytes} (${Math.floor(bytes / MIB)} MiB)`);
+    this.log.log(LOG_INFO, `avail memory = ${available} (${Math.floor(available / MIB)} MiB)`);
   }
 }
 

@@ -52,7 +52,8 @@ export class HostOutside implements Outside {
       else this.#debug();
     }
     this.#terminals.console.consoleInput();
-    this.#terminals.streams.inputArrived();
+    this.#terminals.console.outputTaken();
+    this.#terminals.streams.attend();
   }
 
   /** An init gets the signal that makes it shut down, and some time; a command gets `signal`. */

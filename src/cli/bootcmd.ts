@@ -2,13 +2,13 @@
  * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
  */
 
-import { launch } from "../hosts/node/launch.ts";
+import { type LaunchOutcome, launch } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec } from "../hosts/node/machinespec.ts";
-import { claimDisks, MAX_DISKS, parseDisk } from "./disks.ts";
+import { claimDisks, findImage, MAX_DISKS, parseDisk } from "./disks.ts";
 import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
 import { claimPidfile } from "./pidfile.ts";
-import { complain } from "./report.ts";
+import { answer, complain } from "./report.ts";
 import { parseSize } from "./size.ts";
 import { usage } from "./usage.ts";
 
@@ -27,7 +27,7 @@ interface BootOptions {
 
 export async function bootCommand(argv: readonly string[]): Promise<number> {
   if (argv.includes("-h") || argv.includes("--help")) {
-    process.stdout.write(usage);
+    answer(usage);
     return EX_OK;
   }
   const o = parseBootOptions(argv);
@@ -39,7 +39,8 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     complain("no root disk: name one with -r or -R (vkernel -h for help)");
     return EX_USAGE;
   }
-  const badDisk = claimDisks(o.disks);
+  const disks = await Promise.all(o.disks.map(byName));
+  const badDisk = claimDisks(disks);
   if (badDisk) {
     complain(badDisk);
     return EX_NOINPUT;
@@ -49,37 +50,62 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     complain(badPidfile);
     return EX_OSERR;
   }
-  return live(specOf(o));
+  return live(specOf(o, disks));
+}
+
+/** An image of `vkernel image ls` may be named to boot from, not to be changed. */
+async function byName(d: DiskSpec): Promise<DiskSpec> {
+  return d.isCopyOnWrite ? { ...d, path: await findImage(d.path) } : d;
 }
 
 /** Boots, and boots again for as long as the guest reboots. */
 async function live(spec: MachineSpec): Promise<number> {
   for (;;) {
     const outcome = await launch(spec);
-    switch (outcome.kind) {
-      case "reboot":
-        continue;
-      case "halt":
-        return EX_OK;
-      case "exit":
-        return outcome.status;
-      case "noexec":
-        complain(`init: ${outcome.message}`);
-        return EX_NOINPUT;
-      case "nomachine":
-        complain(outcome.message);
-        return EX_NOINPUT;
-      case "panic":
-        complain(`panic: ${outcome.message}`);
-        return EX_PANIC;
-    }
+    if (outcome.kind !== "reboot") return statusOf(outcome, spec.isVerbose);
   }
 }
 
-function specOf(o: BootOptions): MachineSpec {
+function statusOf(outcome: LaunchOutcome, isVerbose: boolean): number {
+  switch (outcome.kind) {
+    case "halt":
+    case "reboot":
+      return EX_OK;
+    case "exit":
+      return outcome.status;
+    case "killed":
+      return reportKilled(outcome.signal);
+    case "noexec":
+      complain(`init: ${outcome.message}`);
+      return EX_NOINPUT;
+    case "nomachine":
+      complain(outcome.message);
+      return EX_NOINPUT;
+    case "panic":
+      reportPanic(outcome, isVerbose);
+      return EX_PANIC;
+  }
+}
+
+/** One line; the trace is for those who asked for more. */
+export function reportPanic(
+  { message, trace }: { readonly message: string; readonly trace: string },
+  isVerbose: boolean,
+): void {
+  complain(`panic: ${message}`);
+  if (isVerbose) complain(trace);
+}
+
+/** The status of a program that `signal` ended. */
+export function reportKilled(signal: number): number {
+  complain(`ended by signal ${signal} before the machine was`);
+  return 128 + signal;
+}
+
+function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
   return {
     memoryBytes: o.memoryBytes,
-    disks: o.disks,
+    disks,
     kenv: o.kenv,
     isVerbose: o.isVerbose,
     program: {
@@ -97,7 +123,7 @@ function specOf(o: BootOptions): MachineSpec {
 /** The options, or a complaint. */
 function parseBootOptions(argv: readonly string[]): BootOptions | string {
   const parsed = getopt(argv, {
-    flags: ["s", "v"],
+    flags: ["h", "help", "s", "v"],
     values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l"],
   });
   if (typeof parsed === "string") return parsed;

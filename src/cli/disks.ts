@@ -1,15 +1,16 @@
 /**
  * Disk images named on the command line: checked and locked before a machine starts.
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { lockExclusive } from "../hosts/node/lock.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
-import { fileError } from "./report.ts";
+import { complain, fileError } from "./report.ts";
 
 export const MAX_DISKS = 16;
 
-/** `file[:serno]` of -r and -R; a colon in a file's name needs a serial number after it. */
+/** `file[:serno]` of -r and -R; a file that has all of it as its name is meant as a whole. */
 export function parseDisk(text: string, isCopyOnWrite: boolean): DiskSpec {
+  if (existsSync(text)) return { path: text, isCopyOnWrite, serial: "" };
   const colon = text.lastIndexOf(":");
   const hasSerial = colon > 0 && !text.slice(colon + 1).includes("/");
   return {
@@ -17,6 +18,22 @@ export function parseDisk(text: string, isCopyOnWrite: boolean): DiskSpec {
     isCopyOnWrite,
     serial: hasSerial ? text.slice(colon + 1) : "",
   };
+}
+
+/** What `path` means where both a file and a named image will do; itself if it is neither. */
+export async function findImage(path: string): Promise<string> {
+  const st = statSync(path, { throwIfNoEntry: false });
+  if ((st && !st.isDirectory()) || path.includes("/")) return path;
+  // The image builder is loaded only for its names: a file starts sooner without it.
+  const { imagePath } = await import("./image.ts");
+  return (await imagePath(path)) ?? path;
+}
+
+/** Takes the lock on `fd`; false if another program has it. Where nothing can lock, says so and goes on. */
+export function claimLock(fd: number, path: string): boolean {
+  const result = lockExclusive(fd);
+  if (result === "unavailable") complain(`${path}: not locked, for want of flock(1)`);
+  return result !== "busy";
 }
 
 /** Opens each image once to see that it can be had; a -r image stays open, locked. A complaint, or null. */
@@ -27,6 +44,7 @@ export function claimDisks(disks: readonly DiskSpec[]): string | null {
       const st = statSync(d.path);
       if (st.isDirectory()) return `${d.path}: is a directory, not a disk image`;
       if (!st.isFile() && !st.isBlockDevice()) return `${d.path}: not a disk image`;
+      if (isShared(d, disks)) return `${d.path}: named twice, and once to be written`;
       const fd = openSync(d.path, d.isCopyOnWrite ? "r" : "r+");
       const format = foreignFormat(fd);
       if (format) {
@@ -34,12 +52,30 @@ export function claimDisks(disks: readonly DiskSpec[]): string | null {
         return `${d.path}: ${format}; want a raw disk image`;
       }
       if (d.isCopyOnWrite) closeSync(fd);
-      else if (lockExclusive(fd) === "busy") return `${d.path}: in use by another vkernel`;
+      else if (!claimLock(fd, d.path)) return `${d.path}: in use by another vkernel`;
     } catch (e) {
-      return fileError(d.path, e);
+      return openError(d, e);
     }
   }
   return null;
+}
+
+/** A disk that is written must be no other disk of the same machine. */
+function isShared(disk: DiskSpec, disks: readonly DiskSpec[]): boolean {
+  const { dev, ino } = statSync(disk.path);
+  return disks.some((d) => {
+    if (d === disk || (d.isCopyOnWrite && disk.isCopyOnWrite)) return false;
+    const other = statSync(d.path, { throwIfNoEntry: false });
+    return other?.dev === dev && other.ino === ino;
+  });
+}
+
+function openError({ path, isCopyOnWrite }: DiskSpec, e: unknown): string {
+  const line = fileError(path, e);
+  const isMissing = (e as NodeJS.ErrnoException).code === "ENOENT";
+  return isMissing && isCopyOnWrite && !path.includes("/")
+    ? `${line}, nor an image of 'vkernel image ls'`
+    : line;
 }
 
 /** First bytes, in hexadecimal, of what people take for a disk image. See file(1). */

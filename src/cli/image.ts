@@ -20,8 +20,9 @@ import {
 import { takeLock } from "../hosts/node/image/lock.ts";
 import { StreamProgress } from "../hosts/node/image/progress.ts";
 import { RECIPES } from "../hosts/node/image/recipes.ts";
+import { EX_FAILURE, EX_USAGE } from "./exitcodes.ts";
+import { answer, complain } from "./report.ts";
 
-const EX_USAGE = 64;
 const MIN_SIZE = 16 * 2 ** 20;
 const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -70,9 +71,11 @@ export async function imageCommand(argv: string[]): Promise<number> {
   } catch (e) {
     const line = e instanceof ImageError ? e.message : hostErrorLine(e);
     if (line === undefined) throw e;
-    process.stderr.write(`vkernel image: ${line}\n`);
-    if (!(e instanceof UsageError)) return 1;
-    process.stderr.write('Try "vkernel image --help".\n');
+    if (!(e instanceof UsageError)) {
+      complain(line);
+      return EX_FAILURE;
+    }
+    complain(`${line} (vkernel image --help for help)`);
     return EX_USAGE;
   }
 }
@@ -97,7 +100,7 @@ async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [verb, ...names] = positionals;
   if (values.help === true) {
-    process.stdout.write(HELP);
+    answer(HELP);
     return 0;
   }
   const cache = new Cache(cacheRoot(process.env));
@@ -107,7 +110,7 @@ async function run(argv: string[]): Promise<number> {
     case "ls":
       return await ls(cache, names);
     case "path":
-      process.stdout.write(`${fileOf(cache, await existing(cache, one(verb, names)))}\n`);
+      answer(`${fileOf(cache, await existing(cache, one(verb, names)))}\n`);
       return 0;
     case "rm":
       return await remove(cache, one(verb, names));
@@ -137,7 +140,8 @@ function parse(argv: string[]) {
   try {
     return parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
   } catch (e) {
-    throw new UsageError((e as Error).message.split(". ")[0]!);
+    const [first] = (e as Error).message.split(". ");
+    throw new UsageError(first!.charAt(0).toLowerCase() + first!.slice(1));
   }
 }
 
@@ -158,7 +162,7 @@ async function build(cache: Cache, name: string, values: Values): Promise<number
     cache,
     progress: new StreamProgress(process.stderr),
   });
-  process.stdout.write(`${fileOf(cache, manifest)}\n`);
+  answer(`${fileOf(cache, manifest)}\n`);
   return 0;
 }
 
@@ -178,7 +182,7 @@ async function ls(cache: Cache, names: readonly string[]): Promise<number> {
       `${image.packages.length} packages`.padEnd(13),
       image.built.slice(0, 16).replace("T", " "),
     ];
-    process.stdout.write(`${columns.join("  ")}\n`);
+    answer(`${columns.join("  ")}\n`);
   }
   return 0;
 }
@@ -200,9 +204,9 @@ async function verify(cache: Cache, names: readonly string[]): Promise<number> {
   let status = 0;
   for (const image of images) {
     const problems = await verifyImage(cache, image);
-    for (const line of problems) process.stderr.write(`vkernel image: ${line}\n`);
+    for (const line of problems) complain(line);
     if (problems.length > 0) status = 1;
-    else process.stdout.write(`${image.name}: OK\n`);
+    else answer(`${image.name}: OK\n`);
   }
   return status;
 }

@@ -5,14 +5,13 @@
  * console; the others stay byte streams of their own, so stdout and stderr
  * never mix.
  */
-import { existsSync } from "node:fs";
-import { launch } from "../hosts/node/launch.ts";
+import { type LaunchOutcome, launch } from "../hosts/node/launch.ts";
 import type { MachineSpec } from "../hosts/node/machinespec.ts";
-import { checkCpus, DEFAULT_MEMORY, parseMemory } from "./bootcmd.ts";
-import { claimDisks } from "./disks.ts";
+import { checkCpus, DEFAULT_MEMORY, parseMemory, reportKilled, reportPanic } from "./bootcmd.ts";
+import { claimDisks, findImage } from "./disks.ts";
 import { EX_NOT_EXECUTABLE, EX_NOT_FOUND, EX_OK, EX_RUN_FAILURE, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
-import { complain } from "./report.ts";
+import { answer, complain } from "./report.ts";
 import { runUsage } from "./usage.ts";
 
 interface RunOptions {
@@ -28,18 +27,14 @@ interface RunOptions {
 export async function runCommand(argv: readonly string[]): Promise<number> {
   const o = parseRunOptions(argv);
   if (o === "help") {
-    process.stdout.write(runUsage);
+    answer(runUsage);
     return EX_OK;
   }
   if (typeof o === "string") {
     complain(`${o} (vkernel run --help for help)`);
     return EX_USAGE;
   }
-  const path = existsSync(o.image) ? o.image : await namedImage(o.image);
-  if (path === null) {
-    complain(`no image ${o.image}: neither a file nor in 'vkernel image ls'`);
-    return EX_RUN_FAILURE;
-  }
+  const path = await findImage(o.image);
   const badDisk = claimDisks([{ path, isCopyOnWrite: true, serial: "" }]);
   if (badDisk) {
     complain(badDisk);
@@ -48,19 +43,15 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   return report(o, await launch(specOf(o, path)));
 }
 
-/** The image builder is loaded only for its names: a file starts sooner without it. */
-async function namedImage(name: string): Promise<string | null> {
-  const { imagePath } = await import("./image.ts");
-  return imagePath(name);
-}
-
-function report(o: RunOptions, outcome: Awaited<ReturnType<typeof launch>>): number {
+function report(o: RunOptions, outcome: LaunchOutcome): number {
   switch (outcome.kind) {
     case "exit":
       return outcome.status;
     case "halt":
     case "reboot":
       return EX_OK;
+    case "killed":
+      return reportKilled(outcome.signal);
     case "noexec":
       complain(`${o.argv[0]}: ${outcome.message}`);
       return outcome.errno === -2 ? EX_NOT_FOUND : EX_NOT_EXECUTABLE;
@@ -68,7 +59,7 @@ function report(o: RunOptions, outcome: Awaited<ReturnType<typeof launch>>): num
       complain(`${o.image}: ${outcome.message}`);
       return EX_RUN_FAILURE;
     case "panic":
-      complain(`panic: ${outcome.message}`);
+      reportPanic(outcome, o.isVerbose);
       return EX_RUN_FAILURE;
   }
 }
@@ -119,7 +110,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     const wrong = applyRunOption(o, name, value);
     if (wrong) return wrong;
   }
-  if (o.image === "") return "no image named";
+  if (o.image === "" || parsed.sawDashes) return "no image named";
   if (o.argv.length === 0) return "no command named";
   return o;
 }
@@ -159,6 +150,6 @@ function defaultEnv(): Map<string, string> {
     ["PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     ["HOME", "/root"],
   ]);
-  if (process.stdin.isTTY) env.set("TERM", process.env["TERM"] ?? "linux");
+  if (process.stdin.isTTY || process.stdout.isTTY) env.set("TERM", process.env["TERM"] || "linux");
   return env;
 }

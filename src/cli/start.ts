@@ -2,10 +2,11 @@
  * `vkernel start [CMD…]`, what `npm start` runs: the default image, made if it
  * is not there yet; then a shell in it, or the one command.
  */
+import { hostErrorLine } from "../hosts/node/image/error.ts";
 import { bootCommand } from "./bootcmd.ts";
 import { EX_FAILURE, EX_OK } from "./exitcodes.ts";
 import { ensureImage } from "./image.ts";
-import { complain } from "./report.ts";
+import { answer, complain } from "./report.ts";
 import { runCommand } from "./run.ts";
 import { usage } from "./usage.ts";
 
@@ -15,17 +16,17 @@ const MEMORY = "512m";
 
 export async function startCommand(argv: readonly string[]): Promise<number> {
   if (argv[0] === "-h" || argv[0] === "--help") {
-    process.stdout.write(usage);
+    answer(usage);
     return EX_OK;
   }
   let path: string;
   try {
     path = await ensureImage(DEFAULT_IMAGE);
   } catch (e) {
-    complain(e instanceof Error ? e.message : String(e));
+    complain(hostErrorLine(e) ?? (e instanceof Error ? e.message : String(e)));
     return EX_FAILURE;
   }
   if (argv.length > 0) return runCommand(["-m", MEMORY, path, "--", ...argv]);
-  process.stderr.write("vkernel: 'poweroff' ends the machine, ^\\ enters its debugger\n");
+  complain("'poweroff' ends the machine, ^\\ enters its debugger");
   return bootCommand(["-m", MEMORY, "-R", path]);
 }

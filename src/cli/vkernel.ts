@@ -4,8 +4,8 @@
  */
 import module from "node:module";
 import { VERSION } from "../boot/version.ts";
-import { EX_FAILURE, EX_OK } from "./exitcodes.ts";
-import { complain } from "./report.ts";
+import { EX_OK } from "./exitcodes.ts";
+import { answer, reportError } from "./report.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   switch (argv[0]) {
@@ -25,7 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./bootcmd.ts")).bootCommand(["--help"]);
     case "version":
     case "--version":
-      process.stdout.write(`vkernel ${VERSION}\n`);
+      answer(`vkernel ${VERSION}\n`);
       return EX_OK;
     default: {
       const { bootCommand } = await import("./bootcmd.ts");
@@ -46,8 +46,5 @@ function cacheCompiledModules(): void {
 cacheCompiledModules();
 main(process.argv.slice(2)).then(
   (status) => process.exit(status),
-  (e: unknown) => {
-    complain(e instanceof Error ? e.message : String(e));
-    process.exit(EX_FAILURE);
-  },
+  (e: unknown) => process.exit(reportError(e)),
 );

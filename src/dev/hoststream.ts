@@ -56,20 +56,36 @@ export class HostStream {
     }
   }
 
-  /** Everything, or EPIPE. */
+  /** The doorbell rang: a slow reader may have made room. */
+  outputTaken(): void {
+    if (!this.changed.isEmpty && this.hasRoom) this.changed.wakeup();
+  }
+
+  get hasRoom(): boolean {
+    return this.#stream.room() > 0;
+  }
+
+  /** As much as there is room for: how much, or why nothing. */
   write(uio: Uio): number {
     let done = 0;
     while (uio.resid > 0) {
-      const n = uio.copyin(this.#chunk.subarray(0, Math.min(uio.resid, CHUNK_BYTES)));
+      const want = Math.min(uio.resid, CHUNK_BYTES, this.#stream.room());
+      if (want === 0) return done;
+      const n = uio.copyin(this.#chunk.subarray(0, want));
       if (failed(n)) return done > 0 ? done : n;
-      if (failed(this.#stream.write(this.#chunk.subarray(0, n)))) {
-        this.isBroken = true;
-        this.changed.wakeup();
-        return done > 0 ? done : EPIPE;
+      const r = this.#stream.write(this.#chunk.subarray(0, n));
+      if (failed(r)) {
+        if (r === EPIPE) this.#broke();
+        return done > 0 ? done : r;
       }
       done += n;
     }
     return done;
+  }
+
+  #broke(): void {
+    this.isBroken = true;
+    this.changed.wakeup();
   }
 }
 
@@ -87,8 +103,11 @@ export class HostStreamDriver implements DeviceDriver {
   }
 
   /** The doorbell rang. */
-  inputArrived(): void {
-    for (const s of this.#streams) s?.inputArrived();
+  attend(): void {
+    for (const s of this.#streams) {
+      s?.inputArrived();
+      s?.outputTaken();
+    }
   }
 }
 
@@ -128,8 +147,18 @@ class HostStreamFile extends File {
     return done;
   }
 
-  override write(_td: Thread, uio: Uio): number {
-    return this.#stream.isBroken ? EPIPE : this.#stream.write(uio);
+  override write(td: Thread, uio: Uio): number {
+    const s = this.#stream;
+    const already = td.restart.done;
+    uio.skip(already);
+    const n = s.isBroken ? EPIPE : s.write(uio);
+    if (failed(n)) return already > 0 ? already : n;
+    const done = already + n;
+    // Stopped short although there is room: what follows cannot be had or delivered.
+    if (uio.resid === 0 || s.hasRoom) return done;
+    if (this.flags & O_NONBLOCK) return done > 0 ? done : EAGAIN;
+    td.restart.done = done;
+    return td.sleep(s.changed, "hostwr");
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
@@ -141,7 +170,8 @@ class HostStreamFile extends File {
       if (!s.queue.isEmpty) events |= POLLIN | POLLRDNORM;
       else if (s.isEnded) events |= POLLHUP;
     }
-    if (this.isWritable) events |= POLLOUT | POLLWRNORM | (s.isBroken ? POLLERR : 0);
+    if (this.isWritable && s.hasRoom) events |= POLLOUT | POLLWRNORM;
+    if (this.isWritable && s.isBroken) events |= POLLERR;
     return events;
   }
 

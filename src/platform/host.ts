@@ -34,8 +34,16 @@ export interface BlockStore {
 export interface ByteStream {
   /** Takes what has arrived, up to `into.length`; 0 = nothing yet, -1 = end of file. */
   read(into: Uint8Array): number;
-  /** Accepts all of `from` (the host buffers), or answers -EPIPE once the far end is gone. */
+  /**
+   * Accepts all of `from`, for the host keeps what the far end does not take yet. A negative errno: -EPIPE once
+   * the far end is gone, -ENOSPC, -EIO.
+   */
   write(from: Uint8Array): number;
+  /**
+   * Bytes that a program may write now: none while the far end is slow. The doorbell rings when there is room
+   * again. What the kernel itself says need not ask.
+   */
+  room(): number;
 }
 
 export interface ConsolePort extends ByteStream {

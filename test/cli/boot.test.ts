@@ -1,10 +1,10 @@
 /** A booted machine on a real pseudo-terminal: what a person does there. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { imagePath, onTerminal, scratch, vkernel } from "./cli.ts";
+import { CLI, imagePath, onTerminal, scratch, vkernel } from "./cli.ts";
 
 const minimal = imagePath("minimal");
 /** The shell asks the terminal for the cursor after its prompt. */
@@ -106,6 +106,7 @@ test("panic from the debugger exits with 70 and gives the terminal back", () => 
   );
   assert.equal(r.missed, null, r.transcript);
   assert.equal(r.status, 70, r.transcript);
+  assert.match(r.transcript, /vkernel: panic: from debugger\r\n$/);
   assert.deepEqual(r.after, r.before);
 });
 
@@ -120,8 +121,7 @@ test("SIGTERM shuts down cleanly through init", () => {
 
 test("the pid file holds the process id, locked while the machine runs, gone afterwards", async () => {
   const pidfile = join(dir, "pid");
-  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
-  const machine = spawn(process.execPath, [cli, "-p", pidfile, "-R", minimal], { stdio: "pipe" });
+  const machine = spawn(process.execPath, [CLI, "-p", pidfile, "-R", minimal], { stdio: "pipe" });
   await new Promise((resolve) => machine.stdout.once("data", resolve));
   assert.equal(readFileSync(pidfile, "utf8"), `${machine.pid}\n`);
   assert.equal(spawnSync("flock", ["-n", pidfile, "true"]).status, 1);
@@ -132,6 +132,23 @@ test("the pid file holds the process id, locked while the machine runs, gone aft
   const status = await new Promise((resolve) => machine.once("exit", resolve));
   assert.equal(status, 0);
   assert.equal(existsSync(pidfile), false);
+});
+
+test("a pid file that cannot be is 71 with one line; one that is gone at the end is no matter", () => {
+  for (const path of [join(dir, "no", "pid"), dir, "/dev/full"]) {
+    const r = vkernel(["-p", path, "-R", minimal]);
+    assert.equal(r.status, 71, path);
+    assert.match(r.stderr, /^vkernel: [^\n]+\n$/);
+  }
+  const pidfile = join(dir, "gone");
+  const r = onTerminal(
+    ["-p", pidfile, "-R", minimal],
+    [
+      { expect: PROMPT, act: `unlink ${pidfile}` },
+      { expect: "", send: "poweroff -f\r" },
+    ],
+  );
+  assert.equal(r.status, 0, r.transcript);
 });
 
 test("a wrong command line is 64 with one line; --help teaches", () => {
@@ -145,12 +162,12 @@ test("a wrong command line is 64 with one line; --help teaches", () => {
   assert.match(help.stdout, /usage: vkernel/);
 });
 
-test("more than 16 disks, a missing image, a busy image are refused", () => {
+test("more than 16 disks and a missing image are refused", () => {
   const many = Array.from({ length: 17 }, () => ["-R", minimal]).flat();
   assert.equal(vkernel(many).status, 64);
   const missing = vkernel(["-R", join(dir, "none.img")]);
   assert.equal(missing.status, 66);
-  assert.match(missing.stderr, /no such file\n$/);
+  assert.match(missing.stderr, /no such file or directory\n$/);
 });
 
 test("what is no raw image is named for what it is, before anything boots", () => {
@@ -172,6 +189,39 @@ test("what is no raw image is named for what it is, before anything boots", () =
     assert.match(r.stderr, /^vkernel: [^\n]+\n$/);
     assert.match(r.stderr, words);
   }
+});
+
+test("an image of the cache may be named; a disk that is written may not be named twice", () => {
+  const r = onTerminal(["-R", "minimal:S1"], [{ expect: PROMPT, send: "poweroff -f\r" }]);
+  assert.equal(r.status, 0, r.transcript);
+  assert.match(r.transcript, /serno S1/);
+  assert.match(vkernel(["-R", "nope"]).stderr, /^vkernel: nope: no such file [^\n]+image ls'\n$/);
+  const image = join(dir, "a:b c ü.img");
+  copyFileSync(minimal, image);
+  for (const args of [
+    ["-r", image, "-r", image],
+    ["-R", image, "-r", image],
+  ]) {
+    const twice = vkernel(args);
+    assert.equal(twice.status, 66);
+    assert.match(twice.stderr, /^vkernel: [^\n]+named twice[^\n]+\n$/);
+  }
+  const odd = vkernel(["run", image, "--", "echo", "up"]);
+  assert.deepEqual(odd, { status: 0, stdout: "up\n", stderr: "" });
+});
+
+test("a read-write disk in use by another machine is refused; killed, it lets go", async () => {
+  const image = join(dir, "shared.img");
+  copyFileSync(minimal, image);
+  const machine = spawn(process.execPath, [CLI, "-r", image], { stdio: "pipe" });
+  await new Promise((resolve) => machine.stdout.once("data", resolve));
+  const second = vkernel(["-r", image]);
+  assert.equal(second.status, 66);
+  assert.match(second.stderr, /in use by another vkernel\n$/);
+  machine.kill("SIGKILL");
+  await new Promise((resolve) => machine.once("exit", resolve));
+  const third = onTerminal(["-r", image], [{ expect: PROMPT, send: "poweroff -f\r" }]);
+  assert.equal(third.status, 0, third.transcript);
 });
 
 test("--version and help answer on stdout", () => {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const CLI = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
+export const CLI = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
 const PTY_DRIVER = new URL("./pty-driver.py", import.meta.url).pathname;
 
 export interface Result {
@@ -34,7 +34,7 @@ export function imagePath(name: string): string {
 export interface Step {
   readonly expect: string;
   readonly send?: string;
-  /** "resize ROWS COLS", or "signal NAME" to the command. */
+  /** "resize ROWS COLS", "signal NAME" to the command, or "unlink FILE". */
   readonly act?: string;
 }
 

@@ -65,6 +65,8 @@ for step in job["steps"]:
         verb, *args = step["act"].split()
         if verb == "resize":
             fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", int(args[0]), int(args[1]), 0, 0))
+        if verb == "unlink":
+            os.unlink(args[0])
         if verb == "signal":
             os.kill(pid, getattr(signal, args[0]))
 

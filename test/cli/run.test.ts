@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { imageOf, imagePath, scratch, vkernel } from "./cli.ts";
+import { CLI, imageOf, imagePath, scratch, vkernel } from "./cli.ts";
 
 const minimal = imagePath("minimal");
 const dir = scratch();
@@ -38,8 +38,7 @@ test("bytes pass unchanged both ways", () => {
   const all = Uint8Array.from({ length: 256 * 1024 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
   const file = join(dir, "bytes");
   writeFileSync(file, all);
-  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
-  const r = spawnSync(process.execPath, [cli, "run", minimal, "--", "cat"], {
+  const r = spawnSync(process.execPath, [CLI, "run", minimal, "--", "cat"], {
     input: all,
     maxBuffer: 1 << 24,
   });
@@ -48,9 +47,8 @@ test("bytes pass unchanged both ways", () => {
 });
 
 test("a reader that goes away ends the writer with SIGPIPE", () => {
-  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
   const script = `"$0" "$1" run "$2" -- yes | head -1; exit \${PIPESTATUS[0]}`;
-  const r = spawnSync("bash", ["-c", script, process.execPath, cli, minimal], { encoding: "utf8" });
+  const r = spawnSync("bash", ["-c", script, process.execPath, CLI, minimal], { encoding: "utf8" });
   assert.equal(r.stdout, "y\n");
   assert.equal(r.status, 141);
 });
@@ -63,6 +61,9 @@ test("127, 126, 125 and 64 say what went wrong, in one line", () => {
     [126, ["run", minimal, "--", "/etc/passwd"]],
     [126, ["run", minimal, "--", "/etc"]],
     [125, ["run", "no-such-image", "--", "true"]],
+    [125, ["run", "-w", "/nope", minimal, "--", "true"]],
+    [125, ["run", "-w", "/etc/passwd", minimal, "--", "true"]],
+    [64, ["run", "--", "true"]],
     [64, ["run", minimal]],
     [64, ["run", "-m", "lots", minimal, "--", "true"]],
     [64, ["run", "-n", "2", minimal, "--", "true"]],
@@ -144,13 +145,12 @@ test("a machine that reboots or powers off itself ends with 0", () => {
 });
 
 test("a signal to the host program reaches the command, and its death is passed on", async () => {
-  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
   for (const [signal, status] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const) {
     const child = spawn(process.execPath, [
-      cli,
+      CLI,
       "run",
       minimal,
       "--",

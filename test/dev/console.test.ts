@@ -98,3 +98,18 @@ test("attributes do not outlast the last user", () => {
   file.release();
   assert.equal(tty.termios.lflag, tty.defaultTermios().lflag);
 });
+
+test("a slow terminal holds up writers and echo, not the machine", () => {
+  const { port, tty, td, write } = rig();
+  port.limit = 8;
+  assert.equal(write("0123456789"), ERESTARTSYS);
+  assert.equal(td.wmesg, "ttyout");
+  port.type("ab");
+  tty.consoleInput();
+  let got = port.shown();
+  tty.outputTaken();
+  assert.equal(td.state, "runnable");
+  assert.equal(write("0123456789"), 10);
+  got += port.shown();
+  assert.equal([...got].sort().join(""), "0123456789ab");
+});

@@ -8,6 +8,8 @@ export class FakeStream implements ByteStream {
   #output = Buffer.alloc(0);
   #isEnded = false;
   isBroken = false;
+  /** The far end takes no more than this. */
+  limit = 1 << 30;
 
   type(text: string): void {
     this.#input = Buffer.concat([this.#input, Buffer.from(text, "latin1")]);
@@ -36,6 +38,10 @@ export class FakeStream implements ByteStream {
     if (this.isBroken) return EPIPE;
     this.#output = Buffer.concat([this.#output, from]);
     return from.length;
+  }
+
+  room(): number {
+    return this.isBroken ? this.limit : Math.max(0, this.limit - this.#output.length);
   }
 }
 

@@ -33,7 +33,7 @@ function makeMachine(): { kernel: Kernel; td: Lwp } {
     return new Uint8Array(readFileSync(makeImage(dir, tree, 4096, ["-t", "ext4"])));
   });
   let now = 5e9;
-  const nothing = { read: () => 0, write: () => 0 };
+  const nothing = { read: () => 0, write: () => 0, room: () => 0 };
   const host: Host = {
     clock: {
       monotonicNs: () => {

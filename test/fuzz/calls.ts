@@ -288,7 +288,8 @@ const SETUP: readonly (readonly number[])[] = [
 class VirtualHost extends TestHost {
   override readonly console: ConsolePort = {
     read: () => 0,
-    write: () => 0,
+    write: (from) => from.length,
+    room: () => 1 << 20,
     size: () => ({ rows: 24, cols: 80 }),
   };
   #ns = 0;

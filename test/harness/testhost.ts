@@ -22,7 +22,11 @@ export class RecordingConsole implements ConsolePort {
 
   write(from: Uint8Array): number {
     this.output.push(from.slice());
-    return 0;
+    return from.length;
+  }
+
+  room(): number {
+    return 1 << 20;
   }
 
   size(): { rows: number; cols: number } {

@@ -116,7 +116,7 @@ describe("image build", { skip: hasTools ? false : "needs gpg, xz, tar and e2fsp
     writeFileSync(path, bytes);
     const bad = await run("verify", "t");
     assert.equal(bad.status, 1);
-    assert.match(bad.stderr, /^vkernel image: t: changed since it was built/);
+    assert.match(bad.stderr, /^vkernel: t: changed since it was built/);
     const rebuilt = await run("build", "t", "--include", "small");
     assert.equal(rebuilt.status, 1);
     assert.match(rebuilt.stderr, /written to since it was built/);
@@ -155,7 +155,7 @@ describe("image build", { skip: hasTools ? false : "needs gpg, xz, tar and e2fsp
     deb[deb.length - 20]! ^= 0xff;
     const { status, stderr } = await run("build", "t", "--include", "small");
     assert.equal(status, 1);
-    assert.match(lastLine(stderr), /^vkernel image: small: wrong SHA-256 from /);
+    assert.match(lastLine(stderr), /^vkernel: small: wrong SHA-256 from /);
     assert.deepEqual(readdirSync(join(home, "vkernel", "partial")), []);
     assert.equal(existsSync(join(home, "vkernel", "images", "t.json")), false);
   });
@@ -196,7 +196,7 @@ describe("image build", { skip: hasTools ? false : "needs gpg, xz, tar and e2fsp
     const before = objects();
     const { status, stderr } = await run("build", "t", "--include", "big");
     assert.equal(status, 1);
-    assert.match(lastLine(stderr), /^vkernel image: the disk is full/);
+    assert.match(lastLine(stderr), /^vkernel: the disk is full/);
     assert.equal(objects().includes(name), false);
     assert.ok(objects().length >= before.length);
   });
@@ -227,7 +227,7 @@ describe("image build", { skip: hasTools ? false : "needs gpg, xz, tar and e2fsp
     rmSync(join(home, "vkernel", "release"), { recursive: true });
     const never = await run("build", "v", ...options);
     assert.equal(never.status, 1);
-    assert.match(lastLine(never.stderr), /^vkernel image: cannot reach .*: ECONNREFUSED$/);
+    assert.match(lastLine(never.stderr), /^vkernel: cannot reach .*: ECONNREFUSED$/);
   });
 
   it("ends with 64 and a hint when the command line is wrong", async () => {
@@ -239,7 +239,7 @@ describe("image build", { skip: hasTools ? false : "needs gpg, xz, tar and e2fsp
     ]) {
       const { status, stderr } = await run(...args);
       assert.equal(status, 64, args.join(" "));
-      assert.match(stderr, /^vkernel image: .*\nTry "vkernel image --help"\.\n$/);
+      assert.match(stderr, /^vkernel: [^\n]+ \(vkernel image --help for help\)\n$/);
     }
   });
 

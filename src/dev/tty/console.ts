@@ -11,8 +11,6 @@ import { Termios } from "./termios.ts";
 import { Tty } from "./tty.ts";
 
 const CHUNK_BYTES = 4096;
-/** The host buffers whatever it is given. */
-const HOST_ROOM = 0x4000_0000;
 /** What a program may change of c_cflag on a line without a wire. */
 const SOFT_CFLAGS = HUPCL | CREAD | CLOCAL;
 
@@ -52,6 +50,13 @@ export class ConsoleTty extends Tty {
     }
   }
 
+  /** The doorbell rang: a terminal that was slow may have made room. */
+  outputTaken(): void {
+    if (this.room() === 0) return;
+    this.ldisc.echo.sendAll();
+    this.writable.wakeup();
+  }
+
   /** The host's window has another size: SIGWINCH follows. */
   resized(): void {
     const { rows, cols } = this.#port.size();
@@ -75,7 +80,7 @@ export class ConsoleTty extends Tty {
   }
 
   protected outputRoom(): number {
-    return HOST_ROOM;
+    return this.#port.room();
   }
 
   protected override inputWanted(): void {

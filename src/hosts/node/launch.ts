@@ -3,40 +3,66 @@
  * it standard input and signals, and gives the terminal back at the end.
  *
  * The terminal is in raw mode exactly while the Worker runs; `restore` also
- * hangs on the process's exit, so that no way out leaves it raw.
+ * hangs on the process's exit, so that no way out leaves it raw. Signals are
+ * taken before the terminal is, for the same reason.
  */
 import { Worker } from "node:worker_threads";
 import type { Outcome } from "../../boot/config.ts";
 import type { MachineSpec } from "./machinespec.ts";
-import { makeRaw } from "./rawmode.ts";
+import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
+import { takeSignals } from "./signals.ts";
 
 /** `^\`, the debugger's key on the console of a booted machine. */
 const DEBUGGER_KEY = 0x1c;
+/** How long a Worker that is to end at once may take before the whole program does. */
+const TERMINATE_MS = 1000;
 
-export async function launch(spec: MachineSpec): Promise<Outcome> {
+/** How a machine ended, or the signal that ended the program with it. */
+export type LaunchOutcome = Outcome | { readonly kind: "killed"; readonly signal: number };
+
+export async function launch(spec: MachineSpec): Promise<LaunchOutcome> {
   const channel = Channel.create();
-  const restore = enterRawMode(spec);
+  const killed = Promise.withResolvers<LaunchOutcome>();
+  const kill = (signal: number): void => killed.resolve({ kind: "killed", signal });
+  const releaseSignals = takeSignals(channel, spec.program.kind === "init", kill);
+  const restore = spec.stdio.stdin ? () => {} : takeTerminal();
   process.once("exit", restore);
-  const detach = [feedInput(channel, spec), forwardSignals(channel), followWindowSize(channel)];
+  const { worker, outcome } = startWorker(channel, spec);
+  const detach = [feedInput(channel, spec), followWindowSize(channel)];
   try {
-    return await runWorker(channel, spec);
+    const ended = await Promise.race([outcome, killed.promise]);
+    if (ended.kind === "killed") await terminate(worker);
+    return ended;
   } finally {
     for (const undo of detach) undo();
     process.off("exit", restore);
     restore();
+    releaseSignals();
   }
 }
 
-function runWorker(channel: Channel, spec: MachineSpec): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
-    worker.once("message", resolve);
-    worker.once("error", (e: Error) => resolve({ kind: "panic", message: e.stack ?? e.message }));
-    worker.once("exit", (code) =>
-      resolve({ kind: "panic", message: `the kernel's Worker ended with code ${code}` }),
-    );
-  });
+function startWorker(
+  channel: Channel,
+  spec: MachineSpec,
+): { readonly worker: Worker; readonly outcome: Promise<Outcome> } {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
+  const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
+  worker.once("message", resolve);
+  worker.once("error", (e: Error) => panic(e.message, e.stack));
+  worker.once("exit", (code) => panic(`the kernel's Worker ended with code ${code}`));
+  return { worker, outcome: promise };
+}
+
+/** A Worker that hangs in a call of the host cannot be ended, and would keep `process.exit` waiting. */
+async function terminate(worker: Worker): Promise<void> {
+  const late = setTimeout(() => {
+    process.emit("exit", 0);
+    process.kill(process.pid, "SIGKILL");
+  }, TERMINATE_MS);
+  await worker.terminate();
+  clearTimeout(late);
 }
 
 /**
@@ -46,10 +72,6 @@ function runWorker(channel: Channel, spec: MachineSpec): Promise<Outcome> {
 function workerUrl(): URL {
   const ext = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return new URL(`./worker.${ext}`, import.meta.url);
-}
-
-function enterRawMode(spec: MachineSpec): () => void {
-  return process.stdin.isTTY && !spec.stdio.stdin ? makeRaw() : () => {};
 }
 
 /** In order, one chunk after the other, and the end after the last: `fed` is when that is done. */
@@ -75,7 +97,6 @@ function feedInput(channel: Channel, spec: MachineSpec): () => void {
   return () => {
     process.stdin.off("data", onData);
     process.stdin.off("end", onEnd);
-    process.stdin.off("error", onEnd);
     process.stdin.pause();
   };
 }
@@ -92,18 +113,6 @@ async function feed(channel: Channel, ring: ByteRing, data: Uint8Array): Promise
     channel.ring();
   }
   process.stdin.resume();
-}
-
-function forwardSignals(channel: Channel): () => void {
-  const forward = (_name: NodeJS.Signals, signal: number): void => {
-    channel.requestShutdown(signal);
-    channel.ring();
-  };
-  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
-  for (const s of signals) process.on(s, forward);
-  return () => {
-    for (const s of signals) process.off(s, forward);
-  };
 }
 
 function followWindowSize(channel: Channel): () => void {

@@ -11,7 +11,7 @@ import type {
   Host,
   HostEvent,
 } from "../../platform/host.ts";
-import { writeFully } from "./output.ts";
+import { type Outlet, openOutlets } from "./output.ts";
 import type { ByteRing, Channel } from "./ring.ts";
 
 /** Which of the standard streams are plain byte streams (not the console). */
@@ -20,6 +20,12 @@ export interface StdioKinds {
   readonly stdout: boolean;
   readonly stderr: boolean;
 }
+
+/** How long a slow reader of our output is left alone, at first and at most. */
+const FIRST_RETRY_MS = 0.1;
+const MAX_RETRY_MS = 10;
+/** How long output may hold up the end of a machine that was told to go. */
+const DRAIN_MS = 1000;
 
 export class NodeHost implements Host {
   readonly clock: Clock = new NodeClock();
@@ -30,34 +36,80 @@ export class NodeHost implements Host {
   readonly stderr: ByteStream | null;
   readonly doorbell: Doorbell;
   readonly #channel: Channel;
+  readonly #outlets: readonly [Outlet, Outlet];
   #bellSeen = 0;
+  /** A slow reader took something since the bell was last answered. */
+  #hasMoved = false;
+  #nextRetryMs = 0;
+  /** The host program was asked to end. */
+  #mustGo = false;
 
   /** `consoleFd` is where console output goes: 1 for a terminal, 2 when stdout carries data. */
   constructor(channel: Channel, kinds: StdioKinds, consoleFd: number) {
     this.#channel = channel;
+    this.#outlets = openOutlets();
+    const [out, err] = this.#outlets;
     this.console = {
+      ...outputStream(consoleFd === 1 ? out : err),
       read: (into) => channel.console.pull(into),
-      write: (from) => writeFully(consoleFd, from),
       size: () => ({ rows: channel.rows, cols: channel.cols }),
     };
     this.stdin = kinds.stdin ? inputStream(channel.stdin) : null;
-    this.stdout = kinds.stdout ? outputStream(1) : null;
-    this.stderr = kinds.stderr ? outputStream(2) : null;
+    this.stdout = kinds.stdout ? outputStream(out) : null;
+    this.stderr = kinds.stderr ? outputStream(err) : null;
     this.doorbell = {
-      isRung: () => channel.bell !== this.#bellSeen,
+      isRung: () => channel.bell !== this.#bellSeen || this.#isOutputMoving(),
       answer: () => {
         this.#bellSeen = channel.bell;
+        this.#hasMoved = false;
       },
-      wait: (timeoutNs) => channel.waitBell(this.#bellSeen, timeoutNs / 1e6),
+      wait: (timeoutNs) => this.#wait(timeoutNs / 1e6),
     };
   }
 
   nextEvent(): HostEvent | null {
     if (this.#channel.takeDebugger()) return { kind: "debugger" };
     const signal = this.#channel.takeShutdown();
-    if (signal !== 0) return { kind: "shutdown", signal };
+    if (signal !== 0) {
+      this.#mustGo = true;
+      return { kind: "shutdown", signal };
+    }
     if (this.#channel.takeResize()) return { kind: "resize" };
     return null;
+  }
+
+  /** The machine has ended: waits for slow readers of its output, but not for ever once told to go. */
+  finish(): void {
+    let deadlineMs = Number.POSITIVE_INFINITY;
+    const isGivenUp = (): boolean => {
+      if (this.#channel.takeShutdown() !== 0) this.#mustGo = true;
+      if (this.#mustGo) deadlineMs = Math.min(deadlineMs, performance.now() + DRAIN_MS);
+      return performance.now() >= deadlineMs;
+    };
+    for (const o of this.#outlets) o.drain(isGivenUp);
+  }
+
+  get #isBehind(): boolean {
+    return this.#outlets[0].isBehind || this.#outlets[1].isBehind;
+  }
+
+  /** No host tells when a reader is ready again: it is tried, now and then. */
+  #isOutputMoving(): boolean {
+    if (!this.#isBehind || performance.now() < this.#nextRetryMs) return this.#hasMoved;
+    for (const o of this.#outlets) if (o.flush()) this.#hasMoved = true;
+    this.#nextRetryMs = performance.now() + FIRST_RETRY_MS;
+    return this.#hasMoved;
+  }
+
+  #wait(timeoutMs: number): void {
+    const untilMs = performance.now() + timeoutMs;
+    let retryMs = FIRST_RETRY_MS;
+    while (!this.doorbell.isRung()) {
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0) return;
+      this.#channel.waitBell(this.#bellSeen, this.#isBehind ? Math.min(leftMs, retryMs) : leftMs);
+      retryMs = Math.min(MAX_RETRY_MS, 2 * retryMs);
+    }
   }
 }
 
@@ -87,9 +139,9 @@ function fillRandom(bytes: Uint8Array): void {
 }
 
 function inputStream(ring: ByteRing): ByteStream {
-  return { read: (into) => ring.pull(into), write: (from) => from.length };
+  return { read: (into) => ring.pull(into), write: (from) => from.length, room: () => 0 };
 }
 
-function outputStream(fd: number): ByteStream {
-  return { read: () => -1, write: (from) => writeFully(fd, from) };
+function outputStream(outlet: Outlet): ByteStream {
+  return { read: () => -1, write: (from) => outlet.write(from), room: () => outlet.room() };
 }

@@ -133,6 +133,10 @@ export class Channel {
     Atomics.store(this.#words, SHUTDOWN, signal);
   }
 
+  get isShutdownTaken(): boolean {
+    return Atomics.load(this.#words, SHUTDOWN) === 0;
+  }
+
   requestDebugger(): void {
     Atomics.store(this.#words, DEBUGGER, 1);
   }

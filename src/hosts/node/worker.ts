@@ -16,7 +16,7 @@ interface WorkerData {
 
 function main({ shared, spec }: WorkerData): Outcome {
   const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
-  return boot(host, {
+  const outcome = boot(host, {
     ...spec,
     disks: spec.disks.map((d) => ({
       store: new FileDisk(d.path, d.isCopyOnWrite),
@@ -24,6 +24,8 @@ function main({ shared, spec }: WorkerData): Outcome {
       serial: d.serial,
     })),
   });
+  host.finish();
+  return outcome;
 }
 
 parentPort!.postMessage(main(workerData as WorkerData));

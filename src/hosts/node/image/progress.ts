@@ -19,7 +19,7 @@ const BAR_WIDTH = 24;
 export const silent: Progress = { start() {}, advance() {}, finish() {}, note() {} };
 
 export class StreamProgress implements Progress {
-  readonly #out: NodeJS.WritableStream;
+  readonly #out: NodeJS.WriteStream;
   readonly #isTerminal: boolean;
   #label = "";
   #unit: "bytes" | "packages" = "bytes";
@@ -30,7 +30,9 @@ export class StreamProgress implements Progress {
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
-    this.#isTerminal = out.isTTY === true;
+    this.#isTerminal = out.isTTY === true && process.env["TERM"] !== "dumb";
+    // A build goes on when nobody can see how far it is.
+    out.on("error", () => {});
   }
 
   start(label: string, total: number, unit: "bytes" | "packages"): void {
@@ -48,7 +50,7 @@ export class StreamProgress implements Progress {
     const now = Date.now();
     if (!this.#isTerminal || now - this.#drawnMs < REDRAW_MS) return;
     this.#drawnMs = now;
-    this.#out.write(`\r\x1b[K${this.#line()}`);
+    this.#out.write(`\r\x1b[K${this.#line().slice(0, this.#columns - 1)}`);
   }
 
   finish(): void {
@@ -59,6 +61,11 @@ export class StreamProgress implements Progress {
 
   note(line: string): void {
     this.#out.write(`${this.#isTerminal ? "\r\x1b[K" : ""}${line}\n`);
+  }
+
+  /** What stays on one line; a terminal that does not know its width is taken to be an old one. */
+  get #columns(): number {
+    return this.#out.columns || 80;
   }
 
   #line(): string {
