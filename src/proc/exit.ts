@@ -137,10 +137,13 @@ function leaveSession(p: Proc): void {
   const { session } = p.pgrp;
   if (session.leader !== p) return;
   session.leader = null;
-  const { tty } = session;
-  if (!tty) return;
-  tty.hangup();
-  session.tty = null;
+  if (p.tty) {
+    p.tty.hangup();
+    p.tty = null;
+  } else if (session.oldForeground) {
+    pgsignal(session.oldForeground, SIGHUP);
+    pgsignal(session.oldForeground, SIGCONT);
+  }
 }
 
 /** Groups that lose their last link to a shell, and hold stopped jobs, get SIGHUP and SIGCONT. */

@@ -160,6 +160,7 @@ function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
 }
 
 function inherit(p: Proc, parent: Proc): void {
+  p.tty = parent.tty;
   p.dumpable = parent.dumpable;
   p.personality = parent.personality;
   p.membarriers = parent.membarriers;

@@ -13,7 +13,7 @@ import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
 import type { ProcTable } from "./proctable.ts";
 import type { Rlimits } from "./rlimit.ts";
-import type { ProcessGroup } from "./session.ts";
+import type { ControllingTty, ProcessGroup } from "./session.ts";
 import type { SigActions } from "./sigaction.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { ProcessTimers } from "./timers.ts";
@@ -60,6 +60,10 @@ export class Proc {
   readonly children = new Set<Proc>();
   readonly threads: Lwp[] = [];
   pgrp!: ProcessGroup;
+  /** The group with its pid as its id, once it led one: the same again when it comes back to it. */
+  ownGroup: ProcessGroup | null = null;
+  /** Its controlling terminal. */
+  tty: ControllingTty | null = null;
   vmspace!: Vmspace;
   sigactions!: SigActions;
   rlimits!: Rlimits;

@@ -192,6 +192,7 @@ export class ProcTable {
     const session = new Session(p);
     this.#sessions.set(session.sid, session);
     this.joinGroup(p, p.pid, session);
+    p.tty = null;
     return session;
   }
 
@@ -199,13 +200,20 @@ export class ProcTable {
   joinGroup(p: Proc, pgid: number, session: Session): void {
     let group = this.#groups.get(pgid);
     if (!group) {
-      group = new ProcessGroup(pgid, session);
+      group = this.groupOf(p, session);
       this.#groups.set(pgid, group);
+      session.groups.add(group);
     }
     if (p.pgrp === group) return;
     if (p.pgrp) this.leaveGroup(p);
     p.pgrp = group;
     group.members.add(p);
+  }
+
+  /** The group that `p` leads or would lead: a terminal may know it before it has members, and after. */
+  groupOf(p: Proc, session: Session): ProcessGroup {
+    if (p.ownGroup?.session !== session) p.ownGroup = new ProcessGroup(p.pid, session);
+    return p.ownGroup;
   }
 
   leaveGroup(p: Proc): void {
@@ -214,7 +222,6 @@ export class ProcTable {
     if (group.members.size > 0) return;
     this.#groups.delete(group.pgid);
     const { session } = group;
-    if (session.tty?.foreground === group) session.tty.foreground = null;
     session.groups.delete(group);
     if (session.groups.size === 0) this.#sessions.delete(session.sid);
   }

@@ -2,8 +2,10 @@
  * Sessions and process groups: who shares a terminal, and whom its keys signal.
  *
  * A process is in one group, a group in one session. A session has at most one
- * controlling terminal, a terminal at most one session; the terminal knows the
- * foreground group. A group lives while it has members (zombies count), a
+ * controlling terminal, a terminal at most one session; each process has its
+ * session's terminal or none (TIOCNOTTY gives it up, the leader for all). The
+ * terminal knows the foreground group, which may be gone: nobody is in the
+ * foreground then. A group lives while it has members (zombies count), a
  * session while it has groups. See setsid(2), setpgid(2), credentials(7).
  */
 import type { Proc } from "./proc.ts";
@@ -23,7 +25,8 @@ export interface ControllingTty {
 export class Session {
   readonly sid: number;
   leader: Proc | null;
-  tty: ControllingTty | null = null;
+  /** The foreground when the terminal was cut: it hears of the leader's end. */
+  oldForeground: ProcessGroup | null = null;
   readonly groups = new Set<ProcessGroup>();
 
   constructor(leader: Proc) {
@@ -40,7 +43,6 @@ export class ProcessGroup {
   constructor(pgid: number, session: Session) {
     this.pgid = pgid;
     this.session = session;
-    session.groups.add(this);
   }
 
   /** No member has a parent in another group of the same session: job control cannot resume it. */

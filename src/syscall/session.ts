@@ -44,7 +44,7 @@ export const sys_setpgid = syscall("setpgid", [int, int], (td, pid, wanted) => {
 
 export const sys_vhangup = syscall("vhangup", [], (td) => {
   if (!td.cred.hasCap(CAP_SYS_TTY_CONFIG)) return EPERM;
-  td.proc.pgrp.session.tty?.vhangup();
+  td.proc.tty?.vhangup();
   return 0;
 });
 

@@ -51,7 +51,7 @@ export class ConsoleDriver implements DeviceDriver {
 /** /dev/tty: whichever terminal controls the caller. */
 export class ControllingTtyDriver implements DeviceDriver {
   open(td: Thread, _rdev: number, flags: number): File | Errno {
-    const tty = procOf(td)?.pgrp.session.tty;
+    const tty = procOf(td)?.tty;
     return tty instanceof Tty ? openTty(td, tty, flags, false) : ENXIO;
   }
 }

@@ -13,6 +13,7 @@ export function vhangup(tty: Tty): void {
   if (leader) {
     psignal(leader, SIGHUP);
     psignal(leader, SIGCONT);
+    leader.pgrp.session.oldForeground = tty.foreground;
   }
   cut(tty);
 }
@@ -26,7 +27,9 @@ export function endSession(tty: Tty): void {
 
 /** The session and its terminal forget each other. */
 export function detachSession(tty: Tty): void {
-  if (tty.session) tty.session.tty = null;
+  for (const group of tty.session?.groups ?? []) {
+    for (const p of group.members) if (p.tty === tty) p.tty = null;
+  }
   tty.session = null;
   tty.foreground = null;
 }

@@ -21,7 +21,7 @@ export function procOf(td: Thread): Proc | null {
 
 /** True if `tty` is the controlling terminal of the caller. */
 export function isControlling(td: Thread, tty: Tty): boolean {
-  return procOf(td)?.pgrp.session.tty === tty;
+  return procOf(td)?.tty === tty;
 }
 
 /**
@@ -32,7 +32,7 @@ export function isControlling(td: Thread, tty: Tty): boolean {
 export function checkForeground(td: Thread, tty: Tty, sig: number): number {
   if (!(td instanceof Lwp)) return 0;
   const p = td.proc;
-  if (p.pgrp.session.tty !== tty || !tty.foreground || tty.foreground === p.pgrp) return 0;
+  if (p.tty !== tty || !tty.foreground || tty.foreground === p.pgrp) return 0;
   if (td.sigmask.has(sig) || p.sigactions.isIgnored(sig)) return sig === SIGTTIN ? EIO : 0;
   if (p.pgrp.isOrphaned) return EIO;
   pgsignal(p.pgrp, sig);
@@ -42,7 +42,7 @@ export function checkForeground(td: Thread, tty: Tty, sig: number): number {
 /** A session leader without a terminal that opens a free one gets it. */
 export function acquireOnOpen(td: Thread, tty: Tty): void {
   const p = procOf(td);
-  if (!p || !isSessionLeader(p) || p.pgrp.session.tty || tty.session) return;
+  if (!p || !isSessionLeader(p) || p.tty || tty.session) return;
   attach(p, tty);
 }
 
@@ -53,7 +53,7 @@ export function setControlling(td: Thread, tty: Tty, isReadable: boolean, arg: n
   const { session } = p.pgrp;
   const isAdmin = td.cred.hasCap(CAP_SYS_ADMIN);
   if (isSessionLeader(p) && session === tty.session) return 0;
-  if (!isSessionLeader(p) || session.tty) return EPERM;
+  if (!isSessionLeader(p) || p.tty) return EPERM;
   if (tty.session) {
     if (arg !== 1 || !isAdmin) return EPERM;
     detachSession(tty);
@@ -63,14 +63,14 @@ export function setControlling(td: Thread, tty: Tty, isReadable: boolean, arg: n
   return 0;
 }
 
-/**
- * TIOCNOTTY. A session has its terminal as a whole here, so only the leader
- * can give it up; for others the call succeeds and they keep it.
- */
+/** TIOCNOTTY: the leader gives up the terminal for its session, anybody else for itself. */
 export function giveUpControlling(td: Thread, tty: Tty): number {
   const p = procOf(td);
-  if (!p || p.pgrp.session.tty !== tty) return ENOTTY;
-  if (!isSessionLeader(p)) return 0;
+  if (p?.tty !== tty) return ENOTTY;
+  if (!isSessionLeader(p)) {
+    p.tty = null;
+    return 0;
+  }
   const group = tty.foreground;
   detachSession(tty);
   if (group) {
@@ -91,14 +91,17 @@ export function setForeground(td: Thread, tty: Tty, arg: number, mem: UserMemory
   const checked = checkForeground(td, tty, SIGTTOU);
   if (failed(checked)) return checked === EIO ? ENOTTY : checked;
   const p = procOf(td);
-  if (!p || p.pgrp.session.tty !== tty) return ENOTTY;
+  if (p?.tty !== tty || tty.session !== p.pgrp.session) return ENOTTY;
   const pgid = mem.loadU32(arg);
   if (failed(pgid)) return EFAULT;
   if (pgid > 0x7fff_ffff) return EINVAL;
-  const group = p.table.group(pgid);
-  if (!group) return p.table.proc(pgid) ? EPERM : ESRCH;
-  if (group.session !== p.pgrp.session) return EPERM;
-  tty.foreground = group;
+  const { session } = p.pgrp;
+  const other = p.table.proc(pgid);
+  const known = p.table.group(pgid);
+  if (!known && !other) return ESRCH;
+  if ((known?.session ?? other!.pgrp.session) !== session) return EPERM;
+  // A shell may give a child the terminal before it made it a group.
+  tty.foreground = known ?? p.table.groupOf(other!, session);
   return 0;
 }
 
@@ -114,7 +117,8 @@ function isSessionLeader(p: Proc): boolean {
 
 function attach(p: Proc, tty: Tty): void {
   const { session } = p.pgrp;
-  session.tty = tty;
+  p.tty = tty;
+  session.oldForeground = null;
   tty.session = session;
   tty.foreground = p.pgrp;
 }

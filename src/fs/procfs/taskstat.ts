@@ -23,7 +23,7 @@ export function statText(t: Task, caller: Lwp): string {
   const vs = vmspaceOf(proc);
   const use = t.isWhole ? proc.usage() : threadUse(td!);
   const children = proc.childUsage;
-  const tty = proc.pgrp?.session.tty ?? null;
+  const tty = proc.tty;
   const isOpen = mayInspect(caller, t);
   const signals = signalSets(t);
   const code = vs && isOpen ? codeRange(proc, vs) : { start: 0, end: 0 };
