@@ -56,7 +56,7 @@ export function registerTerminals(
   log: KernelLog,
 ): Terminals {
   const console = new ConsoleTty(HVC0_RDEV, "hvc0", host.console);
-  const ptys = new PtyDriver(vfs);
+  const ptys = new PtyDriver(vfs, console.redirect);
   const streams = new HostStreamDriver([
     host.stdin && new HostStream("host/stdin", host.stdin),
     host.stdout && new HostStream("host/stdout", host.stdout),

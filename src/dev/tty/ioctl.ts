@@ -3,7 +3,7 @@
  *
  * A pty's master answers them for its slave; what differs then is in `how`.
  */
-import { EBUSY, EFAULT, EINVAL, EIO, ENOTTY, EPERM, failed } from "../../abi/errno.ts";
+import { EFAULT, EINVAL, EIO, ENOTTY, EPERM, failed } from "../../abi/errno.ts";
 import { SIGTTOU } from "../../abi/signal.ts";
 import { TermioAbi, Termios2Abi, TermiosAbi, VSTART, VSTOP, Winsize } from "../../abi/termios.ts";
 import {
@@ -54,6 +54,7 @@ import {
 } from "../../abi/ttyioctl.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { File } from "../../vfs/file.ts";
 import type { UserMemory } from "../../vm/usermem.ts";
 import { vhangup } from "./hangup.ts";
 import {
@@ -68,6 +69,7 @@ import type { Tty } from "./tty.ts";
 
 /** Through what kind of file the request came. */
 export interface TtyAccess {
+  readonly file: File;
   readonly isMaster: boolean;
   readonly isConsole: boolean;
   readonly isReadable: boolean;
@@ -149,7 +151,7 @@ export function ttyIoctl(
       vhangup(tty);
       return 0;
     case TIOCCONS:
-      return redirectConsole(td, how);
+      return tty.redirect.set(td, how.file, how.isConsole);
   }
   return ENOTTY;
 }
@@ -272,10 +274,4 @@ function setDiscipline(td: Thread, tty: Tty, arg: number, mem: UserMemory): numb
   const checked = checkForeground(td, tty, SIGTTOU);
   if (failed(checked)) return checked;
   return wanted === N_TTY ? 0 : EINVAL;
-}
-
-/** Console output cannot be redirected here; asking for it at the console itself undoes nothing. */
-function redirectConsole(td: Thread, how: TtyAccess): number {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
-  return how.isConsole ? 0 : EBUSY;
 }

@@ -17,6 +17,7 @@ import type { Vfs } from "../../vfs/vfs.ts";
 import { openTty } from "./drivers.ts";
 import { PtySlave } from "./pty.ts";
 import { PtyMaster, type PtyOwner } from "./ptymaster.ts";
+import type { ConsoleRedirect } from "./redirect.ts";
 
 /** Ptys that may exist at a time in the machine (kernel.pty.max). */
 const MAX_PTYS = 4096;
@@ -31,10 +32,12 @@ interface Pty {
 /** Serves both device numbers: the multiplexer's and the slaves'. */
 export class PtyDriver implements DeviceDriver, PtyOwner {
   readonly #vfs: Vfs;
+  readonly #redirect: ConsoleRedirect;
   readonly #ptys = new Map<number, Pty>();
 
-  constructor(vfs: Vfs) {
+  constructor(vfs: Vfs, redirect: ConsoleRedirect) {
     this.#vfs = vfs;
+    this.#redirect = redirect;
   }
 
   /** Ptys that exist, for kernel.pty.nr. */
@@ -84,6 +87,7 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
     const index = this.#freeIndex();
     if (index < 0) return ENOSPC;
     const slave = new PtySlave(makedev(PTY_SLAVE_MAJOR, index), index);
+    slave.redirect = this.#redirect;
     const added = directory.addPty(index, slave.rdev, td.cred);
     if (failed(added)) return added;
     this.#ptys.set(index, { slave, directory, place: this.#vfs.hold(place) });

@@ -129,7 +129,7 @@ export class PtyMaster extends File {
         if (arg === TCIFLUSH || arg === TCIOFLUSH) this.#discard();
         return arg > TCIOFLUSH ? EINVAL : 0;
     }
-    const how = { isMaster: true, isConsole: false, isReadable: this.isReadable };
+    const how = { file: this, isMaster: true, isConsole: false, isReadable: this.isReadable };
     return ttyIoctl(td, slave, how, request, arg, mem);
   }
 

@@ -15,6 +15,7 @@ import { pgsignal } from "../../proc/signal.ts";
 import { endSession, vhangup } from "./hangup.ts";
 import { type LineHost, NTty } from "./ntty.ts";
 import { OutputProcessor, type TtySink } from "./output.ts";
+import { ConsoleRedirect } from "./redirect.ts";
 import { Termios } from "./termios.ts";
 import type { TtyFile } from "./ttyfile.ts";
 
@@ -45,6 +46,8 @@ export abstract class Tty implements ControllingTty, LineHost, TtySink {
   readonly readable = new WaitQueue();
   readonly writable = new WaitQueue();
   readonly files = new Set<TtyFile>();
+  /** The machine's; one of its own where there is no machine. */
+  redirect = new ConsoleRedirect();
   readonly out: OutputProcessor;
   readonly ldisc: NTty;
   readonly #backlog = new ByteFifo(BACKLOG_BYTES);

@@ -40,7 +40,9 @@ export class TtyFile extends File {
 
   /** The line was cut. The console's own file never is. */
   hungUp(): void {
-    if (!this.isConsole) this.isHungUp = true;
+    if (this.isConsole) return;
+    this.isHungUp = true;
+    this.tty.redirect.hungUp(this);
   }
 
   describe(): string {
@@ -61,6 +63,7 @@ export class TtyFile extends File {
   override write(td: Thread, uio: Uio): number {
     const { tty } = this;
     const already = td.restart.done;
+    if (this.isConsole && tty.redirect.to) return tty.redirect.to.write(td, uio);
     if (this.isHungUp) return already > 0 ? already : EIO;
     if (tty.termios.lflag & TOSTOP && !this.isConsole && already === 0) {
       const checked = checkForeground(td, tty, SIGTTOU);
@@ -92,7 +95,12 @@ export class TtyFile extends File {
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
     if (this.isHungUp) return request === TIOCSPGRP ? ENOTTY : EIO;
-    const how = { isMaster: false, isConsole: this.isConsole, isReadable: this.isReadable };
+    const how = {
+      file: this,
+      isMaster: false,
+      isConsole: this.isConsole,
+      isReadable: this.isReadable,
+    };
     return ttyIoctl(td, this.tty, how, request >>> 0, arg, mem);
   }
 
