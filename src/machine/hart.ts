@@ -54,6 +54,10 @@ export class Hart {
   readonly attentionAddr: number;
   /** Fuel that the last `run` did not burn. */
   fuelLeft = 0;
+  /** Most fuel of one stay in generated code, after which `run` looks at the attention word. */
+  stayFuel = SLICE;
+  /** What `run` cleared from the attention word since the last `takeAttention`. */
+  #attention = 0;
   readonly #mem: PhysMem;
   readonly #translator: Translator;
   readonly #stats: MachineStats;
@@ -91,12 +95,14 @@ export class Hart {
     let left = fuel;
     for (;;) {
       if (left <= 0 || this.#mem.u32[attention] !== 0) {
-        this.#mem.u32[attention] = 0;
+        if (this.#mem.u32[attention] !== 0) {
+          this.#attention += Atomics.exchange(this.#mem.u32, attention, 0);
+        }
         this.fuelLeft = Math.max(left, 0);
         this.#harvest(bank);
         return TRAP_FUEL;
       }
-      const slice = Math.min(left, SLICE);
+      const slice = Math.min(left, this.stayFuel);
       const trap = this.#translator.enter(ctx.addr, bank.addr, slice);
       const rest = this.#mem.i32[(bank.addr + BANK_FUEL) >>> 2]!;
       left -= slice - Math.max(rest, 0);
@@ -105,6 +111,15 @@ export class Hart {
         return trap as Trap;
       }
     }
+  }
+
+  /** What was added to the attention word since last time. */
+  takeAttention(): number {
+    const word = this.attentionAddr >>> 2;
+    let sum = this.#attention;
+    if (this.#mem.u32[word] !== 0) sum += Atomics.exchange(this.#mem.u32, word, 0);
+    this.#attention = 0;
+    return sum;
   }
 
   /** Runs exactly one instruction: TRAP_FUEL when it completed, else its trap. */

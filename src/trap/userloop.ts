@@ -22,6 +22,7 @@ import { hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { userFault } from "./fault.ts";
+import type { Sampler } from "./sampler.ts";
 import { takeSignals } from "./userret.ts";
 
 /** The world outside: what arrives with the doorbell. */
@@ -44,6 +45,8 @@ const RATE_WEIGHT = 0.2;
 
 export class UserLoop implements SliceKeeper {
   readonly dispatcher: Dispatcher;
+  /** Follows what the loop does; null when nobody profiles. */
+  sampler: Sampler | null = null;
   readonly #table: ProcTable;
   readonly #cpu: Cpu;
   readonly #hart: Hart;
@@ -111,7 +114,9 @@ export class UserLoop implements SliceKeeper {
       if (td.callInProgress >= 0) {
         if (td.proc.fatalSignal === 0) this.#serve(td);
       } else {
+        this.sampler?.enteringProgram(td);
         const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
+        this.sampler?.leftProgram(td, trap);
         this.#burnt += this.#fuel - hart.fuelLeft;
         this.#fuel = hart.fuelLeft;
         if (trap === TRAP_ECALL) {
@@ -155,9 +160,11 @@ export class UserLoop implements SliceKeeper {
     cpu.needResched = false;
     this.#burnt = this.#traps = 0;
     this.#fuel = this.#sliceFuel();
+    this.sampler?.switchedTo(td);
   }
 
   #switchFrom(td: Lwp): void {
+    this.sampler?.switchingFrom(td);
     this.#account(td, this.#cpu.clock.monotonicNs());
     if (td.state === "sleeping") td.voluntarySwitches++;
     this.#cpu.current = null;
@@ -236,6 +243,7 @@ export class UserLoop implements SliceKeeper {
     const timeoutNs = cpu.callouts.nextDeadlineNs - before;
     if (timeoutNs > 0) this.#outside?.doorbell.wait(timeoutNs);
     cpu.idleNs += this.#attend() - before;
+    this.sampler?.wasIdle();
   }
 
   /** Takes in what came from outside and fires what is due; the time now. */
