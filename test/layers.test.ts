@@ -18,7 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["fs", "net", "dev"],
   ["syscall"],
   ["trap"],
-  ["ddb", "boot"],
+  ["ddb", "prof", "boot"],
   ["index.ts"],
   ["hosts"],
   ["cli"],
@@ -44,9 +44,9 @@ function importsOf(path: string): string[] {
 function isAllowed(from: string, to: string): boolean {
   const folder = (path: string): string => path.split("/")[1]!;
   if (folder(from) === folder(to)) return true;
-  // abi may use lib; ddb may be used by boot, which is the only one that starts it.
+  // abi may use lib; ddb and prof may be used by boot, which is the only one that starts them.
   if (folder(from) === "abi" && folder(to) === "lib") return true;
-  if (folder(from) === "boot" && folder(to) === "ddb") return true;
+  if (folder(from) === "boot" && ["ddb", "prof"].includes(folder(to))) return true;
   return floorOf(to) < floorOf(from);
 }
 

@@ -40,6 +40,19 @@ export const ElfSym = struct({
   st_size: u64,
 });
 
+export const SectionHeader = struct({
+  sh_name: u32,
+  sh_type: u32,
+  sh_flags: u64,
+  sh_addr: u64,
+  sh_offset: u64,
+  sh_size: u64,
+  sh_link: u32,
+  sh_info: u32,
+  sh_addralign: u64,
+  sh_entsize: u64,
+});
+
 export const ElfDyn = struct({ d_tag: i64, d_val: u64 });
 
 export const ELFCLASS64 = 2;
@@ -51,10 +64,19 @@ export const EM_RISCV = 243;
 export const PT_LOAD = 1;
 export const PT_DYNAMIC = 2;
 export const PT_INTERP = 3;
+export const PT_GNU_EH_FRAME = 0x6474e550;
 export const PT_GNU_STACK = 0x6474e551;
 export const PF_X = 1;
 export const PF_W = 2;
 export const PF_R = 4;
+
+export const SHT_SYMTAB = 2;
+export const SHT_STRTAB = 3;
+export const SHT_DYNSYM = 11;
+
+export const STT_NOTYPE = 0;
+export const STT_FUNC = 2;
+export const STT_GNU_IFUNC = 10;
 
 export const DT_NULL = 0;
 export const DT_HASH = 4;

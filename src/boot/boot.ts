@@ -37,6 +37,7 @@ import { Kernel } from "./kernel.ts";
 import { LoadSampler } from "./loadavg.ts";
 import { mountRoot, mountSystem } from "./mounts.ts";
 import { HostOutside } from "./outside.ts";
+import { Profiling } from "./profiling.ts";
 import { ConsoleTrace } from "./trace.ts";
 
 const SIGUSR2 = 12;
@@ -100,8 +101,15 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   const signal = isInit ? SIGUSR2 : null;
   const outside = new HostOutside(host, table, terminals, ddb, log, signal);
   new LoadSampler(kernel.cpu, table.info).start();
-  const loop = new UserLoop(table, kernel.machine.newHart(), calls, outside);
-  loop.run();
+  const hart = kernel.machine.newHart();
+  const loop = new UserLoop(table, hart, calls, outside);
+  const { profile } = config;
+  const profiling = profile ? new Profiling(profile, kernel, hart, loop, calls) : null;
+  try {
+    loop.run();
+  } finally {
+    profiling?.finish();
+  }
   if (table.powerRequest === "reboot") return { kind: "reboot" };
   if (table.powerRequest === "halt") return { kind: "halt" };
   const status = shellStatus(table.initStatus ?? 0);

@@ -2,6 +2,7 @@
  * What a machine is made of: everything that its maker decides, as data.
  */
 import type { BlockStore } from "../platform/host.ts";
+import type { ProfilePort } from "../platform/profile.ts";
 
 export interface DiskConfig {
   readonly store: BlockStore;
@@ -31,6 +32,8 @@ export interface MachineConfig {
   readonly hostname: string;
   /** Write every system call to the console, as strace(1) would. */
   readonly isTraced: boolean;
+  /** Where a profile of the whole run goes; absent or null for none. */
+  readonly profile?: ProfilePort | null;
 }
 
 /** How a machine ended. */
