@@ -119,6 +119,17 @@ test("SIGTERM shuts down cleanly through init", () => {
   assert.deepEqual(r.after, r.before);
 });
 
+test("SIGTERM before init listens is not lost", async () => {
+  const machine = spawn(process.execPath, [CLI, "-R", minimal], { stdio: "pipe" });
+  let said = "";
+  machine.stdout.on("data", (d: Buffer) => {
+    if (said === "") machine.kill("SIGTERM");
+    said += d.toString("latin1");
+  });
+  assert.equal(await new Promise((resolve) => machine.once("close", resolve)), 0);
+  assert.match(said, /system is going down/);
+});
+
 test("the pid file holds the process id, locked while the machine runs, gone afterwards", async () => {
   const pidfile = join(dir, "pid");
   const machine = spawn(process.execPath, [CLI, "-p", pidfile, "-R", minimal], { stdio: "pipe" });
