@@ -1,118 +1,187 @@
 /**
- * Debian's own programs: under qemu-riscv64 and in a vkernel, interleaved in one run.
+ * Debian's own programs: natively where this host has them, under qemu-riscv64 and in a vkernel, interleaved in one run.
  *
- *   node bench/guest/programs.ts [--rounds N] [--json FILE] [--cli FILE] IMAGE ROOT [NAME…]
+ *   node bench/guest/programs.ts [--rounds N] [--json FILE] [--image FILE|NAME] [--root DIR] [--cli FILE] [NAME…]
  *
- * IMAGE is an ext4 image, ROOT a directory with the same files (`debugfs -R "rdump / ROOT" IMAGE`) for
- * qemu, which QEMU_RISCV64 names. vkernel's time is that of the whole command: Node.js, boot, program.
- * Programs that the image does not have are left out; so are those that start others, which
- * qemu-user cannot do alone.
+ * Without --image the named image "bench" is built first. qemu runs the same files, extracted from the image
+ * (or from --root, if they are there already); QEMU_RISCV64 may name it. vkernel's time is that of the whole
+ * command: Node.js, boot, program. All get the same input, directory and environment. What qemu and vkernel
+ * print must be equal to the byte; native programs are other versions, and those that print something else
+ * are marked.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { printTable } from "./table.ts";
+import { findImage, findQemu, treeOf } from "./image.ts";
+import { geomean, median, printTable, type Samples } from "./table.ts";
+import { WORKLOADS, type Workload } from "./workloads.ts";
 
-const PYTHON_WORK = `
-def work(n):
-    d = {}
-    for i in range(n):
-        d[i % 97] = d.get(i % 97, 0) + i * 3
-    return sum(d.values()), len("".join(str(i) for i in range(n // 10)))
-print(work(300000))`;
-const PERL_WORK = `my %h; for my $i (1..200000) { $h{$i % 1000} .= "x" if $i =~ /[37]$/; } print scalar(keys %h), "\\n"`;
-const SQL_WORK =
-  "create table t(a,b);with recursive c(x) as (select 1 union all select x+1 from c where x<60000)" +
-  " insert into t select x, x*7%1000 from c;select b,count(*),sum(a) from t group by b order by 3 limit 3;";
-
-/** Name, program, arguments. */
-const CASES: readonly (readonly [string, string, ...string[]])[] = [
-  ["true", "/usr/bin/true"],
-  ["python3 -c pass", "/usr/bin/python3", "-c", "pass"],
-  ["python3 work", "/usr/bin/python3", "-c", PYTHON_WORK],
-  ["bash loop", "/usr/bin/bash", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"],
-  ["perl", "/usr/bin/perl", "-e", PERL_WORK],
-  ["sqlite3", "/usr/bin/sqlite3", ":memory:", SQL_WORK],
-  ["sha256sum", "/usr/bin/sha256sum", "/usr/bin/python3.13"],
-  ["gzip", "/usr/bin/gzip", "-c", "/usr/bin/python3.13"],
-  ["xz", "/usr/bin/xz", "-1c", "/usr/bin/bash"],
-  [
-    "git diff",
-    "/usr/bin/git",
-    "diff",
-    "--no-index",
-    "--stat",
-    "/usr/lib/python3.13/json",
-    "/usr/lib/python3.13/email",
-  ],
-  [
-    "cc1 -O2",
-    "/usr/libexec/gcc/riscv64-linux-gnu/14/cc1",
-    "-quiet",
-    "-O2",
-    "/usr/include/stdlib.h",
-    "-o",
-    "/dev/null",
-  ],
-];
+const RIVALS = ["native", "qemu", "vkernel"] as const;
+type Rival = (typeof RIVALS)[number];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: "string", default: "3" },
     json: { type: "string" },
+    image: { type: "string" },
+    root: { type: "string" },
     cli: {
       type: "string",
       default: new URL("../../dist/cli/vkernel.js", import.meta.url).pathname,
     },
   },
 });
-const [image, root, ...names] = positionals;
-if (!image || !root) {
-  console.error("usage: programs.ts [--rounds N] [--json FILE] [--cli FILE] IMAGE ROOT [NAME ...]");
-  process.exit(64);
-}
-const qemu = process.env["QEMU_RISCV64"] ?? "qemu-riscv64";
+const qemu = findQemu();
+const image = findImage(values.cli, values.image);
+const root = values.root ?? treeOf(image);
 const scratch = mkdtempSync(join(tmpdir(), "vkernel-bench-"));
-const wall = new Map<string, Map<string, number[]>>();
-const cpu = new Map<string, Map<string, number[]>>();
-for (let round = 0; round < Number(values.rounds); round++) {
-  for (const [name, program, ...args] of CASES) {
-    if (!existsSync(join(root, program))) continue;
-    if (names.length > 0 && !names.includes(name)) continue;
-    const inRoot = args.map((a) => (a.startsWith("/usr/") ? join(root, a) : a));
-    measure(name, "qemu", [qemu, "-L", root, join(root, program), ...inRoot]);
-    const run = [values.cli, "run", "-m", "512m", image, "--", program, ...args];
-    measure(name, "vkernel", [process.execPath, ...run]);
+/** Else Python leaves its compiled library in qemu's tree, and is faster the next time. */
+const ENV = { HOME: "/root", PYTHONDONTWRITEBYTECODE: "1" };
+const PATH = process.env["PATH"] ?? "";
+
+const wall: Samples = new Map();
+const cpu: Samples = new Map();
+const versions = new Map<string, { native: string | null; guest: string }>();
+/** Workloads whose native output is another. */
+const differing = new Set<string>();
+
+const chosen = WORKLOADS.filter(
+  (w) =>
+    (positionals.length === 0 || positionals.some((p) => w.name.includes(p))) &&
+    existsSync(join(root, w.program)),
+);
+try {
+  for (const w of chosen) versions.set(w.name, versionsOf(w));
+  for (let round = 0; round < Number(values.rounds); round++) chosen.forEach(runAll);
+} finally {
+  rmSync(scratch, { recursive: true });
+}
+report();
+
+/** One round of one workload: all rivals, one after the other. */
+function runAll(w: Workload): void {
+  const outputs = new Map<Rival, string>();
+  for (const rival of RIVALS) {
+    const argv = commandOf(w, rival);
+    if (argv) outputs.set(rival, measure(w, rival, argv));
+  }
+  if (outputs.get("qemu") !== outputs.get("vkernel")) {
+    throw new Error(`${w.name}: qemu and vkernel print different things`);
+  }
+  const native = outputs.get("native");
+  if (native && native !== outputs.get("qemu")) differing.add(w.name);
+}
+
+/** The command line of a workload; null where this host lacks the program. */
+function commandOf(w: Workload, rival: Rival): readonly string[] | null {
+  switch (rival) {
+    case "native": {
+      const program = nativeProgram(w);
+      return program === null ? null : repeated(w, [program, ...w.args]);
+    }
+    case "qemu":
+      return repeated(w, [qemu, "-L", root, join(root, w.program), ...w.args]);
+    case "vkernel": {
+      const options = Object.entries(ENV).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+      if (w.cwd) options.push("-w", w.cwd);
+      const guest = repeated(w, [w.program, ...w.args]);
+      return [process.execPath, values.cli, "run", "-m", "512m", ...options, image, "--", ...guest];
+    }
   }
 }
-rmSync(scratch, { recursive: true });
-printTable("wall seconds", wall, ["qemu", "vkernel"]);
-printTable("CPU seconds", cpu, ["qemu", "vkernel"]);
-if (values.json) {
-  const plain = (m: typeof wall) =>
-    Object.fromEntries([...m].map(([k, v]) => [k, Object.fromEntries(v)]));
-  writeFileSync(values.json, JSON.stringify({ wall: plain(wall), cpu: plain(cpu) }, null, 2));
+
+function repeated(w: Workload, argv: readonly string[]): readonly string[] {
+  if (w.times === undefined) return argv;
+  const loop = `i=0; while [ $i -lt ${w.times} ]; do "$@"; i=$((i+1)); done`;
+  return ["/bin/sh", "-c", loop, "sh", ...argv];
 }
 
-function measure(name: string, rival: string, argv: readonly string[]): void {
+/** Where this host has the program; what stands in PATH may be a script that finds another. */
+function nativeProgram(w: Workload): string | null {
+  const name = basename(w.program);
+  const say = (file: string, ...args: string[]): string | null => {
+    const path = spawnSync(file, args, { encoding: "utf8" }).stdout?.trim();
+    return path && existsSync(path) ? path : null;
+  };
+  if (name === "cc1") return say("gcc", "-print-prog-name=cc1");
+  if (name === "python3") return say("python3", "-c", "import sys; print(sys.executable)");
+  return (
+    PATH.split(":")
+      .map((dir) => join(dir, name))
+      .find(existsSync) ?? null
+  );
+}
+
+/** Runs it, notes its times; the hash of what it printed. */
+function measure(w: Workload, rival: Rival, argv: readonly string[]): string {
   const times = join(scratch, "times");
-  const r = spawnSync("/usr/bin/time", ["-f", "%e %U %S", "-o", times, ...argv], {
+  const started = performance.now();
+  const r = spawnSync("/usr/bin/time", ["-f", "%U %S", "-o", times, ...argv], {
+    cwd: join(root, w.cwd ?? "/"),
+    input: w.stdin ?? "",
     maxBuffer: 1 << 28,
-    env: { PATH: process.env["PATH"], HOME: "/root" },
+    env: { PATH, ...ENV },
   });
+  const seconds = (performance.now() - started) / 1000;
   // git diff --no-index tells by status 1 that there are differences.
-  if (r.status === null || r.status > 1) throw new Error(`${name} (${rival}): ${r.stderr}`);
+  if (r.status === null || r.status > 1) throw new Error(`${w.name} (${rival}): ${r.stderr}`);
   const last = readFileSync(times, "utf8").trim().split("\n").at(-1)!;
-  const [seconds, user, system] = last.split(" ").map(Number) as [number, number, number];
-  note(wall, name, rival, seconds);
-  note(cpu, name, rival, user + system);
+  const [user, system] = last.split(" ").map(Number) as [number, number];
+  note(wall, w.name, rival, seconds);
+  note(cpu, w.name, rival, user + system);
+  return createHash("sha256").update(r.stdout).digest("hex");
 }
 
-function note(into: typeof wall, name: string, rival: string, value: number): void {
+function note(into: Samples, name: string, rival: string, value: number): void {
   const byRival = into.get(name) ?? new Map<string, number[]>();
   into.set(name, byRival);
   byRival.set(rival, [...(byRival.get(rival) ?? []), value]);
+}
+
+/** The first line in which each program names its version. */
+function versionsOf(w: Workload): { native: string | null; guest: string } {
+  const ask = (argv: readonly string[]): string => {
+    const [file, ...args] = [...argv, ...(w.version ?? ["--version"])];
+    const r = spawnSync(file!, args, { encoding: "utf8", input: "" });
+    return `${r.stdout}${r.stderr}`.trim().split("\n")[0]!;
+  };
+  const native = nativeProgram(w);
+  const guest = ask([qemu, "-L", root, join(root, w.program)]);
+  return { native: native && ask([native]), guest };
+}
+
+function report(): void {
+  printTable("wall seconds", wall, RIVALS);
+  printTable("CPU seconds", cpu, RIVALS);
+  const counted = chosen.filter((w) => !w.isExtra).map((w) => w.name);
+  const speedup = geomean(
+    counted.map(
+      (name) => median(wall.get(name)!.get("qemu")!) / median(wall.get(name)!.get("vkernel")!),
+    ),
+  );
+  console.log(`\nvkernel is ${speedup.toFixed(2)} times as fast as qemu-riscv64 by wall time:`);
+  console.log(`geometric mean of ${counted.join(", ")}`);
+  console.log("\nversions: native, guest (native programs that print something else are marked *)");
+  for (const [name, { native, guest }] of versions) {
+    console.log(`${differing.has(name) ? "*" : " "} ${name}: ${native ?? "none"}, ${guest}`);
+  }
+  if (!values.json) return;
+  const workloads = chosen.map((w) => ({
+    name: w.name,
+    isCounted: !w.isExtra,
+    sameOutputNatively: !differing.has(w.name),
+    versions: versions.get(w.name),
+    wall: mediansOf(wall, w.name),
+    cpu: mediansOf(cpu, w.name),
+  }));
+  const json = { unit: "s", rounds: Number(values.rounds), speedup, workloads };
+  writeFileSync(values.json, `${JSON.stringify(json, null, 2)}\n`);
+}
+
+function mediansOf(from: Samples, name: string): Record<string, number> {
+  return Object.fromEntries([...from.get(name)!].map(([rival, list]) => [rival, median(list)]));
 }

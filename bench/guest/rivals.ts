@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findQemu } from "./image.ts";
 
 export interface Rival {
   readonly name: string;
@@ -18,8 +19,6 @@ export interface Built {
   readonly rivals: readonly Rival[];
   dispose(): void;
 }
-
-const QEMU = process.env["QEMU_RISCV64"] ?? "qemu-riscv64";
 
 /** Builds each C source for the host and for riscv64, and an image with the latter. */
 export function build(sources: Readonly<Record<string, string>>): Built {
@@ -36,6 +35,7 @@ export function build(sources: Readonly<Record<string, string>>): Built {
   copyFileSync(join(dir, "true_static.native"), join(dir, "true_static"));
   const image = join(dir, "bench.img");
   execFileSync("mke2fs", ["-q", "-t", "ext4", "-d", root, image, "64m"]);
+  const qemu = findQemu();
   const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
   const start = (file: string, args: readonly string[]): string => {
     const r = spawnSync(file, args, { cwd: dir, encoding: "utf8", maxBuffer: 1 << 26 });
@@ -47,7 +47,7 @@ export function build(sources: Readonly<Record<string, string>>): Built {
     dir,
     rivals: [
       { name: "native", run: (p, args) => start(join(dir, `${p}.native`), args) },
-      { name: "qemu", run: (p, args) => start(QEMU, [join(root, "bin", p), ...args]) },
+      { name: "qemu", run: (p, args) => start(qemu, [join(root, "bin", p), ...args]) },
       {
         name: "vkernel",
         run: (p, args) =>
