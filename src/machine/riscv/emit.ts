@@ -79,6 +79,10 @@ export abstract class Emit extends Asm {
   abstract callHelper(helper: Helper): this;
   /** The instruction word's bits shifted and masked, i32: for fields no other method covers. */
   abstract field(shift: number, mask: number): this;
+  /** The same as a number where it is known while emitting; undefined in the interpreter. */
+  staticField(_shift: number, _mask: number): number | undefined {
+    return undefined;
+  }
 
   /** Traps at this instruction (traps.ts) with nothing changed. Ends the body. */
   abstract trap(code: number): this;

@@ -4,11 +4,12 @@
  *
  * Source: The RISC-V Instruction Set Manual, Volume I, chapters "Zicsr", "Zicntr" and "F".
  */
-import { CTX_FFLAGS, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { CTX_FFLAGS, CTX_FRM } from "../../layout.ts";
 import { TRAP_ILLEGAL } from "../../traps.ts";
 import { F64, I32, I64 } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
 import type { Helper } from "../helper.ts";
+import { refreshFpSlow } from "../softfloat/slowframe.ts";
 import { BARE, type Insn, insn } from "./insn.ts";
 
 const CSR_FFLAGS = 1;
@@ -65,11 +66,7 @@ const csrWrite: Helper = {
     a.local_get(ctx);
     low().local_get(csr).i32_const(CSR_FCSR).i32_eq().i32_const(5).i32_mul().i32_shr_u();
     a.i32_const(7).i32_and().i32_store(CTX_FRM).end();
-    a.local_get(ctx);
-    a.local_get(ctx).i32_load(CTX_FRM);
-    a.local_get(ctx).i32_load(CTX_FFLAGS).i32_const(1).i32_and().i32_eqz();
-    a.i32_or().i32_const(0).i32_ne().i64_extend_i32_u().i64_const(-1).i64_mul();
-    a.i64_store(CTX_FPSLOW);
+    refreshFpSlow(a, () => a.local_get(ctx));
   },
 };
 
@@ -95,21 +92,44 @@ function uimm(e: Emit): void {
 function access(e: Emit, combine: Combine, operand: () => void): void {
   const csr = () => e.field(20, 0xfff);
   const [old, given] = [e.temp(I64), e.temp(I64)];
-  csr();
-  if (combine === "write") e.i32_const(1);
-  else rs1Field(e).i32_const(0).i32_ne();
-  e.callHelper(csrRefused).trapIf(TRAP_ILLEGAL);
+  const known = e.staticField(20, 0xfff);
+  const isKnown = known !== undefined && known >= CSR_FFLAGS && known <= CSR_FCSR;
+  if (!isKnown) {
+    csr();
+    if (combine === "write") e.i32_const(1);
+    else rs1Field(e).i32_const(0).i32_ne();
+    e.callHelper(csrRefused).trapIf(TRAP_ILLEGAL);
+  }
   operand();
   e.local_set(given);
   e.ctx();
-  csr().callHelper(csrRead).local_set(old);
-  if (combine !== "write") rs1Field(e).if_();
-  e.ctx();
-  csr();
-  if (combine === "set") e.local_get(old).local_get(given).i64_or();
-  else if (combine === "clear") e.local_get(given).i64_const(-1).i64_xor().local_get(old).i64_and();
-  else e.local_get(given);
-  e.callHelper(csrWrite);
-  if (combine !== "write") e.end();
+  if (known === CSR_FFLAGS) e.i64_load32_u(CTX_FFLAGS);
+  else csr().callHelper(csrRead);
+  e.local_set(old);
+  const writes = combine === "write" || e.staticField(15, 31);
+  if (writes !== 0) {
+    if (writes === undefined) rs1Field(e).if_();
+    if (combine === "set") e.local_get(old).local_get(given).i64_or();
+    else if (combine === "clear")
+      e.local_get(given).i64_const(-1).i64_xor().local_get(old).i64_and();
+    else e.local_get(given);
+    e.local_set(given);
+    if (known === CSR_FFLAGS) {
+      setFlags(e, given);
+    } else {
+      e.ctx();
+      csr().local_get(given).callHelper(csrWrite);
+    }
+    if (writes === undefined) e.end();
+  }
   e.setRd(() => e.local_get(old));
+}
+
+/**
+ * fflags := the local. Worth having inline: C compilers put a read and a write of it around each
+ * comparison that must not raise a flag.
+ */
+function setFlags(e: Emit, value: number): void {
+  e.ctx().local_get(value).i32_wrap_i64().i32_const(31).i32_and().i32_store(CTX_FFLAGS);
+  refreshFpSlow(e, () => e.ctx());
 }

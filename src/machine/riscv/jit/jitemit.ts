@@ -150,6 +150,9 @@ export class JitEmit extends MemEmit {
   field(shift: number, mask: number): this {
     return this.i32_const((this.op.word >>> shift) & mask);
   }
+  override staticField(shift: number, mask: number): number {
+    return (this.op.word >>> shift) & mask;
+  }
   callHelper(helper: Helper): this {
     return this.call(this.#indexOf(helper));
   }

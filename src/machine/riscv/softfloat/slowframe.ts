@@ -45,10 +45,18 @@ export function returnInexact(asm: Asm): void {
   asm.return_();
 }
 
-/** After flags may have changed: is the native path open now? */
-export function refreshFpSlow(asm: Asm): void {
-  asm.local_get(CTX).local_get(CTX).i32_load(CTX_FRM).i32_const(0).i32_ne();
-  asm.local_get(CTX).i32_load(CTX_FFLAGS).i32_const(FLAG_NX).i32_and().i32_eqz();
+/** After flags or mode may have changed: is the native path open now? */
+export function refreshFpSlow(
+  asm: Asm,
+  pushCtx: () => void = () => {
+    asm.local_get(CTX);
+  },
+): void {
+  pushCtx();
+  pushCtx();
+  asm.i32_load(CTX_FRM).i32_const(0).i32_ne();
+  pushCtx();
+  asm.i32_load(CTX_FFLAGS).i32_const(FLAG_NX).i32_and().i32_eqz();
   asm.i32_or().i64_extend_i32_u().i64_const(-1).i64_mul().i64_store(CTX_FPSLOW);
 }
 
