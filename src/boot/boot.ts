@@ -26,6 +26,7 @@ import type { Host } from "../platform/host.ts";
 import { buildTable } from "../syscall/table.ts";
 import { UserLoop } from "../trap/userloop.ts";
 import type { MachineConfig, Outcome } from "./config.ts";
+import { CountsReporter } from "./counts.ts";
 import {
   enterDirectory,
   enterRoot,
@@ -99,7 +100,9 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   const calls = buildTable();
   const ddb = new Ddb(table, calls, host.console, host.doorbell);
   const signal = isInit ? SIGUSR2 : null;
-  const outside = new HostOutside(host, table, terminals, ddb, log, signal);
+  const { profile, counts } = config;
+  const reporter = counts ? new CountsReporter(counts, table, calls) : null;
+  const outside = new HostOutside(host, table, terminals, ddb, log, signal, reporter);
   new LoadSampler(kernel.cpu, table.info).start();
   const hart = kernel.machine.newHart();
   const loop = new UserLoop(table, hart, calls, outside);
@@ -109,6 +112,7 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
     loop.run();
   } finally {
     profiling?.finish();
+    reporter?.report();
   }
   if (table.powerRequest === "reboot") return { kind: "reboot" };
   if (table.powerRequest === "halt") return { kind: "halt" };

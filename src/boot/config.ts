@@ -1,6 +1,7 @@
 /**
  * What a machine is made of: everything that its maker decides, as data.
  */
+import type { CountsPort } from "../platform/counts.ts";
 import type { BlockStore } from "../platform/host.ts";
 import type { ProfilePort } from "../platform/profile.ts";
 
@@ -34,6 +35,8 @@ export interface MachineConfig {
   readonly isTraced: boolean;
   /** Where a profile of the whole run goes; absent or null for none. */
   readonly profile?: ProfilePort | null;
+  /** Who wants to know what was counted. */
+  readonly counts?: CountsPort | null;
 }
 
 /** How a machine ended. */

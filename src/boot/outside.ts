@@ -11,6 +11,7 @@ import type { ProcTable } from "../proc/proctable.ts";
 import { kernelSignal } from "../proc/siginfo.ts";
 import { psignal } from "../proc/signal.ts";
 import type { Outside } from "../trap/userloop.ts";
+import type { CountsReporter } from "./counts.ts";
 import { Poweroff } from "./poweroff.ts";
 
 export class HostOutside implements Outside {
@@ -21,6 +22,7 @@ export class HostOutside implements Outside {
   readonly #ddb: Ddb;
   /** Null where process 1 is a command, which gets the signals of the host program itself. */
   readonly #poweroff: Poweroff | null;
+  readonly #counts: CountsReporter | null;
 
   constructor(
     host: Host,
@@ -29,6 +31,7 @@ export class HostOutside implements Outside {
     ddb: Ddb,
     log: KernelLog,
     shutdownSignal: number | null,
+    counts: CountsReporter | null,
   ) {
     this.doorbell = host.doorbell;
     this.#host = host;
@@ -36,12 +39,14 @@ export class HostOutside implements Outside {
     this.#terminals = terminals;
     this.#ddb = ddb;
     this.#poweroff = shutdownSignal === null ? null : new Poweroff(table, log, shutdownSignal);
+    this.#counts = counts;
   }
 
   attend(): void {
     for (let e = this.#host.nextEvent(); e; e = this.#host.nextEvent()) {
       if (e.kind === "resize") this.#terminals.console.resized();
       else if (e.kind === "shutdown") this.#shutdown(e.signal);
+      else if (e.kind === "counts") this.#counts?.report();
       else this.#debug();
     }
     this.#terminals.console.consoleInput();

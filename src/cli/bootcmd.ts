@@ -2,11 +2,12 @@
  * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
  */
 
-import { type LaunchOutcome, launch } from "../hosts/node/launch.ts";
+import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec } from "../hosts/node/machinespec.ts";
 import { claimDisks, findImage, MAX_DISKS, parseDisk } from "./disks.ts";
 import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
+import { launchObserved } from "./observed.ts";
 import { claimPidfile } from "./pidfile.ts";
 import { answer, complain } from "./report.ts";
 import { parseSize } from "./size.ts";
@@ -23,6 +24,7 @@ interface BootOptions {
   isVerbose: boolean;
   isSingleUser: boolean;
   pidfile: string | null;
+  profile: string | null;
 }
 
 export async function bootCommand(argv: readonly string[]): Promise<number> {
@@ -50,7 +52,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     complain(badPidfile);
     return EX_OSERR;
   }
-  return live(specOf(o, disks));
+  return live(specOf(o, disks), o.profile);
 }
 
 /** An image of `vkernel image ls` may be named to boot from, not to be changed. */
@@ -59,9 +61,13 @@ async function byName(d: DiskSpec): Promise<DiskSpec> {
 }
 
 /** Boots, and boots again for as long as the guest reboots. */
-async function live(spec: MachineSpec): Promise<number> {
+async function live(spec: MachineSpec, profile: string | null): Promise<number> {
   for (;;) {
-    const outcome = await launch(spec);
+    const outcome = await launchObserved(spec, profile);
+    if (typeof outcome === "string") {
+      complain(outcome);
+      return EX_OSERR;
+    }
     if (outcome.kind !== "reboot") return statusOf(outcome, spec.isVerbose);
   }
 }
@@ -117,6 +123,7 @@ function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
     isTraced: false,
     stdio: { stdin: false, stdout: false, stderr: false },
     consoleFd: 1,
+    profileFd: null,
   };
 }
 
@@ -124,7 +131,7 @@ function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
 function parseBootOptions(argv: readonly string[]): BootOptions | string {
   const parsed = getopt(argv, {
     flags: ["h", "help", "s", "v"],
-    values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l"],
+    values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l", "profile"],
   });
   if (typeof parsed === "string") return parsed;
   if (parsed.operands.length > 0) return `unknown command ${parsed.operands[0]}`;
@@ -135,6 +142,7 @@ function parseBootOptions(argv: readonly string[]): BootOptions | string {
     isVerbose: false,
     isSingleUser: false,
     pidfile: null,
+    profile: null,
   };
   for (const { name, value } of parsed.options) {
     const wrong = applyOption(o, name, value);
@@ -161,6 +169,9 @@ function applyOption(o: BootOptions, name: string, value: string): string | null
       return checkCpus(value);
     case "p":
       o.pidfile = value;
+      return null;
+    case "profile":
+      o.profile = value;
       return null;
     case "r":
     case "R":

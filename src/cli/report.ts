@@ -28,6 +28,13 @@ export function complain(message: string): void {
   } catch {}
 }
 
+/** Text on standard error that was asked for. */
+export function note(text: string): void {
+  try {
+    writeFully(2, text);
+  } catch {}
+}
+
 /** Standard output is full or gone. */
 export class OutputError extends Error {
   override readonly name = "OutputError";

@@ -5,12 +5,13 @@
  * console; the others stay byte streams of their own, so stdout and stderr
  * never mix.
  */
-import { type LaunchOutcome, launch } from "../hosts/node/launch.ts";
+import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { MachineSpec } from "../hosts/node/machinespec.ts";
 import { checkCpus, DEFAULT_MEMORY, parseMemory, reportKilled, reportPanic } from "./bootcmd.ts";
 import { claimDisks, findImage } from "./disks.ts";
 import { EX_NOT_EXECUTABLE, EX_NOT_FOUND, EX_OK, EX_RUN_FAILURE, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
+import { launchObserved } from "./observed.ts";
 import { answer, complain } from "./report.ts";
 import { runUsage } from "./usage.ts";
 
@@ -20,6 +21,7 @@ interface RunOptions {
   cwd: string;
   isVerbose: boolean;
   isTraced: boolean;
+  profile: string | null;
   image: string;
   argv: readonly string[];
 }
@@ -40,7 +42,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain(badDisk);
     return EX_RUN_FAILURE;
   }
-  return report(o, await launch(specOf(o, path)));
+  const outcome = await launchObserved(specOf(o, path), o.profile);
+  if (typeof outcome === "string") {
+    complain(outcome);
+    return EX_RUN_FAILURE;
+  }
+  return report(o, outcome);
 }
 
 function report(o: RunOptions, outcome: LaunchOutcome): number {
@@ -85,6 +92,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
     isTraced: o.isTraced,
     stdio,
     consoleFd: stdio.stdout ? 2 : 1,
+    profileFd: null,
   };
 }
 
@@ -92,7 +100,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
 function parseRunOptions(argv: readonly string[]): RunOptions | string {
   const spec = {
     flags: ["v", "h", "help", "rw", "strace"],
-    values: ["m", "n", "e", "w"],
+    values: ["m", "n", "e", "w", "profile"],
   };
   const parsed = getopt(argv, spec);
   if (typeof parsed === "string") return parsed;
@@ -102,6 +110,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     cwd: "/",
     isVerbose: false,
     isTraced: false,
+    profile: null,
     image: parsed.operands[0] ?? "",
     argv: parsed.operands.slice(parsed.operands[1] === "--" ? 2 : 1),
   };
@@ -136,6 +145,9 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
       return null;
     case "v":
       o.isVerbose = true;
+      return null;
+    case "profile":
+      o.profile = value;
       return null;
     case "strace":
       o.isTraced = true;

@@ -2,8 +2,9 @@
 export const usage = `vkernel: a Unix kernel that runs as an ordinary program
 
 usage: vkernel [-hsv] [-e name=value:...] [-m size] [-n ncpus] [-p pidfile]
-               [-r file[:serno]] [-R file[:serno]]
-       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir] IMAGE -- CMD [ARG...]
+               [-r file[:serno]] [-R file[:serno]] [--profile file]
+       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir] [--profile file]
+               IMAGE -- CMD [ARG...]
        vkernel image build|ls|path|rm|verify ...
 
 Boot a machine from a disk image:
@@ -14,7 +15,8 @@ Boot a machine from a disk image:
   -e name=value:..  kernel environment; init=PATH names the first program
   -s                single user: /bin/sh instead of init
   -p pidfile        write the process id here, locked while the machine runs
-  -v                verbose boot, with timings
+  -v                verbose boot, with timings; at the end a table of what was counted
+  --profile file    sample programs and system calls, for ui.perfetto.dev or speedscope.app
   -h, --help        this text
   --version         the version
 
@@ -42,7 +44,8 @@ Writes stay in memory and vanish unless --rw is given.
   -n ncpus        number of CPUs (only 1 until SMP is in)
   -e NAME=value   set an environment variable for CMD (repeatable)
   -w dir          working directory (default /)
-  -v              show boot messages on stderr
+  -v              show boot messages on stderr, and at the end a table of what was counted
+  --profile file  sample programs and system calls, for ui.perfetto.dev or speedscope.app
   --rw            write to the image itself (arrives with read-write ext4)
   --strace        write every system call to stderr
   -h, --help      this text

@@ -64,6 +64,8 @@ export type HostEvent =
   | { readonly kind: "resize" }
   /** The host program got this signal: an init shuts down cleanly, a command gets it itself. */
   | { readonly kind: "shutdown"; readonly signal: number }
+  /** Somebody wants the counters: they go to the machine's CountsPort. */
+  | { readonly kind: "counts" }
   /** The debugger's key, `^\` on the console. */
   | { readonly kind: "debugger" };
 

@@ -8,10 +8,13 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Outcome } from "../../boot/config.ts";
+import type { MachineCounts } from "../../platform/counts.ts";
 import type { MachineSpec } from "./machinespec.ts";
 import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 import { takeSignals } from "./signals.ts";
+import { startTicks } from "./ticks.ts";
+import type { WorkerMessage } from "./workermessage.ts";
 
 /** `^\`, the debugger's key on the console of a booted machine. */
 const DEBUGGER_KEY = 0x1c;
@@ -21,14 +24,31 @@ const TERMINATE_MS = 1000;
 /** How a machine ended, or the signal that ended the program with it. */
 export type LaunchOutcome = Outcome | { readonly kind: "killed"; readonly signal: number };
 
-export async function launch(spec: MachineSpec): Promise<LaunchOutcome> {
+/** Hears of a machine while it runs. */
+export interface Observer {
+  /** It is about to start. */
+  started?(machine: RunningMachine): void;
+  /** Its profile is written; `error` is a negative errno, or 0. */
+  profiled?(samples: number, error: number): void;
+  /** What it counted, when it is over. */
+  counted?(counts: MachineCounts): void;
+}
+
+export interface RunningMachine {
+  /** What it counted up to now, or up to its end; null if it ended without a word. */
+  stats(): Promise<MachineCounts | null>;
+}
+
+export async function launch(spec: MachineSpec, observer: Observer = {}): Promise<LaunchOutcome> {
   const channel = Channel.create();
   const killed = Promise.withResolvers<LaunchOutcome>();
   const kill = (signal: number): void => killed.resolve({ kind: "killed", signal });
   const releaseSignals = takeSignals(channel, spec.program.kind === "init", kill);
   const restore = spec.stdio.stdin ? () => {} : takeTerminal();
   process.once("exit", restore);
-  const { worker, outcome } = startWorker(channel, spec);
+  const listener = new Listener(channel);
+  const { worker, outcome } = startWorker(channel, spec, listener);
+  observer.started?.(listener);
   const detach = [feedInput(channel, spec), followWindowSize(channel)];
   try {
     const ended = await Promise.race([outcome, killed.promise]);
@@ -39,17 +59,73 @@ export async function launch(spec: MachineSpec): Promise<LaunchOutcome> {
     process.off("exit", restore);
     restore();
     releaseSignals();
+    listener.close(observer);
+  }
+}
+
+/** Takes what the Worker says before it ends. */
+class Listener implements RunningMachine {
+  readonly #channel: Channel;
+  #stopTicks = (): void => {};
+  #waiting: ((counts: MachineCounts | null) => void)[] = [];
+  #counts: MachineCounts | null = null;
+  #profiled: { readonly samples: number; readonly error: number } | null = null;
+  #hasEnded = false;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  stats(): Promise<MachineCounts | null> {
+    if (this.#hasEnded) return Promise.resolve(this.#counts);
+    const { promise, resolve } = Promise.withResolvers<MachineCounts | null>();
+    this.#waiting.push(resolve);
+    this.#channel.requestCounts();
+    this.#channel.ring();
+    return promise;
+  }
+
+  take(message: Exclude<WorkerMessage, { readonly kind: "ended" }>): void {
+    switch (message.kind) {
+      case "ticks":
+        this.#stopTicks = startTicks(message.memory, message.address, message.tickUs);
+        break;
+      case "profiled":
+        this.#profiled = message;
+        break;
+      case "counts":
+        this.#counts = message.counts;
+        this.#answer();
+        break;
+    }
+  }
+
+  /** The machine is over and the terminal is its user's again. */
+  close(observer: Observer): void {
+    this.#hasEnded = true;
+    this.#stopTicks();
+    this.#answer();
+    if (this.#profiled) observer.profiled?.(this.#profiled.samples, this.#profiled.error);
+    if (this.#counts) observer.counted?.(this.#counts);
+  }
+
+  #answer(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(this.#counts);
   }
 }
 
 function startWorker(
   channel: Channel,
   spec: MachineSpec,
+  listener: Listener,
 ): { readonly worker: Worker; readonly outcome: Promise<Outcome> } {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
   const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
-  worker.once("message", resolve);
+  worker.on("message", (message: WorkerMessage) => {
+    if (message.kind === "ended") resolve(message.outcome);
+    else listener.take(message);
+  });
   worker.once("error", (e: Error) => panic(e.message, e.stack));
   worker.once("exit", (code) => panic(`the kernel's Worker ended with code ${code}`));
   return { worker, outcome: promise };

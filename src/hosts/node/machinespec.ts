@@ -22,4 +22,6 @@ export interface MachineSpec {
   readonly stdio: StdioKinds;
   /** 1 when standard output is the terminal, 2 when it carries the command's data. */
   readonly consoleFd: number;
+  /** An open descriptor for the profile of the run; null for none. */
+  readonly profileFd: number | null;
 }

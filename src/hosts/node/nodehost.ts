@@ -75,6 +75,7 @@ export class NodeHost implements Host {
       return { kind: "shutdown", signal };
     }
     if (this.#channel.takeResize()) return { kind: "resize" };
+    if (this.#channel.takeCounts()) return { kind: "counts" };
     return null;
   }
 

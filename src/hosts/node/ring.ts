@@ -12,6 +12,7 @@ const COLS = 2;
 const SHUTDOWN = 3;
 const DEBUGGER = 4;
 const RESIZED = 5;
+const COUNTS = 6;
 const CONSOLE_RING = 8;
 const STDIN_RING = 12;
 const HEADER_WORDS = 16;
@@ -141,6 +142,10 @@ export class Channel {
     Atomics.store(this.#words, DEBUGGER, 1);
   }
 
+  requestCounts(): void {
+    Atomics.store(this.#words, COUNTS, 1);
+  }
+
   /** Takes a request, so that each is seen once; 0 or false if there is none. */
   takeShutdown(): number {
     return Atomics.exchange(this.#words, SHUTDOWN, 0);
@@ -148,6 +153,10 @@ export class Channel {
 
   takeDebugger(): boolean {
     return Atomics.exchange(this.#words, DEBUGGER, 0) !== 0;
+  }
+
+  takeCounts(): boolean {
+    return Atomics.exchange(this.#words, COUNTS, 0) !== 0;
   }
 
   takeResize(): boolean {

@@ -3,18 +3,23 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { boot } from "../../boot/boot.ts";
-import type { Outcome } from "../../boot/config.ts";
 import { FileDisk } from "./disk.ts";
 import type { MachineSpec } from "./machinespec.ts";
 import { NodeHost } from "./nodehost.ts";
+import { ProfileFile } from "./profilefile.ts";
 import { Channel } from "./ring.ts";
+import type { WorkerMessage } from "./workermessage.ts";
 
 interface WorkerData {
   readonly shared: SharedArrayBuffer;
   readonly spec: MachineSpec;
 }
 
-function main({ shared, spec }: WorkerData): Outcome {
+function post(message: WorkerMessage): void {
+  parentPort!.postMessage(message);
+}
+
+function main({ shared, spec }: WorkerData): void {
   const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
   const outcome = boot(host, {
     ...spec,
@@ -23,9 +28,11 @@ function main({ shared, spec }: WorkerData): Outcome {
       isCopyOnWrite: d.isCopyOnWrite,
       serial: d.serial,
     })),
+    profile: spec.profileFd === null ? null : new ProfileFile(spec.profileFd, post),
+    counts: { take: (counts) => post({ kind: "counts", counts }) },
   });
   host.finish();
-  return outcome;
+  post({ kind: "ended", outcome });
 }
 
-parentPort!.postMessage(main(workerData as WorkerData));
+main(workerData as WorkerData);
