@@ -106,7 +106,6 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   new LoadSampler(kernel.cpu, table.info).start();
   const hart = kernel.machine.newHart();
   const loop = new UserLoop(table, hart, calls, outside);
-  const { profile } = config;
   const profiling = profile ? new Profiling(profile, kernel, hart, loop, calls) : null;
   try {
     loop.run();
