@@ -7,28 +7,15 @@
  * over a page table entry that does not.
  */
 import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
-import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
-import {
-  PTE_FLAGS,
-  PTE_R,
-  PTE_SW0,
-  PTE_SW1,
-  PTE_SW2,
-  PTE_W,
-  PTE_X,
-} from "../machine/mmu/pagetable.ts";
+import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
+import { PTE_D, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { FAULT_ACCERR, FAULT_BUS, FAULT_OK, FAULT_OOM } from "./faultcode.ts";
 import { type MapEntry, VM_RAND_READ } from "./mapentry.ts";
-import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
+import { CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
+import { ownRights, PTE_ANON, PTE_SHMEM, PTE_ZERO, readRights } from "./pte.ts";
+import { allocPrivate, hasPrivate } from "./reservation.ts";
 import type { Vmspace } from "./vmspace.ts";
-
-/** A private page: it lives in page tables alone. */
-export const PTE_ANON = PTE_SW0;
-/** A page of shared memory, as against a file. */
-export const PTE_SHMEM = PTE_SW1;
-/** The page of zeroes: in nobody's resident set. */
-export const PTE_ZERO = PTE_SW2;
 
 /** Resolves an access to a page of `e`, which holds `addr`: a FAULT_*. */
 export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number): number {
@@ -51,22 +38,10 @@ export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number):
   return mapObject(vs, e, va);
 }
 
-/** Page table rights of a page of `e` but for writing, which faults decide. */
-export function readRights(prot: number): number {
-  return (
-    ((prot & (PROT_READ | PROT_WRITE)) !== 0 ? PTE_R : 0) | ((prot & PROT_EXEC) !== 0 ? PTE_X : 0)
-  );
-}
-
 /** As RISC-V has no write-only pages, writable means readable too. */
 function isAllowed(prot: number, access: number): boolean {
   if (access === PROT_READ) return (prot & (PROT_READ | PROT_WRITE)) !== 0;
   return (prot & access) !== 0;
-}
-
-/** Private writable rights: a page of one's own. */
-function ownRights(e: MapEntry): number {
-  return readRights(e.prot) | PTE_ANON | ((e.prot & PROT_WRITE) !== 0 ? PTE_W : 0);
 }
 
 function mapZeroPage(vs: Vmspace, e: MapEntry, va: number): number {
@@ -82,18 +57,17 @@ function mapZeroPage(vs: Vmspace, e: MapEntry, va: number): number {
 }
 
 /**
- * A fresh page of zeroes. The second page touched in an aligned 64 KiB brings
- * the rest of it: it is likely wanted, and then one TLB entry covers all.
+ * A fresh page of zeroes. With the second private page in an aligned 64 KiB come the rest
+ * of the map's pages there: they are likely wanted, and then one TLB entry covers all.
  */
 function zeroFill(vs: Vmspace, e: MapEntry, va: number): number {
   vs.frames.meter.zeroFaults++;
-  const isSecond = vs.hasReservation(va);
+  const isFirst = !hasPrivate(vs, va);
   const r = zeroFillOne(vs, e, va);
-  if (r !== FAULT_OK || !isSecond) return r;
+  if (r !== FAULT_OK || isFirst || !vs.frames.isPlentiful) return r;
   const run = va - (va % CHUNK_SIZE);
-  if (run < e.start || run + CHUNK_SIZE > e.end || !vs.frames.isPlentiful) return FAULT_OK;
-  for (let i = 0; i < CHUNK_PAGES; i++) {
-    const at = run + i * PAGE_SIZE;
+  const end = Math.min(run + CHUNK_SIZE, e.end);
+  for (let at = Math.max(run, e.start); at < end; at += PAGE_SIZE) {
     if (vs.pageTable.get(at) === 0 && zeroFillOne(vs, e, at) !== FAULT_OK) break;
   }
   vs.pageTable.promote(run);
@@ -101,7 +75,7 @@ function zeroFill(vs: Vmspace, e: MapEntry, va: number): number {
 }
 
 function zeroFillOne(vs: Vmspace, e: MapEntry, va: number): number {
-  const pa = vs.allocFor(va);
+  const pa = allocPrivate(vs, va);
   if (failed(pa)) return FAULT_OOM;
   vs.frames.zero(pa);
   return enterOwn(vs, e, va, pa);
@@ -109,7 +83,7 @@ function zeroFillOne(vs: Vmspace, e: MapEntry, va: number): number {
 
 /** Maps a fresh frame, whose one reference the page table takes over. */
 function enterOwn(vs: Vmspace, e: MapEntry, va: number, pa: Paddr): number {
-  if (failed(vs.pageTable.enter(va, pa, ownRights(e)))) {
+  if (failed(vs.pageTable.enter(va, pa, ownRights(e.prot)))) {
     vs.frames.release(pa);
     return FAULT_OOM;
   }
@@ -128,7 +102,7 @@ function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number 
   }
   // Allocation may reclaim: the hold keeps the source, though its mapping may go.
   frames.hold(from);
-  const pa = vs.allocFor(va);
+  const pa = allocPrivate(vs, va);
   if (failed(pa)) {
     frames.release(from);
     return FAULT_OOM;
@@ -162,7 +136,9 @@ function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): num
 /** Maps a page of the object, which the caller holds for the page table. */
 function enterShared(vs: Vmspace, e: MapEntry, va: number, pa: Paddr, rights: number): number {
   const isShmem = e.object!.isShmem;
-  if (failed(vs.pageTable.enter(va, pa, rights | (isShmem ? PTE_SHMEM : 0)))) {
+  // Whoever may write has been told of, or has nobody to tell.
+  const dirty = (rights & PTE_W) !== 0 ? PTE_D : 0;
+  if (failed(vs.pageTable.enter(va, pa, rights | (isShmem ? PTE_SHMEM : 0) | dirty))) {
     vs.frames.release(pa);
     return FAULT_OOM;
   }
@@ -214,7 +190,7 @@ function copyFromObject(vs: Vmspace, e: MapEntry, va: number): number {
   const from = objectPage(vs, e, va, false);
   if (from < 0) return -from;
   vs.frames.meter.cowFaults++;
-  const pa = vs.allocFor(va);
+  const pa = allocPrivate(vs, va);
   if (failed(pa)) {
     vs.frames.release(from as Paddr);
     return FAULT_OOM;

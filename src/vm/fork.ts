@@ -6,7 +6,6 @@ import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import { PROT_WRITE } from "../abi/mman.ts";
 import { PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
-import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
 import {
   type MapEntry,
   VM_DONTFORK,
@@ -14,6 +13,7 @@ import {
   VM_LOCKONFAULT,
   VM_WIPEONFORK,
 } from "./mapentry.ts";
+import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
 import { Vmspace } from "./vmspace.ts";
 
 export function forkVmspace(vs: Vmspace): Vmspace | Errno {

@@ -5,9 +5,9 @@ import { EACCES, EINVAL, ENOMEM, failed } from "../abi/errno.ts";
 import { PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, PROT_WRITE } from "../abi/mman.ts";
 import { PTE_FLAGS, PTE_R, PTE_W, PTE_X } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
-import { PTE_ANON, readRights } from "./fault.ts";
 import { type MapEntry, PROT_ALL, VM_GROWSDOWN } from "./mapentry.ts";
 import { PAGE_SIZE, pageCeil, USER_END } from "./param.ts";
+import { PTE_ANON, readRights } from "./pte.ts";
 import type { Vmspace } from "./vmspace.ts";
 
 const RIGHTS = PTE_R | PTE_W | PTE_X;

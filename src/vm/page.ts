@@ -142,6 +142,24 @@ export class PageAllocator {
     return this.#take(chunk, index);
   }
 
+  /** The frame at `pa` if it is free, whoever it is kept for; else 0. */
+  allocAt(pa: Paddr): Paddr | 0 {
+    return this.isFree(pa) ? this.#take(this.chunkNumber(pa), this.indexOf(pa) & 15) : 0;
+  }
+
+  isFree(pa: Paddr): boolean {
+    return (this.#free[this.chunkNumber(pa)]! & (1 << (this.indexOf(pa) & 15))) !== 0;
+  }
+
+  chunkNumber(pa: Paddr): number {
+    return this.indexOf(pa) >>> 4;
+  }
+
+  /** Address of frame `index` of a chunk. */
+  chunkAddress(chunk: number, index: number): Paddr {
+    return this.addressOf(chunk * CHUNK_PAGES + index);
+  }
+
   /** Ends a reservation: its free frames are anybody's now. */
   unreserve(chunk: number, token: number): void {
     if (this.#token[chunk] !== token) return;

@@ -1,62 +1,57 @@
 /**
- * Which chunk is being filled for which 64 KiB of an address space.
+ * Where private pages lie: together, so that an aligned 64 KiB of an address space (a granule)
+ * is one aligned chunk of frames, page by page.
  *
- * A small direct-mapped cache: a collision merely ends the older reservation.
- * Tokens tell when a chunk went to another meanwhile, so nothing here needs
- * to be told of frames being freed.
+ * A granule's first private page reserves a chunk and takes its own place in it; those that follow
+ * find the chunk by their neighbours in the page table, so there is nothing to keep up to
+ * date. After a fork a granule's pages may lie in two chunks, the shared one and that of the
+ * copies: the nearest neighbour decides. See Navarro et al., "Practical, transparent
+ * operating system support for superpages" (OSDI 2002).
  */
 import type { Errno } from "../abi/errno.ts";
 import type { Paddr } from "../machine/physmem.ts";
-import type { PageAllocator } from "./page.ts";
-import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
+import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
+import { PTE_ANON } from "./pte.ts";
+import type { Vmspace } from "./vmspace.ts";
 
-const SLOTS = 64;
-
-export class ReservationCache {
-  readonly #frames: PageAllocator;
-  /** Per slot: run number + 1 (0: empty), chunk, token. Absent until first used. */
-  #slots: Uint32Array | null = null;
-
-  constructor(frames: PageAllocator) {
-    this.#frames = frames;
-  }
-
-  /** True if some page of the run that holds `va` came from its reservation. */
-  has(va: number): boolean {
-    const slots = this.#slots;
-    if (!slots) return false;
-    const run = Math.floor(va / CHUNK_SIZE);
-    const at = (run % SLOTS) * 3;
-    return slots[at] === run + 1 && this.#frames.tokenOf(slots[at + 1]!) === slots[at + 2];
-  }
-
-  /** A frame for `va`: the one at its place in its run's chunk, or any. */
-  alloc(va: number): Paddr | Errno {
-    const frames = this.#frames;
-    this.#slots ??= new Uint32Array(3 * SLOTS);
-    const slots = this.#slots;
-    const run = Math.floor(va / CHUNK_SIZE);
-    const at = (run % SLOTS) * 3;
-    const index = Math.floor(va / PAGE_SIZE) % CHUNK_PAGES;
-    if (slots[at] !== run + 1 || frames.tokenOf(slots[at + 1]!) !== slots[at + 2]) {
-      this.#end(slots, at);
-      const chunk = frames.reserve();
-      if (chunk < 0) return frames.alloc();
-      slots[at] = run + 1;
-      slots[at + 1] = chunk;
-      slots[at + 2] = frames.tokenOf(chunk);
+/** A frame for the private page of `va`: at its place beside its neighbours if that is free, else any. */
+export function allocPrivate(vs: Vmspace, va: number): Paddr | Errno {
+  const { frames } = vs;
+  const index = indexOf(va);
+  const first = vs.pageTable.granule(va);
+  if (first >= 0) {
+    const ptes = frames.mem.u32;
+    let tried = 0;
+    for (let distance = 1; distance < CHUNK_PAGES; distance++) {
+      for (let i = index - distance; i <= index + distance; i += 2 * distance) {
+        if (i < 0 || i >= CHUNK_PAGES) continue;
+        const chunk = chunkOf(ptes[first + i]!, i);
+        if (chunk === 0 || chunk === tried) continue;
+        const pa = frames.allocAt((chunk + index * PAGE_SIZE) as Paddr);
+        if (pa !== 0) return pa;
+        tried = chunk;
+      }
     }
-    return frames.allocIn(slots[at + 1]!, slots[at + 2]!, index) || frames.alloc();
   }
+  const chunk = frames.reserve();
+  return frames.allocIn(chunk, frames.tokenOf(chunk), index) || frames.alloc();
+}
 
-  clear(): void {
-    const slots = this.#slots;
-    if (!slots) return;
-    for (let at = 0; at < slots.length; at += 3) this.#end(slots, at);
-  }
+/** True if the granule of `va` has a private page. */
+export function hasPrivate(vs: Vmspace, va: number): boolean {
+  const first = vs.pageTable.granule(va);
+  if (first < 0) return false;
+  const ptes = vs.frames.mem.u32;
+  for (let i = first; i < first + CHUNK_PAGES; i++) if ((ptes[i]! & PTE_ANON) !== 0) return true;
+  return false;
+}
 
-  #end(slots: Uint32Array, at: number): void {
-    if (slots[at] !== 0) this.#frames.unreserve(slots[at + 1]!, slots[at + 2]!);
-    slots[at] = 0;
-  }
+/** The chunk (its address) in which a private page's entry has place `index`; 0 if the page lies elsewhere. */
+export function chunkOf(pte: number, index: number): number {
+  if ((pte & PTE_ANON) === 0 || ((pte >>> PAGE_SHIFT) & (CHUNK_PAGES - 1)) !== index) return 0;
+  return (pte & -CHUNK_SIZE) >>> 0;
+}
+
+function indexOf(va: number): number {
+  return Math.floor(va / PAGE_SIZE) & (CHUNK_PAGES - 1);
 }

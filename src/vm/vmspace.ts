@@ -32,9 +32,10 @@ import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/m
 import type { Paddr } from "../machine/physmem.ts";
 import { CopyIo } from "./copyio.ts";
 import { EntryList } from "./entrylist.ts";
-import { faultIn, PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./fault.ts";
+import { faultIn } from "./fault.ts";
 import { FAULT_MAPERR, FAULT_OK } from "./faultcode.ts";
 import { forkVmspace } from "./fork.ts";
+import { gather } from "./gather.ts";
 import { adviseRange } from "./madvise.ts";
 import {
   MapEntry,
@@ -60,7 +61,7 @@ import {
   STACK_GUARD_GAP,
   USER_END,
 } from "./param.ts";
-import { ReservationCache } from "./reservation.ts";
+import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
 
 /** Where page tables come from: the machine. */
 export interface PageTableSource {
@@ -124,7 +125,6 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Faults resolved from memory, and with I/O. */
   minorFaults = 0;
   majorFaults = 0;
-  readonly reservations: ReservationCache;
   /** Map entries paid for. */
   paidEntries = 0;
 
@@ -139,7 +139,6 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     this.pageTable = source.newPageTable(frames);
     this.entries = new EntryList(ceiling);
     this.limits = limits;
-    this.reservations = new ReservationCache(frames);
   }
 
   /** Faults resolved, of either kind. */
@@ -295,6 +294,12 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     return this.readable(addr) < 0 ? EFAULT : { object, offset };
   }
 
+  /** The program misses the TLB often around `va`: makes that contiguous if it can. */
+  gather(va: number): boolean {
+    this.noteRss();
+    return gather(this, va);
+  }
+
   /** A copy that shares every page until one of the two writes. */
   fork(): Vmspace | Errno {
     return forkVmspace(this);
@@ -330,7 +335,6 @@ export class Vmspace extends CopyIo implements PageUnmapper {
       this.#takePages(e.start, e.end);
       e.dispose();
     }
-    this.reservations.clear();
     this.totalBytes = this.dataBytes = this.stackBytes = this.lockedBytes = 0;
   }
 
@@ -451,15 +455,6 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     else if ((pte & PTE_SHMEM) !== 0) this.rssShmem--;
     else if ((pte & PTE_ZERO) === 0) this.rssFile--;
     this.frames.release(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
-  }
-
-  /** A frame for private memory at `va`, contiguous with its neighbours if that can be. */
-  allocFor(va: number): Paddr | Errno {
-    return this.reservations.alloc(va);
-  }
-
-  hasReservation(va: number): boolean {
-    return this.reservations.has(va);
   }
 
   #place(hint: number, length: number, flags: number): number {

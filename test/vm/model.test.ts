@@ -18,7 +18,7 @@ import {
   PROT_WRITE,
 } from "../../src/abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
-import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "../../src/vm/fault.ts";
+import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "../../src/vm/pte.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { CHUNK_SIZE, PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";

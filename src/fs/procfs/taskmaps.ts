@@ -9,7 +9,7 @@ import type { Proc } from "../../proc/proc.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { File } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
-import { PTE_ANON } from "../../vm/fault.ts";
+import { PTE_ANON } from "../../vm/pte.ts";
 import {
   type MapEntry,
   VM_DONTDUMP,

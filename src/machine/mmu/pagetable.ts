@@ -79,6 +79,15 @@ export class PageTable {
     return i < 0 ? 0 : this.#u32[i]!;
   }
 
+  /**
+   * Index into the machine's u32 of the 16 entries of the granule (64 KiB) around `va`, to be read; -1
+   * when no table covers it.
+   */
+  granule(va: number): number {
+    const i = this.#slot(va);
+    return i < 0 ? -1 : i & ~(BLOCK_PAGES - 1);
+  }
+
   /** Maps the page of `va` to the frame `pa` with `flags` (PTE_V implied): 0, or ENOMEM for want of a table. */
   enter(va: number, pa: Paddr, flags: number): number {
     const i = this.#slotFor(va);

@@ -1,0 +1,154 @@
+/**
+ * Gathering: what makes an aligned 64 KiB of an address space (a granule) one contiguous run of frames
+ * when it has come apart.
+ *
+ * A TLB holds one window of contiguous frames per granule, so one whose pages lie here and there makes
+ * the program miss for ever: pages copied after a fork, untouched pages between touched
+ * ones, file pages among copied ones. The machine tells where a program misses much;
+ * here the private pages move to one chunk, each to its place, absent ones between them are
+ * filled, and file pages that could be private are copied. What is executable or shared
+ * stays. Nothing that a program can see changes but its resident set.
+ */
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
+import { PTE_D, PTE_FLAGS, PTE_R, PTE_W, PTE_X } from "../machine/mmu/pagetable.ts";
+import type { Paddr } from "../machine/physmem.ts";
+import type { MapEntry } from "./mapentry.ts";
+import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
+import { ownRights, PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
+import { chunkOf } from "./reservation.ts";
+import type { Vmspace } from "./vmspace.ts";
+
+const NO_CHUNK = -1;
+
+/** What shall happen to one page: nothing without an `entry`. */
+interface Page {
+  pte: number;
+  /** The map whose page it becomes, private and at its place. */
+  entry: MapEntry | null;
+  /** Where the bytes come from: 0 for zeroes. */
+  from: Paddr | 0;
+}
+
+/** Gathers the granule of `va` if that spares windows: true if it did. */
+export function gather(vs: Vmspace, va: number): boolean {
+  const { frames, pageTable } = vs;
+  const base = va - (va % CHUNK_SIZE);
+  const pages = plan(vs, base);
+  if (!pages) return false;
+  const home = homeOf(vs, pages);
+  const before = windows(pages, NO_CHUNK);
+  // The address does not matter yet, only that all lie together.
+  if (windows(pages, home === NO_CHUNK ? 0 : home) >= before) return false;
+  const chunk = home === NO_CHUNK ? frames.reserve() : frames.chunkNumber(home as Paddr);
+  if (chunk < 0) return false;
+  for (let i = 0; i < CHUNK_PAGES; i++) {
+    const { pte, entry, from } = pages[i]!;
+    if (!entry || (home !== NO_CHUNK && chunkOf(pte, i) === home)) continue;
+    const pa = frames.allocAt(frames.chunkAddress(chunk, i));
+    if (pa === 0) continue;
+    if (from === 0) frames.zero(pa);
+    else frames.copy(from, pa);
+    const at = base + i * PAGE_SIZE;
+    // The table is there, so this cannot fail.
+    pageTable.enter(at, pa, ownRights(entry.prot));
+    vs.rssAnon++;
+    if (pte !== 0) vs.drop(pte);
+  }
+  pageTable.promote(base);
+  pageTable.invalidate(base, CHUNK_SIZE);
+  return true;
+}
+
+/** What could be one run; null if there is no private page, about which all this is. */
+function plan(vs: Vmspace, base: number): Page[] | null {
+  const first = vs.pageTable.granule(base);
+  if (first < 0) return null;
+  const pages: Page[] = [];
+  let hasPrivate = false;
+  for (let i = 0; i < CHUNK_PAGES; i++) {
+    const pte = vs.frames.mem.u32[first + i]!;
+    pages.push({ pte, entry: null, from: 0 });
+    if ((pte & PTE_ANON) !== 0) hasPrivate = true;
+  }
+  if (!hasPrivate) return null;
+  for (let k = vs.entries.indexAfter(base); ; k++) {
+    const e = vs.entries.at(k);
+    if (!e || e.start >= base + CHUNK_SIZE) break;
+    if (e.isShared || (e.prot & PROT_EXEC) !== 0 || (e.prot & (PROT_READ | PROT_WRITE)) === 0) {
+      continue;
+    }
+    const end = Math.min(e.end, base + CHUNK_SIZE);
+    for (let at = Math.max(e.start, base); at < end; at += PAGE_SIZE) {
+      planPage(vs, e, at, pages[(at - base) / PAGE_SIZE]!);
+    }
+  }
+  trim(pages);
+  return pages;
+}
+
+function planPage(vs: Vmspace, e: MapEntry, at: number, page: Page): void {
+  const { pte } = page;
+  if ((pte & (PTE_X | PTE_SHMEM)) !== 0) return;
+  if (pte !== 0 && (pte & PTE_ZERO) === 0) {
+    page.from = ((pte & ~PTE_FLAGS) >>> 0) as Paddr;
+  } else if (e.object) {
+    const pindex = e.pindexOf(at);
+    if (e.object.isShmem || pindex * PAGE_SIZE >= e.object.sizeBytes) return;
+    page.from = e.object.lookup(pindex);
+    if (page.from === 0) return;
+  } else if ((e.prot & PROT_WRITE) === 0 || !vs.frames.isPlentiful) {
+    return;
+  }
+  page.entry = e;
+}
+
+/** Absent pages are brought in only between others. */
+function trim(pages: readonly Page[]): void {
+  const isPresent = (p: Page) => p.pte !== 0;
+  const first = pages.findIndex(isPresent);
+  const last = pages.findLastIndex(isPresent);
+  pages.forEach((p, i) => {
+    if (i < first || i > last) p.entry = null;
+  });
+}
+
+/** The chunk where most of the private pages are at their place, if the others' places in it are free. */
+function homeOf(vs: Vmspace, pages: readonly Page[]): number {
+  let home = NO_CHUNK;
+  let most = 0;
+  for (let i = 0; i < CHUNK_PAGES; i++) {
+    const chunk = chunkOf(pages[i]!.pte, i);
+    if (chunk === 0) continue;
+    const n = pages.filter((p, k) => chunkOf(p.pte, k) === chunk).length;
+    if (n <= most) continue;
+    const isOpen = pages.every(
+      (p, k) =>
+        !p.entry ||
+        chunkOf(p.pte, k) === chunk ||
+        vs.frames.isFree((chunk + k * PAGE_SIZE) as Paddr),
+    );
+    if (!isOpen) continue;
+    home = chunk;
+    most = n;
+  }
+  return home;
+}
+
+/** How many windows the granule is for reading, plus those for writing; with what is planned gathered at `home`. */
+function windows(pages: readonly Page[], home: number): number {
+  let count = 0;
+  for (const right of [PTE_R, PTE_W]) {
+    // A frame less its place in the granule is the same throughout a window.
+    let run = NO_CHUNK;
+    pages.forEach(({ pte, entry }, i) => {
+      const isGathered = entry !== null && home !== NO_CHUNK;
+      const flags = isGathered ? ownRights(entry.prot) : pte;
+      const frame = isGathered ? home : (pte & ~PTE_FLAGS) - i * PAGE_SIZE;
+      const isIn = (flags & right) !== 0 && (right === PTE_R || (flags & PTE_D) !== 0);
+      const here = isIn ? frame >>> 0 : NO_CHUNK;
+      if (here !== NO_CHUNK && here !== run) count++;
+      run = here;
+    });
+  }
+  return count;
+}
