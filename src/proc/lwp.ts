@@ -40,6 +40,11 @@ export class Lwp extends Thread {
   restartCode = 0;
   /** Its files and paths, kept over its sleeps. */
   readonly heldArgs = new HeldArgs();
+  /**
+   * What the call in progress read from user memory to begin with, where it says so
+   * here: made again, it goes on with that. Good only while `isMadeAgain`.
+   */
+  firstRead: unknown = null;
   /** strace's line of the call in progress. */
   traceLine = "";
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
@@ -67,6 +72,11 @@ export class Lwp extends Thread {
 
   override get fileSizeLimit(): number {
     return this.proc.rlimits.soft(RLIMIT_FSIZE);
+  }
+
+  /** True while a call that slept is made again. */
+  get isMadeAgain(): boolean {
+    return this.callInProgress >= 0;
   }
 
   /** The call in progress was settled: it will not be made again. */

@@ -242,8 +242,9 @@ function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
 function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
   if (!(fp instanceof VnodeFile)) return EBADF;
   const isOfd = cmd === F_OFD_SETLK || cmd === F_OFD_SETLKW;
-  const want = loadLock(td, fp, at, isOfd);
+  const want = td.isMadeAgain ? (td.firstRead as RecordLock) : loadLock(td, fp, at, isOfd);
   if (failed(want)) return want;
+  td.firstRead = want;
   if (want.type === F_RDLCK && !fp.isReadable) return EBADF;
   if (want.type === F_WRLCK && !fp.isWritable) return EBADF;
   const isWaiting = cmd === F_SETLKW || cmd === F_OFD_SETLKW;

@@ -15,8 +15,9 @@ const SSIZE_MAX = 2 ** 63;
 /** RWF_HIPRI, DSYNC and SYNC are hints here; NOWAIT and APPEND are not offered. */
 const RWF_HINTS = 0x1 | 0x2 | 0x4;
 
-/** The segments of an iovec array in user memory: EINVAL, EFAULT. */
-export function loadIov(td: Lwp, at: number, count: number): IoVec[] | Errno {
+/** The segments of an iovec array in user memory, read once for a call: EINVAL, EFAULT. */
+export function loadIov(td: Lwp, at: number, count: number): readonly IoVec[] | Errno {
+  if (td.isMadeAgain) return td.firstRead as readonly IoVec[];
   if (count < 0 || count > IOV_MAX) return EINVAL;
   const { scratch, scratchView: view } = td.cpu;
   if (failed(td.proc.vmspace.copyin(at, scratch.subarray(0, count * IOVEC_SIZE)))) return EFAULT;
@@ -30,6 +31,7 @@ export function loadIov(td: Lwp, at: number, count: number): IoVec[] | Errno {
     if (length >= SSIZE_MAX || total >= SSIZE_MAX) return EINVAL;
     out.push({ base, length });
   }
+  td.firstRead = out;
   return out;
 }
 

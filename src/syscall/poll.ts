@@ -143,7 +143,7 @@ export function waitUntil(td: Lwp, timeout: number): number | Errno {
 
 /** Blocks the signals of a sigset_t in user memory for the length of this call. */
 export function applyMask(td: Lwp, mask: number, maskSize: number): number {
-  if (mask === 0) return 0;
+  if (mask === 0 || (td.isMadeAgain && td.savedSigmask)) return 0;
   if (maskSize !== 8) return EINVAL;
   const lo = td.proc.vmspace.loadU32(mask);
   const hi = td.proc.vmspace.loadU32(mask + 4);

@@ -110,9 +110,11 @@ export const sys_rt_sigpending = syscall("rt_sigpending", [uaddr, size], (td, ou
 
 export const sys_rt_sigsuspend = syscall("rt_sigsuspend", [uaddr, size], (td, at, setBytes) => {
   if (setBytes !== SIGSET_BYTES) return EINVAL;
-  const set = loadSigset(td, at);
-  if (typeof set === "number") return set;
-  setTemporaryMask(td, set);
+  if (!td.isMadeAgain || !td.savedSigmask) {
+    const set = loadSigset(td, at);
+    if (typeof set === "number") return set;
+    setTemporaryMask(td, set);
+  }
   td.sleep(td.proc.signalQueue, "pause");
   return ERESTARTNOHAND;
 });
@@ -122,8 +124,9 @@ export const sys_rt_sigtimedwait = syscall(
   [uaddr, uaddr, uaddr, size],
   (td, setAt, infoAt, timeoutAt, setBytes) => {
     if (setBytes !== SIGSET_BYTES) return EINVAL;
-    const wanted = loadSigset(td, setAt);
+    const wanted = td.isMadeAgain ? (td.firstRead as SigSet) : loadSigset(td, setAt);
     if (typeof wanted === "number") return wanted;
+    td.firstRead = wanted;
     wanted.dropUnblockable();
     const { restart } = td;
     if (restart.deadlineNs < 0) {
