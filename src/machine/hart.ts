@@ -28,8 +28,8 @@ import {
 import type { MachineStats } from "./machine.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
 import type { PhysMem } from "./physmem.ts";
-import type { Translator } from "./riscv/translator.ts";
-import { TRAP_FUEL, type Trap } from "./traps.ts";
+import type { Runner, Translator } from "./riscv/translator.ts";
+import { TRAP_ECALL, TRAP_FUEL, TRAP_SERVED, type Trap, type TrapService } from "./traps.ts";
 
 /**
  * Fuel of one stay in generated code. Leaving and coming back costs some 20 ns, and is how
@@ -46,12 +46,14 @@ interface Bank {
   usedAt: number;
 }
 
-export class Hart {
+export class Hart implements Runner {
   /**
    * Byte address of a word in machine memory: whoever sets it nonzero, on this Worker or
    * another, makes `run` return TRAP_FUEL soon. `run` clears it.
    */
   readonly attentionAddr: number;
+  /** Serves traps in place, if anybody does; else all come out of `run`. */
+  service: TrapService | null = null;
   /** Fuel that the last `run` did not burn. */
   fuelLeft = 0;
   /** Most fuel of one stay in generated code, after which `run` looks at the attention word. */
@@ -64,6 +66,13 @@ export class Hart {
   readonly #banks: Bank[] = [];
   #current: Bank;
   #clock = 0;
+  /** While `run` runs: the fuel there was when generated code had `#granted` of it. */
+  #left = 0;
+  #granted = 0;
+  /** The translator's epoch in which generated code was entered. */
+  #epoch = 0;
+  /** How often something was taken out of the current bank. */
+  #shootdowns = 0;
 
   /** Use `Machine.newHart`. */
   constructor(mem: PhysMem, index: number, translator: Translator, stats: MachineStats) {
@@ -92,8 +101,9 @@ export class Hart {
     const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
     this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
     const attention = this.attentionAddr >>> 2;
-    let left = fuel;
+    this.#left = fuel;
     for (;;) {
+      const left = this.#left;
       if (left <= 0 || this.#mem.u32[attention] !== 0) {
         if (this.#mem.u32[attention] !== 0) {
           this.#attention += Atomics.exchange(this.#mem.u32, attention, 0);
@@ -102,15 +112,56 @@ export class Hart {
         this.#harvest(bank);
         return TRAP_FUEL;
       }
-      const slice = Math.min(left, this.stayFuel);
-      const trap = this.#translator.enter(ctx.addr, bank.addr, slice);
-      const rest = this.#mem.i32[(bank.addr + BANK_FUEL) >>> 2]!;
-      left -= slice - Math.max(rest, 0);
+      this.#granted = Math.min(left, this.stayFuel);
+      this.#epoch = this.#translator.epoch;
+      const trap = this.#translator.enter(this, ctx.addr, bank.addr, this.#granted);
+      this.#settle(this.#mem.i32[(bank.addr + BANK_FUEL) >>> 2]!);
       if (trap !== TRAP_FUEL) {
-        this.fuelLeft = left;
+        this.fuelLeft = this.#left;
         return trap as Trap;
       }
     }
+  }
+
+  /** Generated code has `rest` left of the fuel that it was granted. */
+  #settle(rest: number): void {
+    this.#left -= this.#granted - Math.max(rest, 0);
+    this.#granted = rest;
+  }
+
+  /** See Runner. Nobody goes on in code that has changed, or in an address space that went away. */
+  serve(fuel: number): number {
+    this.#settle(fuel);
+    const bank = this.#current;
+    const { owner } = bank;
+    let trap: Trap = TRAP_ECALL;
+    if (this.service !== null) {
+      trap = TRAP_SERVED;
+      const left = this.service.ecall(this.#left);
+      const isWanted = this.#mem.u32[this.attentionAddr >>> 2] !== 0;
+      if (left >= 0) this.#left = left;
+      if (
+        left >= 0 &&
+        !isWanted &&
+        bank.owner === owner &&
+        this.#epoch === this.#translator.epoch
+      ) {
+        this.#granted = Math.min(fuel, left);
+        return this.#granted;
+      }
+    }
+    this.#mem.i32[(bank.addr + BANK_FUEL) >>> 2] = fuel;
+    return ~trap;
+  }
+
+  /**
+   * See Runner. Compiled code keeps physical addresses across its accesses (jit/groups.ts), so none
+   * goes on if any page was taken away or moved on the way.
+   */
+  resolve(isWrite: boolean): boolean {
+    if (this.service === null) return false;
+    const before = this.#shootdowns;
+    return this.service.fault(this.faultAddr, isWrite) && this.#shootdowns === before;
   }
 
   /** What was added to the attention word since last time. */
@@ -148,6 +199,7 @@ export class Hart {
   shootdown(pt: PageTable, va: number, len: number, exec: boolean): void {
     const bank = this.#banks.find((b) => b.owner === pt);
     if (!bank) return;
+    if (bank === this.#current) this.#shootdowns++;
     const first = Math.floor(va / GRANULE);
     const granules = Math.floor((va + len - 1) / GRANULE) - first + 1;
     this.#wipeTlb(bank.addr + BANK_READ, TLB_ENTRIES, first, granules);
@@ -156,6 +208,7 @@ export class Hart {
     this.#wipeTlb(bank.addr + BANK_READ_PAGES, PAGE_TLB_ENTRIES, page, pages);
     this.#wipeTlb(bank.addr + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES, page, pages);
     if (exec) {
+      this.#translator.epoch++;
       this.#mem.bulk.zero(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
       this.#mem.bulk.zero(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
     }

@@ -28,7 +28,7 @@ import { traceEnter, traceExit } from "./strace.ts";
 
 const A0 = 10;
 const A7 = 17;
-const ECALL_BYTES = 4;
+export const ECALL_BYTES = 4;
 
 export class Dispatcher {
   readonly #table: readonly (Syscall | undefined)[];

@@ -33,20 +33,21 @@ import { faultSignal, type SigInfo } from "../proc/siginfo.ts";
 import { forceSignal } from "../proc/signal.ts";
 import { FAULT_ACCERR, FAULT_BUS, FAULT_OK, FAULT_OOM } from "../vm/faultcode.ts";
 
-export function userFault(td: Lwp, hart: Hart, trap: Trap): void {
-  const signal = signalFor(td, hart, trap);
+/** `known` is what the address space made of a page fault already (FAULT_*), or -1. */
+export function userFault(td: Lwp, hart: Hart, trap: Trap, known: number): void {
+  const signal = signalFor(td, hart, trap, known);
   if (signal) forceSignal(td, signal);
 }
 
 /** Null once the instruction may run again. */
-function signalFor(td: Lwp, hart: Hart, trap: Trap): SigInfo | null {
+function signalFor(td: Lwp, hart: Hart, trap: Trap, known: number): SigInfo | null {
   switch (trap) {
     case TRAP_FAULT_READ:
-      return pageFault(td, hart.faultAddr, PROT_READ);
+      return pageFault(td, hart.faultAddr, PROT_READ, known);
     case TRAP_FAULT_WRITE:
-      return pageFault(td, hart.faultAddr, PROT_WRITE);
+      return pageFault(td, hart.faultAddr, PROT_WRITE, known);
     case TRAP_FAULT_FETCH:
-      return pageFault(td, hart.faultAddr, PROT_EXEC);
+      return pageFault(td, hart.faultAddr, PROT_EXEC, -1);
     case TRAP_MISALIGNED:
       return faultSignal(SIGBUS, BUS_ADRALN, hart.faultAddr);
     case TRAP_BREAK:
@@ -58,8 +59,8 @@ function signalFor(td: Lwp, hart: Hart, trap: Trap): SigInfo | null {
   }
 }
 
-function pageFault(td: Lwp, addr: number, access: number): SigInfo | null {
-  switch (td.proc.vmspace.fault(addr, access)) {
+function pageFault(td: Lwp, addr: number, access: number, known: number): SigInfo | null {
+  switch (known >= 0 ? known : td.proc.vmspace.fault(addr, access)) {
     case FAULT_OK:
       return null;
     case FAULT_ACCERR:

@@ -2,17 +2,30 @@
  * The main loop: choose a thread, run it in user mode until it traps, serve
  * the trap, and again. See lwkt(9), userret(9).
  *
+ * System calls and page faults are served in place, under the running code (TrapService);
+ * only what changes the thread's course comes out of the hart: it slept, a signal is
+ * due, another thread is to run.
+ *
  * The clock is read when a thread is switched to or from, when its fuel is out,
  * and now and then when it makes many system calls; never for each of them.
  * Fuel stands for time by a rate that is measured as we go. A slice's time is
  * split into user and system time by the fuel that was burnt in it.
  */
+import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { SIGXCPU } from "../abi/signal.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Cpu, SliceKeeper } from "../kern/cpu.ts";
 import { charge, SLICE_NS } from "../kern/sched.ts";
 import type { Hart } from "../machine/hart.ts";
-import { TRAP_ECALL, TRAP_FUEL } from "../machine/traps.ts";
+import {
+  TRAP_ECALL,
+  TRAP_FAULT_READ,
+  TRAP_FAULT_WRITE,
+  TRAP_FUEL,
+  TRAP_SERVED,
+  type Trap,
+  type TrapService,
+} from "../machine/traps.ts";
 import type { Doorbell } from "../platform/host.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
@@ -20,7 +33,8 @@ import type { ProcTable } from "../proc/proctable.ts";
 import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
 import { hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
-import { Dispatcher } from "./dispatch.ts";
+import { FAULT_OK } from "../vm/faultcode.ts";
+import { Dispatcher, ECALL_BYTES } from "./dispatch.ts";
 import { userFault } from "./fault.ts";
 import type { Sampler } from "./sampler.ts";
 import { takeSignals } from "./userret.ts";
@@ -32,7 +46,7 @@ export interface Outside {
   attend(): void;
 }
 
-/** System calls between two looks at the clock: one may take much longer than another. */
+/** System calls and faults between two looks at the clock: one may take much longer than another. */
 const CALLS_PER_LOOK = 64;
 /** Fuel that a system call counts as, so that calls use up a slice too. */
 const CALL_FUEL = 50;
@@ -43,7 +57,7 @@ const GRANULARITY_NS = 1e6;
 /** How much one measurement moves the rate of fuel. */
 const RATE_WEIGHT = 0.2;
 
-export class UserLoop implements SliceKeeper {
+export class UserLoop implements SliceKeeper, TrapService {
   readonly dispatcher: Dispatcher;
   /** Follows what the loop does; null when nobody profiles. */
   sampler: Sampler | null = null;
@@ -53,8 +67,11 @@ export class UserLoop implements SliceKeeper {
   readonly #outside: Outside | null;
   /** Fuel burnt per nanosecond of user time, measured. */
   #fuelPerNs = 0.1;
-  /** Fuel left of the running slice. */
+  /** Fuel left of the running slice when the hart last gave account, and what faults have cost since. */
   #fuel = 0;
+  #owed = 0;
+  /** What became of the last page fault that `fault` saw (FAULT_*), if it is to come out; -1. */
+  #faultCode = -1;
   /** Since the last accounting: when it was, fuel burnt, traps served. */
   #sinceNs = 0;
   #burnt = 0;
@@ -71,6 +88,7 @@ export class UserLoop implements SliceKeeper {
     this.#cpu = table.cpu;
     this.#cpu.sliceKeeper = this;
     this.#hart = hart;
+    hart.service = this;
     this.#outside = outside;
     this.dispatcher = new Dispatcher(calls);
   }
@@ -116,19 +134,7 @@ export class UserLoop implements SliceKeeper {
       } else {
         this.sampler?.enteringProgram(td);
         const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
-        this.sampler?.leftProgram(td, trap);
-        this.#burnt += this.#fuel - hart.fuelLeft;
-        this.#fuel = hart.fuelLeft;
-        if (trap === TRAP_ECALL) {
-          this.#serve(td);
-        } else if (trap !== TRAP_FUEL) {
-          this.#traps++;
-          this.#fuel -= CALL_FUEL;
-          cpu.meter.faultTraps++;
-          userFault(td, hart, trap);
-        } else if (hart.fuelLeft <= 0) {
-          cpu.meter.expiries++;
-        }
+        if (trap !== TRAP_SERVED) this.#handle(td, trap);
       }
       if (td.savedSigmask !== null || hasDeliverableSignal(td)) takeSignals(td);
       if (this.#fuel <= 0 || cpu.needResched) this.#reschedule(td);
@@ -136,19 +142,81 @@ export class UserLoop implements SliceKeeper {
     this.#switchFrom(td);
   }
 
+  /** What nobody served in place. */
+  #handle(td: Lwp, trap: Trap): void {
+    this.sampler?.leftProgram(td, trap);
+    this.#settleFuel(this.#hart.fuelLeft);
+    if (trap === TRAP_ECALL) {
+      this.#serve(td);
+    } else if (trap === TRAP_FUEL) {
+      if (this.#hart.fuelLeft <= 0) this.#cpu.meter.expiries++;
+    } else {
+      const isKnown = trap === TRAP_FAULT_READ || trap === TRAP_FAULT_WRITE;
+      const code = isKnown ? this.#faultCode : -1;
+      if (code < 0) this.#countFault();
+      this.#faultCode = -1;
+      userFault(td, this.#hart, trap, code);
+    }
+  }
+
+  /** See TrapService. */
+  ecall(fuelLeft: number): number {
+    const td = this.#cpu.current as Lwp;
+    const { context } = td;
+    const { vmspace } = td.proc;
+    const next = context.pc + ECALL_BYTES;
+    this.sampler?.leftProgram(td, TRAP_ECALL);
+    this.#settleFuel(fuelLeft);
+    this.#serve(td);
+    if (isHeldUp(td)) return -1;
+    if (this.#fuel <= 0 || this.#cpu.needResched) {
+      this.#reschedule(td);
+      if (isHeldUp(td)) return -1;
+    }
+    // Another program, the end of a handler, or a call to be made again.
+    if (td.proc.vmspace !== vmspace || context.pc !== next) return -1;
+    this.sampler?.enteringProgram(td);
+    return this.#fuel;
+  }
+
+  /** See TrapService. What it does not resolve comes out, and goes on from `#faultCode`. */
+  fault(va: number, isWrite: boolean): boolean {
+    // A profiler wants registers.
+    if (this.sampler !== null) return false;
+    const td = this.#cpu.current as Lwp;
+    this.#countFault();
+    this.#faultCode = td.proc.vmspace.fault(va, isWrite ? PROT_WRITE : PROT_READ);
+    if (--this.#callsToLook > 0 || !this.#isTimeUp()) return this.#faultCode === FAULT_OK;
+    this.#owed += this.#fuel;
+    return false;
+  }
+
+  #countFault(): void {
+    this.#traps++;
+    this.#owed += CALL_FUEL;
+    this.#cpu.meter.faultTraps++;
+  }
+
+  /** The hart has `left` of the fuel it was given. */
+  #settleFuel(left: number): void {
+    this.#burnt += this.#fuel - left;
+    this.#fuel = left - this.#owed;
+    this.#owed = 0;
+  }
+
   #serve(td: Lwp): void {
     this.#traps++;
     this.#fuel -= CALL_FUEL;
     this.dispatcher.call(td);
-    if (--this.#callsToLook <= 0) this.#look();
+    if (--this.#callsToLook <= 0 && this.#isTimeUp()) this.#fuel = 0;
   }
 
-  /** Ends the slice early if its time is up although its fuel is not, or something is due. */
-  #look(): void {
+  /** True if the slice is to end although its fuel is not out: its time is up, or something is due. */
+  #isTimeUp(): boolean {
     this.#callsToLook = CALLS_PER_LOOK;
     const now = this.#cpu.clock.monotonicNs();
     const isDue = this.#cpu.callouts.nextDeadlineNs <= now || this.#outside?.doorbell.isRung();
-    if (isDue || now - this.#sinceNs >= SLICE_NS) this.#fuel = 0;
+    return isDue || now - this.#sinceNs >= SLICE_NS;
   }
 
   #switchTo(td: Lwp): void {
@@ -259,6 +327,16 @@ export class UserLoop implements SliceKeeper {
     if (cpu.callouts.nextDeadlineNs <= now) cpu.callouts.run(now);
     return now;
   }
+}
+
+/** True if `td` may not just run on behind a system call. */
+function isHeldUp(td: Lwp): boolean {
+  return (
+    td.state !== "running" ||
+    td.callInProgress >= 0 ||
+    td.savedSigmask !== null ||
+    hasDeliverableSignal(td)
+  );
 }
 
 /** RLIMIT_CPU: SIGXCPU each second past the soft limit, SIGKILL at the hard one. */

@@ -8,7 +8,7 @@ import { BANK_BOUNCE, BANK_FETCH, BANK_READ, BANK_WRITE, FETCH_ENTRIES } from ".
 import type { Helper } from "../riscv/helper.ts";
 import { type Asm, I32, I64 } from "../wasm/asm.ts";
 import { PTE_A, PTE_V, PTE_X } from "./pagetable.ts";
-import { fault, refill, TLB_INDEX_MASK, walk } from "./refill.ts";
+import { fault, refill, refillQuietly, TLB_INDEX_MASK, walk } from "./refill.ts";
 
 export const FETCH_INDEX_MASK = FETCH_ENTRIES - 1;
 
@@ -96,11 +96,11 @@ export const spanSlow: Helper = {
   params: [I32, I64, I32, I32],
   results: [I32],
   locals: [I32, I32],
-  uses: [refill],
+  uses: [refillQuietly],
   body: (a, call) => {
     const [bank, va, span, write, pa, entry] = [0, 1, 2, 3, 4, 5];
     a.local_get(bank).local_get(va).local_get(write);
-    call(refill);
+    call(refillQuietly);
     a.local_tee(pa).i32_eqz().if_();
     a.i32_const(0).return_().end();
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
@@ -115,11 +115,11 @@ export const spanSlow: Helper = {
 };
 
 /** Stores the low `bytes` of the i64 on the stack. */
-export function storeOf(a: Asm, bytes: number): void {
-  if (bytes === 8) a.i64_store();
-  else if (bytes === 4) a.i64_store32();
-  else if (bytes === 2) a.i64_store16();
-  else a.i64_store8();
+export function storeOf(a: Asm, bytes: number, offset = 0): void {
+  if (bytes === 8) a.i64_store(offset);
+  else if (bytes === 4) a.i64_store32(offset);
+  else if (bytes === 2) a.i64_store16(offset);
+  else a.i64_store8(offset);
 }
 
 /** (bank, va) → physical address of va's page if it is executable, cached; 0 on a fault. */

@@ -8,6 +8,9 @@
  * inside the 64 KiB granule. No write window covers a page that translations were made
  * from: a store to such a page first drops them (host call `codeWrite`).
  *
+ * A page that is absent or protected is the kernel's first: it may make it accessible in place
+ * (host call `resolve`), and then the walk is made again.
+ *
  * Where a granule is several windows (the end of a library's text and its data, say), they would
  * evict each other for ever; a second level, indexed by page, has them at hand.
  */
@@ -70,6 +73,9 @@ export const fault: Helper = {
   results: [I32],
   body: (a) => a.local_get(0).local_get(1).i64_store(BANK_FAULT).i32_const(0),
 };
+
+/** (write): 1 if the kernel made the page of the noted fault accessible. Provided by the host. */
+export const resolve: Helper = { name: "resolve", params: [I32], results: [I32] };
 
 /** (pte address, bits) sets accessed and dirty bits that are missing; other CPUs may do so too. */
 const mark: Helper = {
@@ -168,20 +174,15 @@ const refillFromPages: Helper = {
   },
 };
 
-/** (bank, va, write) → physical address, 0 if refused; caches the window around va. */
-export const refill: Helper = {
-  name: "refill",
+/** (bank, va, write) → physical address by the page table, 0 if refused; caches the window around va. */
+const lookup: Helper = {
+  name: "lookup",
   params: [I32, I64, I32],
   results: [I32],
   locals: [I32, I32, I32, I32, I32, I32],
-  uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow, refillFromPages],
+  uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow],
   body: (a, call) => {
     const [bank, va, write, at, pte, first, last, k, bits] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-    count(a, bank, BANK_MISSES);
-    a.local_get(bank).local_get(va).local_get(write);
-    call(refillFromPages);
-    a.local_tee(pte).if_();
-    a.local_get(pte).return_().end();
     count(a, bank, BANK_WALKS);
     a.local_get(bank).local_get(va);
     call(walk);
@@ -248,6 +249,42 @@ export const refill: Helper = {
     a.local_get(va).i32_wrap_i64().i32_const(4095).i32_and().i32_or();
   },
 };
+
+/** (bank, va, write) → physical address, 0 if refused: for an access that the first level did not know. */
+export const refill: Helper = refillAs("refill", true);
+
+/** The same, but the kernel is not asked: it is not certain that the access will be made. */
+export const refillQuietly: Helper = refillAs("refillQuietly", false);
+
+function refillAs(name: string, asksKernel: boolean): Helper {
+  return {
+    name,
+    params: [I32, I64, I32],
+    results: [I32],
+    locals: [I32],
+    uses: [refillFromPages, lookup, resolve],
+    body: (a, call) => {
+      const [bank, va, write, pa] = [0, 1, 2, 3];
+      const args = () => a.local_get(bank).local_get(va).local_get(write);
+      count(a, bank, BANK_MISSES);
+      args();
+      call(refillFromPages);
+      a.local_tee(pa).if_();
+      a.local_get(pa).return_().end();
+      args();
+      call(lookup);
+      if (!asksKernel) return;
+      a.local_tee(pa).i32_eqz().unlikely().if_();
+      a.local_get(write);
+      call(resolve);
+      a.if_();
+      args();
+      call(lookup);
+      a.return_().end();
+      a.end().local_get(pa);
+    },
+  };
+}
 
 /** One more in a bank's word at `offset`. */
 function count(a: Asm, bank: number, offset: number): void {

@@ -84,6 +84,8 @@ export abstract class Emit extends Asm {
     return undefined;
   }
 
+  /** Has the kernel serve a system call, and goes on behind it if that may be. Ends the body. */
+  abstract ecall(): this;
   /** Traps at this instruction (traps.ts) with nothing changed. Ends the body. */
   abstract trap(code: number): this;
   /** Traps if the i32 on the stack is nonzero. */

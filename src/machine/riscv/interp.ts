@@ -25,10 +25,10 @@ import {
   JUMP_ENTRIES,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
-import { TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
+import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
 import { type Asm, F32, F64, I32, I64, type Label } from "../wasm/asm.ts";
 import { type Decoder, secondTableAt, UNEXPANDED } from "./decode.ts";
-import type { Helper } from "./helper.ts";
+import { type Helper, serve } from "./helper.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
 import { MemEmit } from "./memops.ts";
 
@@ -429,6 +429,14 @@ export class InterpEmit extends MemEmit {
     return this.call(this.#options.indexOf(helper));
   }
 
+  /** The code behind has not changed, or the call comes out. */
+  ecall(): this {
+    if (this.#options.single) return this.trap(TRAP_ECALL);
+    this.ctx().#currentPc().i64_store(CTX_PC);
+    this.ctx().bank().local_get(FUEL).callHelper(serve);
+    this.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
+    return this.local_get(FUEL).return_().end();
+  }
   trap(code: number): this {
     return this.i32_const(code).local_set(this.#cause).br(this.#trapped);
   }
@@ -490,6 +498,10 @@ export class InterpEmit extends MemEmit {
     return this.br(this.#jumped);
   }
   fenceI(): this {
-    return this.nextPc().local_set(this.#pc).br(this.#jumped);
+    // Compiled callers that wait may be of the code that was written: none is returned to.
+    this.nextPc()
+      .local_set(this.#pc)
+      .#leave(() => this.i32_const(TRAP_FUEL));
+    return this;
   }
 }

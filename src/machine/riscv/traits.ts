@@ -6,7 +6,7 @@
  */
 import type { ValType } from "../wasm/asm.ts";
 import { Emit } from "./emit.ts";
-import type { Helper } from "./helper.ts";
+import { type Helper, serve } from "./helper.ts";
 import type { Insn } from "./isa/insn.ts";
 
 export interface Traits {
@@ -20,7 +20,7 @@ export interface Traits {
   /** May leave the run in the middle: memory access, or a conditional trap. */
   readonly mayTrap: boolean;
   /** How control leaves: to the next instruction, or as named. */
-  readonly flow: "next" | "branch" | "jump" | "jumpTo" | "trap" | "fenceI";
+  readonly flow: "next" | "branch" | "jump" | "jumpTo" | "ecall" | "trap" | "fenceI";
   readonly loads: boolean;
   readonly stores: boolean;
   /** Size of the access at rs1 + imm; 0 for none or an atomic. */
@@ -142,6 +142,10 @@ class Probe extends Emit {
   }
   field(_shift: number, _mask: number): this {
     return this;
+  }
+  ecall(): this {
+    this.#flow = "ecall";
+    return this.callHelper(serve);
   }
   trap(_code: number): this {
     this.#flow = "trap";

@@ -68,7 +68,17 @@ interface Pending {
   readonly pc: number;
 }
 
+/** Who runs generated code, and what that asks of it. */
+export interface Runner {
+  /** Serves the ecall at the context's pc: the fuel to go on with, or the complement of a trap. */
+  serve(fuel: number): number;
+  /** The page of the noted fault is to be made accessible: true if it was. */
+  resolve(isWrite: boolean): boolean;
+}
+
 export class Translator {
+  /** Changes whenever generated code that may be running goes stale. */
+  epoch = 0;
   readonly mem: PhysMem;
   readonly stats: MachineStats;
   readonly #clockNs: () => number;
@@ -90,6 +100,7 @@ export class Translator {
   /** Regions by the bucket of their entry, which is kept full, so that visits are reported. */
   readonly #regionsIn = new Uint16Array(HEAT_BUCKETS);
   #pending: Pending[] = [];
+  #runner: Runner | undefined;
   #nextSlot = 1;
   #adoptions = 0;
   #freeSlots: number[] = [];
@@ -109,6 +120,8 @@ export class Translator {
       clockNs,
       expandHalf: (half: number) => this.#decoder.expandInto(mem, half),
       softFloat: softFloatImport(mem.i32),
+      serve: (_ctx: number, _bank: number, fuel: number) => this.#runner!.serve(fuel),
+      resolve: (write: number) => (this.#runner?.resolve(write !== 0) ? 1 : 0),
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
     };
@@ -123,14 +136,16 @@ export class Translator {
     this.#table.set(0, this.#runtime.miss);
   }
 
-  /** Runs the context at `ctx` against the bank for `fuel` jumps: the trap. */
-  enter(ctx: number, bank: number, fuel: number): number {
+  /** Runs the context at `ctx` against the bank for `fuel` jumps, on behalf of `runner`: the trap. */
+  enter(runner: Runner, ctx: number, bank: number, fuel: number): number {
+    this.#runner = runner;
     return ~this.#runtime.enter(ctx, bank, fuel, 0);
   }
 
   /** Runs one instruction. */
   step(ctx: number, bank: number): number {
     this.#step ??= buildStep(this.#parts);
+    this.#runner = undefined;
     return ~this.#step(ctx, bank, 1, 0);
   }
 
@@ -291,6 +306,7 @@ export class Translator {
   }
 
   #drop(region: Region): void {
+    this.epoch++;
     this.#regions.remove(region);
     this.#waits.delete(region.entry);
     const bucket = heatOffset(region.entry | 0) >>> 1;

@@ -3,7 +3,7 @@
  *
  * Source: The RISC-V Instruction Set Manual, Volume I, chapters 2 and 4.
  */
-import { TRAP_BREAK, TRAP_ECALL } from "../../traps.ts";
+import { TRAP_BREAK } from "../../traps.ts";
 import { B, BARE, I, type Insn, insn, J, R, S, SH5, SH6, U, WORD } from "./insn.ts";
 
 /** Shift amounts of the 32-bit forms need no mask: WebAssembly takes them modulo the width too. */
@@ -85,6 +85,6 @@ export const I_INSNS: readonly Insn[] = [
 
   // x86 and WebAssembly order all but a store before a later load; one fence does for every kind.
   insn("fence", BARE(0x0f, 0), "pred, succ", (e) => e.atomic_fence()),
-  insn("ecall", WORD(0x73), "", (e) => e.trap(TRAP_ECALL)),
+  insn("ecall", WORD(0x73), "", (e) => e.ecall()),
   insn("ebreak", WORD(0x0010_0073), "", (e) => e.trap(TRAP_BREAK)),
 ];

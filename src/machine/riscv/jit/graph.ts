@@ -2,7 +2,7 @@
  * A region as found in memory: the instructions reachable from an entry by direct branches,
  * as basic blocks.
  *
- * After a call it goes on where the call returns, after an indirect jump where that was seen
+ * After a call, of the kernel too, it goes on where the call returns, after an indirect jump where that was seen
  * to go. It stops at returns, traps,
  * instructions the JIT leaves to the interpreter, pages that are not executable, and its bounds. It reads guest memory, so
  * it takes nothing for granted: whatever bytes there are, it ends.
@@ -104,6 +104,9 @@ export class Discovery {
           if (isCall(op)) found(next);
           else if (isSwitch(op)) for (const to of this.#switches.targetsOf(op.pc)) found(to);
           return;
+        case "ecall":
+          found(next);
+          return;
         default:
           return;
       }
@@ -126,7 +129,7 @@ export class Discovery {
     let targets: number[] = [];
     if (last.traits.flow === "next") targets = [b.end];
     else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
-    else if (isCall(last)) targets = [b.end];
+    else if (comesBack(last)) targets = [b.end];
     else if (isSwitch(last)) targets = [...this.#switches.targetsOf(last.pc)];
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
@@ -194,6 +197,9 @@ export const isCall = (op: Op): boolean =>
 /** A jump to such an address. */
 export const isReturn = (op: Op): boolean =>
   op.traits.flow === "jumpTo" && rdOf(op) === 0 && isLink(rs1Of(op)) && op.imm === 0;
+
+/** A call of a function or of the kernel: control leaves, and should come back to the next instruction. */
+export const comesBack = (op: Op): boolean => isCall(op) || op.traits.flow === "ecall";
 
 /** An indirect jump that is neither call nor return: mostly by a jump table. */
 export const isSwitch = (op: Op): boolean =>

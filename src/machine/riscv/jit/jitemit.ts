@@ -27,6 +27,7 @@ export interface Control {
   jump(): void;
   /** To the address in an i64 local. */
   jumpTo(target: number): void;
+  ecall(): void;
   trap(code: number): void;
   /** Where a trap in the middle of `op` goes, with `cause` and `trapPc` set. */
   trapExit(): Label;
@@ -157,6 +158,10 @@ export class JitEmit extends MemEmit {
     return this.call(this.#indexOf(helper));
   }
 
+  ecall(): this {
+    this.control.ecall();
+    return this;
+  }
   trap(code: number): this {
     this.control.trap(code);
     return this;

@@ -14,7 +14,7 @@
 import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I32, I64, type Label } from "../../wasm/asm.ts";
-import type { Helper } from "../helper.ts";
+import { type Helper, serve } from "../helper.ts";
 import { emitJumpOffset, jumpOffset } from "../interp.ts";
 import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
 import { groupsOf } from "./groups.ts";
@@ -241,6 +241,25 @@ export class RegionCompiler implements Control {
     e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
     this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
     e.end();
+    this.#load(this.#neededIn[to]!);
+    this.#go(back);
+  }
+
+  /** Has the kernel serve a call. Where that answers with fuel, it is behind the ecall that things go on. */
+  ecall(): void {
+    const e = this.#e;
+    const { op } = e;
+    const back = op.pc + op.len;
+    this.#spill();
+    this.#setPc(op.pc);
+    e.ctx().bank().local_get(FUEL).callHelper(serve);
+    e.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
+    e.local_get(FUEL).return_().end();
+    const to = this.#shape.edge(this.#at, back);
+    if (to === undefined) {
+      this.#tailCall(() => this.#knownFunction(back));
+      return;
+    }
     this.#load(this.#neededIn[to]!);
     this.#go(back);
   }

@@ -7,7 +7,7 @@
  * and leaves every local stale.
  */
 import type { Op } from "./graph.ts";
-import { isCall, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+import { comesBack, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Node } from "./structure.ts";
 
 export interface RegSet {
@@ -46,7 +46,7 @@ export function writesOf(op: Op): RegSet {
   return set;
 }
 
-const endsInCall = (n: Node): boolean => isCall(n.block.ops.at(-1)!);
+const endsInCall = (n: Node): boolean => comesBack(n.block.ops.at(-1)!);
 
 /** For each node, what is dirty at its start. */
 export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
