@@ -171,8 +171,8 @@ function mapStack(vs: Vmspace, stack: StackImage, isExecutable: boolean): number
 /** Maps vvar and text next to each other; the address of the text. */
 function mapVdso(td: Lwp, vs: Vmspace): number | Errno {
   const { vdso } = td.proc.table;
-  const room = vs.entries.findGap(2 * PAGE_SIZE, PAGE_SIZE);
-  if (room < 0) return ENOMEM;
+  const room = vs.findGap(2 * PAGE_SIZE);
+  if (failed(room)) return ENOMEM;
   const vvar = vs.mmap({
     addr: room,
     length: PAGE_SIZE,

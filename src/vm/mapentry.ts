@@ -95,6 +95,12 @@ export class MapEntry implements Mapping {
     return (this.flags & (VM_SHARED | VM_GROWSDOWN)) === 0 && (this.prot & PROT_WRITE) !== 0;
   }
 
+  /** True if this is private anonymous memory with the rights `prot`, no stack. */
+  mayContinueAnon(prot: number): boolean {
+    const { object, flags } = this;
+    return object === null && this.prot === prot && (flags & (VM_SHARED | VM_GROWSDOWN)) === 0;
+  }
+
   /** A copy of [start, end) of this entry, for `space`. */
   clone(space: PageUnmapper, start: number, end: number): MapEntry {
     return new MapEntry(

@@ -98,8 +98,7 @@ function extend(vs: Vmspace, e: MapEntry, end: number): void {
 function findPlace(vs: Vmspace, hint: number, length: number, hasHint: boolean): number {
   const isUsable = hasHint && hint >= MMAP_MIN_ADDR && hint % PAGE_SIZE === 0;
   if (isUsable && hint <= USER_END - length && vs.entries.isFree(hint, hint + length)) return hint;
-  const at = vs.entries.findGap(length, MMAP_MIN_ADDR);
-  return at < 0 ? ENOMEM : at;
+  return vs.findGap(length);
 }
 
 function move(

@@ -170,7 +170,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     const offset = request.offset ?? 0;
     if (!(offset + length <= Number.MAX_SAFE_INTEGER)) return EOVERFLOW;
     if (!this.mayAddEntries(1)) return ENOMEM;
-    const addr = this.#place(request.addr, length, flags);
+    const addr = this.#place(request, length);
     if (failed(addr)) return addr;
     let vmFlags = this.lockFuture;
     if ((flags & MAP_SHARED) !== 0) vmFlags |= VM_SHARED;
@@ -457,7 +457,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     this.frames.release(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
   }
 
-  #place(hint: number, length: number, flags: number): number {
+  #place({ addr: hint, prot, flags, object = null }: MmapRequest, length: number): number {
     if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) {
       if (hint % PAGE_SIZE !== 0) return EINVAL;
       if (!(hint <= USER_END - length)) return ENOMEM;
@@ -471,20 +471,27 @@ export class Vmspace extends CopyIo implements PageUnmapper {
       const at = Math.max(pageFloor(hint), MMAP_MIN_ADDR);
       if (this.#isGap(at, length)) return at;
     }
-    return this.findGap(length);
+    const mayJoin = object === null && (flags & MAP_SHARED) === 0;
+    return this.findGap(length, mayJoin ? prot : -1);
   }
 
   /**
-   * Where mmap would put `length` bytes of its own choice: an address, or ENOMEM.
-   * Prefers a place whose 64 KiB runs are whole, as large maps gain by them.
+   * Where mmap would put `length` bytes of its own choice: an address, or ENOMEM. A map gets granules
+   * (64 KiB) of its own, as a TLB holds one window of each; a short one may follow below private
+   * anonymous memory of the same `prot` (-1: it is something else). Long ones begin where a granule does.
    */
-  findGap(length: number): number {
-    if (length >= 2 * CHUNK_SIZE) {
-      const at = this.entries.findGap(length + CHUNK_SIZE, MMAP_MIN_ADDR);
-      if (at >= 0) return at + CHUNK_SIZE - (at % CHUNK_SIZE || CHUNK_SIZE);
+  findGap(length: number, prot = -1): number {
+    const room = length + 2 * CHUNK_SIZE;
+    const gap = this.entries.findGap(room, MMAP_MIN_ADDR);
+    if (gap < 0) {
+      const at = this.entries.findGap(length, MMAP_MIN_ADDR);
+      return at < 0 ? ENOMEM : at;
     }
-    const at = this.entries.findGap(length, MMAP_MIN_ADDR);
-    return at < 0 ? ENOMEM : at;
+    const top = gap + room;
+    const isLong = length >= CHUNK_SIZE;
+    if (!isLong && this.entries.find(top)?.mayContinueAnon(prot)) return top - length;
+    const at = top - (top % CHUNK_SIZE) - length;
+    return isLong ? at - (at % CHUNK_SIZE) : at;
   }
 
   #isGap(start: number, length: number): boolean {
