@@ -10,11 +10,13 @@ import {
   BANK_FAULT,
   BANK_FETCH,
   BANK_FUEL,
+  BANK_GRANULE_MISSES,
   BANK_JUMP,
   BANK_MISSES,
   BANK_READ,
   BANK_READ_PAGES,
   BANK_ROOT,
+  BANK_SCATTERED,
   BANK_SIZE,
   BANK_WALKS,
   BANK_WRITE,
@@ -27,7 +29,7 @@ import {
 } from "./layout.ts";
 import type { MachineStats } from "./machine.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
-import type { PhysMem } from "./physmem.ts";
+import { PAGE_SIZE, type PhysMem } from "./physmem.ts";
 import type { Runner, Translator } from "./riscv/translator.ts";
 import { TRAP_ECALL, TRAP_FUEL, TRAP_SERVED, type Trap, type TrapService } from "./traps.ts";
 
@@ -39,6 +41,8 @@ const SLICE = 500_000;
 const TWO32 = 0x1_0000_0000;
 const GRANULE = 65536;
 const GRANULE_PAGES = 16;
+/** Of a TLB. */
+const ENTRY_BYTES = 16;
 
 interface Bank {
   readonly addr: number;
@@ -101,10 +105,12 @@ export class Hart implements Runner {
     const bank = this.#current.owner === pt ? this.#current : this.#switchTo(pt);
     this.#mem.u32[(bank.addr + BANK_ROOT) >>> 2] = pt.root;
     const attention = this.attentionAddr >>> 2;
+    const scattered = (bank.addr + BANK_SCATTERED) >>> 2;
     this.#left = fuel;
     for (;;) {
       const left = this.#left;
-      if (left <= 0 || this.#mem.u32[attention] !== 0) {
+      const hasScattered = this.#mem.u32[scattered] !== 0 && this.service !== null;
+      if (left <= 0 || this.#mem.u32[attention] !== 0 || hasScattered) {
         if (this.#mem.u32[attention] !== 0) {
           this.#attention += Atomics.exchange(this.#mem.u32, attention, 0);
         }
@@ -138,7 +144,9 @@ export class Hart implements Runner {
     if (this.service !== null) {
       trap = TRAP_SERVED;
       const left = this.service.ecall(this.#left);
-      const isWanted = this.#mem.u32[this.attentionAddr >>> 2] !== 0;
+      const isWanted =
+        this.#mem.u32[this.attentionAddr >>> 2] !== 0 ||
+        this.#mem.u32[(bank.addr + BANK_SCATTERED) >>> 2] !== 0;
       if (left >= 0) this.#left = left;
       if (
         left >= 0 &&
@@ -162,6 +170,19 @@ export class Hart implements Runner {
     if (this.service === null) return false;
     const before = this.#shootdowns;
     return this.service.fault(this.faultAddr, isWrite) && this.#shootdowns === before;
+  }
+
+  /**
+   * An address in a granule (64 KiB) of `pt` that accesses often missed in the TLB since it was last
+   * changed, as it is not one run of contiguous pages; 0 if there is none. Each is told of once. With a
+   * `service`, `run` comes out for it.
+   */
+  takeScattered(pt: PageTable): number {
+    const word = (this.#current.addr + BANK_SCATTERED) >>> 2;
+    const page = this.#mem.u32[word]!;
+    if (page === 0 || this.#current.owner !== pt) return 0;
+    this.#mem.u32[word] = 0;
+    return page * PAGE_SIZE;
   }
 
   /** What was added to the attention word since last time. */
@@ -202,11 +223,12 @@ export class Hart implements Runner {
     if (bank === this.#current) this.#shootdowns++;
     const first = Math.floor(va / GRANULE);
     const granules = Math.floor((va + len - 1) / GRANULE) - first + 1;
-    this.#wipeTlb(bank.addr + BANK_READ, TLB_ENTRIES, first, granules);
-    this.#wipeTlb(bank.addr + BANK_WRITE, TLB_ENTRIES, first, granules);
+    this.#wipe(bank.addr + BANK_READ, ENTRY_BYTES, TLB_ENTRIES, first, granules);
+    this.#wipe(bank.addr + BANK_WRITE, ENTRY_BYTES, TLB_ENTRIES, first, granules);
+    this.#wipe(bank.addr + BANK_GRANULE_MISSES, 1, TLB_ENTRIES, first, granules);
     const [page, pages] = [first * GRANULE_PAGES, granules * GRANULE_PAGES];
-    this.#wipeTlb(bank.addr + BANK_READ_PAGES, PAGE_TLB_ENTRIES, page, pages);
-    this.#wipeTlb(bank.addr + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES, page, pages);
+    this.#wipe(bank.addr + BANK_READ_PAGES, ENTRY_BYTES, PAGE_TLB_ENTRIES, page, pages);
+    this.#wipe(bank.addr + BANK_WRITE_PAGES, ENTRY_BYTES, PAGE_TLB_ENTRIES, page, pages);
     if (exec) {
       this.#translator.epoch++;
       this.#mem.bulk.zero(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
@@ -219,12 +241,12 @@ export class Hart implements Runner {
     for (const b of this.#banks) if (b.owner === pt) b.owner = undefined;
   }
 
-  /** Empties what a TLB of `entries` at `addr` has for `n` indices from `first` on, which wrap around. */
-  #wipeTlb(addr: number, entries: number, first: number, n: number): void {
+  /** Empties what a table of `entries` at `addr` has for `n` indices from `first` on, which wrap around. */
+  #wipe(addr: number, entryBytes: number, entries: number, first: number, n: number): void {
     const at = n >= entries ? 0 : first % entries;
     const head = Math.min(n, entries - at);
-    this.#mem.bulk.zero(addr + at * 16, head * 16);
-    if (n < entries && head < n) this.#mem.bulk.zero(addr, (n - head) * 16);
+    this.#mem.bulk.zero(addr + at * entryBytes, head * entryBytes);
+    if (n < entries && head < n) this.#mem.bulk.zero(addr, (n - head) * entryBytes);
   }
 
   /** Makes the bank of `pt` current, emptying the least recently used one if it has none. */

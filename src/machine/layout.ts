@@ -55,6 +55,8 @@ export const BANK_ROOT = 0;
 export const BANK_FAULT = 8;
 /** Fuel that was left when a run ended (i32). */
 export const BANK_FUEL = 16;
+/** Page number where granules were missed often, and it should be seen to: 0 if there is none. */
+export const BANK_SCATTERED = 20;
 /** Instructions' window the interpreter last fetched through: unused by compiled code. */
 export const BANK_BOUNCE = 32;
 /** The last indirect jump the interpreter made that was no call or return: its address, its target. */
@@ -73,9 +75,11 @@ export const BANK_WRITE_PAGES = BANK_READ_PAGES + PAGE_TLB_ENTRIES * 16;
 /** Fetch TLB: entries {u64 page va, u32 page pa, u32 valid}, indexed by va >> 12. */
 export const FETCH_ENTRIES = 256;
 export const BANK_FETCH = BANK_WRITE_PAGES + PAGE_TLB_ENTRIES * 16;
+/** How often each granule was missed, a byte for all that share an index of the TLBs; it stays at 255. */
+export const BANK_GRANULE_MISSES = BANK_FETCH + FETCH_ENTRIES * 16;
 /** Jump cache: entries {u64 pc, u32 function, unused}, indexed by pc >> 1, folded. */
 export const JUMP_ENTRIES = 4096;
-export const BANK_JUMP = BANK_FETCH + FETCH_ENTRIES * 16;
+export const BANK_JUMP = BANK_GRANULE_MISSES + TLB_ENTRIES;
 export const BANK_SIZE = BANK_JUMP + JUMP_ENTRIES * 16;
 
 /** Banks of each hart: address spaces that keep their caches across a switch. */

@@ -136,10 +136,18 @@ export class UserLoop implements SliceKeeper, TrapService {
         const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
         if (trap !== TRAP_SERVED) this.#handle(td, trap);
       }
+      this.#gather(td);
       if (td.savedSigmask !== null || hasDeliverableSignal(td)) takeSignals(td);
       if (this.#fuel <= 0 || cpu.needResched) this.#reschedule(td);
     }
     this.#switchFrom(td);
+  }
+
+  /** Sees to memory whose pages the program finds slowly. */
+  #gather(td: Lwp): void {
+    const { vmspace } = td.proc;
+    const va = this.#hart.takeScattered(vmspace.pageTable);
+    if (va !== 0) vmspace.gather(va);
   }
 
   /** What nobody served in place. */

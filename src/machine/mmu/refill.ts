@@ -12,15 +12,18 @@
  * (host call `resolve`), and then the walk is made again.
  *
  * Where a granule is several windows (the end of a library's text and its data, say), they would
- * evict each other for ever; a second level, indexed by page, has them at hand.
+ * evict each other for ever; a second level, indexed by page, has them at hand, and the kernel is
+ * told of a granule that is missed often, so that it can make one window of it.
  */
 
 import {
   BANK_FAULT,
+  BANK_GRANULE_MISSES,
   BANK_MISSES,
   BANK_READ,
   BANK_READ_PAGES,
   BANK_ROOT,
+  BANK_SCATTERED,
   BANK_WALKS,
   BANK_WRITE,
   BANK_WRITE_PAGES,
@@ -37,6 +40,8 @@ import { PTE_A, PTE_CONTIG, PTE_D, PTE_FLAGS, PTE_R, PTE_V, PTE_W } from "./page
 
 /** Mask that takes va >> 12 to the offset of its entry: granule index times 16. */
 export const TLB_INDEX_MASK = (TLB_ENTRIES - 1) << 4;
+/** Misses after which a granule is worth the kernel's attention: what they cost, gathering it costs too. */
+const MANY_MISSES = 255;
 const ALL_HAVE_CODE = 0x0101_0101_0101_0101n * BigInt(PAGE_HAS_CODE);
 const ALL_IN_WRITE_TLB = 0x0101_0101_0101_0101n * BigInt(PAGE_IN_WRITE_TLB);
 
@@ -183,7 +188,6 @@ const lookup: Helper = {
   uses: [walk, fault, codeWrite, mark, claimBlock, cacheWindow],
   body: (a, call) => {
     const [bank, va, write, at, pte, first, last, k, bits] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-    count(a, bank, BANK_WALKS);
     a.local_get(bank).local_get(va);
     call(walk);
     a.local_tee(at).i32_load().local_set(pte);
@@ -250,6 +254,36 @@ const lookup: Helper = {
   },
 };
 
+/** (bank, va): counts a miss, and notes a granule that has had many if none is noted yet. */
+const noteMiss: Helper = {
+  name: "noteMiss",
+  params: [I32, I64],
+  results: [],
+  locals: [I32, I32],
+  body: (a) => {
+    const [bank, va, at, misses] = [0, 1, 2, 3];
+    count(a, bank, BANK_MISSES);
+    a.local_get(va).i64_const(16).i64_shr_u().i32_wrap_i64();
+    a.i32_const(TLB_ENTRIES - 1)
+      .i32_and()
+      .local_get(bank)
+      .i32_add()
+      .local_tee(at);
+    a.i32_load8_u(BANK_GRANULE_MISSES).local_tee(misses);
+    a.i32_const(MANY_MISSES).i32_eq().if_();
+    a.return_().end();
+    a.local_get(misses)
+      .i32_const(MANY_MISSES - 1)
+      .i32_eq()
+      .if_();
+    a.local_get(bank).i32_load(BANK_SCATTERED).if_();
+    a.return_().end();
+    a.local_get(bank).local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
+    a.i32_store(BANK_SCATTERED).end();
+    a.local_get(at).local_get(misses).i32_const(1).i32_add().i32_store8(BANK_GRANULE_MISSES);
+  },
+};
+
 /** (bank, va, write) → physical address, 0 if refused: for an access that the first level did not know. */
 export const refill: Helper = refillAs("refill", true);
 
@@ -262,15 +296,17 @@ function refillAs(name: string, asksKernel: boolean): Helper {
     params: [I32, I64, I32],
     results: [I32],
     locals: [I32],
-    uses: [refillFromPages, lookup, resolve],
+    uses: [noteMiss, refillFromPages, lookup, resolve],
     body: (a, call) => {
       const [bank, va, write, pa] = [0, 1, 2, 3];
       const args = () => a.local_get(bank).local_get(va).local_get(write);
-      count(a, bank, BANK_MISSES);
+      a.local_get(bank).local_get(va);
+      call(noteMiss);
       args();
       call(refillFromPages);
       a.local_tee(pa).if_();
       a.local_get(pa).return_().end();
+      count(a, bank, BANK_WALKS);
       args();
       call(lookup);
       if (!asksKernel) return;
