@@ -54,6 +54,16 @@ test("a block ends when one of its pages changes", () => {
   assert.equal(pt.get(0x10_1000) & PTE_CONTIG, 0);
 });
 
+test("a page that gets its own flags back and more leaves its block", () => {
+  const pt = board.newSpace();
+  const block = board.frame(16);
+  pt.enterBlock(0x10_0000, block, PTE_R);
+  const flags = pt.get(0x10_3000) & 0xfff;
+  assert.ok(flags & PTE_CONTIG);
+  pt.setFlags(0x10_3000, flags | PTE_W);
+  assert.equal(pt.get(0x10_3000), block + 0x3000 + (PTE_V | PTE_R | PTE_W));
+});
+
 test("tables that cannot be had are ENOMEM, and destroy gives all back", () => {
   let [left, held] = [3, 0];
   const pt = board.machine.newPageTable({

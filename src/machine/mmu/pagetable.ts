@@ -143,6 +143,7 @@ export class PageTable {
 
   /**
    * Replaces the flags of an existing mapping (PTE_V implied); nothing happens where there is none.
+   * The page leaves its block, even if `flags` are of one that is in it.
    * Follow with `invalidate` if a permission went away.
    */
   setFlags(va: number, flags: number): void {
@@ -151,7 +152,7 @@ export class PageTable {
     const old = this.#u32[i]!;
     if (old & PTE_X && !(flags & PTE_X)) this.#execChanged = true;
     if (old & PTE_CONTIG) this.#splitBlock(i);
-    this.#u32[i] = ((this.#u32[i]! & ~PTE_FLAGS) | flags | PTE_V) >>> 0;
+    this.#u32[i] = ((this.#u32[i]! & ~PTE_FLAGS) | (flags & ~PTE_CONTIG) | PTE_V) >>> 0;
   }
 
   /**
