@@ -95,7 +95,7 @@ export abstract class Emit extends Asm {
    * Loads `bytes` at rs1 + imm: `op` turns the physical address on the stack (i32) into the value,
    * with one load of that size and offset 0. Leaves the value on the stack.
    */
-  abstract load(bytes: number, op: () => void): this;
+  abstract load(bytes: number, op: (offset: number) => void, type?: ValType): this;
   /** Stores the low `bytes` of `value` (i64) at rs1 + imm. */
   abstract store(bytes: number, value: () => void): this;
   /**

@@ -44,39 +44,38 @@ export abstract class MemEmit extends Emit {
     this.#taken.clear();
   }
 
-  load(bytes: number, op: () => void): this {
+  load(bytes: number, op: (offset: number) => void, type: ValType = I64): this {
     this.probe(
       BANK_READ,
       () => this.rs1().imm().i64_add(),
-      I32,
+      type,
       (va) => {
         this.bank().local_get(va).i32_const(bytes).callHelper(loadSlow);
         this.orFault(TRAP_FAULT_READ);
+        op(0);
       },
+      () => op(0),
     );
-    op();
     return this;
   }
 
   store(bytes: number, value: () => void): this {
-    const pa = this.temp(I32);
-    const stored = this.block();
     this.probe(
       BANK_WRITE,
       () => this.rs1().imm().i64_add(),
-      I32,
+      undefined,
       (va) => {
         this.bank().local_get(va);
         value();
         this.i32_const(bytes).callHelper(storeSlow);
         this.i32_eqz().trapIfFault(TRAP_FAULT_WRITE);
-        this.br(stored);
+      },
+      () => {
+        value();
+        storeOf(this, bytes);
       },
     );
-    this.local_set(pa).local_get(pa);
-    value();
-    storeOf(this, bytes);
-    return this.end();
+    return this;
   }
 
   atomicAddr(bytes: number, readOnly = false): this {
@@ -110,19 +109,20 @@ export abstract class MemEmit extends Emit {
   }
 
   /**
-   * Leaves the physical address (i32) of `address` on the stack; `miss` must do so too,
-   * or not come back.
+   * Looks `address` up: `use` finds the physical address (i32) on the stack and leaves a `type`, if any;
+   * so must `miss`, which finds nothing, or not come back.
    */
   protected probe(
     part: number,
     address: () => void,
-    type: ValType,
+    type: ValType | undefined,
     miss: (va: number) => void,
+    use: () => void = () => {},
   ): void {
     const [va, off, entry] = [this.temp(I64), this.temp(I64), this.temp(I32)];
     address();
-    this.local_tee(va).i64_const(12).i64_shr_u().i32_wrap_i64();
-    this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add().local_set(entry);
+    this.local_tee(va);
+    this.tlbEntry().local_set(entry);
     this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
     this.local_get(entry)
       .i64_load32_u(part + 12)
@@ -136,6 +136,13 @@ export abstract class MemEmit extends Emit {
       .local_get(entry)
       .i32_load(part + 8)
       .i32_add();
+    use();
     this.end();
+  }
+
+  /** Takes an address (i64) to that of its TLB entry, less BANK_READ or BANK_WRITE. */
+  protected tlbEntry(): this {
+    this.i32_wrap_i64().i32_const(12).i32_shr_u();
+    return this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add();
   }
 }

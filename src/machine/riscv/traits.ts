@@ -154,8 +154,8 @@ class Probe extends Emit {
   trapIf(_code: number): this {
     return this.#note("trap");
   }
-  load(bytes: number, op: () => void): this {
-    op();
+  load(bytes: number, op: (offset: number) => void): this {
+    op(0);
     this.#accessBytes = bytes;
     return this.#note("rs1").#note("load").#note("trap");
   }

@@ -3,6 +3,7 @@
  *
  * Source: The RISC-V Instruction Set Manual, Volume I, chapter "F" Standard Extension.
  */
+import { F32 } from "../../wasm/asm.ts";
 import {
   FOP_ADD,
   FOP_DIV,
@@ -38,7 +39,9 @@ const TWO_RM = "frd, frs1, frs2, rm";
 const THREE_RM = "frd, frs1, frs2, frs3, rm";
 
 export const F_INSNS: readonly Insn[] = [
-  insn("flw", I(0x07, 2), "frd, imm(rs1)", (e) => e.setFrdS(() => e.load(4, () => e.f32_load()))),
+  insn("flw", I(0x07, 2), "frd, imm(rs1)", (e) =>
+    e.setFrdS(() => e.load(4, (at) => e.f32_load(at), F32)),
+  ),
   insn("fsw", S(0x27, 2), "frs2, imm(rs1)", (e) => e.store(4, () => e.frs2bits())),
 
   insn("fmadd.s", R4(0x43, 0), THREE_RM, (e) => fused(e, SINGLE, FOP_MADD)),

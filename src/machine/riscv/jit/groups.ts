@@ -1,61 +1,194 @@
 /**
- * Memory accesses of one block that go through the same base register, near each other.
+ * Memory accesses of a region that go near the same place, so that one TLB lookup serves them all.
  *
- * The first of a group looks up the whole span at once; if one TLB window covers it, the
- * others need no lookup of their own. Within a block nothing can take that away: mappings
- * change only in the kernel, and calls end blocks.
+ * Where a register comes from is followed by value numbering: an address is a *root*, a value nobody
+ * knows more of, and a distance from it. Accesses to one root within MAX_SPAN bytes are a group;
+ * the first, which dominates the others, looks up the whole span, and if one TLB window covers that,
+ * the others need no lookup of their own. It stays true until the kernel may have run: mappings change
+ * nowhere else, so a guest call or a trap between ends it. See "dominator-tree value numbering",
+ * P. Briggs, K. Cooper, L. T. Simpson, "Value Numbering", 1997.
  */
-import { type Op, rs1Of } from "./graph.ts";
+import { comesBack, type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
 import { writesOf } from "./regs.ts";
+import type { Node } from "./structure.ts";
 
 /** Bytes a group may span: well within a page, so that it seldom straddles two. */
 const MAX_SPAN = 512;
+/** Groups of one root that may be open at once. */
+const MAX_OPEN = 4;
+/** Nodes to look at for what happens between a node and its dominator, before the worst is assumed. */
+const MAX_BETWEEN = 32;
+/** Distances stay exact numbers. */
+const MAX_DISTANCE = 2 ** 40;
 
 export interface Group {
-  readonly base: number;
-  /** Lowest and highest offset from the base register: [min, max). */
+  /** Lowest and highest distance from the root: [min, max). */
   min: number;
   max: number;
   /** Some member stores: the write TLB is asked. */
   hasStore: boolean;
   members: number;
-  /** Local that holds the physical address of base + min; 0 while there is none. */
+  /** Node of the first member, and whether all others are there. */
+  readonly home: number;
+  isLocal: boolean;
+  /** WebAssembly local with the physical address of root + min; 0 if the span has none. */
   local: number;
-  /** The member that comes first. */
-  readonly head: Op;
 }
 
-/** The group of each access that has company. */
-export function groupsOf(ops: readonly Op[]): Map<Op, Group> {
-  const open = new Map<number, Group>();
-  const all = new Map<Op, Group>();
-  for (const op of ops) {
-    const bytes = op.traits.accessBytes;
-    if (bytes > 0 && rs1Of(op) !== 0) all.set(op, joinGroup(open, op, bytes));
-    const written = writesOf(op).x;
-    for (const base of open.keys()) if (written & (1 << base)) open.delete(base);
+/** A member of a group. */
+export interface Access {
+  readonly group: Group;
+  /** Distance of the address from the group's root. */
+  readonly at: number;
+  readonly isHead: boolean;
+}
+
+/** The root of plain numbers: addresses the code itself names. */
+const NUMBERS = 0;
+
+/** What is known of the registers' values, and the groups that may be joined, by root. */
+interface State {
+  readonly root: number[];
+  readonly distance: number[];
+  readonly open: Map<number, readonly Group[]>;
+}
+
+/** For each node, the accesses that have company. */
+export function groupsOf(nodes: readonly Node[]): Map<Op, Access>[] {
+  return new Grouping(nodes).plan();
+}
+
+class Grouping {
+  readonly #nodes: readonly Node[];
+  readonly #ends: State[] = [];
+  #roots = NUMBERS + 1;
+
+  constructor(nodes: readonly Node[]) {
+    this.#nodes = nodes;
   }
-  for (const [op, group] of all) if (group.members < 2) all.delete(op);
-  return all;
-}
 
-function joinGroup(open: Map<number, Group>, op: Op, bytes: number): Group {
-  const base = rs1Of(op);
-  const { imm, traits } = op;
-  const known = open.get(base);
-  if (known) {
-    const min = Math.min(known.min, imm);
-    const max = Math.max(known.max, imm + bytes);
-    if (max - min <= MAX_SPAN) {
-      known.min = min;
-      known.max = max;
-      known.hasStore ||= traits.stores;
-      known.members++;
-      return known;
+  plan(): Map<Op, Access>[] {
+    const plans = this.#nodes.map((node, i) => this.#visit(node, i));
+    for (const plan of plans) {
+      for (const [op, { group }] of plan) if (group.members < 2) plan.delete(op);
+    }
+    return plans;
+  }
+
+  #visit(node: Node, i: number): Map<Op, Access> {
+    const plan = new Map<Op, Access>();
+    const state = this.#startOf(node, i);
+    for (const op of node.block.ops) {
+      if (op.traits.accessBytes > 0) plan.set(op, this.#join(state, op, i));
+      this.#follow(state, op);
+    }
+    this.#ends[i] = endsKnowledge(node) ? this.#unknown() : state;
+    return plan;
+  }
+
+  /** What its dominator knew, less what may have changed on the way. */
+  #startOf(node: Node, i: number): State {
+    const changed = i === 0 ? undefined : changedBetween(this.#nodes, node.idom, i);
+    if (changed === undefined) return this.#unknown();
+    const end = this.#ends[node.idom]!;
+    const state = { root: [...end.root], distance: [...end.distance], open: new Map(end.open) };
+    for (let r = 1; r < 32; r++) if (changed & (1 << r)) this.#forget(state, r);
+    return state;
+  }
+
+  #unknown(): State {
+    const root = Array.from({ length: 32 }, (_, r) => (r === 0 ? NUMBERS : this.#roots++));
+    return { root, distance: new Array<number>(32).fill(0), open: new Map() };
+  }
+
+  #forget(state: State, r: number): void {
+    state.root[r] = this.#roots++;
+    state.distance[r] = 0;
+  }
+
+  /** Takes in what `op` does to the registers. */
+  #follow(state: State, op: Op): void {
+    const written = writesOf(op).x;
+    if (written === 0) return;
+    const rd = rdOf(op);
+    const value = valueAfter(op, state);
+    if (value && Math.abs(value.distance) < MAX_DISTANCE) {
+      state.root[rd] = value.root;
+      state.distance[rd] = value.distance;
+    } else {
+      this.#forget(state, rd);
     }
   }
-  const max = imm + bytes;
-  const group = { base, min: imm, max, hasStore: traits.stores, members: 1, local: -1, head: op };
-  open.set(base, group);
-  return group;
+
+  #join(state: State, op: Op, i: number): Access {
+    const base = rs1Of(op);
+    const root = state.root[base]!;
+    const at = state.distance[base]! + op.imm;
+    const end = at + op.traits.accessBytes;
+    const { stores } = op.traits;
+    const open = state.open.get(root) ?? [];
+    const known = open.find((g) => {
+      // A store elsewhere may never happen: it must not ask for more than the first member needs.
+      if (stores && !g.hasStore && g.home !== i) return false;
+      return Math.max(g.max, end) - Math.min(g.min, at) <= MAX_SPAN;
+    });
+    if (known) {
+      known.min = Math.min(known.min, at);
+      known.max = Math.max(known.max, end);
+      known.hasStore ||= stores;
+      known.isLocal &&= known.home === i;
+      known.members++;
+      return { group: known, at, isHead: false };
+    }
+    const fresh = { hasStore: stores, members: 1, home: i, isLocal: true, local: -1 };
+    const group: Group = { min: at, max: end, ...fresh };
+    state.open.set(root, [group, ...open].slice(0, MAX_OPEN));
+    return { group, at, isHead: true };
+  }
+}
+
+/** True if after the node nothing learnt before holds: the kernel may have run. */
+function endsKnowledge(node: Node): boolean {
+  const last = node.block.ops.at(-1)!;
+  return comesBack(last) || last.traits.flow === "trap";
+}
+
+/** The value `op` gives to rd, where that is a known distance from something. */
+function valueAfter(
+  op: Op,
+  { root, distance }: State,
+): { root: number; distance: number } | undefined {
+  const copy = (r: number, add: number) => ({ root: root[r]!, distance: distance[r]! + add });
+  const [rs1, rs2] = [rs1Of(op), rs2Of(op)];
+  switch (op.insn.name) {
+    case "addi":
+      return copy(rs1, op.imm);
+    case "add":
+      if (rs1 === 0) return copy(rs2, 0);
+      return rs2 === 0 ? copy(rs1, 0) : undefined;
+    case "lui":
+      return { root: NUMBERS, distance: op.imm };
+    case "auipc":
+      return { root: NUMBERS, distance: op.pc + op.imm };
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Registers (bits) that some path from the end of node `from`, which dominates it, to the start of node
+ * `to` writes; undefined if nothing is sure.
+ */
+function changedBetween(nodes: readonly Node[], from: number, to: number): number | undefined {
+  let written = 0;
+  const seen = new Set([from]);
+  const work = nodes[to]!.preds.filter((p) => p !== from);
+  for (let i = work.pop(); i !== undefined; i = work.pop()) {
+    if (seen.has(i)) continue;
+    seen.add(i);
+    if (seen.size > MAX_BETWEEN || endsKnowledge(nodes[i]!)) return undefined;
+    for (const op of nodes[i]!.block.ops) written |= writesOf(op).x;
+    for (const p of nodes[i]!.preds) if (!seen.has(p)) work.push(p);
+  }
+  return written;
 }

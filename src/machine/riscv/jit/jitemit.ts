@@ -6,13 +6,12 @@
  */
 import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
 import { loadSlow, spanSlow, storeOf, storeSlow } from "../../mmu/access.ts";
-import { TLB_INDEX_MASK } from "../../mmu/refill.ts";
 import { TRAP_FAULT_READ, TRAP_FAULT_WRITE } from "../../traps.ts";
-import { F32, F64, I32, I64, type Label } from "../../wasm/asm.ts";
+import { F32, F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { MemEmit } from "../memops.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import type { Group } from "./groups.ts";
+import type { Access, Group } from "./groups.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -39,7 +38,7 @@ export class JitEmit extends MemEmit {
   control!: Control;
   readonly cause = this.newLocal(I32);
   readonly trapPc = this.newLocal(I64);
-  groups: ReadonlyMap<Op, Group> = new Map();
+  #accesses: ReadonlyMap<Op, Access> = new Map();
   readonly #groupLocals: number[] = [];
   #groupsUsed = 0;
   readonly #indexOf: (h: Helper) => number;
@@ -176,66 +175,70 @@ export class JitEmit extends MemEmit {
     return this.trapIf(code);
   }
 
-  override load(bytes: number, op: () => void): this {
-    const group = this.groups.get(this.op);
-    if (!group) return super.load(bytes, op);
-    this.#grouped(group, () => {
+  override load(bytes: number, op: (offset: number) => void, type: ValType = I64): this {
+    const access = this.#accesses.get(this.op);
+    if (!access) return super.load(bytes, op, type);
+    this.#grouped(access, type, op, () => {
       this.bank().rs1().imm().i64_add().i32_const(bytes).callHelper(loadSlow);
       this.orFault(TRAP_FAULT_READ);
+      op(0);
     });
-    op();
     return this;
   }
 
   override store(bytes: number, value: () => void): this {
-    const group = this.groups.get(this.op);
-    if (!group) return super.store(bytes, value);
-    const stored = this.block();
-    const pa = this.temp(I32);
-    this.#grouped(group, () => {
+    const access = this.#accesses.get(this.op);
+    if (!access) return super.store(bytes, value);
+    const store = (offset: number) => {
+      value();
+      storeOf(this, bytes, offset);
+    };
+    this.#grouped(access, undefined, store, () => {
       this.bank().rs1().imm().i64_add();
       value();
       this.i32_const(bytes).callHelper(storeSlow);
       this.i32_eqz().trapIfFault(TRAP_FAULT_WRITE);
-      this.br(stored);
     });
-    this.local_set(pa).local_get(pa);
-    value();
-    storeOf(this, bytes);
-    return this.end();
+    return this;
   }
 
-  /** Leaves the physical address of this member on the stack; `single` must, or not come back. */
-  #grouped(group: Group, single: () => void): void {
-    if (group.head === this.op) this.#lookupSpan(group);
-    this.local_get(group.local).i32_eqz().unlikely().if_(I32);
+  /** `use` finds a physical address and is told how far from it the access is; `single` does without. */
+  #grouped(
+    { group, at, isHead }: Access,
+    type: ValType | undefined,
+    use: (offset: number) => void,
+    single: () => void,
+  ): void {
+    if (isHead) this.#lookupSpan(group, group.min - at + this.op.imm);
+    this.local_get(group.local).i32_eqz().unlikely().if_(type);
     single();
     this.else_().local_get(group.local);
-    if (this.op.imm !== group.min) this.i32_const(this.op.imm - group.min).i32_add();
+    use(at - group.min);
     this.end();
   }
 
-  /** Sets the group's local to the address of its span, or to 0. */
-  #lookupSpan(group: Group): void {
-    group.local = this.#groupLocal();
+  /** Sets the group's local to the address of its span, which begins at rs1 + offset, or to 0. */
+  #lookupSpan(group: Group, offset: number): void {
+    group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
     const part = group.hasStore ? BANK_WRITE : BANK_READ;
     const span = Math.max(group.max - group.min, 8);
     const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
-    this.rs1().i64_const(group.min).i64_add().local_tee(va);
-    this.i64_const(12).i64_shr_u().i32_wrap_i64();
-    this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add().local_set(entry);
+    this.rs1().i64_const(offset).i64_add().local_tee(va);
+    this.tlbEntry().local_set(entry);
     this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
     this.local_get(entry)
       .i64_load32_u(part + 12)
       .local_tee(len)
       .i64_ge_u();
     // Both ends, for the sum alone may wrap around.
-    this.local_get(off)
-      .i64_const(span - 8)
-      .i64_add()
-      .local_get(len)
-      .i64_ge_u()
-      .i32_or();
+    if (span > 8) {
+      this.local_get(off)
+        .i64_const(span - 8)
+        .i64_add()
+        .local_get(len)
+        .i64_ge_u()
+        .i32_or();
+    }
     this.unlikely().if_(I32);
     this.bank().local_get(va).i32_const(span);
     this.i32_const(group.hasStore ? 1 : 0).callHelper(spanSlow);
@@ -254,9 +257,9 @@ export class JitEmit extends MemEmit {
     return this.#groupLocals[this.#groupsUsed++]!;
   }
 
-  /** Begins a block with these groups. */
-  startBlock(groups: ReadonlyMap<Op, Group>): void {
-    this.groups = groups;
+  /** Begins a block with these accesses in groups. */
+  startBlock(accesses: ReadonlyMap<Op, Access>): void {
+    this.#accesses = accesses;
     this.#groupsUsed = 0;
   }
 

@@ -16,8 +16,8 @@ import { TRAP_FUEL } from "../../traps.ts";
 import { I32, I64, type Label } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
 import { emitJumpOffset, jumpOffset } from "../interp.ts";
-import { type Graph, isCall, isReturn, rdOf } from "./graph.ts";
-import { groupsOf } from "./groups.ts";
+import { type Graph, isCall, isReturn, type Op, rdOf } from "./graph.ts";
+import { type Access, groupsOf } from "./groups.ts";
 import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
@@ -34,6 +34,7 @@ export class RegionCompiler implements Control {
   readonly #shape: Structure;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
+  readonly #accesses: ReadonlyMap<Op, Access>[];
   /** One exit for each set of registers that a trap may find dirty. */
   readonly #trapExits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
@@ -52,6 +53,7 @@ export class RegionCompiler implements Control {
     this.#shape = structure(graph);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
     this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn);
+    this.#accesses = groupsOf(this.#shape.nodes);
   }
 
   /** The function's body; its locals are `localTypes`. */
@@ -136,7 +138,7 @@ export class RegionCompiler implements Control {
     this.#at = i;
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
-    e.startBlock(groupsOf(node.block.ops));
+    e.startBlock(this.#accesses[i]!);
     for (const op of node.block.ops) {
       e.op = op;
       e.releaseTemps();

@@ -9,12 +9,15 @@
  * "A Simple, Fast Dominance Algorithm".
  */
 import { type Block, type Graph, isSwitch } from "./graph.ts";
+import { unroll, type Vertex } from "./unroll.ts";
 
 /** A block in its place. Numbers are positions in reverse postorder. */
 export interface Node {
   readonly block: Block;
   readonly succ: number[];
   readonly preds: number[];
+  /** Immediate dominator; the entry's is itself. */
+  idom: number;
   /** Dominator-tree children that several forward edges lead to, last first. */
   merges: number[];
   /** Target of a back edge. */
@@ -37,35 +40,42 @@ export interface Structure {
  * hot by that, and the region made there starts outside the loop and has no such edge.
  */
 export function structure(graph: Graph): Structure {
-  const cut = new Set<string>();
-  for (;;) {
-    const { nodes, position, bad } = structureWithout(graph, cut);
-    if (bad.length === 0) {
-      const edge = (from: number, pc: number): number | undefined => {
-        const to = position.get(pc);
-        return to !== undefined && nodes[from]!.succ.includes(to) ? to : undefined;
-      };
-      return { nodes, edge };
-    }
-    for (const key of bad) cut.add(key);
+  const entry = verticesOf(graph);
+  let nodes = place(entry);
+  for (let bad = badEdges(nodes); bad.length > 0; bad = badEdges(nodes)) {
+    for (const { from, to } of bad) from.succ.splice(from.succ.indexOf(to), 1);
+    nodes = place(entry);
   }
+  if (unroll(nodes)) nodes = place(entry);
+  return {
+    nodes: shape(nodes),
+    edge: (from, pc) => nodes[from]!.succ.find((s) => nodes[s]!.block.pc === pc),
+  };
 }
 
-const edgeKey = (from: Block, to: number): string => `${from.pc}:${to}`;
+/** The graph's blocks as vertices: the entry's. */
+function verticesOf(graph: Graph): Vertex {
+  const byPc = new Map<number, Vertex>();
+  for (const block of graph.blocks.values()) byPc.set(block.pc, { block, succ: [] });
+  for (const v of byPc.values()) v.succ.push(...v.block.succ.map((pc) => byPc.get(pc)!));
+  return byPc.get(graph.entry)!;
+}
 
-/** The shape without some edges, and which of the others still lead into the middle of a loop. */
-function structureWithout(
-  graph: Graph,
-  cut: ReadonlySet<string>,
-): { nodes: Node[]; position: Map<number, number>; bad: string[] } {
-  const succOf = (b: Block): number[] =>
-    cut.size === 0 ? [...b.succ] : b.succ.filter((pc) => !cut.has(edgeKey(b, pc)));
-  const order = reversePostorder(graph, succOf);
-  const position = new Map(order.map((b, i) => [b.pc, i]));
-  const nodes: Node[] = order.map((block) => ({
-    block,
-    succ: succOf(block).map((pc) => position.get(pc)!),
+/** A node while the graph still changes. */
+interface Placed extends Node {
+  readonly vertex: Vertex;
+}
+
+/** The vertices in reverse postorder, with their dominators. */
+function place(entry: Vertex): Placed[] {
+  const order = reversePostorder(entry);
+  const position = new Map(order.map((v, i) => [v, i]));
+  const nodes: Placed[] = order.map((vertex) => ({
+    vertex,
+    block: vertex.block,
+    succ: vertex.succ.map((v) => position.get(v)!),
     preds: [],
+    idom: 0,
     merges: [],
     isHeader: false,
     isMerge: false,
@@ -73,81 +83,84 @@ function structureWithout(
   nodes.forEach((n, i) => {
     for (const s of n.succ) nodes[s]!.preds.push(i);
   });
-  const idom = dominators(nodes);
-  const bad: string[] = [];
+  setDominators(nodes);
+  return nodes;
+}
+
+/** Edges into the middle of a loop. */
+function badEdges(nodes: readonly Placed[]): { from: Vertex; to: Vertex }[] {
+  const bad: { from: Vertex; to: Vertex }[] = [];
+  nodes.forEach((n, i) => {
+    for (const s of n.succ) {
+      if (s <= i && !dominates(nodes, s, i)) bad.push({ from: n.vertex, to: nodes[s]!.vertex });
+    }
+  });
+  return bad;
+}
+
+/** Finds headers and merges. */
+function shape(nodes: Placed[]): Node[] {
   nodes.forEach((n, i) => {
     n.isMerge = n.preds.filter((p) => p < i).length >= 2;
-    for (const s of n.succ) {
-      if (s > i) continue;
-      nodes[s]!.isHeader = true;
-      if (!dominates(idom, s, i)) bad.push(edgeKey(n.block, nodes[s]!.block.pc));
-    }
+    for (const s of n.succ) if (s <= i) nodes[s]!.isHeader = true;
   });
   // A jump table needs a label to branch to for each of its targets.
   nodes.forEach((n, i) => {
     if (isSwitch(n.block.ops.at(-1)!)) for (const s of n.succ) nodes[s]!.isMerge ||= s > i;
   });
   for (let i = nodes.length - 1; i > 0; i--) {
-    if (nodes[i]!.isMerge) nodes[idom[i]!]!.merges.push(i);
+    if (nodes[i]!.isMerge) nodes[nodes[i]!.idom]!.merges.push(i);
   }
-  return { nodes, position, bad };
+  return nodes;
 }
 
 /** Depth first, with an explicit stack: the graph is the guest's, our stack is not. */
-function reversePostorder(graph: Graph, succOf: (b: Block) => number[]): Block[] {
-  const order: Block[] = [];
-  const first = graph.blocks.get(graph.entry)!;
+function reversePostorder(first: Vertex): Vertex[] {
+  const order: Vertex[] = [];
   const seen = new Set([first]);
-  const visit = (block: Block): { block: Block; rest: number[] } => ({
-    block,
-    rest: succOf(block),
-  });
-  const stack = [visit(first)];
+  const stack = [{ vertex: first, rest: [...first.succ] }];
   for (let top = stack.at(-1); top; top = stack.at(-1)) {
-    const pc = top.rest.pop();
-    if (pc === undefined) {
-      order.push(top.block);
+    const succ = top.rest.pop();
+    if (succ === undefined) {
+      order.push(top.vertex);
       stack.pop();
-      continue;
+    } else if (!seen.has(succ)) {
+      seen.add(succ);
+      stack.push({ vertex: succ, rest: [...succ.succ] });
     }
-    const succ = graph.blocks.get(pc)!;
-    if (seen.has(succ)) continue;
-    seen.add(succ);
-    stack.push(visit(succ));
   }
   return order.reverse();
 }
 
-function dominators(nodes: readonly Node[]): Int32Array {
-  const idom = new Int32Array(nodes.length).fill(-1);
-  idom[0] = 0;
+function setDominators(nodes: readonly Placed[]): void {
+  for (const n of nodes) n.idom = -1;
+  nodes[0]!.idom = 0;
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = 1; i < nodes.length; i++) {
       let d = -1;
       for (const p of nodes[i]!.preds) {
-        if (idom[p]! >= 0) d = d < 0 ? p : intersect(idom, p, d);
+        if (nodes[p]!.idom >= 0) d = d < 0 ? p : intersect(nodes, p, d);
       }
-      if (d !== idom[i]) {
-        idom[i] = d;
+      if (d !== nodes[i]!.idom) {
+        nodes[i]!.idom = d;
         changed = true;
       }
     }
   }
-  return idom;
 }
 
-function intersect(idom: Int32Array, p: number, q: number): number {
+function intersect(nodes: readonly Node[], p: number, q: number): number {
   let [a, b] = [p, q];
   while (a !== b) {
-    while (a > b) a = idom[a]!;
-    while (b > a) b = idom[b]!;
+    while (a > b) a = nodes[a]!.idom;
+    while (b > a) b = nodes[b]!.idom;
   }
   return a;
 }
 
-function dominates(idom: Int32Array, a: number, b: number): boolean {
+function dominates(nodes: readonly Node[], a: number, b: number): boolean {
   let at = b;
-  while (at > a) at = idom[at]!;
+  while (at > a) at = nodes[at]!.idom;
   return at === a;
 }

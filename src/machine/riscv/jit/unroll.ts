@@ -1,0 +1,82 @@
+/**
+ * Small innermost loops go round several times in one WebAssembly iteration.
+ *
+ * What an iteration costs beside its own work (fuel, V8's own check, moves between registers) is shared,
+ * and accesses that step through memory become one group (groups.ts). Each copy keeps the
+ * loop's exits, so nothing needs to be known about the number of iterations.
+ */
+import { type Block, comesBack, isSwitch } from "./graph.ts";
+
+/** A block and where control goes from it; several may share a block. */
+export interface Vertex {
+  readonly block: Block;
+  readonly succ: Vertex[];
+}
+
+/** What is needed of a node in reverse postorder. */
+interface Placed {
+  readonly vertex: Vertex;
+  readonly succ: readonly number[];
+  readonly preds: readonly number[];
+}
+
+const MAX_COPIES = 4;
+/** Instructions that all copies of a loop may have together. */
+const MAX_INSNS = 72;
+
+/** Unrolls what is worth it in a reducible graph; true if anything was. */
+export function unroll(nodes: readonly Placed[]): boolean {
+  const loops = new Map<number, Set<number>>();
+  nodes.forEach((n, i) => {
+    for (const s of n.succ) if (s <= i) loops.set(s, addLoop(nodes, s, i, loops.get(s)));
+  });
+  let changed = false;
+  for (const [header, body] of loops) {
+    const isInnermost = [...body].every((i) => i === header || !loops.has(i));
+    if (isInnermost && copyLoop(nodes, header, body)) changed = true;
+  }
+  return changed;
+}
+
+/** The natural loop of a back edge, added to what is known of its header's loop. */
+function addLoop(
+  nodes: readonly Placed[],
+  header: number,
+  latch: number,
+  known = new Set([header]),
+): Set<number> {
+  const work = [latch];
+  for (let i = work.pop(); i !== undefined; i = work.pop()) {
+    if (known.has(i)) continue;
+    known.add(i);
+    work.push(...nodes[i]!.preds);
+  }
+  return known;
+}
+
+function copyLoop(nodes: readonly Placed[], header: number, body: ReadonlySet<number>): boolean {
+  let insns = 0;
+  for (const i of body) {
+    const { ops } = nodes[i]!.vertex.block;
+    const last = ops.at(-1)!;
+    if (comesBack(last) || isSwitch(last) || last.traits.flow === "trap") return false;
+    insns += ops.length;
+  }
+  const copies = Math.min(MAX_COPIES, Math.floor(MAX_INSNS / insns));
+  if (copies < 2) return false;
+  const originals = [...body].map((i) => nodes[i]!.vertex);
+  const first = nodes[header]!.vertex;
+  const sets = [new Map(originals.map((v) => [v, v]))];
+  for (let c = 1; c < copies; c++) {
+    sets.push(new Map(originals.map((v) => [v, { block: v.block, succ: [] }])));
+  }
+  const edges = new Map(originals.map((v) => [v, [...v.succ]]));
+  sets.forEach((set, c) => {
+    const next = sets[(c + 1) % copies]!;
+    for (const [v, copy] of set) {
+      const succ = edges.get(v)!.map((to) => (to === first ? next : set).get(to) ?? to);
+      copy.succ.splice(0, copy.succ.length, ...succ);
+    }
+  });
+  return true;
+}
