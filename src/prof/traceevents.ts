@@ -23,6 +23,11 @@ export interface Profile {
   readonly version: string;
 }
 
+/**
+ * Between a slice's end and the next one's beginning: where both are at the same time, speedscope goes by names, and
+ * in recursions takes one call for another.
+ */
+const GAP_US = 1;
 /** Samples that are further apart than this part of their interval are drawn apart. */
 const JOIN_GAP = 0.5;
 
@@ -32,7 +37,7 @@ export function* traceEvents(profile: Profile): Generator<string> {
   yield `{"displayTimeUnit":"ms","otherData":${JSON.stringify({
     producer: profile.version,
     samples: samples.count,
-    "interval (µs)": samples.intervalUs,
+    interval_us: samples.intervalUs,
   })},"traceEvents":[\n`;
   yield threads.map(metadata).join(",\n");
   const byThread: number[][] = threads.map(() => []);
@@ -41,7 +46,7 @@ export function* traceEvents(profile: Profile): Generator<string> {
     const { pid, tid } = threads[thread]!;
     for (const slice of slices(profile, indices)) {
       const name = JSON.stringify(profile.stacks.name(slice.node));
-      yield `,\n{"ph":"X","pid":${pid},"tid":${tid},"ts":${slice.startUs},"dur":${slice.endUs - slice.startUs},"name":${name}}`;
+      yield `,\n{"ph":"X","pid":${pid},"tid":${tid},"ts":${slice.startUs},"dur":${slice.endUs - slice.startUs - GAP_US},"name":${name}}`;
     }
   }
   yield "\n]}\n";
@@ -74,7 +79,7 @@ function slices({ samples, stacks }: Profile, indices: readonly number[]): Slice
     const isNear = startUs - endUs <= samples.intervalUs * JOIN_GAP;
     if (isNear) startUs = endUs;
     else closeTo(0);
-    if (samples.endUs(i) <= startUs) continue;
+    if (samples.endUs(i) <= startUs + GAP_US) continue;
     const path = stacks.path(samples.stack(i));
     let same = 0;
     while (same < open.length && open[same]!.node === path[same]) same++;
