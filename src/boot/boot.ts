@@ -71,9 +71,13 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   if (failed(td)) return noMachine("cannot make the first process", td);
   const disk = disks.all[0];
   if (!disk) return noMachine("no root disk", ENODEV);
+  const said = log.msgbuf.nextSeq;
   const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
-  if (failed(root))
-    return { kind: "nomachine", message: `cannot mount the root: ${rootText(root)}` };
+  if (failed(root)) {
+    // What the file system found wrong says more than its errno.
+    const why = log.msgbuf.at(said)?.text ?? rootText(root);
+    return { kind: "nomachine", message: `cannot mount the root: ${why}` };
+  }
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);
   mountSystem(td.fs, td, log);

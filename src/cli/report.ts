@@ -53,7 +53,8 @@ export function reportError(e: unknown): number {
     complain(e.message);
     return EX_OSERR;
   }
-  complain(e instanceof Error ? e.message : String(e));
+  const { path, message = String(e) } = e as NodeJS.ErrnoException;
+  complain(path === undefined ? message : fileError(path, e));
   return EX_FAILURE;
 }
 

@@ -4,7 +4,7 @@
  */
 import module from "node:module";
 import { VERSION } from "../boot/version.ts";
-import { EX_OK } from "./exitcodes.ts";
+import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
 import { answer, reportError } from "./report.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -34,6 +34,12 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** The exit status of `command` for what went wrong on our side. */
+function failureOf(command: string | undefined): number {
+  if (command === "run") return EX_RUN_FAILURE;
+  return command === "image" || command === "start" ? EX_FAILURE : EX_OSERR;
+}
+
 /**
  * Keeps V8's compiled form of our modules in Node's cache, for us and, by the environment, for the Worker: it
  * saves a fifth of the time to the first instruction. Node 20 has no such cache.
@@ -46,5 +52,8 @@ function cacheCompiledModules(): void {
 cacheCompiledModules();
 main(process.argv.slice(2)).then(
   (status) => process.exit(status),
-  (e: unknown) => process.exit(reportError(e)),
+  (e: unknown) => {
+    const status = reportError(e);
+    process.exit(status === EX_FAILURE ? failureOf(process.argv[2]) : status);
+  },
 );

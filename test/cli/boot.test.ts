@@ -1,7 +1,15 @@
 /** A booted machine on a real pseudo-terminal: what a person does there. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type SpawnSyncReturns, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { CLI, imagePath, onTerminal, scratch, vkernel } from "./cli.ts";
@@ -233,6 +241,36 @@ test("a read-write disk in use by another machine is refused; killed, it lets go
   await new Promise((resolve) => machine.once("exit", resolve));
   const third = onTerminal(["-r", image], [{ expect: PROMPT, send: "poweroff -f\r" }]);
   assert.equal(third.status, 0, third.transcript);
+});
+
+test("a cache that may not be read is said to be so", { skip: process.getuid?.() !== 0 }, (t) => {
+  const home = join(dir, "home");
+  mkdirSync(join(home, ".cache", "vkernel", "images"), { recursive: true });
+  chmodSync(home, 0o700);
+  chmodSync(dir, 0o755);
+  const asNobody = (args: readonly string[]): SpawnSyncReturns<string> => {
+    const env = { PATH: process.env["PATH"], HOME: home };
+    return spawnSync(process.execPath, [CLI, ...args], {
+      env,
+      uid: 65534,
+      gid: 65534,
+      encoding: "utf8",
+    });
+  };
+  if (asNobody(["--version"]).status !== 0) {
+    t.skip("nobody cannot reach this directory");
+    return;
+  }
+  for (const [status, args] of [
+    [71, ["-R", "minimal"]],
+    [125, ["run", "minimal", "--", "true"]],
+    [1, ["image", "ls"]],
+    [1, ["image", "build", "minimal"]],
+  ] as const) {
+    const r = asNobody(args);
+    assert.equal(r.status, status, r.stderr);
+    assert.match(r.stderr, /^vkernel: [^\n]*permission[^\n]*\n$/);
+  }
 });
 
 test("--version and help answer on stdout", () => {

@@ -1,7 +1,7 @@
 /** `vkernel run`: what a shell script that uses it relies on. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { CLI, imageOf, imagePath, scratch, vkernel } from "./cli.ts";
@@ -90,6 +90,12 @@ test("an image that is none is 125", () => {
     assert.equal(r.status, 125, r.stderr);
     assert.match(r.stderr, /^vkernel: [^\n]+\n$/);
   }
+  const cut = join(dir, "cut.img");
+  copyFileSync(minimal, cut);
+  truncateSync(cut, 1 << 24);
+  const r = vkernel(["run", cut, "--", "true"]);
+  assert.equal(r.status, 125);
+  assert.match(r.stderr, /^vkernel: [^\n]+exceeds size of device[^\n]+\n$/);
 });
 
 test("any ext4 root will do: a single static program, no directories, no init", () => {

@@ -15,6 +15,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
+import { isMissing } from "./error.ts";
 
 export class Cache {
   readonly root: string;
@@ -105,10 +106,12 @@ export async function writeAtomically(path: string, data: string | Uint8Array): 
   }
 }
 
+/** What is in a directory, sorted; nothing if it is not there. */
 export async function names(dir: string): Promise<string[]> {
   try {
     return (await readdir(dir)).sort();
-  } catch {
+  } catch (e) {
+    if (!isMissing(e)) throw e;
     return [];
   }
 }

@@ -9,7 +9,7 @@ import { spawn } from "node:child_process";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cache, names, sha256File, writeAtomically } from "./cache.ts";
-import { ImageError, UsageError } from "./error.ts";
+import { ImageError, isMissing, UsageError } from "./error.ts";
 
 export interface Manifest {
   readonly name: string;
@@ -43,7 +43,8 @@ export async function findImage(cache: Cache, name: string): Promise<Manifest | 
   let text: string;
   try {
     text = await readFile(join(cache.images, `${name}.json`), "utf8");
-  } catch {
+  } catch (e) {
+    if (!isMissing(e)) throw e;
     return undefined;
   }
   return parseManifest(text, name);
