@@ -16,7 +16,7 @@ export class ConsoleRedirect {
   set(td: Thread, fp: File, isConsole: boolean): number {
     if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
     if (isConsole) {
-      this.#clear();
+      this.release();
       return 0;
     }
     if (!fp.isWritable) return EBADF;
@@ -27,10 +27,10 @@ export class ConsoleRedirect {
 
   /** The terminal of `fp` was cut. */
   hungUp(fp: File): void {
-    if (this.to === fp) this.#clear();
+    if (this.to === fp) this.release();
   }
 
-  #clear(): void {
+  release(): void {
     const { to } = this;
     this.to = null;
     to?.release();

@@ -149,6 +149,7 @@ export class Tmpfs implements FileSystem {
   /** All names go; what is still mapped lives on in its object. */
   unmount(): number {
     this.#root.clear();
+    this.#root.dropXattrs();
     return 0;
   }
 

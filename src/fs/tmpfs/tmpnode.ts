@@ -97,11 +97,15 @@ export abstract class TmpNode extends Vnode implements Attr {
     if (this.#isFreed) return;
     this.#isFreed = true;
     this.fs.releaseInode();
+    this.dropXattrs();
+    this.freeData();
+  }
+
+  dropXattrs(): void {
     for (const [name, value] of this.#xattrs ?? []) {
       this.fs.releaseXattr(name.length + value.length);
     }
     this.#xattrs = null;
-    this.freeData();
   }
 
   protected freeData(): void {}
