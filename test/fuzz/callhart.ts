@@ -92,6 +92,11 @@ export class CallHart {
     for (const [nr, call] of options.calls.entries()) if (call) this.#numbers.push(nr);
   }
 
+  /** No page of it is ever found slowly. */
+  takeScattered(): number {
+    return 0;
+  }
+
   asHart(): Hart {
     return this as unknown as Hart;
   }
