@@ -1,7 +1,7 @@
 /**
  * cpubench and lmb: native, qemu-riscv64 and vkernel, interleaved in one run.
  *
- *   node bench/guest/compare.ts [--rounds N] [--sources DIR] [--scale PERCENT] [--json FILE] cpu|lmb [TEST…]
+ *   node bench/guest/compare.ts [--rounds N] [--sources DIR] [--scale PERCENT] [--json FILE] [--cli FILE] cpu|lmb [TEST…]
  *
  * DIR holds cpubench.c and lmb.c (default ../shared/bench). QEMU_RISCV64 names
  * another qemu. --scale makes cpubench's work smaller. Checksums of qemu and
@@ -20,13 +20,17 @@ const { values, positionals } = parseArgs({
     sources: { type: "string", default: "../shared/bench" },
     json: { type: "string" },
     scale: { type: "string", default: "100" },
+    cli: {
+      type: "string",
+      default: new URL("../../dist/cli/vkernel.js", import.meta.url).pathname,
+    },
   },
 });
 const [suite = "cpu", ...tests] = positionals;
 const program = suite === "lmb" ? "lmb" : "cpubench";
 const args = suite === "lmb" ? ["-d", "/tmp", ...tests] : ["-s", values.scale, ...tests];
 
-const built = build({ [program]: join(values.sources, `${program}.c`) });
+const built = build({ [program]: join(values.sources, `${program}.c`) }, values.cli);
 const samples = new Map<string, Map<string, number[]>>();
 const sums = new Map<string, Map<string, string>>();
 try {

@@ -20,8 +20,8 @@ export interface Built {
   dispose(): void;
 }
 
-/** Builds each C source for the host and for riscv64, and an image with the latter. */
-export function build(sources: Readonly<Record<string, string>>): Built {
+/** Builds each C source for the host and for riscv64, and an image with the latter; `cli` is vkernel's file. */
+export function build(sources: Readonly<Record<string, string>>, cli: string): Built {
   const dir = mkdtempSync(join(tmpdir(), "vkernel-bench-"));
   const root = join(dir, "root");
   for (const d of ["bin", "tmp", "dev", "proc"]) mkdirSync(join(root, d), { recursive: true });
@@ -36,7 +36,6 @@ export function build(sources: Readonly<Record<string, string>>): Built {
   const image = join(dir, "bench.img");
   execFileSync("mke2fs", ["-q", "-t", "ext4", "-d", root, image, "64m"]);
   const qemu = findQemu();
-  const cli = new URL("../../dist/cli/vkernel.js", import.meta.url).pathname;
   const start = (file: string, args: readonly string[]): string => {
     const r = spawnSync(file, args, { cwd: dir, encoding: "utf8", maxBuffer: 1 << 26 });
     if (r.status !== 0)
