@@ -92,6 +92,7 @@ export function startProgram(
 /** As execvp(3): a name without a slash is looked for along PATH. */
 function execCommand(td: Lwp, argv: readonly string[], env: readonly string[]): number {
   const name = argv[0]!;
+  if (name === "") return ENOENT;
   if (name.includes("/")) return execPath(td, name, argv, env);
   const path = env.find((e) => e.startsWith("PATH="))?.slice(5) ?? "/bin:/usr/bin";
   let worst: number = ENOENT;

@@ -28,11 +28,11 @@ interface BootOptions {
 }
 
 export async function bootCommand(argv: readonly string[]): Promise<number> {
-  if (argv.includes("-h") || argv.includes("--help")) {
+  const o = parseBootOptions(argv);
+  if (o === "help") {
     answer(usage);
     return EX_OK;
   }
-  const o = parseBootOptions(argv);
   if (typeof o === "string") {
     complain(`${o} (vkernel -h for help)`);
     return EX_USAGE;
@@ -127,14 +127,17 @@ function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
   };
 }
 
-/** The options, or a complaint. */
+/** The options, "help", or a complaint. */
 function parseBootOptions(argv: readonly string[]): BootOptions | string {
   const parsed = getopt(argv, {
     flags: ["h", "help", "s", "v"],
     values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l", "profile"],
   });
   if (typeof parsed === "string") return parsed;
-  if (parsed.operands.length > 0) return `unknown command ${parsed.operands[0]}`;
+  if (parsed.options.some(({ name }) => name === "h" || name === "help")) return "help";
+  if (parsed.operands.length > 0) {
+    return `unknown ${parsed.options.length > 0 ? "argument" : "command"} ${parsed.operands[0]}`;
+  }
   const o: BootOptions = {
     memoryBytes: DEFAULT_MEMORY,
     disks: [],

@@ -99,7 +99,7 @@ export async function imagePath(name: string): Promise<string | null> {
 async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [verb, ...names] = positionals;
-  if (values.help === true) {
+  if (values.help === true || verb === "help") {
     answer(HELP);
     return 0;
   }

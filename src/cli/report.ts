@@ -63,7 +63,7 @@ export function fileError(path: string, e: unknown): string {
   const { errno, code, message } = e as NodeJS.ErrnoException;
   if (code === "EISDIR") return `${path}: is a directory`;
   const words = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
-  return `${path}: ${words ?? message}`;
+  return `${path || "''"}: ${words ?? message}`;
 }
 
 function writeFully(fd: number, text: string): void {

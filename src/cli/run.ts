@@ -60,7 +60,7 @@ function report(o: RunOptions, outcome: LaunchOutcome): number {
     case "killed":
       return reportKilled(outcome.signal);
     case "noexec":
-      complain(`${o.argv[0]}: ${outcome.message}`);
+      complain(`${o.argv[0] || "''"}: ${outcome.message}`);
       return outcome.errno === -2 ? EX_NOT_FOUND : EX_NOT_EXECUTABLE;
     case "nomachine":
       complain(`${o.image}: ${outcome.message}`);
@@ -136,8 +136,11 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
       return checkCpus(value);
     case "e": {
       const eq = value.indexOf("=");
-      if (eq <= 0) return `-e ${value}: want NAME=value`;
-      o.env.set(value.slice(0, eq), value.slice(eq + 1));
+      if (eq === 0 || value === "") return `-e ${value}: want NAME=value, or NAME`;
+      const name = eq < 0 ? value : value.slice(0, eq);
+      const ours = process.env[name];
+      if (eq > 0) o.env.set(name, value.slice(eq + 1));
+      else if (ours !== undefined) o.env.set(name, ours);
       return null;
     }
     case "w":

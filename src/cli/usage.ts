@@ -11,7 +11,8 @@ Boot a machine from a disk image:
   -m size           memory of the machine, a hard cap (default 256m; k, m, g)
   -n ncpus          number of CPUs (only 1 until SMP is in)
   -r file[:serno]   a disk, read and written; up to 16 with -R, the first is the root, vkd0
-  -R file[:serno]   a disk, copy on write: writes stay in memory, the file can be shared
+  -R file[:serno]   a disk, copy on write: writes stay in memory, the file can be shared;
+                    a name of 'vkernel image ls' will do
   -e name=value:..  kernel environment; init=PATH names the first program
   -s                single user: /bin/sh instead of init
   -p pidfile        write the process id here, locked while the machine runs
@@ -21,7 +22,7 @@ Boot a machine from a disk image:
   --version         the version
 
   ^\\ on the console enters the debugger (help lists its commands).
-  'poweroff' in the guest, or SIGTERM, shuts it down cleanly.
+  'poweroff' in the guest, or SIGTERM, shuts it down cleanly; a second SIGTERM ends it at once.
   Exit status: 0 halt, 64 usage, 66 no such image, 70 panic, 71 the host refused a file or a lock.
 
 Run one command in an image and exit with its status:
@@ -42,7 +43,7 @@ Writes stay in memory and vanish unless --rw is given.
 
   -m size         memory of the machine, a hard cap (default 256m)
   -n ncpus        number of CPUs (only 1 until SMP is in)
-  -e NAME=value   set an environment variable for CMD (repeatable)
+  -e NAME=value   set an environment variable for CMD (repeatable); NAME alone: as it is here
   -w dir          working directory (default /)
   -v              show boot messages on stderr, and at the end a table of what was counted
   --profile file  sample programs and system calls, for ui.perfetto.dev or speedscope.app
@@ -51,5 +52,5 @@ Writes stay in memory and vanish unless --rw is given.
   -h, --help      this text
 
 Exit status: CMD's own; 125 vkernel failed, 126 CMD not executable, 127 CMD not found,
-128+n CMD killed by signal n.
+128+n CMD killed by signal n. Signals sent to vkernel reach CMD; a second SIGTERM ends vkernel.
 `;

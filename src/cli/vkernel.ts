@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return imageCommand(argv.slice(1));
     }
     case "help":
-      return (await import("./bootcmd.ts")).bootCommand(["--help"]);
+      return main(isCommand(argv[1]) ? [argv[1], "--help"] : ["--help"]);
     case "version":
     case "--version":
       answer(`vkernel ${VERSION}\n`);
@@ -32,6 +32,10 @@ async function main(argv: readonly string[]): Promise<number> {
       return bootCommand(argv);
     }
   }
+}
+
+function isCommand(word: string | undefined): word is string {
+  return word === "run" || word === "start" || word === "image";
 }
 
 /** The exit status of `command` for what went wrong on our side. */

@@ -276,5 +276,11 @@ test("a cache that may not be read is said to be so", { skip: process.getuid?.()
 test("--version and help answer on stdout", () => {
   assert.match(vkernel(["--version"]).stdout, /^vkernel \d+\.\d+\.\d+\n$/);
   assert.match(vkernel(["help"]).stdout, /usage: vkernel/);
-  assert.match(vkernel(["start", "--help"]).stdout, /usage: vkernel/);
+  assert.match(vkernel(["-hv"]).stdout, /usage: vkernel/);
+  for (const command of ["run", "start", "image"]) {
+    const help = vkernel([command, "--help"]);
+    assert.equal(help.status, 0);
+    assert.match(help.stdout, /usage: vkernel/);
+    assert.equal(vkernel(["help", command]).stdout, help.stdout);
+  }
 });

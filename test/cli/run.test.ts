@@ -58,6 +58,8 @@ test("127, 126, 125 and 64 say what went wrong, in one line", () => {
   const cases: readonly (readonly [number, readonly string[]])[] = [
     [127, ["run", minimal, "--", "/no/such/program"]],
     [127, ["run", minimal, "--", "no-such-program"]],
+    [127, ["run", minimal, "--", ""]],
+    [64, ["run", "-e", "=x", minimal, "--", "true"]],
     [126, ["run", minimal, "--", "/etc/passwd"]],
     [126, ["run", minimal, "--", "/etc"]],
     [125, ["run", "no-such-image", "--", "true"]],
@@ -119,15 +121,17 @@ test("environment and working directory are as asked for", () => {
     "run",
     "-e",
     "GREETING=hello world",
+    "-e",
+    "LANG",
     "-w",
     "/etc",
     minimal,
     "--",
     "sh",
     "-c",
-    'echo "$GREETING $PWD"',
+    'echo "$GREETING $PWD $LANG"',
   ]);
-  assert.equal(r.stdout, "hello world /etc\n");
+  assert.equal(r.stdout, `hello world /etc ${process.env["LANG"] ?? ""}\n`);
 });
 
 test("-m is a hard cap: a hog is killed, the machine is not", () => {

@@ -9,7 +9,6 @@ import type { Proc } from "../../proc/proc.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { File } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
-import { PTE_ANON } from "../../vm/pte.ts";
 import {
   type MapEntry,
   VM_DONTDUMP,
@@ -22,6 +21,7 @@ import {
   VM_WIPEONFORK,
 } from "../../vm/mapentry.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
+import { PTE_ANON } from "../../vm/pte.ts";
 import type { Vmspace } from "../../vm/vmspace.ts";
 import { hex, kibLine, octalEscaped } from "./format.ts";
 import type { Task } from "./task.ts";
