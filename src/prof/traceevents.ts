@@ -6,6 +6,7 @@
  * Every event has a `ts`, without which speedscope takes the file for something else, and slices have
  * no `args`, which it would take for a part of their names.
  */
+import { utf8 } from "../lib/bytes.ts";
 import type { Samples } from "./samples.ts";
 import type { Stacks } from "./stacks.ts";
 
@@ -31,7 +32,7 @@ const GAP_US = 1;
 /** Samples that are further apart than this part of their interval are drawn apart. */
 const JOIN_GAP = 0.5;
 
-/** The file, in pieces of some lines each. */
+/** The file in pieces, byte strings. */
 export function* traceEvents(profile: Profile): Generator<string> {
   const { threads, samples } = profile;
   yield `{"displayTimeUnit":"ms","otherData":${JSON.stringify({
@@ -45,7 +46,7 @@ export function* traceEvents(profile: Profile): Generator<string> {
   for (const [thread, indices] of byThread.entries()) {
     const { pid, tid } = threads[thread]!;
     for (const slice of slices(profile, indices)) {
-      const name = JSON.stringify(profile.stacks.name(slice.node));
+      const name = quoted(profile.stacks.name(slice.node));
       yield `,\n{"ph":"X","pid":${pid},"tid":${tid},"ts":${slice.startUs},"dur":${slice.endUs - slice.startUs - GAP_US},"name":${name}}`;
     }
   }
@@ -53,11 +54,19 @@ export function* traceEvents(profile: Profile): Generator<string> {
 }
 
 function metadata(t: ProfiledThread): string {
-  const event = { ph: "M", pid: t.pid, tid: t.tid, ts: 0 };
-  return [
-    JSON.stringify({ ...event, name: "process_name", args: { name: t.processName } }),
-    JSON.stringify({ ...event, name: "thread_name", args: { name: t.threadName } }),
-  ].join(",\n");
+  const event = (what: string, name: string): string =>
+    `{"ph":"M","pid":${t.pid},"tid":${t.tid},"ts":0,"name":"${what}","args":{"name":${quoted(name)}}}`;
+  return `${event("process_name", t.processName)},\n${event("thread_name", t.threadName)}`;
+}
+
+/** Sequences of UTF-8 beyond ASCII, or a single byte that is none. */
+const NOT_ASCII =
+  /([\xc2-\xdf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]|[\xf1-\xf3][\x80-\xbf]{3}|\xf0[\x90-\xbf][\x80-\xbf]{2}|\xf4[\x80-\x8f][\x80-\xbf]{2})|[\x80-\xff]/g;
+const REPLACEMENT = utf8("\ufffd");
+
+/** A byte string, which a guest chose, as JSON that is UTF-8 whatever it was. */
+function quoted(name: string): string {
+  return JSON.stringify(name).replace(NOT_ASCII, (_, ok?: string) => ok ?? REPLACEMENT);
 }
 
 interface Slice {

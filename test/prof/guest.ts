@@ -44,6 +44,34 @@ export function hotProgram(flags: readonly string[] = ["-static"]): string {
   return buildGuest(source, ["-fasynchronous-unwind-tables", ...flags]);
 }
 
+/** Spins with stack pointers, frame pointers and return addresses of all kinds. */
+const WILD = `
+typedef unsigned long u64;
+static char page[8192] __attribute__((aligned(4096)));
+static void spin(u64 sp, u64 s0, u64 ra) {
+  __asm__ volatile(
+      "mv t0, sp\\n mv t1, s0\\n mv t2, ra\\n"
+      "mv sp, %0\\n mv s0, %1\\n mv ra, %2\\n"
+      "li t3, 300000\\n 1: addi t3, t3, -1\\n bnez t3, 1b\\n"
+      "mv sp, t0\\n mv s0, t1\\n mv ra, t2\\n"
+      :: "r"(sp), "r"(s0), "r"(ra) : "t0", "t1", "t2", "t3", "memory");
+}
+int main(void) {
+  u64 odd[] = {0, 1, -8, 1ul << 63, 1ul << 38, (1ul << 38) - 8, 0xfff, (u64)page, (u64)page + 4095,
+               (u64)main, (u64)main + 2, (u64)&odd, ~0ul >> 1};
+  int n = sizeof odd / sizeof *odd;
+  for (int i = 0; i < sizeof page / 8; i++) ((u64 *)page)[i] = (u64)page + 16;
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < n; k++) spin(odd[i], odd[k], odd[(i + k) % n]);
+  return 0;
+}`;
+
+export function wildProgram(): string {
+  const source = join(tmpdir(), "vkernel-prof-wild.c");
+  writeFileSync(source, WILD);
+  return buildGuest(source, ["-static", "-fasynchronous-unwind-tables"]);
+}
+
 export function tool(name: string, args: readonly string[]): string {
   return execFileSync(`${TRIPLET}-${name}`, args, { encoding: "utf8", maxBuffer: 1 << 28 });
 }

@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
+import { bytesOf, utf8 } from "../../src/lib/bytes.ts";
 import { Profiler } from "../../src/prof/profiler.ts";
 import { MAX_SAMPLES, Samples } from "../../src/prof/samples.ts";
 import { Stacks } from "../../src/prof/stacks.ts";
+import { traceEvents } from "../../src/prof/traceevents.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { hasCrossCompiler } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
-import { hotProgram } from "./guest.ts";
+import { hotProgram, wildProgram } from "./guest.ts";
 import { Ticker } from "./ticker.ts";
 import { checkTrace, totals } from "./trace.ts";
 
@@ -60,6 +62,11 @@ test("system calls are told from the program", { skip: !canRun }, async () => {
   assert.ok((self.get("sys_write") ?? 0) < self.get("sys_getppid")!);
 });
 
+test("stacks that are none do no harm", { skip: !canRun }, async () => {
+  const slices = checkTrace(await profile(wildProgram(), []));
+  assert.ok(slices.some((s) => s.name === "spin (prog)"));
+});
+
 test("a long run thins its samples out and stays within its bounds", () => {
   const samples = new Samples(1000);
   const ticks = MAX_SAMPLES * 5;
@@ -72,6 +79,22 @@ test("a long run thins its samples out and stays within its bounds", () => {
   for (let i = 0; i < samples.count; i++) us += samples.durationUs(i);
   const share = us / (ticks * 1000);
   assert.ok(share > 0.99 && share < 1.01, `they stand for ${share} of the time`);
+});
+
+test("whatever a guest calls itself, the file is JSON in UTF-8", () => {
+  const stacks = new Stacks();
+  const samples = new Samples(1000);
+  const names = ['"\\\n', "\xff\xc3", utf8("größer 🙂"), "\xed\xa0\x80", "\0", ""];
+  for (const [i, name] of names.entries())
+    samples.add((i + 1) * 1000, 1, 0, stacks.push(0, `${name}.`));
+  const threads = [{ pid: 1, tid: 1, processName: names.join(""), threadName: "\x80" }];
+  const pieces = [...traceEvents({ threads, samples, stacks, version: "test" })];
+  const bytes = Buffer.concat(pieces.map((p) => bytesOf(p)));
+  const slices = checkTrace(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  assert.deepEqual(
+    slices.map((s) => s.name),
+    ['"\\\n.', "\ufffd\ufffd.", "größer 🙂.", "\ufffd\ufffd\ufffd.", "\0.", "."],
+  );
 });
 
 test("stacks without end are kept up to a bound", () => {
