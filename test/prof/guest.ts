@@ -48,7 +48,7 @@ export function hotProgram(flags: readonly string[] = ["-static"]): string {
 const WILD = `
 typedef unsigned long u64;
 static char page[8192] __attribute__((aligned(4096)));
-static void spin(u64 sp, u64 s0, u64 ra) {
+__attribute__((noipa)) void spin(u64 sp, u64 s0, u64 ra) {
   __asm__ volatile(
       "mv t0, sp\\n mv t1, s0\\n mv t2, ra\\n"
       "mv sp, %0\\n mv s0, %1\\n mv ra, %2\\n"
