@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly maxContexts?: number;
   /** Visits of a jump target before it is compiled; Infinity leaves everything to the interpreter. */
   readonly jitThreshold?: number;
+  /** Doubts about floating point within 100 ms after which a region is compiled to be careful. */
+  readonly maxDoubts?: number;
 }
 
 export interface MachineStats {
@@ -33,6 +35,9 @@ export interface MachineStats {
   modules: number;
   /** Regions dropped because there were too many. */
   regionsEvicted: number;
+  /** Times that a region was in doubt about floating point, and regions that have become careful by that. */
+  doubts: number;
+  regionsCareful: number;
   /** Nanoseconds spent making regions, V8's own lazy part aside. */
   translateNs: number;
   /** Times that the interpreter reported a jump target: to find its region, or to have one made. */
@@ -53,6 +58,8 @@ export class Machine {
     bytesTranslated: 0,
     modules: 0,
     regionsEvicted: 0,
+    doubts: 0,
+    regionsCareful: 0,
     translateNs: 0,
     visits: 0,
     tlbMisses: 0,
@@ -74,6 +81,7 @@ export class Machine {
       this.stats,
       options.clockNs,
       options.jitThreshold ?? DEFAULT_JIT_THRESHOLD,
+      options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
     );
   }
 
@@ -122,3 +130,4 @@ export class Machine {
 }
 
 const DEFAULT_JIT_THRESHOLD = 1500;
+const DEFAULT_MAX_DOUBTS = 200;

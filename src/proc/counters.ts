@@ -43,6 +43,12 @@ export const counters: readonly Counter[] = [
     "of these, for room",
     (t) => t.machine.stats.regionsEvicted,
   ),
+  counter("machdep.jit.doubts", "doubts about floating point", (t) => t.machine.stats.doubts),
+  counter(
+    "machdep.jit.regions_careful",
+    "regions compiled again with care",
+    (t) => t.machine.stats.regionsCareful,
+  ),
   counter("machdep.jit.modules", "modules made", (t) => t.machine.stats.modules),
   counter("machdep.jit.insns", "instructions compiled", (t) => t.machine.stats.insnsTranslated),
   counter("machdep.jit.bytes", "bytes of WebAssembly made", (t) => t.machine.stats.bytesTranslated),

@@ -21,13 +21,14 @@ export class Board {
   space: PageTable;
   #next: number;
 
-  constructor(jitThreshold: number) {
+  constructor(jitThreshold: number, maxDoubts = 200) {
     this.machine = new Machine({
       ramBytes: 32 << 20,
       clockNs: () => 0,
       maxHarts: 1,
       maxContexts: 4,
       jitThreshold,
+      maxDoubts,
     });
     this.#next = this.machine.mem.ramBase;
     this.hart = this.machine.newHart();

@@ -22,6 +22,8 @@ const FUEL = 200_000_000;
 export interface GuestOptions {
   /** See MachineOptions; Infinity for the interpreter alone, 0 to compile everything. */
   jitThreshold?: number;
+  /** See MachineOptions; Infinity for code that stays optimistic, whatever comes. */
+  maxDoubts?: number;
   /** Fuel per run(): small values cut the program in many places. */
   fuel?: number;
 }
@@ -44,13 +46,14 @@ class Guest {
   #topFrame: number;
 
   constructor(options: GuestOptions) {
-    const { jitThreshold } = options;
+    const { jitThreshold, maxDoubts } = options;
     this.#machine = new MachineClass({
       ramBytes: RAM_BYTES,
       clockNs: () => performance.now() * 1e6,
       maxHarts: 1,
       maxContexts: 4,
       ...(jitThreshold === undefined ? {} : { jitThreshold }),
+      ...(maxDoubts === undefined ? {} : { maxDoubts }),
     });
     this.#nextFrame = this.#machine.mem.ramBase;
     this.#topFrame = this.#machine.mem.ramBase + this.#machine.mem.ramPages * PAGE_SIZE;

@@ -16,6 +16,12 @@ interface Program {
 const TIERS = [
   { name: "interpreted", options: { jitThreshold: Number.POSITIVE_INFINITY }, compiles: false },
   { name: "compiled", options: { jitThreshold: 0 }, compiles: true },
+  { name: "compiled with care", options: { jitThreshold: 0, maxDoubts: 0 }, compiles: true },
+  {
+    name: "compiled and ever optimistic",
+    options: { jitThreshold: 0, maxDoubts: Number.POSITIVE_INFINITY },
+    compiles: true,
+  },
   { name: "compiled half-way", options: { jitThreshold: 300 }, compiles: true },
   { name: "compiled and out of fuel", options: { jitThreshold: 0, fuel: 2003 }, compiles: true },
 ];

@@ -71,6 +71,37 @@ export abstract class Emit extends Asm {
   /** The rm field where it is known while emitting (7 = dynamic); undefined in the interpreter. */
   abstract staticRm(): number | undefined;
 
+  /**
+   * True where NX is known to be accrued and frm to be round-to-nearest, and where a body may
+   * doubt what it does: then all since the last store or jump is done again, with care.
+   */
+  isOptimistic(): boolean {
+    return false;
+  }
+  /** Doubts if the i32 on the stack is nonzero. */
+  doubtIf(): this {
+    throw new RangeError("careful code has no doubts");
+  }
+  /** A local for a result that `setTrusted` takes. */
+  resultLocal(type: ValType): number {
+    return this.temp(type);
+  }
+  /**
+   * frd := f64 or f32 in a local, which must turn out to be finite, or is "sure" to be. If it
+   * is, so are the sources that `passes` lists.
+   */
+  setTrusted(_local: number, _type: ValType, _passes: readonly (1 | 2 | 3)[] | "sure"): this {
+    throw new RangeError("careful code trusts nothing");
+  }
+  /** True if a source is finite, or will be found not to be. */
+  isTrusted(_source: 1 | 2 | 3): boolean {
+    return false;
+  }
+  /** Behind what may have changed fcsr, at the end of a body. */
+  fcsrWritten(): this {
+    return this;
+  }
+
   /** Address of the context (layout.ts CTX_*), i32. */
   abstract ctx(): this;
   /** A scratch local for the rest of this instruction. */

@@ -35,6 +35,19 @@ import { MemEmit } from "./memops.ts";
 /** (bank, pc, visits of its bucket) → function to enter, 0 for none: the translator's ear. Provided by the host. */
 export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: [I32] };
 
+/** (bank, address of a region): it was in doubt, and has left. Provided by the host. */
+export const doubted: Helper = { name: "doubted", params: [I32, F64], results: [] };
+
+/** As a region function: interprets from the context's pc on, without asking for a region there first. */
+export const interpret: Helper = {
+  name: "interpret",
+  params: [I32, I32, I32, I32],
+  results: [I32],
+};
+
+/** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
+export const NO_VISIT = 1 << 30;
+
 const JUMP_INDEX_MASK = (JUMP_ENTRIES - 1) << 4;
 /** Folds higher bits of a pc into those that choose its jump cache entry: functions like round addresses. */
 const JUMP_FOLD = 11;
@@ -105,8 +118,15 @@ export class InterpEmit extends MemEmit {
   generate(decoder: Decoder): void {
     const { single } = this.#options;
     this.ctx().i64_load(CTX_PC).local_set(this.#pc);
+    const isFirst = this.newLocal(I32);
+    this.local_get(DEPTH).i32_const(NO_VISIT).i32_and().local_set(isFirst);
+    this.local_get(DEPTH).local_get(isFirst).i32_xor().local_set(DEPTH);
     const jump = this.loop();
-    if (!single) this.#visitJumpCache();
+    if (!single) {
+      this.local_get(isFirst).i32_eqz().if_();
+      this.#visitJumpCache();
+      this.end().i32_const(0).local_set(isFirst);
+    }
     const refetch = this.loop();
     const fetchFault = this.block();
     this.#enterPage(fetchFault);

@@ -12,7 +12,15 @@ import { Asm, I32 } from "../wasm/asm.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import { emitJumpOffset, expandHalf, InterpEmit, JUMP_BESIDE, visit } from "./interp.ts";
+import {
+  emitJumpOffset,
+  expandHalf,
+  InterpEmit,
+  interpret,
+  JUMP_BESIDE,
+  NO_VISIT,
+  visit,
+} from "./interp.ts";
 import { traitsOf } from "./traits.ts";
 
 /** Capacity of the region table. */
@@ -49,6 +57,9 @@ export function buildRuntime(parts: RuntimeParts): Runtime {
     const interp = interpAs("interp", false);
     m.func(regionType, [I32], missBody(regionType, interp), "miss");
     m.func(regionType, [I32], enterBody(regionType, interp), "enter");
+    const careful = new Asm().local_get(0).local_get(1).local_get(2).local_get(3);
+    careful.i32_const(NO_VISIT).i32_or().return_call(interp);
+    m.func(regionType, [], careful, interpret.name);
   });
   return { ...(exports as unknown as Runtime), exports: { ...parts.host, ...exports } };
 }

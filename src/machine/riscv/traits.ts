@@ -8,6 +8,7 @@ import type { ValType } from "../wasm/asm.ts";
 import { Emit } from "./emit.ts";
 import { type Helper, serve } from "./helper.ts";
 import type { Insn } from "./isa/insn.ts";
+import { FP_SLOW } from "./softfloat/slowpath.ts";
 
 export interface Traits {
   readonly rs1: boolean;
@@ -26,6 +27,8 @@ export interface Traits {
   /** Size of the access at rs1 + imm; 0 for none or an atomic. */
   readonly accessBytes: number;
   readonly helpers: readonly Helper[];
+  /** Does arithmetic whose native result may need a second look: may leave optimistic code. */
+  readonly doubtful: boolean;
 }
 
 const known = new WeakMap<Insn, Traits>();
@@ -64,6 +67,7 @@ class Probe extends Emit {
       flow: this.#flow,
       accessBytes: this.#accessBytes,
       helpers: [...this.#helpers],
+      doubtful: this.#helpers.has(FP_SLOW),
     };
   }
 

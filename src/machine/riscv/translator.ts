@@ -24,6 +24,7 @@ import { Decoder } from "./decode.ts";
 import { heatOffset, JUMP_BESIDE, jumpOffset } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { compileBatch } from "./jit/compile.ts";
+import { Doubts } from "./jit/doubts.ts";
 import { Discovery, followsCall, type Graph } from "./jit/graph.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
@@ -91,6 +92,7 @@ export class Translator {
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
   readonly #switches = new Switches();
+  readonly #doubts: Doubts;
   /** How often translations of a physical page were dropped because it was written. */
   readonly #drops = new Map<number, number>();
   /** Visits that are still to come before something is compiled from such a page. */
@@ -105,11 +107,18 @@ export class Translator {
   #adoptions = 0;
   #freeSlots: number[] = [];
 
-  constructor(mem: PhysMem, stats: MachineStats, clockNs: () => number, threshold: number) {
+  constructor(
+    mem: PhysMem,
+    stats: MachineStats,
+    clockNs: () => number,
+    threshold: number,
+    maxDoubts: number,
+  ) {
     this.mem = mem;
     this.stats = stats;
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
+    this.#doubts = new Doubts(maxDoubts);
     this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
       element: "anyfunc",
@@ -124,6 +133,7 @@ export class Translator {
       resolve: (write: number) => (this.#runner?.resolve(write !== 0) ? 1 : 0),
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
+      doubted: (bank: number, entry: number) => this.#doubted(bank, entry),
     };
     this.#parts = {
       mem,
@@ -209,6 +219,19 @@ export class Translator {
     return made.slot;
   }
 
+  /** The region at `entry` was in doubt; one that often is is compiled again, with care. */
+  #doubted(bank: number, entry: number): void {
+    this.stats.doubts++;
+    if (!this.#doubts.note(entry, this.#clockNs())) return;
+    const pt = this.#banks.get(bank)!;
+    const region = this.#regions.find(pt, entry);
+    if (!region) return;
+    this.#drop(region);
+    this.stats.regionsCareful++;
+    this.#pending.push({ pt, pc: entry });
+    this.#compilePending();
+  }
+
   /** True if `pc`, whose bucket is full, has been visited often enough itself to be compiled. */
   #isDue(pt: PageTable, pc: number): boolean {
     const bucket = heatOffset(pc | 0) >>> 1;
@@ -264,7 +287,9 @@ export class Translator {
     this.#pending = [];
     if (graphs.length === 0) return;
     if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
-    const batch = compileBatch(graphs, this.mem, this.#table, this.#runtime);
+    const batch = compileBatch(graphs, this.mem, this.#table, this.#runtime, (graph) =>
+      this.#doubts.mayHope(graph.entry),
+    );
     this.stats.modules++;
     this.stats.bytesTranslated += batch.bytes;
     graphs.forEach((graph, i) => {

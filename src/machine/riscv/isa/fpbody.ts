@@ -15,7 +15,19 @@ import {
   F64X2_SPLAT,
   HAS_FUSED_MADD,
 } from "../softfloat/fusedmadd.ts";
-import { FOP_EQ, FOP_LT, FOP_MADD, FOP_MIN, FOP_NMADD, FOP_NMSUB } from "../softfloat/softfloat.ts";
+import {
+  FOP_DIV,
+  FOP_EQ,
+  FOP_LT,
+  FOP_MADD,
+  FOP_MIN,
+  FOP_MUL,
+  FOP_NMADD,
+  FOP_NMSUB,
+  FOP_SQRT,
+} from "../softfloat/softfloat.ts";
+import * as optimist from "./fpoptimist.ts";
+import { isNonzero, type Sources } from "./fpoptimist.ts";
 import {
   callSlow,
   type Format,
@@ -31,6 +43,14 @@ import {
 
 /** An operation on up to three registers of one format, rounded to nearest by `native`. */
 export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Push): void {
+  if (e.isOptimistic()) {
+    const nonzero = [isNonzero(f, f.src1)];
+    if (op === FOP_MUL) nonzero.push(isNonzero(f, f.src2));
+    // A divisor's infinity becomes a zero.
+    const passes: Sources = op === FOP_DIV || op === FOP_SQRT ? [1] : [1, 2];
+    optimist.arithmetic(e, f, passes, native, trust === "normal" ? nonzero : undefined);
+    return;
+  }
   const r = e.temp(f.type);
   const slow = (): void => {
     f.fromBits(callSlow(e, op | f.op)).local_set(r);
@@ -44,6 +64,10 @@ export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Pu
 
 /** fmadd and its three relatives. */
 export function fused(e: Emit, f: Format, op: number): void {
+  if (e.isOptimistic()) {
+    optimist.fused(e, f, op);
+    return;
+  }
   const isDouble = f.op !== 0;
   const negatesProduct = op === FOP_NMSUB || op === FOP_NMADD;
   const negatesAddend = op !== FOP_MADD && op !== FOP_NMSUB;
@@ -103,6 +127,10 @@ export function injectSign(e: Emit, f: Format, how: "copy" | "negate" | "xor"): 
 
 /** fmin and fmax: WebAssembly's own, but for NaNs. */
 export function minMax(e: Emit, f: Format, op: number): void {
+  if (e.isOptimistic()) {
+    optimist.minMax(e, f, op);
+    return;
+  }
   const r = e.temp(f.type);
   fastOrSlow(
     e,
@@ -122,6 +150,10 @@ export function minMax(e: Emit, f: Format, op: number): void {
 
 /** feq, flt, fle: NaNs are looked at outside. */
 export function compare(e: Emit, f: Format, op: number): void {
+  if (e.isOptimistic()) {
+    optimist.compare(e, f, op);
+    return;
+  }
   const r = e.temp(I64);
   fastOrSlow(
     e,

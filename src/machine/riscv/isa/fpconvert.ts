@@ -4,9 +4,11 @@
 import { CTX_FFLAGS, CTX_FPSLOW } from "../../layout.ts";
 import { F32, F64, I64 } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
-import { FLAG_NX, RM_DYN, RM_RDN, RM_RMM, RM_RNE, RM_RTZ, RM_RUP } from "../softfloat/format.ts";
+import { FLAG_NX, RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
 import { FOP_CONVERT, FOP_DOUBLE, FOP_TO_LU, FOP_TO_W, FOP_TO_WU } from "../softfloat/softfloat.ts";
+import * as optimist from "./fpoptimist.ts";
+import { isNonzero } from "./fpoptimist.ts";
 import {
   callSlow,
   DOUBLE,
@@ -18,11 +20,16 @@ import {
   nearestOrSlow,
   type Push,
   refuseReservedMode,
+  roundNatively,
   SINGLE,
 } from "./fppath.ts";
 
 /** fcvt to an integer: natively when the mode is known and the number well inside the range. */
 export function toInteger(e: Emit, f: Format, op: number): void {
+  if (e.isOptimistic()) {
+    optimist.toInteger(e, f, op);
+    return;
+  }
   const result = e.temp(I64);
   const slowOnly = (): void => {
     callSlow(e, op | f.op).local_set(result);
@@ -72,6 +79,10 @@ export function toInteger(e: Emit, f: Format, op: number): void {
 
 /** fcvt from an integer that may be inexact. */
 export function fromInteger(e: Emit, f: Format, op: number, native: Push): void {
+  if (e.isOptimistic()) {
+    optimist.fromInteger(e, f, native);
+    return;
+  }
   const r = e.temp(f.type);
   const slow = (): void => {
     e.ctx().i32_const(op | f.op);
@@ -89,12 +100,21 @@ export function fromInteger(e: Emit, f: Format, op: number, native: Push): void 
 
 /** fcvt.d.w and fcvt.d.wu, which are exact. */
 export function fromWord(e: Emit, native: Push): void {
+  if (e.isOptimistic()) {
+    optimist.fromInteger(e, DOUBLE, native);
+    return;
+  }
   refuseReservedMode(e);
   e.setFrd(() => native(e));
 }
 
 /** fcvt.s.d */
 export function narrow(e: Emit): void {
+  if (e.isOptimistic()) {
+    const nonzero = [isNonzero(DOUBLE, DOUBLE.src1)];
+    optimist.arithmetic(e, SINGLE, [1], () => e.frs1().f32_demote_f64(), nonzero);
+    return;
+  }
   const r = e.temp(F32);
   const slow = (): void => {
     SINGLE.fromBits(callSlow(e, FOP_CONVERT)).local_set(r);
@@ -108,6 +128,10 @@ export function narrow(e: Emit): void {
 
 /** fcvt.d.s: exact, but for NaNs. */
 export function widen(e: Emit): void {
+  if (e.isOptimistic()) {
+    optimist.arithmetic(e, DOUBLE, [1], () => e.frs1s().f64_promote_f32());
+    return;
+  }
   refuseReservedMode(e);
   const r = e.temp(F64);
   fastOrSlow(
@@ -123,17 +147,4 @@ export function widen(e: Emit): void {
     },
   );
   e.setFrd(() => e.local_get(r));
-}
-
-function roundNatively(e: Emit, mode: number): Emit {
-  switch (mode) {
-    case RM_RTZ:
-      return e.f64_trunc();
-    case RM_RDN:
-      return e.f64_floor();
-    case RM_RUP:
-      return e.f64_ceil();
-    default:
-      return e.f64_nearest();
-  }
 }

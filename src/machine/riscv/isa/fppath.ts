@@ -11,7 +11,7 @@ import { CTX_FPSLOW } from "../../layout.ts";
 import { TRAP_ILLEGAL } from "../../traps.ts";
 import { F32, F64, type Label } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
-import { RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
+import { RM_DYN, RM_RDN, RM_RMM, RM_RNE, RM_RTZ, RM_RUP } from "../softfloat/format.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
 import { FOP_DOUBLE } from "../softfloat/softfloat.ts";
 
@@ -170,4 +170,18 @@ export function refuseReservedMode(e: Emit): void {
   const mode = e.staticRm();
   if (mode !== undefined && mode <= RM_RMM) return;
   e.rm().i32_const(RM_RMM).i32_gt_u().trapIf(TRAP_ILLEGAL);
+}
+
+/** Rounds a double to an integer in a static mode; dynamic means to nearest. */
+export function roundNatively(e: Emit, mode: number): Emit {
+  switch (mode) {
+    case RM_RTZ:
+      return e.f64_trunc();
+    case RM_RDN:
+      return e.f64_floor();
+    case RM_RUP:
+      return e.f64_ceil();
+    default:
+      return e.f64_nearest();
+  }
 }

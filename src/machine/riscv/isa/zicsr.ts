@@ -123,6 +123,13 @@ function access(e: Emit, combine: Combine, operand: () => void): void {
     if (writes === undefined) e.end();
   }
   e.setRd(() => e.local_get(old));
+  if (writes !== 0) e.fcsrWritten();
+}
+
+/** True for an access that may write: csrrs and csrrc of x0 or of no bits do not. */
+export function writesCsr(word: number): boolean {
+  const isAccess = (word & 0x7f) === 0x73 && ((word >>> 12) & 3) !== 0;
+  return isAccess && (((word >>> 12) & 3) === 1 || ((word >>> 15) & 31) !== 0);
 }
 
 /**

@@ -9,6 +9,7 @@ import type { PhysMem } from "../../physmem.ts";
 import { I32 } from "../../wasm/asm.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
+import { doubted, interpret } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
 import { TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
@@ -25,6 +26,7 @@ export function compileBatch(
   mem: PhysMem,
   table: WebAssembly.Table,
   runtime: Runtime,
+  isOptimistic: (graph: Graph) => boolean,
 ): Batch {
   const m = new ModuleBuilder();
   m.importMemory("memory", mem.wasmPages);
@@ -33,7 +35,8 @@ export function compileBatch(
   for (const h of helpersOf(graphs)) index.set(h, m.importFunc(h.name, h.params, h.results));
   const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
-    const body = new RegionCompiler(graph, regionType, (h) => index.get(h)!).compile();
+    const indexOf = (h: Helper): number => index.get(h)!;
+    const body = new RegionCompiler(graph, regionType, indexOf, isOptimistic(graph)).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
   const bytes = m.build();
@@ -49,6 +52,7 @@ function helpersOf(graphs: readonly Graph[]): Set<Helper> {
     for (const b of g.blocks.values()) {
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
+        if (op.traits.doubtful) found.add(doubted).add(interpret);
         if (op.traits.loads) found.add(loadSlow).add(spanSlow).add(refill);
         if (op.traits.stores) found.add(storeSlow).add(spanSlow).add(refill);
       }

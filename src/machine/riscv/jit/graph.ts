@@ -187,6 +187,12 @@ export function followsCall(pt: PageTable, pc: number): boolean {
   return link === 0x0ef || link === 0x0e7;
 }
 
+/** True if some instruction in it is doubtful (traits.ts). */
+export function isDoubtful(graph: Graph): boolean {
+  for (const b of graph.blocks.values()) if (b.ops.some((op) => op.traits.doubtful)) return true;
+  return false;
+}
+
 const RA = 1;
 const T0 = 5;
 const isLink = (r: number): boolean => r === RA || r === T0;

@@ -12,6 +12,7 @@ import type { Helper } from "../helper.ts";
 import { MemEmit } from "../memops.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Access, Group } from "./groups.ts";
+import { Trust } from "./trust.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -30,6 +31,8 @@ export interface Control {
   trap(code: number): void;
   /** Where a trap in the middle of `op` goes, with `cause` and `trapPc` set. */
   trapExit(): Label;
+  /** Leaves if the native path of floating point is not open any more, behind `op`. */
+  fcsrWritten(): void;
 }
 
 export class JitEmit extends MemEmit {
@@ -38,6 +41,10 @@ export class JitEmit extends MemEmit {
   control!: Control;
   readonly cause = this.newLocal(I32);
   readonly trapPc = this.newLocal(I64);
+  /** What is known of floating-point results in this block. */
+  readonly trust = new Trust((type) => this.newLocal(type));
+  /** Where doubts and traps of optimistic code go; undefined where code is careful. */
+  doubts: Label | undefined;
   #accesses: ReadonlyMap<Op, Access> = new Map();
   readonly #groupLocals: number[] = [];
   #groupsUsed = 0;
@@ -106,17 +113,26 @@ export class JitEmit extends MemEmit {
     return this.frs3().i64_reinterpret_f64();
   }
   frs1s(): this {
-    return this.frs1bits().#unbox();
+    return this.#single(rs1Of(this.op));
   }
   frs2s(): this {
-    return this.frs2bits().#unbox();
+    return this.#single(rs2Of(this.op));
   }
   frs3s(): this {
-    return this.frs3bits().#unbox();
+    return this.#single(rs3Of(this.op));
   }
   /** A register without the box of ones is not a single: it reads as the canonical NaN. */
-  #unbox(): this {
+  #single(r: number): this {
+    const known = this.trust.single(r);
+    if (known !== undefined) return this.local_get(known);
     const bits = this.temp(I64);
+    this.local_get(this.fLocal(r)).i64_reinterpret_f64();
+    if (this.doubts !== undefined) {
+      const single = this.trust.local(F32);
+      this.local_tee(bits).i64_const(-0x1_0000_0000).i64_lt_u().doubtIf();
+      this.trust.noteSingle(r, single);
+      return this.local_get(bits).i32_wrap_i64().f32_reinterpret_i32().local_tee(single);
+    }
     this.local_tee(bits).i64_const(-0x1_0000_0000).i64_lt_u().unlikely().if_(F32);
     this.i32_const(0x7fc0_0000).f32_reinterpret_i32();
     this.else_().local_get(bits).i32_wrap_i64().f32_reinterpret_i32();
@@ -124,16 +140,52 @@ export class JitEmit extends MemEmit {
   }
   setFrd(value: () => void): this {
     value();
+    this.trust.forget(rdOf(this.op));
     return this.local_set(this.fLocal(rdOf(this.op)));
   }
   setFrdS(value: () => void): this {
     value();
-    this.i32_reinterpret_f32().i64_extend_i32_u().i64_const(-0x1_0000_0000).i64_or();
+    const single = this.trust.local(F32);
+    this.trust.forget(rdOf(this.op));
+    this.trust.noteSingle(rdOf(this.op), single);
+    this.local_tee(single)
+      .i32_reinterpret_f32()
+      .i64_extend_i32_u()
+      .i64_const(-0x1_0000_0000)
+      .i64_or();
     return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
   }
   setFrdBits(value: () => void): this {
     value();
+    this.trust.forget(rdOf(this.op));
     return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
+  }
+
+  override isOptimistic(): boolean {
+    return this.doubts !== undefined;
+  }
+  override doubtIf(): this {
+    return this.unlikely().br_if(this.doubts!);
+  }
+  override resultLocal(type: ValType): number {
+    return this.trust.local(type);
+  }
+  override setTrusted(local: number, type: ValType, passes: readonly (1 | 2 | 3)[] | "sure"): this {
+    if (passes !== "sure") this.trust.imply(passes.map((source) => this.#sourceReg(source)));
+    if (type === F64) this.setFrd(() => this.local_get(local));
+    else this.setFrdS(() => this.local_get(local));
+    this.trust.add(rdOf(this.op), local, type, passes === "sure");
+    return this;
+  }
+  override isTrusted(source: 1 | 2 | 3): boolean {
+    return this.trust.isFinite(this.#sourceReg(source));
+  }
+  #sourceReg(source: 1 | 2 | 3): number {
+    return source === 1 ? rs1Of(this.op) : source === 2 ? rs2Of(this.op) : rs3Of(this.op);
+  }
+  override fcsrWritten(): this {
+    this.control.fcsrWritten();
+    return this;
   }
 
   override sourcesAreSame(): boolean {
@@ -156,6 +208,9 @@ export class JitEmit extends MemEmit {
   callHelper(helper: Helper): this {
     return this.call(this.#indexOf(helper));
   }
+  tailCallHelper(helper: Helper): this {
+    return this.return_call(this.#indexOf(helper));
+  }
 
   ecall(): this {
     this.control.ecall();
@@ -166,6 +221,7 @@ export class JitEmit extends MemEmit {
     return this;
   }
   trapIf(code: number): this {
+    if (this.doubts !== undefined) return this.doubtIf();
     this.unlikely().if_();
     this.i32_const(code).local_set(this.cause);
     this.i64_const(this.op.pc).local_set(this.trapPc);
@@ -259,6 +315,7 @@ export class JitEmit extends MemEmit {
 
   /** Begins a block with these accesses in groups. */
   startBlock(accesses: ReadonlyMap<Op, Access>): void {
+    this.trust.startBlock();
     this.#accesses = accesses;
     this.#groupsUsed = 0;
   }

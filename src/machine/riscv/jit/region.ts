@@ -11,15 +11,16 @@
  * fuel left, if a compiled caller waits (`depth` > 0). That is only a prediction: the
  * caller compares pc with what it expects and otherwise goes where pc says.
  */
-import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_PC, CTX_X } from "../../layout.ts";
+import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
-import { I32, I64, type Label } from "../../wasm/asm.ts";
+import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import { emitJumpOffset, jumpOffset } from "../interp.ts";
-import { type Graph, isCall, isReturn, type Op, rdOf } from "./graph.ts";
+import { doubted, emitJumpOffset, interpret, jumpOffset } from "../interp.ts";
+import { type Graph, isCall, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf } from "./groups.ts";
 import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
+import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 
 /** Guest calls that may be WebAssembly calls at once: bounds the stack, some 2 KB each. */
@@ -45,8 +46,17 @@ export class RegionCompiler implements Control {
   #dirty: RegSet = emptySet();
   /** The same if it traps. */
   #trapDirty: RegSet = emptySet();
+  /** Address of the region, if it is optimistic about floating point: see segments.ts. */
+  readonly #optimist: number | undefined;
+  readonly #segmentLocals = new Map<ValType, number[]>();
 
-  constructor(graph: Graph, regionType: number, indexOf: (h: Helper) => number) {
+  constructor(
+    graph: Graph,
+    regionType: number,
+    indexOf: (h: Helper) => number,
+    isOptimistic: boolean,
+  ) {
+    this.#optimist = isOptimistic && isDoubtful(graph) ? graph.entry : undefined;
     this.#regionType = regionType;
     this.#e = new JitEmit(indexOf);
     this.#e.control = this;
@@ -60,6 +70,7 @@ export class RegionCompiler implements Control {
   compile(): JitEmit {
     const e = this.#e;
     const { nodes } = this.#shape;
+    this.#leaveIfSlow();
     if (!nodes[0]!.isHeader) {
       this.#burnFuel(() => this.#leave(TRAP_FUEL));
     }
@@ -139,14 +150,93 @@ export class RegionCompiler implements Control {
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
     e.startBlock(this.#accesses[i]!);
-    for (const op of node.block.ops) {
+    const segments = this.#optimist === undefined ? undefined : segmentsOf(node.block.ops);
+    let end: (() => void) | undefined;
+    let endAt = -1;
+    node.block.ops.forEach((op, k) => {
+      if (k === endAt) end?.();
       e.op = op;
       e.releaseTemps();
+      const segment = segments?.get(k);
+      if (segment) {
+        end = this.#segment(segment, op.pc);
+        endAt = segment.to;
+      }
       this.#trapDirty = { ...this.#dirty };
       join(this.#dirty, writesOf(op));
       op.insn.body(e);
-    }
+    });
+    if (endAt === node.block.ops.length) end?.();
     if (node.block.ops.at(-1)!.traits.flow === "next") this.#go(node.block.end);
+  }
+
+  /** Opens a segment; the returned function closes it. */
+  #segment({ writes }: Segment, pc: number): () => void {
+    const e = this.#e;
+    const dirty = { ...this.#dirty };
+    const done = e.block();
+    e.doubts = e.block();
+    // What the segment overwrites of what would have to be stored where it starts.
+    const saved: [from: number, to: number][] = [];
+    const taken = new Map<ValType, number>();
+    const save = (type: ValType, from: number): void => {
+      const n = taken.get(type) ?? 0;
+      taken.set(type, n + 1);
+      saved.push([from, this.#segmentLocal(type, n)]);
+    };
+    for (let r = 0; r < 32; r++) {
+      if (dirty.x & writes.x & (1 << r)) save(I64, e.xLocal(r));
+      if (dirty.f & writes.f & (1 << r)) save(F64, e.fLocal(r));
+    }
+    for (const [from, to] of saved) e.local_get(from).local_set(to);
+    return () => {
+      e.trust.check(e, () => e.doubtIf());
+      e.doubts = undefined;
+      e.br(done).end();
+      for (const [to, from] of saved) e.local_get(from).local_set(to);
+      const after = this.#dirty;
+      this.#dirty = dirty;
+      this.#spill();
+      this.#dirty = after;
+      this.#setPc(pc);
+      this.#leaveWithDoubt();
+      e.end();
+    };
+  }
+
+  #segmentLocal(type: ValType, n: number): number {
+    let locals = this.#segmentLocals.get(type);
+    if (!locals) {
+      locals = [];
+      this.#segmentLocals.set(type, locals);
+    }
+    locals[n] ??= this.#e.newLocal(type);
+    return locals[n];
+  }
+
+  /** Everything is in the context: the interpreter's turn, and the translator should know. */
+  #leaveWithDoubt(): void {
+    const e = this.#e;
+    e.bank().f64_const(this.#optimist!).callHelper(doubted);
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
+  }
+
+  /** The same if the native path of floating point is not open. */
+  #leaveIfSlow(before: () => void = () => {}): void {
+    if (this.#optimist === undefined) return;
+    const e = this.#e;
+    e.ctx().i32_load(CTX_FPSLOW).unlikely().if_();
+    before();
+    this.#leaveWithDoubt();
+    e.end();
+  }
+
+  fcsrWritten(): void {
+    const { op } = this.#e;
+    this.#leaveIfSlow(() => {
+      this.#spill();
+      this.#setPc(op.pc + op.len);
+    });
   }
 
   branch(condition: () => void): void {
@@ -243,6 +333,7 @@ export class RegionCompiler implements Control {
     e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
     this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
     e.end();
+    this.#leaveIfSlow();
     this.#load(this.#neededIn[to]!);
     this.#go(back);
   }
@@ -262,6 +353,7 @@ export class RegionCompiler implements Control {
       this.#tailCall(() => this.#knownFunction(back));
       return;
     }
+    this.#leaveIfSlow(() => this.#setPc(back));
     this.#load(this.#neededIn[to]!);
     this.#go(back);
   }

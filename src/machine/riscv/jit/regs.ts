@@ -84,7 +84,8 @@ function neededIn(n: Node, dirtyIn: RegSet, into: readonly RegSet[]): RegSet {
   const atTraps: (RegSet | undefined)[] = [];
   const dirty = { ...dirtyIn };
   for (const op of ops) {
-    atTraps.push(op.traits.mayTrap ? { ...dirty } : undefined);
+    const mayStop = op.traits.mayTrap || op.traits.doubtful;
+    atTraps.push(mayStop ? { ...dirty } : undefined);
     join(dirty, writesOf(op));
   }
   const last = ops.at(-1)!;

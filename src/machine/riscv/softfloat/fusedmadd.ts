@@ -12,6 +12,7 @@ export const F32X4_SPLAT = 0x13;
 export const F64X2_SPLAT = 0x14;
 export const F32X4_EXTRACT_LANE = 0x1f;
 export const F64X2_EXTRACT_LANE = 0x21;
+export const V128_OR = 0x50;
 export const F32X4_RELAXED_MADD = 0x105;
 export const F32X4_RELAXED_NMADD = 0x106;
 export const F64X2_RELAXED_MADD = 0x107;

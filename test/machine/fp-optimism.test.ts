@@ -1,0 +1,195 @@
+/**
+ * Optimistic floating-point code leaves what the interpreter leaves: on random programs of chains
+ * of operations over ordinary and special numbers, with loads that fault between them, flags that
+ * are cleared, modes that change, and fuel that runs out anywhere.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
+import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
+import { Board, RW, RX } from "./board.ts";
+import { Random } from "./random.ts";
+
+const PROGRAMS = 600;
+const CODE = 0x1_0000;
+const DATA = 0x4_0000;
+const SLOTS = 50;
+/** Every slot is as long, so that a fault can skip to the next word. */
+const SLOT_WORDS = 3;
+const MAX_TRAPS = 60;
+const MAX_RUNS = 20_000;
+/** fcsr with nothing but NX accrued. */
+const NX = 1;
+
+const F = "fa0 fa1 fa2 fa3 ft0 fs1".split(" ");
+const X = "a0 a1 a2".split(" ");
+const TWO = "fadd fsub fmul fdiv fmin fmax".split(" ");
+const FUSED = "fmadd fmsub fnmsub fnmadd".split(" ");
+const SIGN = "fsgnj fsgnjn fsgnjx".split(" ");
+const COMPARE = "feq flt fle".split(" ");
+const INTEGER = "w wu l lu".split(" ");
+
+const DOUBLES = [
+  0,
+  -0,
+  1,
+  -3,
+  0.1,
+  2 ** -1074,
+  2 ** -1022,
+  2 ** -1022 * (1 - 2 ** -52),
+  2 ** -1022 * (1 + 2 ** -52),
+  2 ** -511,
+  2 ** -512,
+  2 ** -600,
+  2 ** 511,
+  2 ** 512,
+  Number.MAX_VALUE,
+  -Number.MAX_VALUE,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  Number.NaN,
+  2 ** 31,
+  2 ** 63,
+  -(2 ** 63),
+];
+const SINGLES = [
+  0,
+  -0,
+  1,
+  -7,
+  0.1,
+  2 ** -149,
+  2 ** -126,
+  2 ** -63,
+  2 ** -64,
+  2 ** -80,
+  2 ** 64,
+  3.4e38,
+  Number.POSITIVE_INFINITY,
+  Number.NaN,
+  2 ** 31,
+];
+
+/** Mostly of one precision, so that chains get long; calm programs have few special numbers. */
+interface Mood {
+  readonly double: number;
+  readonly calm: boolean;
+}
+
+function randomProgram(random: Random, mood: Mood): string {
+  const lines: string[] = [];
+  for (let i = 0; i < SLOTS; i++) {
+    const text = randomInsn(random, mood, i).split("\n");
+    while (text.length < SLOT_WORDS) text.push("addi a3, a3, 1");
+    lines.push(`l${i}: ${text.join("\n")}`);
+  }
+  return `${lines.join("\n")}\nend: ecall`;
+}
+
+function randomInsn(random: Random, mood: Mood, at: number): string {
+  const f = () => random.pick(F);
+  const x = () => random.pick(X);
+  const isDouble = random.below(100) < mood.double;
+  const p = isDouble ? "d" : "s";
+  const kind = random.below(100);
+  const offset = 8 * random.below(32);
+  if (kind < 34) return `${random.pick(TWO)}.${p} ${f()}, ${f()}, ${f()}`;
+  if (kind < 50) return `${random.pick(FUSED)}.${p} ${f()}, ${f()}, ${f()}, ${f()}`;
+  if (kind < 53) return `fsqrt.${p} ${f()}, ${f()}`;
+  if (kind < 56) return `${random.pick(SIGN)}.${p} ${f()}, ${f()}, ${f()}`;
+  if (kind < 61) return `${random.pick(COMPARE)}.${p} ${x()}, ${f()}, ${f()}`;
+  if (kind < 63) return `fcvt.${random.pick(INTEGER)}.${p} ${x()}, ${f()}, rtz`;
+  if (kind < 66) return `fcvt.${p}.${random.pick(INTEGER)} ${f()}, ${x()}`;
+  if (kind < 68) return random.below(2) ? `fcvt.s.d ${f()}, ${f()}` : `fcvt.d.s ${f()}, ${f()}`;
+  if (kind < 78) return `${isDouble ? "fld" : "flw"} ${f()}, ${offset + (isDouble ? 0 : 256)}(s0)`;
+  if (kind < 79) return `fld ${f()}, ${offset}(s1)`;
+  if (kind < 84) return `${isDouble ? "fsd" : "fsw"} ${f()}, ${512 + offset}(s0)`;
+  if (kind < 87) return `addi ${x()}, ${x()}, ${random.below(64) - 20}`;
+  if (kind < 88) return `csrrs ${x()}, fflags, zero`;
+  if (kind < 89) return `csrrs ${x()}, fcsr, zero`;
+  if (kind < 90)
+    return `csrrs a4, fflags, zero\nflt.d ${x()}, ${f()}, ${f()}\ncsrrw zero, fflags, a4`;
+  if (kind < 91) return `csrrwi zero, fflags, ${random.pick([0, 1, 1, 1, 17])}`;
+  if (kind < 92) {
+    // Another mode for one operation, or on and on.
+    const rest = random.below(3) ? `fadd.d ${f()}, ${f()}, ${f()}\ncsrrwi zero, frm, 0` : "";
+    return `csrrwi zero, frm, ${random.below(5)}\n${rest || "csrrwi zero, fcsr, 1"}`;
+  }
+  if (kind < 93) return `fadd.${p} ${f()}, ${f()}, ${f()}, ${random.pick(["rtz", "rup", "rmm"])}`;
+  if (kind < 94) return `csrrwi zero, fcsr, 1`;
+  const target = random.below(SLOTS + 1);
+  const label = target === SLOTS ? "end" : `l${target}`;
+  const branch = `beq ${x()}, zero, ${label}`;
+  if (target > at) return branch;
+  return `addi t6, t6, -1\nblt t6, zero, end\nbge t6, zero, ${label}`;
+}
+
+function fillData(board: Board, data: Paddr, random: Random, mood: Mood): void {
+  const view = new DataView(board.machine.mem.u8.buffer, data, 2 * PAGE_SIZE);
+  const isSpecial = () => random.below(100) < (mood.calm ? 8 : 60);
+  const ordinary = () => (random.u32() / 2 ** 31 - 1) * 2 ** (random.below(40) - 20);
+  for (let i = 0; i < 64; i++) {
+    view.setFloat64(8 * i, isSpecial() ? random.pick(DOUBLES) : ordinary(), true);
+  }
+  for (let i = 0; i < 64; i++) {
+    view.setFloat32(256 + 8 * i, isSpecial() ? random.pick(SINGLES) : ordinary(), true);
+  }
+}
+
+/** Runs the program and tells everything that could be seen of it. */
+function trace(board: Board, code: Paddr, data: Paddr, seed: number): string[] {
+  const random = new Random(seed);
+  const mood = { double: random.pick([100, 95, 50, 5, 0]), calm: random.below(3) !== 0 };
+  const text = randomProgram(random, mood);
+  board.space = board.newSpace();
+  board.place(code, text, CODE);
+  board.map(CODE, code, RX);
+  board.map(DATA, data, RW);
+  fillData(board, data, random, mood);
+  const { ctx } = board;
+  ctx.clear();
+  ctx.fcsr = NX;
+  ctx.setX(8, DATA);
+  // Half of what is read through this faults.
+  ctx.setX(9, DATA + PAGE_SIZE - 128);
+  ctx.setX(31, 30);
+  for (let i = 10; i < 13; i++) ctx.setX(i, random.below(100) - 50);
+  ctx.fBytes.set(board.machine.mem.u8.subarray(data, data + 256));
+  ctx.pc = CODE;
+  const seen: string[] = [text];
+  let runs = 0;
+  for (let traps = 0; traps < MAX_TRAPS; ) {
+    assert.ok(++runs < MAX_RUNS, `no progress at ${ctx.pc.toString(16)}`);
+    const trap = board.hart.run(ctx, board.space, 1 + random.below(12));
+    if (trap === TRAP_FUEL) continue;
+    traps++;
+    seen.push(`${trap} ${board.state()}`);
+    if (trap === TRAP_ECALL) break;
+    ctx.pc += 4;
+  }
+  const { u8 } = board.machine.mem;
+  seen.push(Buffer.from(u8.subarray(data, data + PAGE_SIZE)).toString("base64"));
+  return seen;
+}
+
+test("optimistic and careful code leave the same registers, flags, memory and faults as the interpreter", () => {
+  const setups = [
+    { threshold: Number.POSITIVE_INFINITY, maxDoubts: 0 },
+    { threshold: 1, maxDoubts: Number.POSITIVE_INFINITY },
+    { threshold: 1, maxDoubts: 3 },
+    { threshold: 3, maxDoubts: 1 },
+  ];
+  const boards = setups.map(({ threshold, maxDoubts }) => {
+    const board = new Board(threshold, maxDoubts);
+    return { board, code: board.frame(), data: board.frame() };
+  });
+  for (let seed = 1; seed <= PROGRAMS; seed++) {
+    const [interpreted, ...compiled] = boards.map((b) => trace(b.board, b.code, b.data, seed));
+    for (const other of compiled) assert.deepEqual(other, interpreted, `seed ${seed}`);
+  }
+  const [, hopeful, wary] = boards.map((b) => b.board.machine.stats);
+  assert.ok(hopeful!.doubts > PROGRAMS && hopeful!.regionsCareful === 0);
+  assert.ok(wary!.regionsCareful > 0);
+  assert.ok(wary!.doubts < hopeful!.doubts);
+});
