@@ -100,10 +100,10 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
 
 function run(kernel: Kernel, config: MachineConfig): Outcome {
   const { table, log, terminals, host } = kernel;
-  const isInit = config.program.kind === "init";
+  const { program } = config;
   const calls = buildTable();
   const ddb = new Ddb(table, calls, host.console, host.doorbell);
-  const signal = isInit ? SIGUSR2 : null;
+  const signal = program.kind === "init" ? SIGUSR2 : null;
   const { profile, counts } = config;
   const reporter = counts ? new CountsReporter(counts, table, calls) : null;
   const outside = new HostOutside(host, table, terminals, ddb, log, signal, reporter);
@@ -120,7 +120,8 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   if (table.powerRequest === "reboot") return { kind: "reboot" };
   if (table.powerRequest === "halt") return { kind: "halt" };
   const status = shellStatus(table.initStatus ?? 0);
-  if (!isInit) return { kind: "exit", status };
+  // A single-user shell is left as any shell; an init has no business to end.
+  if (program.kind === "command" || program.isSingleUser) return { kind: "exit", status };
   return panicked(new Error(`process 1 ended with status ${status}`));
 }
 

@@ -68,11 +68,11 @@ async function live(spec: MachineSpec, profile: string | null): Promise<number> 
       complain(outcome);
       return EX_OSERR;
     }
-    if (outcome.kind !== "reboot") return statusOf(outcome, spec.isVerbose);
+    if (outcome.kind !== "reboot") return statusOf(outcome, spec);
   }
 }
 
-function statusOf(outcome: LaunchOutcome, isVerbose: boolean): number {
+function statusOf(outcome: LaunchOutcome, { kenv, isVerbose }: MachineSpec): number {
   switch (outcome.kind) {
     case "halt":
     case "reboot":
@@ -82,7 +82,7 @@ function statusOf(outcome: LaunchOutcome, isVerbose: boolean): number {
     case "killed":
       return reportKilled(outcome.signal);
     case "noexec":
-      complain(`init: ${outcome.message}`);
+      complain(`${kenv.get("init") ?? "init"}: ${outcome.message}`);
       return EX_NOINPUT;
     case "nomachine":
       complain(outcome.message);

@@ -14,7 +14,7 @@ Boot a machine from a disk image:
   -R file[:serno]   a disk, copy on write: writes stay in memory, the file can be shared;
                     a name of 'vkernel image ls' will do
   -e name=value:..  kernel environment; init=PATH names the first program
-  -s                single user: /bin/sh instead of init
+  -s                single user: /bin/sh instead of init; its end is the machine's
   -p pidfile        write the process id here, locked while the machine runs
   -v                verbose boot, with timings; at the end a table of what was counted
   --profile file    sample programs and system calls, for ui.perfetto.dev or speedscope.app
