@@ -6,6 +6,7 @@
  */
 export { boot } from "./boot/boot.ts";
 export type { DiskConfig, FirstProgram, MachineConfig, Outcome } from "./boot/config.ts";
+export type { CountsPort, MachineCounts } from "./platform/counts.ts";
 export type {
   BlockStore,
   ByteStream,
@@ -16,3 +17,4 @@ export type {
   Host,
   HostEvent,
 } from "./platform/host.ts";
+export type { ProfilePort } from "./platform/profile.ts";

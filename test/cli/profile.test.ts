@@ -1,7 +1,7 @@
 /** `--profile FILE` and the table of `-v`, as their user meets them. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { checkTrace, totals } from "../prof/trace.ts";
@@ -78,6 +78,43 @@ test("a command that cannot start leaves no profile, and a line says so", () => 
   const r = vkernel(["run", "--profile", file, image, "--", "/absent"]);
   assert.equal(r.status, 127);
   assert.match(r.stderr, /no profile in .*out\.json/);
+});
+
+test("an embedder asks a running machine what it counted", () => {
+  const launch = new URL("../../dist/hosts/node/launch.js", import.meta.url).href;
+  const script = `
+    import { launch } from "${launch}";
+    let machine;
+    const running = launch(${JSON.stringify({
+      memoryBytes: 2 ** 26,
+      disks: [{ path: image, isCopyOnWrite: true, serial: "" }],
+      isVerbose: false,
+      program: { kind: "command", argv: ["/spin"], env: [], cwd: "/" },
+      hostname: "test",
+      isTraced: false,
+      stdio: { stdin: true, stdout: true, stderr: true },
+      consoleFd: 2,
+      profileFd: null,
+    }).replace("{", "{ kenv: new Map(), ")}, { started: (m) => (machine = m) });
+    const some = await machine.stats();
+    const outcome = await running;
+    const all = await machine.stats();
+    console.log(JSON.stringify([outcome, some?.calls, all.calls, all.counters]));
+    process.exit(0);`;
+  const program = join(dir, "embedder.mjs");
+  writeFileSync(program, script);
+  const r = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 60_000 });
+  assert.equal(r.stderr, "");
+  const [outcome, some, all, counters] = JSON.parse(r.stdout) as [
+    unknown,
+    Record<string, number>,
+    Record<string, number>,
+    Record<string, number>,
+  ];
+  assert.deepEqual(outcome, { kind: "exit", status: 0 });
+  assert.ok((some["getppid"] ?? 0) < all["getppid"]!, "while it ran it had made fewer");
+  assert.equal(all["getppid"], 10_000);
+  assert.ok(counters["vm.stats.sys.v_syscall"]! >= 10_000);
 });
 
 test("-v ends with what was counted", () => {

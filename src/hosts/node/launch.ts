@@ -41,8 +41,11 @@ export interface RunningMachine {
 
 export async function launch(spec: MachineSpec, observer: Observer = {}): Promise<LaunchOutcome> {
   const channel = Channel.create();
-  const killed = Promise.withResolvers<LaunchOutcome>();
-  const kill = (signal: number): void => killed.resolve({ kind: "killed", signal });
+  // Node 20 has no Promise.withResolvers.
+  let kill = (_signal: number): void => {};
+  const killed = new Promise<LaunchOutcome>((resolve) => {
+    kill = (signal) => resolve({ kind: "killed", signal });
+  });
   const releaseSignals = takeSignals(channel, spec.program.kind === "init", kill);
   const restore = spec.stdio.stdin ? () => {} : takeTerminal();
   process.once("exit", restore);
@@ -51,7 +54,7 @@ export async function launch(spec: MachineSpec, observer: Observer = {}): Promis
   observer.started?.(listener);
   const detach = [feedInput(channel, spec), followWindowSize(channel)];
   try {
-    const ended = await Promise.race([outcome, killed.promise]);
+    const ended = await Promise.race([outcome, killed]);
     if (ended.kind === "killed") await terminate(worker);
     return ended;
   } finally {
@@ -78,11 +81,11 @@ class Listener implements RunningMachine {
 
   stats(): Promise<MachineCounts | null> {
     if (this.#hasEnded) return Promise.resolve(this.#counts);
-    const { promise, resolve } = Promise.withResolvers<MachineCounts | null>();
-    this.#waiting.push(resolve);
-    this.#channel.requestCounts();
-    this.#channel.ring();
-    return promise;
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#channel.requestCounts();
+      this.#channel.ring();
+    });
   }
 
   take(message: Exclude<WorkerMessage, { readonly kind: "ended" }>): void {
@@ -119,16 +122,17 @@ function startWorker(
   spec: MachineSpec,
   listener: Listener,
 ): { readonly worker: Worker; readonly outcome: Promise<Outcome> } {
-  const { promise, resolve } = Promise.withResolvers<Outcome>();
   const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
-  const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
-  worker.on("message", (message: WorkerMessage) => {
-    if (message.kind === "ended") resolve(message.outcome);
-    else listener.take(message);
+  const outcome = new Promise<Outcome>((resolve) => {
+    const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
+    worker.on("message", (message: WorkerMessage) => {
+      if (message.kind === "ended") resolve(message.outcome);
+      else listener.take(message);
+    });
+    worker.once("error", (e: Error) => panic(e.message, e.stack));
+    worker.once("exit", (code) => panic(`the kernel's Worker ended with code ${code}`));
   });
-  worker.once("error", (e: Error) => panic(e.message, e.stack));
-  worker.once("exit", (code) => panic(`the kernel's Worker ended with code ${code}`));
-  return { worker, outcome: promise };
+  return { worker, outcome };
 }
 
 /** A Worker that hangs in a call of the host cannot be ended, and would keep `process.exit` waiting. */
