@@ -51,6 +51,10 @@ export class Lwp extends Thread {
   isUninterruptible = false;
   /** A frame was replaced (execve, rt_sigreturn): the registers are not to be touched on return. */
   isContextReplaced = false;
+  /** For trap/usermeter.ts: its last stay in user mode was long; fuel and time of those that were timed. */
+  staysLong = false;
+  timedFuel = 0;
+  timedNs = 0;
   comm = "";
   startNs = 0;
   timerSlackNs = 50_000;

@@ -8,8 +8,8 @@
  *
  * The clock is read when a thread is switched to or from, when its fuel is out,
  * and now and then when it makes many system calls; never for each of them.
- * Fuel stands for time by a rate that is measured as we go. A slice's time is
- * split into user and system time by the fuel that was burnt in it.
+ * Fuel stands for time by a rate that is measured as we go (UserMeter, which
+ * also tells user time from system time).
  */
 import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { SIGXCPU } from "../abi/signal.ts";
@@ -37,6 +37,7 @@ import { FAULT_OK } from "../vm/faultcode.ts";
 import { Dispatcher, ECALL_BYTES } from "./dispatch.ts";
 import { userFault } from "./fault.ts";
 import type { Sampler } from "./sampler.ts";
+import { UserMeter } from "./usermeter.ts";
 import { takeSignals } from "./userret.ts";
 
 /** The world outside: what arrives with the doorbell. */
@@ -54,8 +55,6 @@ const MIN_FUEL = 2_000;
 const MAX_FUEL = 20_000_000;
 /** A thread takes over only if it is owed this much, so that short slices do not mean many switches. */
 const GRANULARITY_NS = 1e6;
-/** How much one measurement moves the rate of fuel. */
-const RATE_WEIGHT = 0.2;
 
 export class UserLoop implements SliceKeeper, TrapService {
   readonly dispatcher: Dispatcher;
@@ -65,17 +64,14 @@ export class UserLoop implements SliceKeeper, TrapService {
   readonly #cpu: Cpu;
   readonly #hart: Hart;
   readonly #outside: Outside | null;
-  /** Fuel burnt per nanosecond of user time, measured. */
-  #fuelPerNs = 0.1;
+  readonly #userMeter: UserMeter;
   /** Fuel left of the running slice when the hart last gave account, and what faults have cost since. */
   #fuel = 0;
   #owed = 0;
   /** What became of the last page fault that `fault` saw (FAULT_*), if it is to come out; -1. */
   #faultCode = -1;
-  /** Since the last accounting: when it was, fuel burnt, traps served. */
+  /** When the last accounting was. */
   #sinceNs = 0;
-  #burnt = 0;
-  #traps = 0;
   #callsToLook = CALLS_PER_LOOK;
 
   constructor(
@@ -87,6 +83,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#table = table;
     this.#cpu = table.cpu;
     this.#cpu.sliceKeeper = this;
+    this.#userMeter = new UserMeter(this.#cpu.clock);
     this.#hart = hart;
     hart.service = this;
     this.#outside = outside;
@@ -133,6 +130,7 @@ export class UserLoop implements SliceKeeper, TrapService {
         if (td.proc.fatalSignal === 0) this.#serve(td);
       } else {
         this.sampler?.enteringProgram(td);
+        this.#userMeter.enter(td);
         const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
         if (trap !== TRAP_SERVED) this.#handle(td, trap);
       }
@@ -153,7 +151,7 @@ export class UserLoop implements SliceKeeper, TrapService {
   /** What nobody served in place. */
   #handle(td: Lwp, trap: Trap): void {
     this.sampler?.leftProgram(td, trap);
-    this.#settleFuel(this.#hart.fuelLeft);
+    this.#settleFuel(td, this.#hart.fuelLeft);
     if (trap === TRAP_ECALL) {
       this.#serve(td);
     } else if (trap === TRAP_FUEL) {
@@ -174,7 +172,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     const { vmspace } = td.proc;
     const next = context.pc + ECALL_BYTES;
     this.sampler?.leftProgram(td, TRAP_ECALL);
-    this.#settleFuel(fuelLeft);
+    this.#settleFuel(td, fuelLeft);
     this.#serve(td);
     if (isHeldUp(td)) return -1;
     if (this.#fuel <= 0 || this.#cpu.needResched) {
@@ -184,6 +182,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     // Another program, the end of a handler, or a call to be made again.
     if (td.proc.vmspace !== vmspace || context.pc !== next) return -1;
     this.sampler?.enteringProgram(td);
+    this.#userMeter.enter(td);
     return this.#fuel;
   }
 
@@ -193,27 +192,27 @@ export class UserLoop implements SliceKeeper, TrapService {
     if (this.sampler !== null) return false;
     const td = this.#cpu.current as Lwp;
     this.#countFault();
+    const began = this.#userMeter.faultBegins();
     this.#faultCode = td.proc.vmspace.fault(va, isWrite ? PROT_WRITE : PROT_READ);
+    this.#userMeter.faultServed(began);
     if (--this.#callsToLook > 0 || !this.#isTimeUp()) return this.#faultCode === FAULT_OK;
     this.#owed += this.#fuel;
     return false;
   }
 
   #countFault(): void {
-    this.#traps++;
     this.#owed += CALL_FUEL;
     this.#cpu.meter.faultTraps++;
   }
 
   /** The hart has `left` of the fuel it was given. */
-  #settleFuel(left: number): void {
-    this.#burnt += this.#fuel - left;
+  #settleFuel(td: Lwp, left: number): void {
+    this.#userMeter.leave(td, this.#fuel - left);
     this.#fuel = left - this.#owed;
     this.#owed = 0;
   }
 
   #serve(td: Lwp): void {
-    this.#traps++;
     this.#fuel -= CALL_FUEL;
     this.dispatcher.call(td);
     if (--this.#callsToLook <= 0 && this.#isTimeUp()) this.#fuel = 0;
@@ -234,8 +233,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     cpu.switches++;
     td.isContextReplaced = false;
     cpu.needResched = false;
-    this.#burnt = this.#traps = 0;
-    this.#fuel = this.#sliceFuel();
+    this.#fuel = this.#sliceFuel(td);
     this.sampler?.switchedTo(td);
   }
 
@@ -255,7 +253,7 @@ export class UserLoop implements SliceKeeper, TrapService {
       // First the times, so that timers on CPU time find them as they are.
       this.settle();
       this.#attend();
-      this.#fuel = this.#sliceFuel();
+      this.#fuel = this.#sliceFuel(td);
       // A machine that is to stop stops, however busy its only runnable thread is.
       const mustGo = this.isOver || cpu.runq.shouldPreempt(td, GRANULARITY_NS);
       if (td.state === "running" && mustGo) this.#preempt(td);
@@ -286,14 +284,10 @@ export class UserLoop implements SliceKeeper, TrapService {
     cpu.makeRunnable(td);
   }
 
-  /** Charges the time since the last accounting, split by the fuel that was burnt in it. */
+  /** Charges the time since the last accounting. */
   #account(td: Lwp, now: number): void {
     const ranNs = now - this.#sinceNs;
-    const burnt = this.#burnt;
-    if (this.#traps === 0 && burnt > MIN_FUEL && ranNs > 0) {
-      this.#fuelPerNs += (burnt / ranNs - this.#fuelPerNs) * RATE_WEIGHT;
-    }
-    const userNs = this.#traps === 0 ? ranNs : Math.min(ranNs, burnt / this.#fuelPerNs);
+    const userNs = this.#userMeter.take(td, ranNs);
     // A thread that just ended has been summed up already.
     const to = td.state === "dead" ? td.proc.ended : td;
     to.userNs += userNs;
@@ -301,14 +295,13 @@ export class UserLoop implements SliceKeeper, TrapService {
     charge(td, ranNs);
     this.#cpu.runq.advance(td);
     this.#sinceNs = now;
-    this.#burnt = this.#traps = 0;
     if (td.state !== "dead") checkCpuLimit(td.proc);
   }
 
   /** Fuel to the end of the slice, or to the next callout if that comes first. */
-  #sliceFuel(): number {
+  #sliceFuel(td: Lwp): number {
     const untilDue = this.#cpu.callouts.nextDeadlineNs - this.#sinceNs;
-    const fuel = Math.floor(Math.min(SLICE_NS, untilDue) * this.#fuelPerNs);
+    const fuel = Math.floor(Math.min(SLICE_NS, untilDue) * this.#userMeter.fuelPerNs(td));
     return Math.min(MAX_FUEL, Math.max(MIN_FUEL, fuel));
   }
 
