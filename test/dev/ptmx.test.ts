@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { EIO, ENODEV, ENOENT, ENOSPC, ENXIO, failed } from "../../src/abi/errno.ts";
 import { PtyDriver } from "../../src/dev/tty/ptmx.ts";
 import type { PtyMaster } from "../../src/dev/tty/ptymaster.ts";
+import { ConsoleRedirect } from "../../src/dev/tty/redirect.ts";
 import { Devpts, DevptsType } from "../../src/fs/devpts/devpts.ts";
 import { parseDevptsOptions } from "../../src/fs/devpts/options.ts";
 import { Cred } from "../../src/kern/cred.ts";
@@ -22,7 +23,7 @@ function rig(data: string) {
   const fs = new Devpts(vfs, parseDevptsOptions(data)!);
   const mounted = vfs.mounts.mount(fs, null, 0, "devpts");
   assert.ok(!failed(mounted));
-  const driver = new PtyDriver(vfs);
+  const driver = new PtyDriver(vfs, new ConsoleRedirect());
   const open = (): PtyMaster => driver.open(td, PTMX, O_RDWR) as PtyMaster;
   const names = (): string[] => {
     const out: string[] = [];
@@ -72,7 +73,7 @@ test("an instance has a limit, and a machine without one has no ptys", () => {
   open();
   open();
   assert.equal(driver.open(td, PTMX, O_RDWR), ENOSPC);
-  const bare = new PtyDriver(new Vfs(td.cpu.clock));
+  const bare = new PtyDriver(new Vfs(td.cpu.clock), new ConsoleRedirect());
   assert.equal(bare.open(td, PTMX, O_RDWR), ENODEV);
 });
 
