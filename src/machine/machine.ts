@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly maxContexts?: number;
   /** Visits of a jump target before it is compiled; Infinity leaves everything to the interpreter. */
   readonly jitThreshold?: number;
+  /** Guest calls that may be host calls at once: more predict more returns, and need more of the host's stack. */
+  readonly maxCallDepth?: number;
   /** Doubts about floating point within 100 ms after which a region is compiled to be careful. */
   readonly maxDoubts?: number;
 }
@@ -76,13 +78,12 @@ export class Machine {
       maxContexts: options.maxContexts ?? 16384,
     });
     this.#contexts = new ContextPool(this.mem);
-    this.#translator = new Translator(
-      this.mem,
-      this.stats,
-      options.clockNs,
-      options.jitThreshold ?? DEFAULT_JIT_THRESHOLD,
-      options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
-    );
+    this.#translator = new Translator(this.mem, this.stats, {
+      clockNs: options.clockNs,
+      threshold: options.jitThreshold ?? DEFAULT_JIT_THRESHOLD,
+      maxDepth: options.maxCallDepth ?? DEFAULT_CALL_DEPTH,
+      maxDoubts: options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
+    });
   }
 
   /** A further hart; at most `maxHarts`. */
@@ -130,4 +131,5 @@ export class Machine {
 }
 
 const DEFAULT_JIT_THRESHOLD = 1500;
+const DEFAULT_CALL_DEPTH = 150;
 const DEFAULT_MAX_DOUBTS = 200;

@@ -80,13 +80,21 @@ const CTX = 0;
 const BANK = 1;
 const FUEL = 2;
 const DEPTH = 3;
-const RA = 1;
+
+// In jal and jalr: rd is ra or t0, registers 1 and 5, which makes it a call; in jalr: rd is x0 and rs1
+// such a register, which makes it a return. Source: unprivileged spec, "jal".
+const CALL_MASK = 0x1b << 7;
+const CALL_MATCH = 1 << 7;
+const RETURN_MASK = (0x1b << 15) | (0x1f << 7);
+const RETURN_MATCH = 1 << 15;
 
 export interface InterpOptions {
   /** Stop after one instruction, and never enter compiled code. */
   readonly single: boolean;
   /** Visits of a jump target before the translator is asked to compile it. */
   readonly threshold: number;
+  /** See WebAssembly calls in jit/region.ts. */
+  readonly maxDepth: number;
   readonly indexOf: (h: Helper) => number;
   /** Type index of a region function. */
   readonly regionType: number;
@@ -103,9 +111,12 @@ export class InterpEmit extends MemEmit {
   readonly #cause = this.newLocal(I32);
   readonly #slot = this.newLocal(I32);
   readonly #heat = this.newLocal(I32);
+  /** Guest calls that were interpreted here and have not returned. */
+  readonly #calls = this.newLocal(I32);
   readonly #pc = this.newLocal(I64);
   readonly #pageVa = this.newLocal(I64);
   #immKind: ImmKind = "none";
+  #refetch: Label = 0;
   #jumped: Label = 0;
   #advance: Label = 0;
   #trapped: Label = 0;
@@ -127,7 +138,7 @@ export class InterpEmit extends MemEmit {
       this.#visitJumpCache();
       this.end().i32_const(0).local_set(isFirst);
     }
-    const refetch = this.loop();
+    this.#refetch = this.loop();
     const fetchFault = this.block();
     this.#enterPage(fetchFault);
     const next = this.loop();
@@ -152,7 +163,7 @@ export class InterpEmit extends MemEmit {
       this.local_get(this.#ip).local_get(this.#base).i32_sub().i32_const(4096).i32_lt_u();
       this.likely().br_if(next);
       this.#currentPc().local_set(this.#pc);
-      this.br(refetch);
+      this.br(this.#refetch);
     }
     this.end(); // jumped
     if (single) this.#leave(() => this.i32_const(TRAP_FUEL));
@@ -167,18 +178,15 @@ export class InterpEmit extends MemEmit {
 
   /** Burns fuel for a jump to #pc; enters compiled code, or counts the visit. */
   #visitJumpCache(): void {
-    const { threshold, regionType } = this.#options;
+    const { threshold } = this.#options;
     this.local_get(FUEL).i32_const(1).i32_sub().local_tee(FUEL);
     this.i32_const(0).i32_lt_s().unlikely().if_();
     this.#leave(() => this.i32_const(TRAP_FUEL));
     this.end();
     this.bank().local_get(this.#pc).i32_wrap_i64();
     emitJumpOffset(this, this.#slot).i32_add().local_set(this.#slot);
-    const enterRegion = () => {
-      this.ctx().local_get(this.#pc).i64_store(CTX_PC);
-      this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
-      this.return_call_indirect(regionType);
-    };
+    const isCold = this.block();
+    const isKnown = this.block();
     for (const isBeside of [false, true]) {
       if (isBeside)
         this.local_get(this.#slot).i32_const(JUMP_BESIDE).i32_xor().local_set(this.#slot);
@@ -187,15 +195,39 @@ export class InterpEmit extends MemEmit {
       this.local_get(this.#slot)
         .i32_load(BANK_JUMP + 8)
         .local_tee(this.#handler)
-        .if_();
-      enterRegion();
-      this.end().end();
+        .br_if(isKnown);
+      this.end();
     }
-    if (threshold !== Number.POSITIVE_INFINITY) this.#countVisit(enterRegion);
+    if (threshold !== Number.POSITIVE_INFINITY) this.#countVisit(isKnown);
+    this.br(isCold);
+    this.end(); // isKnown
+    this.#enterRegion();
+    this.end(); // isCold
+  }
+
+  /**
+   * Goes on in the function whose number is in #handler. Inside a guest function that this interpreter
+   * called itself, that is a call: it comes back when the guest function returns.
+   */
+  #enterRegion(): void {
+    const { regionType, maxDepth } = this.#options;
+    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
+    this.local_get(this.#calls).i32_const(0).i32_ne();
+    this.local_get(DEPTH).i32_const(maxDepth).i32_lt_u().i32_and().if_();
+    this.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
+    this.local_get(this.#handler).call_indirect(regionType);
+    this.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
+    this.local_get(FUEL).return_().end();
+    this.local_get(this.#calls).i32_const(1).i32_sub().local_set(this.#calls);
+    this.ctx().i64_load(CTX_PC).local_set(this.#pc);
+    this.else_();
+    this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
+    this.return_call_indirect(regionType);
+    this.end();
   }
 
   /** Counts in the bucket of #pc; the translator hears of powers of two, and of all past the threshold. */
-  #countVisit(enterRegion: () => void): void {
+  #countVisit(isKnown: Label): void {
     const { threshold, indexOf } = this.#options;
     this.local_get(this.#pc).i32_wrap_i64();
     emitFold(this, this.#slot).i32_const(HEAT_MASK).i32_and().local_tee(this.#slot);
@@ -208,9 +240,7 @@ export class InterpEmit extends MemEmit {
     this.i32_or().unlikely().if_();
     this.bank().local_get(this.#pc).f64_convert_i64_u().local_get(this.#heat);
     this.call(indexOf(visit));
-    this.local_tee(this.#handler).if_();
-    enterRegion();
-    this.end();
+    this.local_tee(this.#handler).br_if(isKnown);
     this.end();
   }
 
@@ -494,6 +524,7 @@ export class InterpEmit extends MemEmit {
     if (this.#immKind === "J") this.field(7, 31).i32_or();
     this.if_();
     this.#currentPc().local_get(offset).i64_extend_i32_s().i64_add().local_set(this.#pc);
+    if (this.#immKind === "J") this.#countCall();
     this.br(this.#jumped);
     this.end();
     return this.local_get(offset).local_set(this.#len).br(this.#advance);
@@ -502,21 +533,39 @@ export class InterpEmit extends MemEmit {
     target();
     this.local_set(this.#pc);
     if (link) this.setRd(() => this.nextPc());
-    // A return to a compiled caller: rd is x0 and rs1 is ra.
-    this.local_get(DEPTH).i32_const(0).i32_ne();
-    this.local_get(this.#word).i32_const(0xf_8f80).i32_and();
-    this.i32_const(RA << 15)
-      .i32_eq()
+    this.local_get(this.#word)
+      .i32_const(RETURN_MASK)
       .i32_and()
+      .i32_const(RETURN_MATCH)
+      .i32_eq()
       .if_();
-    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
-    this.local_get(FUEL).return_().end();
+    this.#return();
+    this.end();
+    this.#countCall();
     this.bank().#currentPc().i64_store(BANK_SWITCH);
     this.bank()
       .local_get(this.#pc)
       .i64_store(BANK_SWITCH + 8);
     return this.br(this.#jumped);
   }
+  /** One more call if the jump at hand is one; nothing is lost if it never returns. */
+  #countCall(): void {
+    this.local_get(this.#word).i32_const(CALL_MASK).i32_and().i32_const(CALL_MATCH).i32_eq();
+    this.local_get(this.#calls).i32_add().local_set(this.#calls);
+  }
+
+  /** Back to code that was being interpreted, or to the compiled caller; with neither it is a jump. */
+  #return(): void {
+    this.local_get(this.#calls).if_();
+    this.local_get(this.#calls).i32_const(1).i32_sub().local_set(this.#calls);
+    this.br(this.#refetch);
+    this.end();
+    this.local_get(DEPTH).if_();
+    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
+    this.local_get(FUEL).return_();
+    this.end();
+  }
+
   fenceI(): this {
     // Compiled callers that wait may be of the code that was written: none is returned to.
     this.nextPc()

@@ -49,6 +49,7 @@ export interface RuntimeParts {
   readonly decoder: Decoder;
   readonly host: HostFunctions;
   readonly threshold: number;
+  readonly maxDepth: number;
 }
 
 /** Builds and instantiates the runtime. */
@@ -74,7 +75,7 @@ export function buildStep(parts: RuntimeParts): RegionFunc {
 
 /** A module of all helpers and what `add` adds to it: its exports. */
 function instantiate(
-  { mem, table, decoder, host, threshold }: RuntimeParts,
+  { mem, table, decoder, host, threshold, maxDepth }: RuntimeParts,
   add: (
     m: ModuleBuilder,
     regionType: number,
@@ -104,7 +105,7 @@ function instantiate(
   }
   const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
   add(m, regionType, (name, single) => {
-    const e = new InterpEmit({ single, threshold, indexOf, regionType });
+    const e = new InterpEmit({ single, threshold, maxDepth, indexOf, regionType });
     e.generate(decoder);
     return m.func(regionType, e.localTypes, e, name);
   });

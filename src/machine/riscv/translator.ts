@@ -69,6 +69,16 @@ interface Pending {
   readonly pc: number;
 }
 
+export interface TranslatorOptions {
+  readonly clockNs: () => number;
+  /** Visits of a jump target before it is compiled. */
+  readonly threshold: number;
+  /** WebAssembly calls that may stand for guest calls at once; each takes a frame of this thread's stack. */
+  readonly maxDepth: number;
+  /** See MachineOptions. */
+  readonly maxDoubts: number;
+}
+
 /** Who runs generated code, and what that asks of it. */
 export interface Runner {
   /** Serves the ecall at the context's pc: the fuel to go on with, or the complement of a trap. */
@@ -84,6 +94,7 @@ export class Translator {
   readonly stats: MachineStats;
   readonly #clockNs: () => number;
   readonly #threshold: number;
+  readonly #maxDepth: number;
   readonly #decoder = new Decoder(RV64GC);
   readonly #table: WebAssembly.Table;
   readonly #parts: RuntimeParts;
@@ -110,11 +121,10 @@ export class Translator {
   constructor(
     mem: PhysMem,
     stats: MachineStats,
-    clockNs: () => number,
-    threshold: number,
-    maxDoubts: number,
+    { clockNs, threshold, maxDepth, maxDoubts }: TranslatorOptions,
   ) {
     this.mem = mem;
+    this.#maxDepth = maxDepth;
     this.stats = stats;
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
@@ -141,6 +151,7 @@ export class Translator {
       decoder: this.#decoder,
       host,
       threshold: this.#threshold,
+      maxDepth,
     };
     this.#runtime = buildRuntime(this.#parts);
     this.#table.set(0, this.#runtime.miss);
@@ -287,9 +298,8 @@ export class Translator {
     this.#pending = [];
     if (graphs.length === 0) return;
     if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
-    const batch = compileBatch(graphs, this.mem, this.#table, this.#runtime, (graph) =>
-      this.#doubts.mayHope(graph.entry),
-    );
+    const [depth, mayHope] = [this.#maxDepth, (g: Graph) => this.#doubts.mayHope(g.entry)];
+    const batch = compileBatch(graphs, depth, this.mem, this.#table, this.#runtime, mayHope);
     this.stats.modules++;
     this.stats.bytesTranslated += batch.bytes;
     graphs.forEach((graph, i) => {

@@ -23,6 +23,7 @@ export interface Batch {
 
 export function compileBatch(
   graphs: readonly Graph[],
+  maxDepth: number,
   mem: PhysMem,
   table: WebAssembly.Table,
   runtime: Runtime,
@@ -36,7 +37,8 @@ export function compileBatch(
   const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
-    const body = new RegionCompiler(graph, regionType, indexOf, isOptimistic(graph)).compile();
+    const hope = isOptimistic(graph);
+    const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hope).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
   const bytes = m.build();

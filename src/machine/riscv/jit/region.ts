@@ -23,15 +23,13 @@ import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } fr
 import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 
-/** Guest calls that may be WebAssembly calls at once: bounds the stack, some 2 KB each. */
-const MAX_DEPTH = 150;
-
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
 
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
   readonly #regionType: number;
+  readonly #maxDepth: number;
   readonly #shape: Structure;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
@@ -53,11 +51,13 @@ export class RegionCompiler implements Control {
   constructor(
     graph: Graph,
     regionType: number,
+    maxDepth: number,
     indexOf: (h: Helper) => number,
     isOptimistic: boolean,
   ) {
     this.#optimist = isOptimistic && isDoubtful(graph) ? graph.entry : undefined;
     this.#regionType = regionType;
+    this.#maxDepth = maxDepth;
     this.#e = new JitEmit(indexOf);
     this.#e.control = this;
     this.#shape = structure(graph);
@@ -311,7 +311,7 @@ export class RegionCompiler implements Control {
 
   /**
    * Calls a guest function and goes on where it should return to, if control does come back
-   * there. Too deep, or with nothing to go on with, it is a tail call.
+   * there. Too deep, it is a tail call.
    */
   #call(func: () => void, target: () => void): void {
     const e = this.#e;
@@ -319,19 +319,18 @@ export class RegionCompiler implements Control {
     this.#spill();
     this.#storePc(target);
     const to = this.#shape.edge(this.#at, back);
-    if (to === undefined) {
-      this.#tailCall(func);
-      return;
-    }
-    e.local_get(DEPTH).i32_const(MAX_DEPTH).i32_ge_u().unlikely().if_();
+    e.local_get(DEPTH).i32_const(this.#maxDepth).i32_ge_u().unlikely().if_();
     this.#tailCall(func);
     e.end();
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
     func();
     e.call_indirect(this.#regionType).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
     e.local_get(FUEL).return_().end();
+    const goWherePcSays = () =>
+      this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
+    if (to === undefined) return goWherePcSays();
     e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
-    this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
+    goWherePcSays();
     e.end();
     this.#leaveIfSlow();
     this.#load(this.#neededIn[to]!);
