@@ -158,6 +158,7 @@ test("a signal to the host program reaches the command, and its death is passed 
   for (const [signal, status] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGQUIT", 131],
   ] as const) {
     const child = spawn(process.execPath, [
       CLI,
@@ -166,7 +167,7 @@ test("a signal to the host program reaches the command, and its death is passed 
       "--",
       "sh",
       "-c",
-      "echo up; sleep 60",
+      "echo up; exec sleep 60",
     ]);
     await new Promise((resolve) => child.stdout.once("data", resolve));
     child.kill(signal);

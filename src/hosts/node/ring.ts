@@ -43,7 +43,10 @@ export class ByteRing {
     const head = Atomics.load(this.#words, this.#at + HEAD);
     const tail = Atomics.load(this.#words, this.#at + TAIL);
     const n = Math.min(from.length, RING_BYTES - ((tail - head) >>> 0));
-    for (let i = 0; i < n; i++) this.#bytes[(tail + i) & (RING_BYTES - 1)] = from[i]!;
+    const at = tail & (RING_BYTES - 1);
+    const first = Math.min(n, RING_BYTES - at);
+    this.#bytes.set(from.subarray(0, first), at);
+    this.#bytes.set(from.subarray(first, n), 0);
     Atomics.store(this.#words, this.#at + TAIL, (tail + n) | 0);
     return n;
   }
@@ -59,7 +62,10 @@ export class ByteRing {
     const tail = Atomics.load(this.#words, this.#at + TAIL);
     const n = Math.min(into.length, (tail - head) >>> 0);
     if (n === 0) return hasEnded ? -1 : 0;
-    for (let i = 0; i < n; i++) into[i] = this.#bytes[(head + i) & (RING_BYTES - 1)]!;
+    const at = head & (RING_BYTES - 1);
+    const first = Math.min(n, RING_BYTES - at);
+    into.set(this.#bytes.subarray(at, at + first));
+    into.set(this.#bytes.subarray(0, n - first), first);
     Atomics.store(this.#words, this.#at + HEAD, (head + n) | 0);
     Atomics.notify(this.#words, this.#at + HEAD);
     return n;

@@ -4,13 +4,13 @@
  *
  * A machine that is alive takes a signal within microseconds. One that has not
  * after `DEAF_MS` is stuck, in a bug or in a call of the host, and the program
- * ends. So it does when it is told to go a second time: SIGTERM and SIGHUP
- * always, SIGINT only where it means shutdown, for a command may live with ^C.
+ * ends. So it does when it is told to go a second time, by any of them; but
+ * SIGINT counts only where it means shutdown, for a command may live with ^C.
  */
 import type { Channel } from "./ring.ts";
 
 const SIGINT = 2;
-const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 const DEAF_MS = 5000;
 /** Signals within this time are one: a shell and its terminal often both send them. */
 const TOGETHER_MS = 500;
