@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CTX_F } from "../../src/machine/layout.ts";
 import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
 import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
 import { Board, RW, RX } from "./board.ts";
@@ -20,6 +21,9 @@ const MAX_TRAPS = 60;
 const MAX_RUNS = 20_000;
 /** fcsr with nothing but NX accrued. */
 const NX = 1;
+
+/** Number of fa0. */
+const FA0 = 10;
 
 const F = "fa0 fa1 fa2 fa3 ft0 fs1".split(" ");
 const X = "a0 a1 a2".split(" ");
@@ -193,3 +197,64 @@ test("optimistic and careful code leave the same registers, flags, memory and fa
   assert.ok(wary!.regionsCareful > 0);
   assert.ok(wary!.doubts < hopeful!.doubts);
 });
+
+/** Operands of `a op b` and of what is made of its result, which must not hide what went wrong before. */
+const PAIR_REGS = ["fa0", "fa1", "fa2", "fa4", "fa5"];
+
+test("no operation hides from optimistic code what the operation before it raised", () => {
+  const random = new Random(7);
+  const boards = [new Board(Number.POSITIVE_INFINITY), new Board(1, Number.POSITIVE_INFINITY)].map(
+    (board) => ({ board, code: board.frame() }),
+  );
+  for (const { board, code } of boards) board.map(CODE, code, RX);
+  const operation = (p: string, rd: string, sources: string[]): string[] => {
+    const [a, b, c] = sources;
+    return [
+      ...TWO.map((op) => `${op}.${p} ${rd}, ${a}, ${b}`),
+      ...FUSED.map((op) => `${op}.${p} ${rd}, ${a}, ${b}, ${c}`),
+      ...SIGN.map((op) => `${op}.${p} ${rd}, ${a}, ${b}`),
+      `fsqrt.${p} ${rd}, ${a}`,
+      p === "d" ? `fcvt.s.d ${rd}, ${a}` : `fcvt.d.s ${rd}, ${a}`,
+    ];
+  };
+  for (const p of ["d", "s"]) {
+    for (const first of operation(p, "fa3", ["fa0", "fa1", "fa2"])) {
+      for (const at of [0, 1, 2]) {
+        const sources = ["fa4", "fa5", "fa0"].map((r, i) => (i === at ? "fa3" : r));
+        for (const second of [
+          ...operation(p, random.pick(["fa3", "fa6"]), sources),
+          `flt.${p} a1, ${sources[0]}, ${sources[1]}`,
+          `fcvt.w.${p} a1, ${sources[0]}, rtz`,
+        ]) {
+          const text = `${first}\n${second}\naddi a1, a1, 1\necall`;
+          const inputs = Array.from({ length: 12 }, () => PAIR_REGS.map(() => operand(random, p)));
+          const [expected, actual] = boards.map(({ board, code }) => {
+            board.place(code, text, CODE);
+            return inputs.map((values) => {
+              board.ctx.clear();
+              board.ctx.fcsr = NX;
+              const f = new BigUint64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
+              values.forEach((bits, i) => {
+                f[FA0 + (i < 3 ? i : i + 1)] = bits;
+              });
+              assert.equal(board.run(CODE), TRAP_ECALL);
+              return board.state();
+            });
+          });
+          assert.deepEqual(actual, expected, text);
+        }
+      }
+    }
+  }
+  assert.ok(boards[1]!.board.machine.stats.doubts > 1000);
+});
+
+function operand(random: Random, p: string): bigint {
+  const view = new DataView(new ArrayBuffer(8));
+  if (p === "d") {
+    view.setFloat64(0, random.pick(DOUBLES) * random.pick([1, 1, -1, 3]));
+    return view.getBigUint64(0);
+  }
+  view.setFloat32(4, random.pick(SINGLES) * random.pick([1, 1, -1, 3]));
+  return view.getBigUint64(0) | 0xffff_ffff_0000_0000n;
+}

@@ -93,8 +93,8 @@ export abstract class Emit extends Asm {
   setTrusted(_local: number, _type: ValType, _passes: readonly (1 | 2 | 3)[] | "sure"): this {
     throw new RangeError("careful code trusts nothing");
   }
-  /** True if a source is finite, or will be found not to be. */
-  isTrusted(_source: 1 | 2 | 3): boolean {
+  /** True if a source, taken for an f64 or f32, is finite, or will be found not to be. */
+  isTrusted(_source: 1 | 2 | 3, _type: ValType): boolean {
     return false;
   }
   /** Behind what may have changed fcsr, at the end of a body. */

@@ -104,8 +104,8 @@ export function minMax(e: Emit, f: Format, op: number): void {
 
 /** feq, flt, fle: NaNs are in doubt. */
 export function compare(e: Emit, f: Format, op: number): void {
-  if (!e.isTrusted(1)) f.ne(f.src1(f.src1(e))).doubtIf();
-  if (!e.isTrusted(2) && !e.sourcesAreSame()) f.ne(f.src2(f.src2(e))).doubtIf();
+  if (!e.isTrusted(1, f.type)) f.ne(f.src1(f.src1(e))).doubtIf();
+  if (!e.isTrusted(2, f.type) && !e.sourcesAreSame()) f.ne(f.src2(f.src2(e))).doubtIf();
   const isDouble = f.op !== 0;
   e.setRd(() => {
     f.src2(f.src1(e));

@@ -177,8 +177,8 @@ export class JitEmit extends MemEmit {
     this.trust.add(rdOf(this.op), local, type, passes === "sure");
     return this;
   }
-  override isTrusted(source: 1 | 2 | 3): boolean {
-    return this.trust.isFinite(this.#sourceReg(source));
+  override isTrusted(source: 1 | 2 | 3, type: ValType): boolean {
+    return this.trust.isFinite(this.#sourceReg(source), type);
   }
   #sourceReg(source: 1 | 2 | 3): number {
     return source === 1 ? rs1Of(this.op) : source === 2 ? rs2Of(this.op) : rs3Of(this.op);

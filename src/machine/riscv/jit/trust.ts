@@ -6,6 +6,7 @@
  * before anything happens that cannot be taken back; of several such results, their sum. If
  * one is not finite, all is done again with care: see jit/segments.ts.
  *
+ * What is finite as a single is a NaN as a double.
  * Invariant: a register in `#of` holds what its entry's local holds, and that is finite, or the check at the
  * end of the segment fails.
  */
@@ -66,9 +67,9 @@ export class Trust {
     return this.#singles.get(r);
   }
 
-  /** True if f[r] is finite, unless the segment fails. */
-  isFinite(r: number): boolean {
-    return this.#of.has(r);
+  /** True if f[r] is finite as a double or as a single, unless the segment fails. */
+  isFinite(r: number, type: ValType): boolean {
+    return this.#of.get(r)?.type === type;
   }
 
   /** The next result will be finite only if these registers are. */
