@@ -273,6 +273,20 @@ test("a cache that may not be read is said to be so", { skip: process.getuid?.()
   }
 });
 
+test("without flock(1) and stty(1): one warning for each file, and it runs", async () => {
+  const image = join(dir, "unlocked.img");
+  copyFileSync(minimal, image);
+  const env = { ...process.env, PATH: "/nonexistent" };
+  const machine = spawn(process.execPath, [CLI, "-r", image], { stdio: "pipe", env });
+  let errors = "";
+  machine.stderr.on("data", (d: Buffer) => {
+    errors += d.toString();
+  });
+  machine.stdout.once("data", () => machine.kill("SIGTERM"));
+  assert.equal(await new Promise((resolve) => machine.once("close", resolve)), 0);
+  assert.equal(errors, `vkernel: ${image}: not locked, for want of flock(1)\n`);
+});
+
 test("--version and help answer on stdout", () => {
   assert.match(vkernel(["--version"]).stdout, /^vkernel \d+\.\d+\.\d+\n$/);
   assert.match(vkernel(["help"]).stdout, /usage: vkernel/);

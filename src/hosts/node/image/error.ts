@@ -30,7 +30,6 @@ export function hostErrorLine(e: unknown): string | undefined {
       return `the disk is full${at}`;
     case "EACCES":
     case "EPERM":
-    case "EROFS":
       return `no permission${at}`;
     case "EMFILE":
     case "ENFILE":
