@@ -57,6 +57,7 @@ export class Kernel {
     this.machine = new Machine({
       ramBytes: config.memoryBytes,
       clockNs: () => host.clock.monotonicNs(),
+      maxCallDepth: host.callDepth,
     });
     this.cpu = new Cpu(0, clock);
     this.pages = new PageAllocator(this.machine.mem, this.machine);

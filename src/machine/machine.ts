@@ -20,7 +20,7 @@ export interface MachineOptions {
   /** Visits of a jump target before it is compiled; Infinity leaves everything to the interpreter. */
   readonly jitThreshold?: number;
   /** Guest calls that may be host calls at once: more predict more returns, and need more of the host's stack. */
-  readonly maxCallDepth?: number;
+  readonly maxCallDepth?: number | undefined;
   /** Doubts about floating point within 100 ms after which a region is compiled to be careful. */
   readonly maxDoubts?: number;
 }

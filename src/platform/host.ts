@@ -78,6 +78,8 @@ export interface Host {
   readonly stdout: ByteStream | null;
   readonly stderr: ByteStream | null;
   readonly doorbell: Doorbell;
+  /** Guest calls that this thread's stack has room for at once; few if it does not say. */
+  readonly callDepth?: number;
   /** The next event, or null. */
   nextEvent(): HostEvent | null;
 }

@@ -21,7 +21,7 @@ export class Board {
   space: PageTable;
   #next: number;
 
-  constructor(jitThreshold: number, maxDoubts = 200) {
+  constructor(jitThreshold: number, maxDoubts = 200, maxCallDepth = 150) {
     this.machine = new Machine({
       ramBytes: 32 << 20,
       clockNs: () => 0,
@@ -29,6 +29,7 @@ export class Board {
       maxContexts: 4,
       jitThreshold,
       maxDoubts,
+      maxCallDepth,
     });
     this.#next = this.machine.mem.ramBase;
     this.hart = this.machine.newHart();

@@ -13,6 +13,7 @@ import type { MachineSpec } from "./machinespec.ts";
 import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 import { takeSignals } from "./signals.ts";
+import { STACK_MB } from "./stack.ts";
 import { startTicks } from "./ticks.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
@@ -122,7 +123,10 @@ function startWorker(
   spec: MachineSpec,
   listener: Listener,
 ): { readonly worker: Worker; readonly outcome: Promise<Outcome> } {
-  const worker = new Worker(workerUrl(), { workerData: { shared: channel.shared, spec } });
+  const worker = new Worker(workerUrl(), {
+    workerData: { shared: channel.shared, spec },
+    resourceLimits: { stackSizeMb: STACK_MB },
+  });
   const outcome = new Promise<Outcome>((resolve) => {
     const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
     worker.on("message", (message: WorkerMessage) => {

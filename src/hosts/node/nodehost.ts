@@ -13,6 +13,7 @@ import type {
 } from "../../platform/host.ts";
 import { type Outlet, openOutlets } from "./output.ts";
 import type { ByteRing, Channel } from "./ring.ts";
+import { CALL_DEPTH } from "./stack.ts";
 
 /** Which of the standard streams are plain byte streams (not the console). */
 export interface StdioKinds {
@@ -35,6 +36,7 @@ export class NodeHost implements Host {
   readonly stdout: ByteStream | null;
   readonly stderr: ByteStream | null;
   readonly doorbell: Doorbell;
+  readonly callDepth = CALL_DEPTH;
   readonly #channel: Channel;
   readonly #outlets: readonly [Outlet, Outlet];
   #bellSeen = 0;
