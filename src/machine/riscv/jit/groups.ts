@@ -9,6 +9,7 @@
  * P. Briggs, K. Cooper, L. T. Simpson, "Value Numbering", 1997.
  */
 import { comesBack, type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
+import { innermostLoops, loopsOf } from "./loops.ts";
 import { writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
@@ -18,6 +19,8 @@ const MAX_SPAN = 512;
 const MAX_OPEN = 4;
 /** Nodes to look at for what happens between a node and its dominator, before the worst is assumed. */
 const MAX_BETWEEN = 32;
+/** Instructions of a loop that looks through windows. */
+const MAX_WINDOWED_INSNS = 80;
 /** Distances stay exact numbers. */
 const MAX_DISTANCE = 2 ** 40;
 
@@ -35,9 +38,25 @@ export interface Group {
   local: number;
 }
 
-/** A member of a group. */
+/**
+ * The part of memory that a loop reaches through one register: a copy of a TLB entry in WebAssembly locals,
+ * so that the next iteration need not look it up. Empty until the first access, and again
+ * after whatever may have run the kernel.
+ */
+export interface Window {
+  /** Bytes of the longest span that is looked up in it. */
+  span: number;
+  /** Locals: lowest address (i64), length less span - 1 (i64), physical address (i32). Set by the emitter. */
+  lo: number;
+  len: number;
+  base: number;
+}
+
+/** An access that is a member of a group, or alone. */
 export interface Access {
   readonly group: Group;
+  /** Where a lookup for it is tried first. */
+  readonly window: Window | undefined;
   /** Distance of the address from the group's root. */
   readonly at: number;
   readonly isHead: boolean;
@@ -53,26 +72,47 @@ interface State {
   readonly open: Map<number, readonly Group[]>;
 }
 
-/** For each node, the accesses that have company. */
-export function groupsOf(nodes: readonly Node[]): Map<Op, Access>[] {
+export interface Plan {
+  /** For each node, the accesses that have company or a window. */
+  readonly accesses: readonly ReadonlyMap<Op, Access>[];
+  readonly windows: ReadonlySet<Window>;
+}
+
+export function groupsOf(nodes: readonly Node[]): Plan {
   return new Grouping(nodes).plan();
 }
 
 class Grouping {
   readonly #nodes: readonly Node[];
   readonly #ends: State[] = [];
+  /** For each node, the loop whose windows it uses. */
+  readonly #windowed: (number | undefined)[];
+  readonly #windows = new Map<string, Window>();
   #roots = NUMBERS + 1;
 
   constructor(nodes: readonly Node[]) {
     this.#nodes = nodes;
+    const loops = loopsOf(nodes);
+    const isWorth = new Map(
+      [...loops].map(([header, body]) => [header, deservesWindows(nodes, body)]),
+    );
+    this.#windowed = innermostLoops(nodes, loops).map((header) =>
+      header !== undefined && isWorth.get(header) ? header : undefined,
+    );
   }
 
-  plan(): Map<Op, Access>[] {
-    const plans = this.#nodes.map((node, i) => this.#visit(node, i));
-    for (const plan of plans) {
-      for (const [op, { group }] of plan) if (group.members < 2) plan.delete(op);
+  plan(): Plan {
+    const accesses = this.#nodes.map((node, i) => this.#visit(node, i));
+    const windows = new Set<Window>();
+    for (const plan of accesses) {
+      for (const [op, { group, window }] of plan) {
+        if (group.members < 2 && !window) plan.delete(op);
+        if (!window) continue;
+        windows.add(window);
+        window.span = Math.max(window.span, group.max - group.min);
+      }
     }
-    return plans;
+    return { accesses, windows };
   }
 
   #visit(node: Node, i: number): Map<Op, Access> {
@@ -138,19 +178,38 @@ class Grouping {
       known.hasStore ||= stores;
       known.isLocal &&= known.home === i;
       known.members++;
-      return { group: known, at, isHead: false };
+      return { group: known, window: undefined, at, isHead: false };
     }
     const fresh = { hasStore: stores, members: 1, home: i, isLocal: true, local: -1 };
     const group: Group = { min: at, max: end, ...fresh };
     state.open.set(root, [group, ...open].slice(0, MAX_OPEN));
-    return { group, at, isHead: true };
+    return { group, window: this.#windowFor(op, i), at, isHead: true };
+  }
+
+  #windowFor(op: Op, i: number): Window | undefined {
+    const loop = this.#windowed[i];
+    if (loop === undefined) return undefined;
+    const key = `${loop} ${rs1Of(op)} ${op.traits.stores}`;
+    let window = this.#windows.get(key);
+    if (!window) {
+      window = { span: 8, lo: -1, len: -1, base: -1 };
+      this.#windows.set(key, window);
+    }
+    return window;
   }
 }
 
 /** True if after the node nothing learnt before holds: the kernel may have run. */
-function endsKnowledge(node: Node): boolean {
-  const last = node.block.ops.at(-1)!;
-  return comesBack(last) || last.traits.flow === "trap";
+const endsKnowledge = (node: Node): boolean => comesBack(node.block.ops.at(-1)!);
+
+/** Small loops without calls: windows are values that loops carry, and registers are few. */
+function deservesWindows(nodes: readonly Node[], body: ReadonlySet<number>): boolean {
+  let insns = 0;
+  for (const i of body) {
+    if (endsKnowledge(nodes[i]!)) return false;
+    insns += nodes[i]!.block.ops.length;
+  }
+  return insns <= MAX_WINDOWED_INSNS;
 }
 
 /** The value `op` gives to rd, where that is a known distance from something. */

@@ -11,7 +11,7 @@ import { F32, F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts"
 import type { Helper } from "../helper.ts";
 import { MemEmit } from "../memops.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import type { Access, Group } from "./groups.ts";
+import type { Access, Group, Window } from "./groups.ts";
 import { Trust } from "./trust.ts";
 
 export const CTX = 0;
@@ -46,6 +46,7 @@ export class JitEmit extends MemEmit {
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
   doubts: Label | undefined;
   #accesses: ReadonlyMap<Op, Access> = new Map();
+  readonly #windows: Window[] = [];
   readonly #groupLocals: number[] = [];
   #groupsUsed = 0;
   readonly #indexOf: (h: Helper) => number;
@@ -234,7 +235,7 @@ export class JitEmit extends MemEmit {
   override load(bytes: number, op: (offset: number) => void, type: ValType = I64): this {
     const access = this.#accesses.get(this.op);
     if (!access) return super.load(bytes, op, type);
-    this.#grouped(access, type, op, () => {
+    this.#access(access, type, op, () => {
       this.bank().rs1().imm().i64_add().i32_const(bytes).callHelper(loadSlow);
       this.orFault(TRAP_FAULT_READ);
       op(0);
@@ -249,7 +250,7 @@ export class JitEmit extends MemEmit {
       value();
       storeOf(this, bytes, offset);
     };
-    this.#grouped(access, undefined, store, () => {
+    this.#access(access, undefined, store, () => {
       this.bank().rs1().imm().i64_add();
       value();
       this.i32_const(bytes).callHelper(storeSlow);
@@ -259,13 +260,18 @@ export class JitEmit extends MemEmit {
   }
 
   /** `use` finds a physical address and is told how far from it the access is; `single` does without. */
-  #grouped(
-    { group, at, isHead }: Access,
+  #access(
+    access: Access,
     type: ValType | undefined,
     use: (offset: number) => void,
     single: () => void,
   ): void {
-    if (isHead) this.#lookupSpan(group, group.min - at + this.op.imm);
+    const { group, window, at, isHead } = access;
+    if (group.members === 1 && window) {
+      this.#alone(group, window, type, use, single);
+      return;
+    }
+    if (isHead) this.#lookupSpan(group, group.min - at + this.op.imm, window);
     this.local_get(group.local).i32_eqz().unlikely().if_(type);
     single();
     this.else_().local_get(group.local);
@@ -273,13 +279,93 @@ export class JitEmit extends MemEmit {
     this.end();
   }
 
+  /** An access that is nobody's company, in a loop. */
+  #alone(
+    group: Group,
+    window: Window,
+    type: ValType | undefined,
+    use: (offset: number) => void,
+    single: () => void,
+  ): void {
+    const done = this.block(type);
+    const slow = this.block();
+    this.rs1().imm().i64_add();
+    this.#throughWindow(window, group.hasStore, slow);
+    use(0);
+    this.br(done).end();
+    single();
+    this.end();
+  }
+
+  /**
+   * Takes a virtual address to a physical one by way of `window`, which is moved there if it is elsewhere;
+   * branches to `slow` if no TLB entry has all of the window's span there.
+   */
+  #throughWindow(window: Window, isStore: boolean, slow: Label): void {
+    const part = isStore ? BANK_WRITE : BANK_READ;
+    const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
+    this.local_tee(va).local_get(window.lo).i64_sub().local_tee(off);
+    this.local_get(window.len).i64_ge_u().unlikely().if_();
+    this.local_get(va);
+    this.tlbEntry().local_set(entry);
+    this.local_get(va).local_get(entry).i64_load(part).local_tee(window.lo);
+    this.i64_sub().local_set(off);
+    // Entries say len - 7. Where the span is longer than the window, none of it is in.
+    this.local_get(entry).i64_load32_u(part + 12);
+    if (window.span > 8) {
+      this.local_tee(len)
+        .i64_const(window.span - 8)
+        .i64_sub()
+        .i64_const(0);
+      this.local_get(len)
+        .i64_const(window.span - 8)
+        .i64_gt_u()
+        .select();
+    }
+    this.local_set(window.len);
+    this.local_get(entry)
+      .i32_load(part + 8)
+      .local_set(window.base);
+    this.local_get(off).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
+    this.end();
+    this.local_get(off).i32_wrap_i64().local_get(window.base).i32_add();
+  }
+
+  /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */
+  openWindows(windows: Iterable<Window>): void {
+    for (const window of windows) {
+      window.lo = this.newLocal(I64);
+      window.len = this.newLocal(I64);
+      window.base = this.newLocal(I32);
+      this.#windows.push(window);
+    }
+  }
+
+  /** After a call: what windows show may be gone. */
+  closeWindows(): void {
+    for (const { len } of this.#windows) this.i64_const(0).local_set(len);
+  }
+
   /** Sets the group's local to the address of its span, which begins at rs1 + offset, or to 0. */
-  #lookupSpan(group: Group, offset: number): void {
+  #lookupSpan(group: Group, offset: number, window: Window | undefined): void {
     group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
     const part = group.hasStore ? BANK_WRITE : BANK_READ;
     const span = Math.max(group.max - group.min, 8);
-    const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
-    this.rs1().i64_const(offset).i64_add().local_tee(va);
+    const va = this.temp(I64);
+    this.rs1().i64_const(offset).i64_add();
+    if (window) {
+      this.local_set(va);
+      const done = this.block(I32);
+      const slow = this.block();
+      this.local_get(va);
+      this.#throughWindow(window, group.hasStore, slow);
+      this.br(done).end();
+      this.#spanSlowly(va, span, group.hasStore);
+      this.end().local_set(group.local);
+      return;
+    }
+    const [off, entry, len] = [this.temp(I64), this.temp(I32), this.temp(I64)];
+    this.local_tee(va);
     this.tlbEntry().local_set(entry);
     this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
     this.local_get(entry)
@@ -296,8 +382,7 @@ export class JitEmit extends MemEmit {
         .i32_or();
     }
     this.unlikely().if_(I32);
-    this.bank().local_get(va).i32_const(span);
-    this.i32_const(group.hasStore ? 1 : 0).callHelper(spanSlow);
+    this.#spanSlowly(va, span, group.hasStore);
     this.else_();
     this.local_get(off)
       .i32_wrap_i64()
@@ -305,6 +390,15 @@ export class JitEmit extends MemEmit {
       .i32_load(part + 8)
       .i32_add();
     this.end().local_set(group.local);
+  }
+
+  /** Leaves the physical address of a span that begins at the address in `va`, or 0. */
+  #spanSlowly(va: number, span: number, isStore: boolean): void {
+    this.bank()
+      .local_get(va)
+      .i32_const(span)
+      .i32_const(isStore ? 1 : 0);
+    this.callHelper(spanSlow);
   }
 
   /** A local for a group's address. Groups of one block are alive together, blocks take turns. */

@@ -33,7 +33,7 @@ export class RegionCompiler implements Control {
   readonly #shape: Structure;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
-  readonly #accesses: ReadonlyMap<Op, Access>[];
+  readonly #accesses: readonly ReadonlyMap<Op, Access>[];
   /** One exit for each set of registers that a trap may find dirty. */
   readonly #trapExits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
@@ -63,7 +63,9 @@ export class RegionCompiler implements Control {
     this.#shape = structure(graph);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
     this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn);
-    this.#accesses = groupsOf(this.#shape.nodes);
+    const { accesses, windows } = groupsOf(this.#shape.nodes);
+    this.#accesses = accesses;
+    this.#e.openWindows(windows);
   }
 
   /** The function's body; its locals are `localTypes`. */
@@ -333,6 +335,7 @@ export class RegionCompiler implements Control {
     goWherePcSays();
     e.end();
     this.#leaveIfSlow();
+    e.closeWindows();
     this.#load(this.#neededIn[to]!);
     this.#go(back);
   }
@@ -353,6 +356,7 @@ export class RegionCompiler implements Control {
       return;
     }
     this.#leaveIfSlow(() => this.#setPc(back));
+    e.closeWindows();
     this.#load(this.#neededIn[to]!);
     this.#go(back);
   }

@@ -6,6 +6,7 @@
  * loop's exits, so nothing needs to be known about the number of iterations.
  */
 import { type Block, comesBack, isSwitch } from "./graph.ts";
+import { loopsOf } from "./loops.ts";
 
 /** A block and where control goes from it; several may share a block. */
 export interface Vertex {
@@ -26,32 +27,13 @@ const MAX_INSNS = 72;
 
 /** Unrolls what is worth it in a reducible graph; true if anything was. */
 export function unroll(nodes: readonly Placed[]): boolean {
-  const loops = new Map<number, Set<number>>();
-  nodes.forEach((n, i) => {
-    for (const s of n.succ) if (s <= i) loops.set(s, addLoop(nodes, s, i, loops.get(s)));
-  });
+  const loops = loopsOf(nodes);
   let changed = false;
   for (const [header, body] of loops) {
     const isInnermost = [...body].every((i) => i === header || !loops.has(i));
     if (isInnermost && copyLoop(nodes, header, body)) changed = true;
   }
   return changed;
-}
-
-/** The natural loop of a back edge, added to what is known of its header's loop. */
-function addLoop(
-  nodes: readonly Placed[],
-  header: number,
-  latch: number,
-  known = new Set([header]),
-): Set<number> {
-  const work = [latch];
-  for (let i = work.pop(); i !== undefined; i = work.pop()) {
-    if (known.has(i)) continue;
-    known.add(i);
-    work.push(...nodes[i]!.preds);
-  }
-  return known;
 }
 
 function copyLoop(nodes: readonly Placed[], header: number, body: ReadonlySet<number>): boolean {
