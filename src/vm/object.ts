@@ -14,7 +14,7 @@ import type { WaitQueue } from "../kern/waitqueue.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { PageAllocator } from "./page.ts";
 import { PageMap } from "./pagemap.ts";
-import { CHUNK_PAGES, PAGE_MASK, PAGE_SIZE } from "./param.ts";
+import { CHUNK_PAGES, CHUNK_SIZE, PAGE_MASK, PAGE_SIZE } from "./param.ts";
 
 /** Largest object: page numbers fit 32 bits. */
 export const MAX_OBJECT_BYTES = 2 ** 44 - PAGE_SIZE;
@@ -116,6 +116,8 @@ export abstract class VmObject {
     if (pindex * PAGE_SIZE >= MAX_OBJECT_BYTES) return EFBIG;
     const run = pindex >>> 4;
     if (run !== this.#run) {
+      const beside = this.#allocBeside(pindex);
+      if (beside !== 0) return beside;
       this.unreserve();
       // A lone page of a short file is not worth a chunk.
       if (this.sizeBytes <= PAGE_SIZE) return this.frames.alloc();
@@ -131,6 +133,17 @@ export abstract class VmObject {
       if (pa !== 0) return pa;
     }
     return this.frames.alloc();
+  }
+
+  /** The place of a page whose run was begun earlier, beside the pages of it, if that is still free; else 0. */
+  #allocBeside(pindex: number): Paddr | 0 {
+    const place = pindex & (CHUNK_PAGES - 1);
+    for (let i = 0; i < CHUNK_PAGES; i++) {
+      const near = this.pages.get(pindex - place + i);
+      if (near === 0 || (near & (CHUNK_SIZE - 1)) !== i * PAGE_SIZE) continue;
+      return this.frames.allocAt((near + (place - i) * PAGE_SIZE) as Paddr);
+    }
+    return 0;
   }
 
   protected unreserve(): void {

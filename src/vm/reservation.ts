@@ -34,7 +34,8 @@ export function allocPrivate(vs: Vmspace, va: number): Paddr | Errno {
     }
   }
   const chunk = frames.reserve();
-  return frames.allocIn(chunk, frames.tokenOf(chunk), index) || frames.alloc();
+  if (chunk < 0) return frames.alloc();
+  return frames.allocAt(frames.chunkAddress(chunk, index)) as Paddr;
 }
 
 /** True if the granule of `va` has a private page. */

@@ -10,7 +10,12 @@ import { MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from "../../s
 import { Machine } from "../../src/machine/machine.ts";
 import type { PageTable } from "../../src/machine/mmu/pagetable.ts";
 import { assemble } from "../../src/machine/riscv/assemble.ts";
-import { TRAP_FAULT_FETCH, TRAP_FAULT_READ, TRAP_SERVED } from "../../src/machine/traps.ts";
+import {
+  TRAP_FAULT_FETCH,
+  TRAP_FAULT_READ,
+  TRAP_FUEL,
+  TRAP_SERVED,
+} from "../../src/machine/traps.ts";
 import { FAULT_OK } from "../../src/vm/faultcode.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { PageAllocator } from "../../src/vm/page.ts";
@@ -96,6 +101,11 @@ export class GuestWorld implements PageTableSource, Access {
     ctx.setX(A1, va);
     for (;;) {
       const trap = this.#hart.run(ctx, vs.pageTable, 1000);
+      if (trap === TRAP_FUEL) {
+        // The hart tells of a granule that was missed often.
+        vs.gather(this.#hart.takeScattered(vs.pageTable));
+        continue;
+      }
       if (trap === TRAP_SERVED || trap < TRAP_FAULT_READ) return 0;
       const accesses = [PROT_READ, PROT_WRITE, PROT_EXEC];
       assert.ok(trap <= TRAP_FAULT_FETCH);

@@ -16,7 +16,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../src/abi/mman.ts";
-import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
+import { PTE_A, PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import type { PageAllocator } from "../../src/vm/page.ts";
 import { CHUNK_SIZE, PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
@@ -389,6 +389,7 @@ function checkBlock(vs: Vmspace, va: number): void {
   const first = vs.pageTable.get(run);
   assert.equal(((first & ~PTE_FLAGS) >>> 0) % CHUNK_SIZE, 0);
   for (let i = 0; i < CHUNK_SIZE; i += PAGE_SIZE) {
-    assert.equal(vs.pageTable.get(run + i), (first + i) >>> 0, "a block is uniform");
+    const pte = (vs.pageTable.get(run + i) & ~PTE_A) >>> 0;
+    assert.equal(pte, ((first & ~PTE_A) + i) >>> 0, "a block is uniform");
   }
 }
