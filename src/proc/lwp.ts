@@ -14,6 +14,9 @@ import { RLIMIT_FSIZE } from "./rlimit.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { SigSet } from "./sigset.ts";
 
+/** What a segment, a set or a lock takes, about. */
+const FIRST_READ_PART_BYTES = 48;
+
 export class Lwp extends Thread {
   readonly proc: Proc;
   readonly context: Context;
@@ -42,9 +45,10 @@ export class Lwp extends Thread {
   readonly heldArgs = new HeldArgs();
   /**
    * What the call in progress read from user memory to begin with, where it says so
-   * here: made again, it goes on with that. Good only while `isMadeAgain`.
+   * here: made again, it goes on with that. Null if there was no memory to keep it.
    */
-  firstRead: unknown = null;
+  firstRead: object | null = null;
+  #firstReadBytes = 0;
   /** strace's line of the call in progress. */
   traceLine = "";
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
@@ -83,16 +87,33 @@ export class Lwp extends Thread {
     return this.callInProgress >= 0;
   }
 
+  /** The call sleeps: what it read is kept and paid for, or else read again. */
+  keepFirstRead(): void {
+    if (this.firstRead === null) return;
+    const parts = Array.isArray(this.firstRead) ? this.firstRead.length : 1;
+    const bytes = parts * FIRST_READ_PART_BYTES;
+    if (this.cpu.kmem.take(bytes)) this.#firstReadBytes = bytes;
+    else this.firstRead = null;
+  }
+
+  #dropFirstRead(): void {
+    this.firstRead = null;
+    this.cpu.kmem.give(this.#firstReadBytes);
+    this.#firstReadBytes = 0;
+  }
+
   /** The call in progress was settled: it will not be made again. */
   endCall(): void {
     this.callInProgress = -1;
     this.clearRestart();
     this.heldArgs.release();
+    this.#dropFirstRead();
   }
 
   override retire(): void {
     super.retire();
     this.heldArgs.release();
+    this.#dropFirstRead();
   }
 
   /** It uses no files any more. */

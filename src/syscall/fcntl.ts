@@ -242,7 +242,8 @@ function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
 function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
   if (!(fp instanceof VnodeFile)) return EBADF;
   const isOfd = cmd === F_OFD_SETLK || cmd === F_OFD_SETLKW;
-  const want = td.isMadeAgain ? (td.firstRead as RecordLock) : loadLock(td, fp, at, isOfd);
+  const kept = td.isMadeAgain ? (td.firstRead as RecordLock | null) : null;
+  const want = kept ?? loadLock(td, fp, at, isOfd);
   if (failed(want)) return want;
   td.firstRead = want;
   if (want.type === F_RDLCK && !fp.isReadable) return EBADF;

@@ -17,7 +17,7 @@ const RWF_HINTS = 0x1 | 0x2 | 0x4;
 
 /** The segments of an iovec array in user memory, read once for a call: EINVAL, EFAULT. */
 export function loadIov(td: Lwp, at: number, count: number): readonly IoVec[] | Errno {
-  if (td.isMadeAgain) return td.firstRead as readonly IoVec[];
+  if (td.isMadeAgain && td.firstRead) return td.firstRead as readonly IoVec[];
   if (count < 0 || count > IOV_MAX) return EINVAL;
   const { scratch, scratchView: view } = td.cpu;
   if (failed(td.proc.vmspace.copyin(at, scratch.subarray(0, count * IOVEC_SIZE)))) return EFAULT;

@@ -124,7 +124,8 @@ export const sys_rt_sigtimedwait = syscall(
   [uaddr, uaddr, uaddr, size],
   (td, setAt, infoAt, timeoutAt, setBytes) => {
     if (setBytes !== SIGSET_BYTES) return EINVAL;
-    const wanted = td.isMadeAgain ? (td.firstRead as SigSet) : loadSigset(td, setAt);
+    const kept = td.isMadeAgain ? (td.firstRead as SigSet | null) : null;
+    const wanted = kept ?? loadSigset(td, setAt);
     if (typeof wanted === "number") return wanted;
     td.firstRead = wanted;
     wanted.dropUnblockable();

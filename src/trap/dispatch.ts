@@ -80,7 +80,10 @@ export class Dispatcher {
       return;
     }
     if (td.state === "dead") return;
-    if (td.callInProgress < 0 && entry) holdArgs(td, entry);
+    if (td.callInProgress < 0 && entry) {
+      holdArgs(td, entry);
+      td.keepFirstRead();
+    }
     td.callInProgress = nr;
     td.restartCode = r;
     if (td.state === "sleeping" && hasDeliverableSignal(td)) td.cancelSleep();
@@ -121,7 +124,8 @@ function endUsed(td: Lwp): void {
     td.callInProgress >= 0 ||
     restart.deadlineNs !== -1 ||
     restart.done !== 0 ||
-    restart.data !== null;
+    restart.data !== null ||
+    td.firstRead !== null;
   if (isUsed) td.endCall();
 }
 

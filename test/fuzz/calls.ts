@@ -14,7 +14,7 @@ import type { Clock, ConsolePort, Doorbell } from "../../src/platform/host.ts";
 import { reap } from "../../src/proc/exit.ts";
 import type { Lwp } from "../../src/proc/lwp.ts";
 import { Rlimits } from "../../src/proc/rlimit.ts";
-import { killProc, psignal } from "../../src/proc/signal.ts";
+import { hasDeliverableSignal, killProc, psignal } from "../../src/proc/signal.ts";
 import type { Syscall } from "../../src/syscall/declare.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { UserLoop } from "../../src/trap/userloop.ts";
@@ -211,7 +211,8 @@ class CallFuzz {
           if (r < 0) this.#successes.set(k, (this.#successes.get(k) ?? 0) + 1);
         }
         if (r >= 0) this.#successes.set(call.name, (this.#successes.get(call.name) ?? 0) + 1);
-        const isDone = td.state !== "running" || td.isContextReplaced;
+        // A background read sends itself SIGTTIN and is made again after the stop.
+        const isDone = td.state !== "running" || td.isContextReplaced || hasDeliverableSignal(td);
         if (!isAnswer(r, isDone) && nr !== FCNTL) {
           this.#problems.push(`answered ${r} (${td.state}): ${this.#hart.last}`);
         }
