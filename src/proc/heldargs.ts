@@ -12,6 +12,7 @@ import { File } from "../vfs/file.ts";
 export class HeldArgs {
   /** By argument; they stand in any of the six. */
   readonly #held: (File | string | null)[] = [null, null, null, null, null, null];
+  /** While true, arguments decode from the registers. */
   isEmpty = true;
 
   /** The file that argument `index` named when the call began; null if it named none. */
@@ -26,9 +27,9 @@ export class HeldArgs {
     return typeof held === "string" ? held : null;
   }
 
+  /** The caller says at last that there are some: see isEmpty. */
   hold(index: number, value: File | string): void {
     this.#held[index] = typeof value === "string" ? value : value.hold();
-    this.isEmpty = false;
   }
 
   release(): void {

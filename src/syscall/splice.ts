@@ -13,6 +13,7 @@ import {
   EISDIR,
   EOVERFLOW,
   EPIPE,
+  ERESTARTSYS,
   ESPIPE,
   EXDEV,
   failed,
@@ -94,8 +95,21 @@ function copyChunk(
   const n = input.pread(td, Uio.kernel(scratch.subarray(0, count)), from);
   if (n <= 0) return n;
   const uio = Uio.kernel(scratch.subarray(0, n));
-  const r = to === null ? out.write(td, uio) : out.pwrite(td, uio, to);
+  const r = to === null ? takenBy(td, out, uio) : out.pwrite(td, uio, to);
   return r >= 0 ? r : writeFailed(td, r);
+}
+
+/**
+ * Writes to `out`, but does not wait with some of it written: what was taken is
+ * the answer, so that the source moves by just that whatever happens next.
+ */
+function takenBy(td: Lwp, out: File, uio: Uio): number {
+  const r = out.write(td, uio);
+  const { done } = td.restart;
+  if (r !== ERESTARTSYS || done === 0) return r;
+  td.restart.done = 0;
+  td.cancelSleep();
+  return done;
 }
 
 function loadOffset(td: Lwp, addr: number, fp: VnodeFile): number {
@@ -163,7 +177,7 @@ function pipeToFile(
   if ((out.flags & O_APPEND) !== 0) return EINVAL;
   const uio = Uio.kernel(input.pipe.peek(count));
   let r: number;
-  if (outAddr === 0) r = out.write(td, uio);
+  if (outAddr === 0) r = takenBy(td, out, uio);
   else {
     const at = td.proc.vmspace.loadU64(outAddr);
     if (at < 0) return at;

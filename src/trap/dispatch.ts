@@ -131,12 +131,18 @@ function endUsed(td: Lwp): void {
 
 /** The call was just made, so its descriptors and paths still are what it was given. */
 function holdArgs(td: Lwp, entry: Syscall): void {
-  for (let i = 0; i < entry.args.length; i++) {
-    const arg = entry.args[i]!;
+  const { args } = entry;
+  let isAny = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
     if (arg.name !== "fd" && arg.name !== "upath") continue;
     const value = arg.decode(td, i);
-    if (value instanceof File || typeof value === "string") td.heldArgs.hold(i, value);
+    if (!(value instanceof File) && typeof value !== "string") continue;
+    td.heldArgs.hold(i, value);
+    isAny = true;
   }
+  // Not before all are decoded: from here on they decode to what is held.
+  if (isAny) td.heldArgs.isEmpty = false;
 }
 
 /** write writev pwrite64 pwritev sendfile vmsplice splice tee pwritev2 copy_file_range */
