@@ -116,9 +116,14 @@ function randomInsn(random: Random, mood: Mood, at: number): string {
     return `csrrs a4, fflags, zero\nflt.d ${x()}, ${f()}, ${f()}\ncsrrw zero, fflags, a4`;
   if (kind < 91) return `csrrwi zero, fflags, ${random.pick([0, 1, 1, 1, 17])}`;
   if (kind < 92) {
-    // Another mode for one operation, or on and on.
-    const rest = random.below(3) ? `fadd.d ${f()}, ${f()}, ${f()}\ncsrrwi zero, frm, 0` : "";
-    return `csrrwi zero, frm, ${random.below(5)}\n${rest || "csrrwi zero, fcsr, 1"}`;
+    // Another mode, or one that is none, for one operation.
+    const one = random.pick([
+      `fadd.d ${f()}, ${f()}, ${f()}`,
+      `fmul.s ${f()}, ${f()}, ${f()}`,
+      `fcvt.${p}.l ${f()}, ${x()}`,
+      `fcvt.w.${p} ${x()}, ${f()}`,
+    ]);
+    return `csrrwi zero, frm, ${random.below(8)}\n${one}\ncsrrwi zero, fcsr, 1`;
   }
   if (kind < 93) return `fadd.${p} ${f()}, ${f()}, ${f()}, ${random.pick(["rtz", "rup", "rmm"])}`;
   if (kind < 94) return `csrrwi zero, fcsr, 1`;

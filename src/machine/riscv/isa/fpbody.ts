@@ -26,6 +26,7 @@ import {
   FOP_NMSUB,
   FOP_SQRT,
 } from "../softfloat/softfloat.ts";
+import { isExact } from "./fpexact.ts";
 import * as optimist from "./fpoptimist.ts";
 import { isNonzero, type Sources } from "./fpoptimist.ts";
 import {
@@ -38,6 +39,7 @@ import {
   nearestOrSlow,
   type Outcome,
   type Push,
+  refuseNaN,
   type Trust,
 } from "./fppath.ts";
 
@@ -55,10 +57,11 @@ export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Pu
   const slow = (): void => {
     f.fromBits(callSlow(e, op | f.op)).local_set(r);
   };
-  nearestOrSlow(e, slow, () => {
+  const fast = (): Outcome => {
     native(e).local_tee(r);
     return isTrusted(e, f, trust);
-  });
+  };
+  nearestOrSlow(e, slow, fast, () => isExact(e, f, op, r));
   f.set(e, () => e.local_get(r));
 }
 
@@ -90,7 +93,7 @@ export function fused(e: Emit, f: Format, op: number): void {
     e.i32_eqz().unlikely().br_if(outside);
     return isFarFromUnderflow(e, f, r);
   };
-  if (HAS_FUSED_MADD) nearestOrSlow(e, slow, fast);
+  if (HAS_FUSED_MADD) nearestOrSlow(e, slow, fast, () => isExact(e, f, op, r));
   else slow();
   f.set(e, () => e.local_get(r));
 }
@@ -158,12 +161,9 @@ export function compare(e: Emit, f: Format, op: number): void {
   fastOrSlow(
     e,
     (slow) => {
-      f.ne(f.src1(f.src1(e)))
-        .unlikely()
-        .br_if(slow);
-      f.ne(f.src2(f.src2(e)))
-        .unlikely()
-        .br_if(slow);
+      for (const source of [f.src1, f.src2]) {
+        refuseNaN(e, f, op, source, () => e.unlikely().br_if(slow));
+      }
       f.src2(f.src1(e));
       if (op === FOP_EQ) f.op !== 0 ? e.f64_eq() : e.f32_eq();
       else if (op === FOP_LT) f.op !== 0 ? e.f64_lt() : e.f32_lt();

@@ -1,12 +1,21 @@
 /**
  * Conversions between the floating-point formats and to and from integers. See fppath.ts.
  */
-import { CTX_FFLAGS, CTX_FPSLOW } from "../../layout.ts";
-import { F32, F64, I64 } from "../../wasm/asm.ts";
+import { CTX_FFLAGS, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
+import { F32, F64, I64, type Label } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
 import { FLAG_NX, RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
-import { FOP_CONVERT, FOP_DOUBLE, FOP_TO_LU, FOP_TO_W, FOP_TO_WU } from "../softfloat/softfloat.ts";
+import {
+  FOP_CONVERT,
+  FOP_DOUBLE,
+  FOP_FROM_L,
+  FOP_FROM_W,
+  FOP_TO_LU,
+  FOP_TO_W,
+  FOP_TO_WU,
+} from "../softfloat/softfloat.ts";
+import { isExact } from "./fpexact.ts";
 import * as optimist from "./fpoptimist.ts";
 import { isNonzero } from "./fpoptimist.ts";
 import {
@@ -18,6 +27,7 @@ import {
   isTrusted,
   legalMode,
   nearestOrSlow,
+  type Outcome,
   type Push,
   refuseReservedMode,
   roundNatively,
@@ -90,11 +100,24 @@ export function fromInteger(e: Emit, f: Format, op: number, native: Push): void 
     e.rs1().i64_const(0).i64_const(0).callHelper(FP_SLOW);
     f.fromBits(e).local_set(r);
   };
-  nearestOrSlow(e, slow, (outside) => {
-    e.ctx().i32_load(CTX_FPSLOW).unlikely().br_if(outside);
+  const fast = (outside: Label): Outcome => {
     native(e).local_set(r);
+    e.ctx().i32_load(CTX_FPSLOW).unlikely().br_if(outside);
     return "sure";
-  });
+  };
+  // Small integers are exact in every mode that there is.
+  const isSmall = (): void => {
+    const limit = 2 ** (f.op !== 0 ? 53 : 24);
+    e.rs1();
+    if (op === FOP_FROM_W || op === FOP_FROM_L) {
+      e.i64_const(limit).i64_add();
+      e.i64_const(2 * limit).i64_lt_u();
+    } else {
+      e.i64_const(limit).i64_lt_u();
+    }
+    if (e.staticRm() !== RM_RNE) e.ctx().i32_load(CTX_FRM).i32_const(RM_RMM).i32_le_u().i32_and();
+  };
+  nearestOrSlow(e, slow, fast, isSmall);
   f.set(e, () => e.local_get(r));
 }
 
@@ -119,10 +142,11 @@ export function narrow(e: Emit): void {
   const slow = (): void => {
     SINGLE.fromBits(callSlow(e, FOP_CONVERT)).local_set(r);
   };
-  nearestOrSlow(e, slow, () => {
+  const fast = (): Outcome => {
     e.frs1().f32_demote_f64().local_tee(r);
     return isTrusted(e, SINGLE, "normal");
-  });
+  };
+  nearestOrSlow(e, slow, fast, () => isExact(e, SINGLE, FOP_CONVERT, r));
   e.setFrdS(() => e.local_get(r));
 }
 

@@ -33,7 +33,7 @@ import {
   FOP_TO_W,
   FOP_TO_WU,
 } from "../softfloat/softfloat.ts";
-import { type Format, type Push, roundNatively } from "./fppath.ts";
+import { type Format, type Push, refuseNaN, roundNatively } from "./fppath.ts";
 
 /** Numbers of sources. */
 export type Sources = readonly (1 | 2 | 3)[];
@@ -104,8 +104,9 @@ export function minMax(e: Emit, f: Format, op: number): void {
 
 /** feq, flt, fle: NaNs are in doubt. */
 export function compare(e: Emit, f: Format, op: number): void {
-  if (!e.isTrusted(1, f.type)) f.ne(f.src1(f.src1(e))).doubtIf();
-  if (!e.isTrusted(2, f.type) && !e.sourcesAreSame()) f.ne(f.src2(f.src2(e))).doubtIf();
+  const refuse = (source: Push) => refuseNaN(e, f, op, source, () => e.doubtIf());
+  if (!e.isTrusted(1, f.type)) refuse(f.src1);
+  if (!e.isTrusted(2, f.type) && !e.sourcesAreSame()) refuse(f.src2);
   const isDouble = f.op !== 0;
   e.setRd(() => {
     f.src2(f.src1(e));

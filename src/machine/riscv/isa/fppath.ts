@@ -13,7 +13,7 @@ import { F32, F64, type Label } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
 import { RM_DYN, RM_RDN, RM_RMM, RM_RNE, RM_RTZ, RM_RUP } from "../softfloat/format.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
-import { FOP_DOUBLE } from "../softfloat/softfloat.ts";
+import { FOP_DOUBLE, FOP_EQ } from "../softfloat/softfloat.ts";
 
 export type Push = (e: Emit) => Emit;
 
@@ -62,22 +62,39 @@ export type Trust = "finite" | "normal";
 /** A fast path is "sure", or leaves on the stack (i32) whether its result is to be trusted. */
 export type Outcome = "sure" | "checked";
 
-/** `fast` computes, or branches to its argument; then `slow` computes instead. */
-export function fastOrSlow(e: Emit, fast: (slow: Label) => Outcome, slow: () => void): void {
+/**
+ * `fast` computes, or branches to its argument; then `slow` computes instead, unless `isExact` leaves true
+ * about what `fast` has computed.
+ */
+export function fastOrSlow(
+  e: Emit,
+  fast: (slow: Label) => Outcome,
+  slow: () => void,
+  isExact?: () => void,
+): void {
   const done = e.block();
   const outside = e.block();
   if (fast(outside) === "checked") e.likely().br_if(done);
   else e.br(done);
   e.end();
+  if (isExact) {
+    isExact();
+    e.br_if(done);
+  }
   slow();
   e.end();
 }
 
 /**
  * `fast` for the instructions that round to nearest or by frm; `slow` for other modes.
- * `fast` must look at CTX_FPSLOW itself, which knows about frm.
+ * `fast` must look at CTX_FPSLOW itself, which knows about frm. `isExact` is for compiled code, as it is long.
  */
-export function nearestOrSlow(e: Emit, slow: () => void, fast: (slow: Label) => Outcome): void {
+export function nearestOrSlow(
+  e: Emit,
+  slow: () => void,
+  fast: (slow: Label) => Outcome,
+  isExact?: () => void,
+): void {
   const mode = e.staticRm();
   if (mode !== undefined && mode !== RM_RNE && mode !== RM_DYN) {
     slow();
@@ -94,6 +111,7 @@ export function nearestOrSlow(e: Emit, slow: () => void, fast: (slow: Label) => 
       return fast(outside);
     },
     slow,
+    mode === undefined ? undefined : isExact,
   );
 }
 
@@ -184,4 +202,36 @@ export function roundNatively(e: Emit, mode: number): Emit {
     default:
       return e.f64_nearest();
   }
+}
+
+/**
+ * Refuses (i32 on the stack) a source that is a NaN, or for feq a signaling one: a quiet NaN equals nothing,
+ * and that is how programs ask for one.
+ */
+export function refuseNaN(
+  e: Emit,
+  f: Format,
+  op: number,
+  source: Push,
+  refuseIf: () => void,
+): void {
+  f.ne(source(source(e)));
+  if (op !== FOP_EQ) {
+    refuseIf();
+    return;
+  }
+  e.unlikely().if_();
+  source(e);
+  if (f.op !== 0)
+    e.i64_reinterpret_f64()
+      .i64_const(1n << 51n)
+      .i64_and()
+      .i64_eqz();
+  else
+    e.i32_reinterpret_f32()
+      .i32_const(1 << 22)
+      .i32_and()
+      .i32_eqz();
+  refuseIf();
+  e.end();
 }
