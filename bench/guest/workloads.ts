@@ -126,6 +126,7 @@ export const WORKLOADS: readonly Workload[] = [
     program: CC1,
     args: ["-quiet", "-O2", "-o", "-", "-"],
     stdin: cSource(),
+    version: ["-version", "-o", "/dev/null", "-"],
   },
   {
     name: "git diff",
