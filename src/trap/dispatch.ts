@@ -28,7 +28,7 @@ import { traceEnter, traceExit } from "./strace.ts";
 
 const A0 = 10;
 const A7 = 17;
-export const ECALL_BYTES = 4;
+const ECALL_BYTES = 4;
 
 export class Dispatcher {
   readonly #table: readonly (Syscall | undefined)[];
@@ -38,12 +38,13 @@ export class Dispatcher {
   }
 
   /**
-   * Serves the call at which `td` trapped, or makes the one it slept in again.
-   * Afterwards the thread runs on, sleeps, was stopped or is gone; if it runs
-   * with a call still in progress, a signal came first: take it, and unless a
-   * handler ended the call, make it again.
+   * Serves the call at which `td` trapped, or makes the one it slept in again:
+   * true if it ended, so that the pc is behind it. Else the thread runs in another
+   * context, sleeps, was stopped or is gone; if it runs with a call still in
+   * progress, a signal came first: take it, and unless a handler ended the call,
+   * make it again.
    */
-  call(td: Lwp): void {
+  call(td: Lwp): boolean {
     const { context } = td;
     const nr = context.xlo(A7);
     const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
@@ -58,11 +59,11 @@ export class Dispatcher {
       // Not a bad address but no memory for it: room is made as for a fault, and the call made again.
       td.proc.vmspace.ranOut = false;
       relieveMemory(td);
-      return;
+      return false;
     }
     if (td.state !== "running" || isRestart(r) || td.isContextReplaced) {
       this.#unfinished(td, nr, entry, r);
-      return;
+      return false;
     }
     if (isTraced) traceExit(td, entry, r);
     endUsed(td);
@@ -70,6 +71,7 @@ export class Dispatcher {
     context.pc += ECALL_BYTES;
     if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
     if (r === EPIPE && WRITES.has(nr)) tsignal(td, SIGPIPE);
+    return true;
   }
 
   #unfinished(td: Lwp, nr: number, entry: Syscall | undefined, r: number): void {

@@ -34,7 +34,7 @@ import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
 import { hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import { FAULT_OK } from "../vm/faultcode.ts";
-import { Dispatcher, ECALL_BYTES } from "./dispatch.ts";
+import { Dispatcher } from "./dispatch.ts";
 import { userFault } from "./fault.ts";
 import type { Sampler } from "./sampler.ts";
 import { UserMeter } from "./usermeter.ts";
@@ -168,19 +168,16 @@ export class UserLoop implements SliceKeeper, TrapService {
   /** See TrapService. */
   ecall(fuelLeft: number): number {
     const td = this.#cpu.current as Lwp;
-    const { context } = td;
-    const { vmspace } = td.proc;
-    const next = context.pc + ECALL_BYTES;
     this.sampler?.leftProgram(td, TRAP_ECALL);
     this.#settleFuel(td, fuelLeft);
-    this.#serve(td);
-    if (isHeldUp(td)) return -1;
+    const hasEnded = this.#serve(td);
+    if (!hasEnded || td.savedSigmask !== null || hasDeliverableSignal(td)) return -1;
     if (this.#fuel <= 0 || this.#cpu.needResched) {
+      const { pc } = td.context;
       this.#reschedule(td);
-      if (isHeldUp(td)) return -1;
+      // Another thread's turn, or a handler's.
+      if (td.state !== "running" || td.context.pc !== pc) return -1;
     }
-    // Another program, the end of a handler, or a call to be made again.
-    if (td.proc.vmspace !== vmspace || context.pc !== next) return -1;
     this.sampler?.enteringProgram(td);
     this.#userMeter.enter(td);
     return this.#fuel;
@@ -212,10 +209,12 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#owed = 0;
   }
 
-  #serve(td: Lwp): void {
+  /** Makes a system call: true if it ended. */
+  #serve(td: Lwp): boolean {
     this.#fuel -= CALL_FUEL;
-    this.dispatcher.call(td);
+    const hasEnded = this.dispatcher.call(td);
     if (--this.#callsToLook <= 0 && this.#isTimeUp()) this.#fuel = 0;
+    return hasEnded;
   }
 
   /** True if the slice is to end although its fuel is not out: its time is up, or something is due. */
@@ -328,16 +327,6 @@ export class UserLoop implements SliceKeeper, TrapService {
     if (cpu.callouts.nextDeadlineNs <= now) cpu.callouts.run(now);
     return now;
   }
-}
-
-/** True if `td` may not just run on behind a system call. */
-function isHeldUp(td: Lwp): boolean {
-  return (
-    td.state !== "running" ||
-    td.callInProgress >= 0 ||
-    td.savedSigmask !== null ||
-    hasDeliverableSignal(td)
-  );
 }
 
 /** RLIMIT_CPU: SIGXCPU each second past the soft limit, SIGKILL at the hard one. */

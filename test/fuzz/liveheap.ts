@@ -26,7 +26,7 @@ export class LiveHeap {
         this.#peak = Math.max(this.#peak, this.#used());
         lookMs = performance.now() + LOOK_MS;
       }
-      call(td);
+      return call(td);
     };
   }
 

@@ -330,7 +330,10 @@ export class RegionCompiler implements Control {
     e.local_get(FUEL).return_().end();
     const goWherePcSays = () =>
       this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
-    if (to === undefined) return goWherePcSays();
+    if (to === undefined) {
+      goWherePcSays();
+      return;
+    }
     e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
     goWherePcSays();
     e.end();
