@@ -12,10 +12,13 @@ import type { Decoder } from "../decode.ts";
 import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
+import { Callee } from "./inline.ts";
 import type { Switches } from "./switches.ts";
 
 const MAX_BLOCKS = 200;
 const MAX_INSNS = 250;
+/** Instructions of functions that a region may have copies of, beyond that. */
+const MAX_INLINED = 100;
 /** How far from the entry a region may reach, bytes. */
 const REACH = 8192;
 
@@ -34,12 +37,19 @@ export interface Block {
   readonly ops: Op[];
   /** Address after the last instruction. */
   end: number;
-  /** Addresses of blocks of this region that control may go to; for a branch: [next, target]. */
+  /** Keys of blocks of this region that control may go to. */
   succ: number[];
+  /** Where the last instruction, which calls a function or the kernel, should come back to. */
+  back?: number | undefined;
+  /** Where the last instruction jumps, though it names a register: what was put there is known. */
+  target?: number | undefined;
+  /** That is a function of which this region has a copy of its own, or the place such a copy returns to. */
+  isInlined?: boolean;
 }
 
 export interface Graph {
   readonly entry: number;
+  /** By address; copies of functions by negative numbers. */
   readonly blocks: Map<number, Block>;
   /** Virtual page address → physical, for every page an instruction was read from. */
   readonly pages: Map<number, number>;
@@ -79,7 +89,8 @@ export class Discovery {
     }
     for (const b of blocks.values()) this.#link(b, blocks);
     if (!blocks.has(this.#entry)) return undefined;
-    return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size };
+    const inlined = this.#inlineCalls(blocks);
+    return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size + inlined };
   }
 
   /** Reads on from `pc` until control leaves, telling of every direct target. */
@@ -127,12 +138,39 @@ export class Discovery {
   #link(b: Block, blocks: Map<number, Block>): void {
     const last = b.ops.at(-1)!;
     let targets: number[] = [];
+    b.target = knownTarget(b);
     if (last.traits.flow === "next") targets = [b.end];
     else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
-    else if (comesBack(last)) targets = [b.end];
+    else if (isCall(last) || last.traits.flow === "ecall") b.back = b.end;
     else if (isSwitch(last)) targets = [...this.#switches.targetsOf(last.pc)];
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
+    if (b.back !== undefined) targets = [b.back];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
+  }
+
+  /** Gives calls of small functions a copy of the function: how many instructions that made. */
+  #inlineCalls(blocks: Map<number, Block>): number {
+    let insns = 0;
+    for (const caller of [...blocks.values()]) {
+      if (caller.target === undefined || !isCall(caller.ops.at(-1)!)) continue;
+      const firstKey = -1 - blocks.size;
+      const callee = new Callee(caller.target, caller.end, firstKey, (pc) => this.#decode(pc));
+      const known = new Map(this.#pages);
+      const copies = insns < MAX_INLINED ? callee.blocks() : undefined;
+      if (!copies) {
+        for (const va of this.#pages.keys()) if (!known.has(va)) this.#pages.delete(va);
+        continue;
+      }
+      for (const [key, copy] of copies) {
+        if (copy.succ.length === 0 && blocks.has(caller.end)) copy.succ = [caller.end];
+        blocks.set(key, copy);
+        insns += copy.ops.length;
+      }
+      caller.isInlined = true;
+      caller.back = undefined;
+      caller.succ = [firstKey];
+    }
+    return insns;
   }
 
   #inReach(pc: number): boolean {
@@ -204,12 +242,18 @@ export const isCall = (op: Op): boolean =>
 export const isReturn = (op: Op): boolean =>
   op.traits.flow === "jumpTo" && rdOf(op) === 0 && isLink(rs1Of(op)) && op.imm === 0;
 
-/** A call of a function or of the kernel: control leaves, and should come back to the next instruction. */
-export const comesBack = (op: Op): boolean => isCall(op) || op.traits.flow === "ecall";
-
 /** An indirect jump that is neither call nor return: mostly by a jump table. */
 export const isSwitch = (op: Op): boolean =>
   op.traits.flow === "jumpTo" && rdOf(op) === 0 && !isReturn(op);
+
+/** Where a jump or call at the end of a block goes, if that takes no more than the block to know. */
+function knownTarget(b: Block): number | undefined {
+  const last = b.ops.at(-1)!;
+  if (last.traits.flow === "jump") return last.pc + last.imm;
+  const before = b.ops.at(-2);
+  if (last.traits.flow !== "jumpTo" || before?.insn.name !== "auipc") return undefined;
+  return rdOf(before) === rs1Of(last) ? before.pc + before.imm + last.imm : undefined;
+}
 
 export const rdOf = (op: Op): number => (op.word >>> 7) & 31;
 export const rs1Of = (op: Op): number => (op.word >>> 15) & 31;

@@ -8,7 +8,7 @@
  * nowhere else, so a guest call or a trap between ends it. See "dominator-tree value numbering",
  * P. Briggs, K. Cooper, L. T. Simpson, "Value Numbering", 1997.
  */
-import { comesBack, type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
+import { type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
 import { innermostLoops, loopsOf } from "./loops.ts";
 import { writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
@@ -200,7 +200,7 @@ class Grouping {
 }
 
 /** True if after the node nothing learnt before holds: the kernel may have run. */
-const endsKnowledge = (node: Node): boolean => comesBack(node.block.ops.at(-1)!);
+const endsKnowledge = (node: Node): boolean => node.block.back !== undefined;
 
 /** Small loops without calls: windows are values that loops carry, and registers are few. */
 function deservesWindows(nodes: readonly Node[], body: ReadonlySet<number>): boolean {

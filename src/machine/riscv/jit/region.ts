@@ -16,7 +16,7 @@ import { TRAP_FUEL } from "../../traps.ts";
 import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
 import { doubted, emitJumpOffset, interpret, jumpOffset } from "../interp.ts";
-import { type Graph, isCall, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
+import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf } from "./groups.ts";
 import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
@@ -256,12 +256,10 @@ export class RegionCompiler implements Control {
   jump(): void {
     const { op } = this.#e;
     const target = op.pc + op.imm;
-    if (rdOf(op) === 0) this.#go(target);
-    else if (isCall(op))
-      this.#call(
-        () => this.#knownFunction(target),
-        () => this.#e.i64_const(target),
-      );
+    const { back, isInlined } = this.#node.block;
+    if (isInlined) this.#go(target);
+    else if (back !== undefined) this.#callKnown(target, back);
+    else if (rdOf(op) === 0) this.#go(target);
     else this.#chain(target);
   }
 
@@ -269,8 +267,18 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     const { op } = e;
     const pc = () => e.local_get(target);
-    if (isCall(op)) {
-      this.#call(() => this.#functionAt(pc), pc);
+    const { back, target: known, isInlined } = this.#node.block;
+    if (isInlined) {
+      this.#go(known!);
+      return;
+    }
+    if (back !== undefined) {
+      if (known !== undefined) this.#callKnown(known, back);
+      else this.#call(() => this.#functionAt(pc), pc, back);
+      return;
+    }
+    if (known !== undefined) {
+      this.#chain(known);
       return;
     }
     this.#stayInside(target);
@@ -281,6 +289,11 @@ export class RegionCompiler implements Control {
       e.local_get(FUEL).return_().end();
     }
     this.#tailCall(() => this.#functionAt(pc));
+  }
+
+  #callKnown(target: number, back: number): void {
+    const pc = () => this.#e.i64_const(target);
+    this.#call(() => this.#knownFunction(target), pc, back);
   }
 
   /** Branches to the block at the address in a local, if the graph has an edge to it. */
@@ -315,9 +328,8 @@ export class RegionCompiler implements Control {
    * Calls a guest function and goes on where it should return to, if control does come back
    * there. Too deep, it is a tail call.
    */
-  #call(func: () => void, target: () => void): void {
+  #call(func: () => void, target: () => void, back: number): void {
     const e = this.#e;
-    const back = e.op.pc + e.op.len;
     this.#spill();
     this.#storePc(target);
     const to = this.#shape.edge(this.#at, back);

@@ -7,7 +7,7 @@
  * and leaves every local stale.
  */
 import type { Op } from "./graph.ts";
-import { comesBack, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+import { rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Node } from "./structure.ts";
 
 export interface RegSet {
@@ -46,7 +46,7 @@ export function writesOf(op: Op): RegSet {
   return set;
 }
 
-const endsInCall = (n: Node): boolean => comesBack(n.block.ops.at(-1)!);
+const endsInCall = (n: Node): boolean => n.block.back !== undefined;
 
 /** For each node, what is dirty at its start. */
 export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
@@ -90,7 +90,8 @@ function neededIn(n: Node, dirtyIn: RegSet, into: readonly RegSet[]): RegSet {
   }
   const last = ops.at(-1)!;
   // Leaving stores all that is dirty; a branch may leave one way and stay the other.
-  const mayLeave = last.traits.flow !== "next" || n.succ.length === 0;
+  const stays = last.traits.flow === "next" || n.block.isInlined === true;
+  const mayLeave = !stays || n.succ.length === 0;
   const need = mayLeave ? { ...dirty } : emptySet();
   if (!endsInCall(n)) for (const s of n.succ) join(need, into[s]!);
   for (let k = ops.length - 1; k >= 0; k--) {

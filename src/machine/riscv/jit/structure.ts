@@ -55,10 +55,10 @@ export function structure(graph: Graph): Structure {
 
 /** The graph's blocks as vertices: the entry's. */
 function verticesOf(graph: Graph): Vertex {
-  const byPc = new Map<number, Vertex>();
-  for (const block of graph.blocks.values()) byPc.set(block.pc, { block, succ: [] });
-  for (const v of byPc.values()) v.succ.push(...v.block.succ.map((pc) => byPc.get(pc)!));
-  return byPc.get(graph.entry)!;
+  const byKey = new Map<number, Vertex>();
+  for (const [key, block] of graph.blocks) byKey.set(key, { block, succ: [] });
+  for (const v of byKey.values()) v.succ.push(...v.block.succ.map((key) => byKey.get(key)!));
+  return byKey.get(graph.entry)!;
 }
 
 /** A node while the graph still changes. */

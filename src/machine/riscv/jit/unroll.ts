@@ -5,7 +5,7 @@
  * and accesses that step through memory become one group (groups.ts). Each copy keeps the
  * loop's exits, so nothing needs to be known about the number of iterations.
  */
-import { type Block, comesBack, isSwitch } from "./graph.ts";
+import { type Block, isSwitch } from "./graph.ts";
 import { loopsOf } from "./loops.ts";
 
 /** A block and where control goes from it; several may share a block. */
@@ -39,9 +39,9 @@ export function unroll(nodes: readonly Placed[]): boolean {
 function copyLoop(nodes: readonly Placed[], header: number, body: ReadonlySet<number>): boolean {
   let insns = 0;
   for (const i of body) {
-    const { ops } = nodes[i]!.vertex.block;
+    const { ops, back } = nodes[i]!.vertex.block;
     const last = ops.at(-1)!;
-    if (comesBack(last) || isSwitch(last) || last.traits.flow === "trap") return false;
+    if (back !== undefined || isSwitch(last) || last.traits.flow === "trap") return false;
     insns += ops.length;
   }
   const copies = Math.min(MAX_COPIES, Math.floor(MAX_INSNS / insns));

@@ -1,0 +1,86 @@
+/**
+ * A copy of a small function for one place that calls it: the region goes into it and comes back
+ * without leaving. Stubs of the procedure linkage table are such functions, which end in a jump to
+ * where a table says: that becomes the call.
+ *
+ * Nothing is assumed that is not so: the copy is made of the same instructions, ra holds the return
+ * address because the call put it there and the function does not write it.
+ */
+import { type Block, isCall, isReturn, type Op, rdOf } from "./graph.ts";
+import { writesOf } from "./regs.ts";
+
+/** Bounds of a function to copy. */
+const MAX_INSNS = 16;
+const MAX_BLOCKS = 5;
+const RA_BIT = 1 << 1;
+
+export class Callee {
+  readonly #back: number;
+  readonly #firstKey: number;
+  readonly #decode: (pc: number) => Op | undefined;
+  readonly #ops = new Map<number, Op>();
+  readonly #leaders: Set<number>;
+
+  /** The function at `entry`, called so that it returns to `back`; keys of blocks go down from `firstKey`. */
+  constructor(
+    entry: number,
+    back: number,
+    firstKey: number,
+    decode: (pc: number) => Op | undefined,
+  ) {
+    this.#back = back;
+    this.#firstKey = firstKey;
+    this.#decode = decode;
+    this.#leaders = new Set([entry]);
+  }
+
+  /** The function's blocks by key, the first its entry; undefined if it is none to copy. */
+  blocks(): Map<number, Block> | undefined {
+    for (const pc of this.#leaders) if (!this.#read(pc)) return undefined;
+    const keys = new Map([...this.#leaders].map((pc, i) => [pc, this.#firstKey - i]));
+    return new Map([...keys].map(([pc, key]) => [key, this.#block(pc, keys)]));
+  }
+
+  /** Reads on from a leader; false if that leads to what is not to be copied. */
+  #read(pc: number): boolean {
+    let at = pc;
+    while (!this.#ops.has(at)) {
+      const op = this.#ops.size < MAX_INSNS ? this.#decode(at) : undefined;
+      if (!op || isCall(op) || writesOf(op).x & RA_BIT) return false;
+      this.#ops.set(at, op);
+      at += op.len;
+      const { flow } = op.traits;
+      if (flow === "branch") {
+        this.#leaders.add(at).add(op.pc + op.imm);
+        return this.#leaders.size <= MAX_BLOCKS;
+      }
+      if (flow !== "next") return flow === "jump" || flow === "jumpTo";
+    }
+    // It goes on where another block was read: there one begins.
+    this.#leaders.add(at);
+    return true;
+  }
+
+  #block(pc: number, keys: ReadonlyMap<number, number>): Block {
+    const block: Block = { pc, ops: [], end: pc, succ: [] };
+    for (let op = this.#ops.get(pc); op; op = this.#ops.get(block.end)) {
+      block.ops.push(op);
+      block.end = op.pc + op.len;
+      if (op.traits.flow !== "next" || keys.has(block.end)) break;
+    }
+    const last = block.ops.at(-1)!;
+    const { flow } = last.traits;
+    if (flow === "next") block.succ = [keys.get(block.end)!];
+    else if (flow === "branch") {
+      block.succ = [keys.get(block.end)!, keys.get(last.pc + last.imm)!];
+    } else if (isReturn(last)) {
+      block.target = this.#back;
+      block.isInlined = true;
+    } else {
+      // A jump to another function, which will return for this one.
+      block.back = this.#back;
+      if (flow === "jump" && rdOf(last) === 0) block.target = last.pc + last.imm;
+    }
+    return block;
+  }
+}
