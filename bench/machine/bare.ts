@@ -3,6 +3,7 @@
  * libc needs to start, to allocate and to print. For measuring the machine by itself.
  */
 import { readFileSync } from "node:fs";
+import { tuneEngine } from "../../src/hosts/node/engine.ts";
 import type { Context } from "../../src/machine/context.ts";
 import type { Hart } from "../../src/machine/hart.ts";
 import { Machine, type MachineOptions } from "../../src/machine/machine.ts";
@@ -49,6 +50,7 @@ export class Bare {
   #mmapNext = MMAP_BASE;
 
   constructor(options: Partial<MachineOptions>) {
+    tuneEngine();
     this.machine = new Machine({
       ramBytes: 256 << 20,
       clockNs: () => performance.now() * 1e6,

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { boot } from "../../boot/boot.ts";
 import { FileDisk } from "./disk.ts";
+import { tuneEngine } from "./engine.ts";
 import type { MachineSpec } from "./machinespec.ts";
 import { NodeHost } from "./nodehost.ts";
 import { ProfileFile } from "./profilefile.ts";
@@ -20,6 +21,7 @@ function post(message: WorkerMessage): void {
 }
 
 function main({ shared, spec }: WorkerData): void {
+  tuneEngine();
   const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
   const outcome = boot(host, {
     ...spec,

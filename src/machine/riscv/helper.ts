@@ -15,6 +15,8 @@ export interface Helper {
   readonly locals?: readonly ValType[];
   /** Writes the function's body; absent for an import that the host provides. */
   readonly body?: (a: Asm, call: (h: Helper) => void) => void;
+  /** Every compiled module has its own copy. */
+  readonly isLocal?: boolean;
   /** Helpers that the body calls. */
   readonly uses?: readonly Helper[];
 }

@@ -1,49 +1,21 @@
 /**
- * How generated code of both tiers reaches memory: the inlined TLB probe.
+ * How the interpreter reaches memory: the TLB probe, inline.
  *
  * One compare of `va - lo` against the entry's length answers mapping, permission and
- * bounds; what fails it goes out of line (mmu/access.ts). Also keeps scratch locals.
+ * bounds; what fails it goes out of line (mmu/access.ts). Compiled code has mmu/lookup.ts.
  */
 import { BANK_READ, BANK_WRITE } from "../layout.ts";
 import { loadSlow, storeOf, storeSlow } from "../mmu/access.ts";
-import { refill, TLB_INDEX_MASK } from "../mmu/refill.ts";
+import { tlbEntry } from "../mmu/lookup.ts";
+import { refill } from "../mmu/refill.ts";
 import { TRAP_FAULT_READ, TRAP_FAULT_WRITE, TRAP_MISALIGNED } from "../traps.ts";
 import { I32, I64, type ValType } from "../wasm/asm.ts";
-import { Emit } from "./emit.ts";
+import { FuncEmit } from "./locals.ts";
 
-export abstract class MemEmit extends Emit {
-  /** Types of the locals after the parameters. */
-  readonly localTypes: ValType[] = [];
-  /** Number of parameters of the function being made. */
-  protected readonly params: number = 4;
-  /** Scratch locals by type, and how many the current instruction has taken. */
-  readonly #pool = new Map<ValType, number[]>();
-  readonly #taken = new Map<ValType, number>();
+/** The bank is the second parameter. */
+const BANK = 1;
 
-  /** Address of the bank, i32. */
-  abstract bank(): this;
-
-  newLocal(type: ValType): number {
-    return this.params + this.localTypes.push(type) - 1;
-  }
-
-  temp(type: ValType): number {
-    let free = this.#pool.get(type);
-    if (!free) {
-      free = [];
-      this.#pool.set(type, free);
-    }
-    const n = this.#taken.get(type) ?? 0;
-    this.#taken.set(type, n + 1);
-    if (n === free.length) free.push(this.newLocal(type));
-    return free[n]!;
-  }
-
-  /** Gives all scratch locals back, between instructions. */
-  releaseTemps(): void {
-    this.#taken.clear();
-  }
-
+export abstract class MemEmit extends FuncEmit {
   load(bytes: number, op: (offset: number) => void, type: ValType = I64): this {
     this.probe(
       BANK_READ,
@@ -122,7 +94,7 @@ export abstract class MemEmit extends Emit {
     const [va, off, entry] = [this.temp(I64), this.temp(I64), this.temp(I32)];
     address();
     this.local_tee(va);
-    this.tlbEntry().local_set(entry);
+    tlbEntry(this, BANK).local_set(entry);
     this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
     this.local_get(entry)
       .i64_load32_u(part + 12)
@@ -138,11 +110,5 @@ export abstract class MemEmit extends Emit {
       .i32_add();
     use();
     this.end();
-  }
-
-  /** Takes an address (i64) to that of its TLB entry, less BANK_READ or BANK_WRITE. */
-  protected tlbEntry(): this {
-    this.i32_wrap_i64().i32_const(12).i32_shr_u();
-    return this.i32_const(TLB_INDEX_MASK).i32_and().bank().i32_add();
   }
 }

@@ -3,10 +3,9 @@
  * it a third of that.
  */
 
-import { loadSlow, spanSlow, storeSlow } from "../../mmu/access.ts";
-import { refill } from "../../mmu/refill.ts";
+import { readAt, readSpan, writeAt, writeSpan } from "../../mmu/lookup.ts";
 import type { PhysMem } from "../../physmem.ts";
-import { I32 } from "../../wasm/asm.ts";
+import { Asm, I32 } from "../../wasm/asm.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
 import { doubted, interpret } from "../interp.ts";
@@ -33,7 +32,10 @@ export function compileBatch(
   m.importMemory("memory", mem.wasmPages);
   m.importTable("table", TABLE_SIZE);
   const index = new Map<Helper, number>();
-  for (const h of helpersOf(graphs)) index.set(h, m.importFunc(h.name, h.params, h.results));
+  const helpers = [...helpersOf(graphs)];
+  const imported = helpers.filter((h) => !h.isLocal);
+  for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
+  for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
   const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
@@ -43,9 +45,17 @@ export function compileBatch(
   });
   const bytes = m.build();
   const imports: Record<string, unknown> = { memory: mem.memory, table };
-  for (const h of index.keys()) imports[h.name] = runtime.exports[h.name];
+  for (const h of imported) imports[h.name] = runtime.exports[h.name];
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: imports });
   return { funcs: graphs.map((_, i) => instance.exports[`r${i}`]), bytes: bytes.length };
+}
+
+function addLocal(m: ModuleBuilder, h: Helper, index: ReadonlyMap<Helper, number>): number {
+  const a = new Asm();
+  h.body!(a, (callee) => {
+    a.call(index.get(callee)!);
+  });
+  return m.func(m.type(h.params, h.results), h.locals ?? [], a);
 }
 
 function helpersOf(graphs: readonly Graph[]): Set<Helper> {
@@ -54,11 +64,19 @@ function helpersOf(graphs: readonly Graph[]): Set<Helper> {
     for (const b of g.blocks.values()) {
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
-        if (op.traits.doubtful) found.add(doubted).add(interpret);
-        if (op.traits.loads) found.add(loadSlow).add(spanSlow).add(refill);
-        if (op.traits.stores) found.add(storeSlow).add(spanSlow).add(refill);
+        if (op.traits.doubtful) found.add(doubted);
+        if (op.traits.loads) addWithUses(found, readAt, readSpan);
+        if (op.traits.stores) addWithUses(found, writeAt, writeSpan);
+        if (op.traits.mayTrap || op.traits.doubtful) found.add(interpret);
       }
     }
   }
   return found;
+}
+
+function addWithUses(found: Set<Helper>, ...helpers: readonly Helper[]): void {
+  for (const h of helpers) {
+    for (const callee of h.uses ?? []) found.add(callee);
+    found.add(h);
+  }
 }

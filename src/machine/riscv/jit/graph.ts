@@ -19,6 +19,8 @@ const MAX_BLOCKS = 200;
 const MAX_INSNS = 250;
 /** Instructions of functions that a region may have copies of, beyond that. */
 const MAX_INLINED = 100;
+/** How far a function may be of which it has a copy, bytes: distances fit 32 bits. */
+const MAX_DISTANCE = 2 ** 30;
 /** How far from the entry a region may reach, bytes. */
 const REACH = 8192;
 
@@ -153,6 +155,7 @@ export class Discovery {
     let insns = 0;
     for (const caller of [...blocks.values()]) {
       if (caller.target === undefined || !isCall(caller.ops.at(-1)!)) continue;
+      if (Math.abs(caller.target - this.#entry) > MAX_DISTANCE) continue;
       const firstKey = -1 - blocks.size;
       const callee = new Callee(caller.target, caller.end, firstKey, (pc) => this.#decode(pc));
       const known = new Map(this.#pages);

@@ -34,7 +34,7 @@ export interface Group {
   /** Node of the first member, and whether all others are there. */
   readonly home: number;
   isLocal: boolean;
-  /** WebAssembly local with the physical address of root + min; 0 if the span has none. */
+  /** WebAssembly local with the physical address of root + min. */
   local: number;
 }
 
@@ -60,6 +60,11 @@ export interface Access {
   /** Distance of the address from the group's root. */
   readonly at: number;
   readonly isHead: boolean;
+}
+
+/** True if `op` may be left to the interpreter: it traps, or its lookup finds nothing. */
+export function mayLeave(op: Op, accesses: ReadonlyMap<Op, Access>): boolean {
+  return op.traits.mayTrap && accesses.get(op)?.isHead !== false;
 }
 
 /** The root of plain numbers: addresses the code itself names. */

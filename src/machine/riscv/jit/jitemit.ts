@@ -5,13 +5,13 @@
  * loaded and stored where is the region's business (regs.ts).
  */
 import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
-import { loadSlow, spanSlow, storeOf, storeSlow } from "../../mmu/access.ts";
-import { TRAP_FAULT_READ, TRAP_FAULT_WRITE } from "../../traps.ts";
+import { storeOf } from "../../mmu/access.ts";
+import { readAt, readSpan, tlbEntry, writeAt, writeSpan } from "../../mmu/lookup.ts";
 import { F32, F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
-import { MemEmit } from "../memops.ts";
+import { FuncEmit } from "../locals.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import type { Access, Group, Window } from "./groups.ts";
+import type { Access, Window } from "./groups.ts";
 import { Trust } from "./trust.ts";
 
 export const CTX = 0;
@@ -29,18 +29,20 @@ export interface Control {
   jumpTo(target: number): void;
   ecall(): void;
   trap(code: number): void;
-  /** Where a trap in the middle of `op` goes, with `cause` and `trapPc` set. */
-  trapExit(): Label;
+  /** Where `op` goes to be left to the interpreter, with `exitOffset` set. */
+  exit(): Label;
   /** Leaves if the native path of floating point is not open any more, behind `op`. */
   fcsrWritten(): void;
 }
 
-export class JitEmit extends MemEmit {
+export class JitEmit extends FuncEmit {
   /** The instruction being emitted. */
   op!: Op;
   control!: Control;
-  readonly cause = this.newLocal(I32);
-  readonly trapPc = this.newLocal(I64);
+  /** Address of the region. */
+  readonly entry: number;
+  /** Distance from there of the instruction that is left to the interpreter. */
+  readonly exitOffset = this.newLocal(I32);
   /** What is known of floating-point results in this block. */
   readonly trust = new Trust((type) => this.newLocal(type));
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
@@ -53,8 +55,9 @@ export class JitEmit extends MemEmit {
   readonly #x: number[] = [];
   readonly #f: number[] = [];
 
-  constructor(indexOf: (h: Helper) => number) {
+  constructor(entry: number, indexOf: (h: Helper) => number) {
     super();
+    this.entry = entry;
     this.#indexOf = indexOf;
   }
 
@@ -221,93 +224,98 @@ export class JitEmit extends MemEmit {
     this.control.trap(code);
     return this;
   }
-  trapIf(code: number): this {
+  /** The interpreter does the instruction, and traps. */
+  trapIf(_code: number): this {
+    return this.#exitIf();
+  }
+
+  /** Leaves the instruction to the interpreter if the i32 on the stack is nonzero. */
+  #exitIf(): this {
     if (this.doubts !== undefined) return this.doubtIf();
     this.unlikely().if_();
-    this.i32_const(code).local_set(this.cause);
-    this.i64_const(this.op.pc).local_set(this.trapPc);
-    return this.br(this.control.trapExit()).end();
-  }
-  trapIfFault(code: number): this {
-    return this.trapIf(code);
+    this.i32_const(this.op.pc - this.entry).local_set(this.exitOffset);
+    return this.br(this.control.exit()).end();
   }
 
-  override load(bytes: number, op: (offset: number) => void, type: ValType = I64): this {
-    const access = this.#accesses.get(this.op);
-    if (!access) return super.load(bytes, op, type);
-    this.#access(access, type, op, () => {
-      this.bank().rs1().imm().i64_add().i32_const(bytes).callHelper(loadSlow);
-      this.orFault(TRAP_FAULT_READ);
-      op(0);
-    });
+  load(bytes: number, op: (offset: number) => void): this {
+    op(this.#address(bytes, readAt));
     return this;
   }
 
-  override store(bytes: number, value: () => void): this {
-    const access = this.#accesses.get(this.op);
-    if (!access) return super.store(bytes, value);
-    const store = (offset: number) => {
-      value();
-      storeOf(this, bytes, offset);
-    };
-    this.#access(access, undefined, store, () => {
-      this.bank().rs1().imm().i64_add();
-      value();
-      this.i32_const(bytes).callHelper(storeSlow);
-      this.i32_eqz().trapIfFault(TRAP_FAULT_WRITE);
-    });
+  store(bytes: number, value: () => void): this {
+    const offset = this.#address(bytes, writeAt);
+    value();
+    storeOf(this, bytes, offset);
     return this;
   }
 
-  /** `use` finds a physical address and is told how far from it the access is; `single` does without. */
-  #access(
-    access: Access,
-    type: ValType | undefined,
-    use: (offset: number) => void,
-    single: () => void,
-  ): void {
-    const { group, window, at, isHead } = access;
-    if (group.members === 1 && window) {
-      this.#alone(group, window, type, use, single);
-      return;
+  atomicAddr(bytes: number, readOnly = false): this {
+    this.rs1w()
+      .i32_const(bytes - 1)
+      .i32_and();
+    this.#exitIf();
+    this.bank().rs1().i32_const(bytes);
+    return this.#orExit(readOnly ? readAt : writeAt);
+  }
+
+  /** Pushes a physical address; how far from it the access of the current instruction is. */
+  #address(bytes: number, at: Helper): number {
+    const access = this.#accesses.get(this.op);
+    if (!access) {
+      this.bank();
+      this.#virtual(this.op.imm).i32_const(bytes);
+      this.#orExit(at);
+      return 0;
     }
-    if (isHead) this.#lookupSpan(group, group.min - at + this.op.imm, window);
-    this.local_get(group.local).i32_eqz().unlikely().if_(type);
-    single();
-    this.else_().local_get(group.local);
-    use(at - group.min);
-    this.end();
+    const { group, window } = access;
+    if (access.isHead) {
+      const span = Math.max(group.max - group.min, 8);
+      const isAlone = group.members === 1;
+      const spanAt = group.hasStore ? writeSpan : readSpan;
+      this.#virtual(group.min - access.at + this.op.imm);
+      const [helper, size] = isAlone ? [at, bytes] : [spanAt, span];
+      if (window) {
+        this.#throughWindow(window, group.hasStore, helper, size);
+      } else {
+        const va = this.temp(I64);
+        this.local_set(va).bank().local_get(va).i32_const(size);
+        this.#orExit(helper);
+      }
+      if (isAlone) return 0;
+      group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
+      this.local_set(group.local);
+    }
+    this.local_get(group.local);
+    return access.at - group.min;
   }
 
-  /** An access that is nobody's company, in a loop. */
-  #alone(
-    group: Group,
-    window: Window,
-    type: ValType | undefined,
-    use: (offset: number) => void,
-    single: () => void,
-  ): void {
-    const done = this.block(type);
-    const slow = this.block();
-    this.rs1().imm().i64_add();
-    this.#throughWindow(window, group.hasStore, slow);
-    use(0);
-    this.br(done).end();
-    single();
-    this.end();
+  /** Pushes rs1 + offset. */
+  #virtual(offset: number): this {
+    this.rs1();
+    return offset === 0 ? this : this.i64_const(offset).i64_add();
+  }
+
+  /** Calls a lookup and passes on what it found. */
+  #orExit(lookup: Helper): this {
+    const pa = this.temp(I32);
+    this.callHelper(lookup).local_tee(pa).i32_eqz();
+    return this.#exitIf().local_get(pa);
   }
 
   /**
    * Takes a virtual address to a physical one by way of `window`, which is moved there if it is elsewhere;
-   * branches to `slow` if no TLB entry has all of the window's span there.
+   * asks `lookup` if no TLB entry has all of the window's span there.
    */
-  #throughWindow(window: Window, isStore: boolean, slow: Label): void {
+  #throughWindow(window: Window, isStore: boolean, lookup: Helper, size: number): void {
     const part = isStore ? BANK_WRITE : BANK_READ;
     const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
-    this.local_tee(va).local_get(window.lo).i64_sub().local_tee(off);
+    this.local_set(va);
+    const done = this.block(I32);
+    const slow = this.block();
+    this.local_get(va).local_get(window.lo).i64_sub().local_tee(off);
     this.local_get(window.len).i64_ge_u().unlikely().if_();
     this.local_get(va);
-    this.tlbEntry().local_set(entry);
+    tlbEntry(this, BANK).local_set(entry);
     this.local_get(va).local_get(entry).i64_load(part).local_tee(window.lo);
     this.i64_sub().local_set(off);
     // Entries say len - 7. Where the span is longer than the window, none of it is in.
@@ -329,6 +337,10 @@ export class JitEmit extends MemEmit {
     this.local_get(off).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
     this.end();
     this.local_get(off).i32_wrap_i64().local_get(window.base).i32_add();
+    this.br(done).end();
+    this.bank().local_get(va).i32_const(size);
+    this.#orExit(lookup);
+    this.end();
   }
 
   /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */
@@ -344,61 +356,6 @@ export class JitEmit extends MemEmit {
   /** After a call: what windows show may be gone. */
   closeWindows(): void {
     for (const { len } of this.#windows) this.i64_const(0).local_set(len);
-  }
-
-  /** Sets the group's local to the address of its span, which begins at rs1 + offset, or to 0. */
-  #lookupSpan(group: Group, offset: number, window: Window | undefined): void {
-    group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
-    const part = group.hasStore ? BANK_WRITE : BANK_READ;
-    const span = Math.max(group.max - group.min, 8);
-    const va = this.temp(I64);
-    this.rs1().i64_const(offset).i64_add();
-    if (window) {
-      this.local_set(va);
-      const done = this.block(I32);
-      const slow = this.block();
-      this.local_get(va);
-      this.#throughWindow(window, group.hasStore, slow);
-      this.br(done).end();
-      this.#spanSlowly(va, span, group.hasStore);
-      this.end().local_set(group.local);
-      return;
-    }
-    const [off, entry, len] = [this.temp(I64), this.temp(I32), this.temp(I64)];
-    this.local_tee(va);
-    this.tlbEntry().local_set(entry);
-    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
-    this.local_get(entry)
-      .i64_load32_u(part + 12)
-      .local_tee(len)
-      .i64_ge_u();
-    // Both ends, for the sum alone may wrap around.
-    if (span > 8) {
-      this.local_get(off)
-        .i64_const(span - 8)
-        .i64_add()
-        .local_get(len)
-        .i64_ge_u()
-        .i32_or();
-    }
-    this.unlikely().if_(I32);
-    this.#spanSlowly(va, span, group.hasStore);
-    this.else_();
-    this.local_get(off)
-      .i32_wrap_i64()
-      .local_get(entry)
-      .i32_load(part + 8)
-      .i32_add();
-    this.end().local_set(group.local);
-  }
-
-  /** Leaves the physical address of a span that begins at the address in `va`, or 0. */
-  #spanSlowly(va: number, span: number, isStore: boolean): void {
-    this.bank()
-      .local_get(va)
-      .i32_const(span)
-      .i32_const(isStore ? 1 : 0);
-    this.callHelper(spanSlow);
   }
 
   /** A local for a group's address. Groups of one block are alive together, blocks take turns. */

@@ -17,8 +17,8 @@ import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
 import { doubted, emitJumpOffset, interpret, jumpOffset } from "../interp.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
-import { type Access, groupsOf } from "./groups.ts";
-import { BANK, type Control, CTX, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
+import { type Access, groupsOf, mayLeave } from "./groups.ts";
+import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
 import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
@@ -34,8 +34,8 @@ export class RegionCompiler implements Control {
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
-  /** One exit for each set of registers that a trap may find dirty. */
-  readonly #trapExits = new Map<string, { dirty: RegSet; label: Label }>();
+  /** One exit for each set of registers that may be dirty there. */
+  readonly #exits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
   #at = 0;
@@ -58,13 +58,13 @@ export class RegionCompiler implements Control {
     this.#optimist = isOptimistic && isDoubtful(graph) ? graph.entry : undefined;
     this.#regionType = regionType;
     this.#maxDepth = maxDepth;
-    this.#e = new JitEmit(indexOf);
+    this.#e = new JitEmit(graph.entry, indexOf);
     this.#e.control = this;
     this.#shape = structure(graph);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
-    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn);
     const { accesses, windows } = groupsOf(this.#shape.nodes);
     this.#accesses = accesses;
+    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses);
     this.#e.openWindows(windows);
   }
 
@@ -77,35 +77,36 @@ export class RegionCompiler implements Control {
       this.#burnFuel(() => this.#leave(TRAP_FUEL));
     }
     this.#load(this.#neededIn[0]!);
-    this.#openTrapExits();
+    this.#openExits();
     this.#tree(0);
-    for (const { dirty } of [...this.#trapExits.values()].reverse()) {
+    for (const { dirty } of [...this.#exits.values()].reverse()) {
       e.unreachable().end();
       this.#dirty = dirty;
       this.#spill();
-      e.local_get(CTX).local_get(e.trapPc).i64_store(CTX_PC);
-      e.local_get(BANK).local_get(FUEL).i32_store(BANK_FUEL);
-      e.local_get(e.cause).i32_const(-1).i32_xor().return_();
+      this.#storePc(() => {
+        e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
+      });
+      e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
     }
     return e.unreachable();
   }
 
-  /** Opens a block for every set of registers that is dirty at some instruction that may trap. */
-  #openTrapExits(): void {
+  /** Opens a block for every set of registers that is dirty at some instruction that may be left. */
+  #openExits(): void {
     this.#shape.nodes.forEach((n, i) => {
       const dirty = { ...this.#dirtyIn[i]! };
       for (const op of n.block.ops) {
         const key = keyOf(dirty);
-        if (op.traits.mayTrap && !this.#trapExits.has(key)) {
-          this.#trapExits.set(key, { dirty: { ...dirty }, label: this.#e.block() });
+        if (mayLeave(op, this.#accesses[i]!) && !this.#exits.has(key)) {
+          this.#exits.set(key, { dirty: { ...dirty }, label: this.#e.block() });
         }
         join(dirty, writesOf(op));
       }
     });
   }
 
-  trapExit(): Label {
-    return this.#trapExits.get(keyOf(this.#trapDirty))!.label;
+  exit(): Label {
+    return this.#exits.get(keyOf(this.#trapDirty))!.label;
   }
 
   /** Block `i` and all that it dominates. */

@@ -8,6 +8,7 @@
  */
 import type { Op } from "./graph.ts";
 import { rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
+import { type Access, mayLeave } from "./groups.ts";
 import type { Node } from "./structure.ts";
 
 export interface RegSet {
@@ -68,31 +69,41 @@ export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
 }
 
 /** For each node, what is needed at its start. */
-export function neededAtEntry(nodes: readonly Node[], dirty: readonly RegSet[]): RegSet[] {
+export function neededAtEntry(
+  nodes: readonly Node[],
+  dirty: readonly RegSet[],
+  accesses: readonly ReadonlyMap<Op, Access>[],
+): RegSet[] {
   const into = nodes.map(emptySet);
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = nodes.length - 1; i >= 0; i--) {
-      if (join(into[i]!, neededIn(nodes[i]!, dirty[i]!, into))) changed = true;
+      const need = neededIn(nodes[i]!, dirty[i]!, into, accesses[i]!);
+      if (join(into[i]!, need)) changed = true;
     }
   }
   return into;
 }
 
-function neededIn(n: Node, dirtyIn: RegSet, into: readonly RegSet[]): RegSet {
+function neededIn(
+  n: Node,
+  dirtyIn: RegSet,
+  into: readonly RegSet[],
+  accesses: ReadonlyMap<Op, Access>,
+): RegSet {
   const { ops } = n.block;
   const atTraps: (RegSet | undefined)[] = [];
   const dirty = { ...dirtyIn };
   for (const op of ops) {
-    const mayStop = op.traits.mayTrap || op.traits.doubtful;
+    const mayStop = mayLeave(op, accesses) || op.traits.doubtful;
     atTraps.push(mayStop ? { ...dirty } : undefined);
     join(dirty, writesOf(op));
   }
   const last = ops.at(-1)!;
   // Leaving stores all that is dirty; a branch may leave one way and stay the other.
   const stays = last.traits.flow === "next" || n.block.isInlined === true;
-  const mayLeave = !stays || n.succ.length === 0;
-  const need = mayLeave ? { ...dirty } : emptySet();
+  const leaves = !stays || n.succ.length === 0;
+  const need = leaves ? { ...dirty } : emptySet();
   if (!endsInCall(n)) for (const s of n.succ) join(need, into[s]!);
   for (let k = ops.length - 1; k >= 0; k--) {
     const op = ops[k]!;

@@ -1,0 +1,13 @@
+/**
+ * Settings of V8 that generated code is better off with. They are hints: everything works without.
+ */
+import { setFlagsFromString } from "node:v8";
+
+/**
+ * V8 puts small functions where a WebAssembly function calls them often, as long as that function stays
+ * within a budget of 5000 nodes. Regions with some hundred memory accesses need more: without it their
+ * TLB lookups (machine/mmu/lookup.ts) stay calls, and programs run up to twice as long.
+ */
+export function tuneEngine(): void {
+  setFlagsFromString("--wasm-inlining-budget=50000");
+}
