@@ -32,6 +32,18 @@ function withLatch(
   return body;
 }
 
+/**
+ * The loop at `header` without those around it. Where a region starts at the header of an inner loop, the
+ * outer ones lead back to it as well; one latch whose loop lies inside those of all others tells them apart.
+ */
+export function innermostAt(nodes: readonly Linked[], header: number): ReadonlySet<number> {
+  const latches = [...new Set(nodes[header]!.preds)].filter((p) => p >= header);
+  const bodies = latches.map((latch) => withLatch(nodes, latch, undefined, header));
+  const core = bodies.reduce((least, body) => (body.size < least.size ? body : least));
+  if (bodies.every((body) => core.isSubsetOf(body))) return core;
+  return new Set(bodies.flatMap((body) => [...body]));
+}
+
 /** For each node, the header of the innermost loop around it; undefined outside of loops. */
 export function innermostLoops(
   nodes: readonly Linked[],
