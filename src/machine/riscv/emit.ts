@@ -97,6 +97,14 @@ export abstract class Emit extends Asm {
   isTrusted(_source: 1 | 2 | 3, _type: ValType): boolean {
     return false;
   }
+  /** A V128 local whose first lane is a source, taken for an f64 or f32, if there is one. */
+  vectorOf(_source: 1 | 2 | 3, _type: ValType): number | undefined {
+    return undefined;
+  }
+  /** The first lane of a V128 local, from `resultLocal`, is what was set to frd. */
+  noteVector(_local: number): this {
+    return this;
+  }
   /** Behind what may have changed fcsr, at the end of a body. */
   fcsrWritten(): this {
     return this;

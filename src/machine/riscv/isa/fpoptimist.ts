@@ -12,10 +12,12 @@ import type { Emit } from "../emit.ts";
 import { RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
 import {
   F32X4_EXTRACT_LANE,
+  F32X4_NEG,
   F32X4_RELAXED_MADD,
   F32X4_RELAXED_NMADD,
   F32X4_SPLAT,
   F64X2_EXTRACT_LANE,
+  F64X2_NEG,
   F64X2_RELAXED_MADD,
   F64X2_RELAXED_NMADD,
   F64X2_SPLAT,
@@ -71,26 +73,33 @@ export function fused(e: Emit, f: Format, op: number): void {
   const r = e.resultLocal(f.type);
   if (!HAS_FUSED_MADD) {
     doubt(e);
-  } else {
-    const negatesProduct = op === FOP_NMSUB || op === FOP_NMADD;
-    const [sum, addend] = [e.temp(V128), e.temp(V128)];
-    const splat = isDouble ? F64X2_SPLAT : F32X4_SPLAT;
-    f.src1(e).simd(splat);
-    f.src2(e).simd(splat);
-    f.src3(e);
-    if (op !== FOP_MADD && op !== FOP_NMSUB) isDouble ? e.f64_neg() : e.f32_neg();
-    e.simd(splat).local_tee(addend);
-    if (isDouble) e.simd(negatesProduct ? F64X2_RELAXED_NMADD : F64X2_RELAXED_MADD);
-    else e.simd(negatesProduct ? F32X4_RELAXED_NMADD : F32X4_RELAXED_MADD);
-    e.local_tee(sum)
-      .simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0)
-      .local_set(r);
-    e.local_get(sum).local_get(addend).simd(V128_OR);
-    e.simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0);
-    isDouble ? e.i64_reinterpret_f64() : e.i32_reinterpret_f32();
-    doubtTiny(e, f, r, [isNonzero(f, f.src1), isNonzero(f, f.src2)]);
+    e.setTrusted(r, f.type, []);
+    return;
   }
-  e.setTrusted(r, f.type, [1, 2, 3]);
+  const negatesProduct = op === FOP_NMSUB || op === FOP_NMADD;
+  const [sum, addend] = [e.resultLocal(V128), e.temp(V128)];
+  pushVector(e, f, 1, f.src1);
+  pushVector(e, f, 2, f.src2);
+  pushVector(e, f, 3, f.src3);
+  if (op !== FOP_MADD && op !== FOP_NMSUB) e.simd(isDouble ? F64X2_NEG : F32X4_NEG);
+  e.local_tee(addend);
+  if (isDouble) e.simd(negatesProduct ? F64X2_RELAXED_NMADD : F64X2_RELAXED_MADD);
+  else e.simd(negatesProduct ? F32X4_RELAXED_NMADD : F32X4_RELAXED_MADD);
+  e.local_tee(sum)
+    .simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0)
+    .local_set(r);
+  e.local_get(sum).local_get(addend).simd(V128_OR);
+  e.simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0);
+  isDouble ? e.i64_reinterpret_f64() : e.i32_reinterpret_f32();
+  doubtTiny(e, f, r, [isNonzero(f, f.src1), isNonzero(f, f.src2)]);
+  e.setTrusted(r, f.type, [1, 2, 3]).noteVector(sum);
+}
+
+/** A vector with a source in its first lane; what it has in the others is nobody's business. */
+function pushVector(e: Emit, f: Format, source: 1 | 2 | 3, push: Push): void {
+  const known = e.vectorOf(source, f.type);
+  if (known !== undefined) e.local_get(known);
+  else push(e).simd(f.op !== 0 ? F64X2_SPLAT : F32X4_SPLAT);
 }
 
 /** fmin and fmax: a NaN on either side makes WebAssembly's result one. */

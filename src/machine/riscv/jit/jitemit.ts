@@ -12,7 +12,7 @@ import type { Helper } from "../helper.ts";
 import { FuncEmit } from "../locals.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Access, Window } from "./groups.ts";
-import { Trust } from "./trust.ts";
+import { type Known, Trust } from "./trust.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -186,6 +186,13 @@ export class JitEmit extends FuncEmit {
   }
   #sourceReg(source: 1 | 2 | 3): number {
     return source === 1 ? rs1Of(this.op) : source === 2 ? rs2Of(this.op) : rs3Of(this.op);
+  }
+  override vectorOf(source: 1 | 2 | 3, type: ValType): number | undefined {
+    return this.trust.vector(this.#sourceReg(source), type);
+  }
+  override noteVector(local: number): this {
+    this.trust.noteVector(rdOf(this.op), local);
+    return this;
   }
   override fcsrWritten(): this {
     this.control.fcsrWritten();
@@ -364,9 +371,9 @@ export class JitEmit extends FuncEmit {
     return this.#groupLocals[this.#groupsUsed++]!;
   }
 
-  /** Begins a block with these accesses in groups. */
-  startBlock(accesses: ReadonlyMap<Op, Access>): void {
-    this.trust.startBlock();
+  /** Begins a block with these accesses in groups, which knows of floating-point results what is `known`. */
+  startBlock(accesses: ReadonlyMap<Op, Access>, known: Known | undefined): void {
+    this.trust.startBlock(known);
     this.#accesses = accesses;
     this.#groupsUsed = 0;
   }

@@ -22,6 +22,7 @@ import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
 import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
+import type { Known } from "./trust.ts";
 
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
@@ -42,6 +43,8 @@ export class RegionCompiler implements Control {
   #node!: Node;
   /** Registers that may differ from the context when the current instruction is done. */
   #dirty: RegSet = emptySet();
+  /** What a block inherits that is emitted next. */
+  #known: Known | undefined;
   /** The same if it traps. */
   #trapDirty: RegSet = emptySet();
   /** Address of the region, if it is optimistic about floating point: see segments.ts. */
@@ -152,7 +155,8 @@ export class RegionCompiler implements Control {
     this.#at = i;
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
-    e.startBlock(this.#accesses[i]!);
+    e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
+    this.#known = undefined;
     const segments = this.#optimist === undefined ? undefined : segmentsOf(node.block.ops);
     let end: (() => void) | undefined;
     let endAt = -1;
@@ -170,7 +174,7 @@ export class RegionCompiler implements Control {
       op.insn.body(e);
     });
     if (endAt === node.block.ops.length) end?.();
-    if (node.block.ops.at(-1)!.traits.flow === "next") this.#go(node.block.end);
+    if (node.block.ops.at(-1)!.traits.flow === "next") this.#go(node.block.end, e.trust.known());
   }
 
   /** Opens a segment; the returned function closes it. */
@@ -246,12 +250,13 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     const { op } = e;
     const [i, node, dirty] = [this.#at, this.#node, { ...this.#dirty }];
+    const known = e.trust.known();
     condition();
     e.if_();
-    this.#go(op.pc + op.imm);
+    this.#go(op.pc + op.imm, known);
     e.end();
     [this.#at, this.#node, this.#dirty] = [i, node, dirty];
-    this.#go(op.pc + op.len);
+    this.#go(op.pc + op.len, known);
   }
 
   jump(): void {
@@ -260,7 +265,7 @@ export class RegionCompiler implements Control {
     const { back, isInlined } = this.#node.block;
     if (isInlined) this.#go(target);
     else if (back !== undefined) this.#callKnown(target, back);
-    else if (rdOf(op) === 0) this.#go(target);
+    else if (rdOf(op) === 0) this.#go(target, this.#e.trust.known());
     else this.#chain(target);
   }
 
@@ -384,7 +389,7 @@ export class RegionCompiler implements Control {
   }
 
   /** Control goes to `pc`: a block of this region, or out of it. */
-  #go(pc: number): void {
+  #go(pc: number, known?: Known): void {
     const to = this.#shape.edge(this.#at, pc);
     if (to === undefined) {
       this.#chain(pc);
@@ -393,7 +398,10 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     if (to <= this.#at) e.br(this.#headerLabels[to]!);
     else if (this.#shape.nodes[to]!.isMerge) e.br(this.#labels[to]!);
-    else this.#tree(to);
+    else {
+      this.#known = known;
+      this.#tree(to);
+    }
   }
 
   /** Leaves for the region at a known address. */

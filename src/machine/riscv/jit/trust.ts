@@ -1,5 +1,6 @@
 /**
- * What compiled code knows of its floating-point results within a block.
+ * What compiled code knows of its floating-point results within a block, and on from there into blocks that can
+ * only be reached from it.
  *
  * Optimistic code does not look at each result. An operation on an infinity or a NaN yields an infinity
  * or a NaN (but for divisors and comparisons), so of a chain only the last result is looked at,
@@ -19,13 +20,23 @@ interface Result {
   isImplied: boolean;
 }
 
+/** What is known where a block ends. */
+export interface Known {
+  readonly of: ReadonlyMap<number, Result>;
+  readonly singles: ReadonlyMap<number, number>;
+  readonly vectors: ReadonlyMap<number, number>;
+  readonly taken: ReadonlyMap<ValType, number>;
+}
+
 export class Trust {
   readonly #newLocal: (type: ValType) => number;
   readonly #pools = new Map<ValType, { locals: number[]; taken: number }>();
   /** Results of this block, by the register that holds them. */
-  readonly #of = new Map<number, Result>();
+  #of = new Map<number, Result>();
   /** f registers that hold a single, and the local that holds it unboxed. */
-  readonly #singles = new Map<number, number>();
+  #singles = new Map<number, number>();
+  /** f registers whose value is the first lane of a V128 local. */
+  #vectors = new Map<number, number>();
   /** Results that nobody has looked at yet. */
   #pending: Result[] = [];
 
@@ -33,14 +44,27 @@ export class Trust {
     this.#newLocal = newLocal;
   }
 
-  startBlock(): void {
-    for (const pool of this.#pools.values()) pool.taken = 0;
-    this.#of.clear();
-    this.#singles.clear();
+  /** Begins a block that knows nothing, or what was known where its only predecessor ends. */
+  startBlock(known?: Known): void {
+    for (const [type, pool] of this.#pools) pool.taken = known?.taken.get(type) ?? 0;
+    this.#of = new Map(known?.of);
+    this.#singles = new Map(known?.singles);
+    this.#vectors = new Map(known?.vectors);
     this.#pending = [];
   }
 
-  /** A local that keeps its value to the end of the block. */
+  /** What is known here, where a block ends. */
+  known(): Known {
+    const taken = new Map([...this.#pools].map(([type, pool]) => [type, pool.taken]));
+    return {
+      of: new Map(this.#of),
+      singles: new Map(this.#singles),
+      vectors: new Map(this.#vectors),
+      taken,
+    };
+  }
+
+  /** A local that keeps its value to the end of the block, and of those that know what it knows. */
   local(type: ValType): number {
     let pool = this.#pools.get(type);
     if (!pool) {
@@ -55,6 +79,7 @@ export class Trust {
   forget(r: number): void {
     this.#of.delete(r);
     this.#singles.delete(r);
+    this.#vectors.delete(r);
   }
 
   /** f[r] now holds the boxed single of a local. */
@@ -65,6 +90,16 @@ export class Trust {
   /** The local that holds the single in f[r], if one does. */
   single(r: number): number | undefined {
     return this.#singles.get(r);
+  }
+
+  /** f[r] now holds the first lane of a V128 local. */
+  noteVector(r: number, local: number): void {
+    this.#vectors.set(r, local);
+  }
+
+  /** The V128 local whose first lane is f[r], of that type, if there is one. */
+  vector(r: number, type: ValType): number | undefined {
+    return this.isFinite(r, type) ? this.#vectors.get(r) : undefined;
   }
 
   /** True if f[r] is finite as a double or as a single, unless the segment fails. */
