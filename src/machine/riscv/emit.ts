@@ -71,6 +71,10 @@ export abstract class Emit extends Asm {
   /** The rm field where it is known while emitting (7 = dynamic); undefined in the interpreter. */
   abstract staticRm(): number | undefined;
 
+  /** True where CTX_FPSLOW is known to be 0. */
+  isFpOpen(): boolean {
+    return false;
+  }
   /**
    * True where NX is known to be accrued and frm to be round-to-nearest, and where a body may
    * doubt what it does: then all since the last store or jump is done again, with care.

@@ -4,11 +4,12 @@
  *
  * Source: The RISC-V Instruction Set Manual, Volume I, chapters "Zicsr", "Zicntr" and "F".
  */
-import { CTX_FFLAGS, CTX_FRM } from "../../layout.ts";
+import { CTX_FFLAGS, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
 import { TRAP_ILLEGAL } from "../../traps.ts";
 import { F64, I32, I64 } from "../../wasm/asm.ts";
 import type { Emit } from "../emit.ts";
 import type { Helper } from "../helper.ts";
+import { FLAG_NX } from "../softfloat/format.ts";
 import { refreshFpSlow } from "../softfloat/slowframe.ts";
 import { BARE, type Insn, insn } from "./insn.ts";
 
@@ -138,5 +139,10 @@ export function writesCsr(word: number): boolean {
  */
 function setFlags(e: Emit, value: number): void {
   e.ctx().local_get(value).i32_wrap_i64().i32_const(31).i32_and().i32_store(CTX_FFLAGS);
-  refreshFpSlow(e, () => e.ctx());
+  if (!e.isFpOpen()) {
+    refreshFpSlow(e, () => e.ctx());
+    return;
+  }
+  e.local_get(value).i32_wrap_i64().i32_const(FLAG_NX).i32_and().i32_eqz().unlikely().if_();
+  e.ctx().i64_const(-1).i64_store(CTX_FPSLOW).end();
 }

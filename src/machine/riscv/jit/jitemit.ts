@@ -31,6 +31,8 @@ export interface Control {
   trap(code: number): void;
   /** Where `op` goes to be left to the interpreter, with `exitOffset` set. */
   exit(): Label;
+  /** True if all code outside of `fcsrWritten` runs with the native path of floating point open. */
+  readonly isOptimist: boolean;
   /** Leaves if the native path of floating point is not open any more, behind `op`. */
   fcsrWritten(): void;
 }
@@ -165,6 +167,9 @@ export class JitEmit extends FuncEmit {
     return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
   }
 
+  override isFpOpen(): boolean {
+    return this.control.isOptimist;
+  }
   override isOptimistic(): boolean {
     return this.doubts !== undefined;
   }

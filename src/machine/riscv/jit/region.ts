@@ -238,6 +238,10 @@ export class RegionCompiler implements Control {
     e.end();
   }
 
+  get isOptimist(): boolean {
+    return this.#optimist !== undefined;
+  }
+
   fcsrWritten(): void {
     const { op } = this.#e;
     this.#leaveIfSlow(() => {
