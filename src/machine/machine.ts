@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly maxCallDepth?: number | undefined;
   /** Doubts about floating point within 100 ms after which a region is compiled to be careful. */
   readonly maxDoubts?: number;
+  /** TLB misses within 100 ms after which a region is compiled to go on after them. */
+  readonly maxMisses?: number;
 }
 
 export interface MachineStats {
@@ -39,6 +41,8 @@ export interface MachineStats {
   regionsEvicted: number;
   /** Times that a region was in doubt about floating point, and regions that have become careful by that. */
   doubts: number;
+  /** TLB misses for which compiled code left. */
+  misses: number;
   regionsCareful: number;
   /** Nanoseconds spent making regions, V8's own lazy part aside. */
   translateNs: number;
@@ -61,6 +65,7 @@ export class Machine {
     modules: 0,
     regionsEvicted: 0,
     doubts: 0,
+    misses: 0,
     regionsCareful: 0,
     translateNs: 0,
     visits: 0,
@@ -83,6 +88,7 @@ export class Machine {
       threshold: options.jitThreshold ?? DEFAULT_JIT_THRESHOLD,
       maxDepth: options.maxCallDepth ?? DEFAULT_CALL_DEPTH,
       maxDoubts: options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
+      maxMisses: options.maxMisses ?? DEFAULT_MAX_MISSES,
     });
   }
 
@@ -133,3 +139,5 @@ export class Machine {
 const DEFAULT_JIT_THRESHOLD = 1500;
 const DEFAULT_CALL_DEPTH = 150;
 const DEFAULT_MAX_DOUBTS = 200;
+/** As 200 ns each, a hundredth of the time. */
+const DEFAULT_MAX_MISSES = 5000;

@@ -45,6 +45,11 @@ export const counters: readonly Counter[] = [
   ),
   counter("machdep.jit.doubts", "doubts about floating point", (t) => t.machine.stats.doubts),
   counter(
+    "machdep.jit.misses",
+    "TLB misses that left compiled code",
+    (t) => t.machine.stats.misses,
+  ),
+  counter(
     "machdep.jit.regions_careful",
     "regions compiled again with care",
     (t) => t.machine.stats.regionsCareful,

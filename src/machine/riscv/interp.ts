@@ -38,6 +38,9 @@ export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: 
 /** (bank, address of a region): it was in doubt, and has left. Provided by the host. */
 export const doubted: Helper = { name: "doubted", params: [I32, F64], results: [] };
 
+/** (bank, address of a region): an access missed the TLB, and it has left. Provided by the host. */
+export const missed: Helper = { name: "missed", params: [I32, F64], results: [] };
+
 /** As a region function: interprets from the context's pc on, without asking for a region there first. */
 export const interpret: Helper = {
   name: "interpret",

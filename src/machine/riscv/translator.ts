@@ -77,6 +77,7 @@ export interface TranslatorOptions {
   readonly maxDepth: number;
   /** See MachineOptions. */
   readonly maxDoubts: number;
+  readonly maxMisses: number;
 }
 
 /** Who runs generated code, and what that asks of it. */
@@ -104,6 +105,7 @@ export class Translator {
   readonly #regions = new Regions();
   readonly #switches = new Switches();
   readonly #doubts: Doubts;
+  readonly #misses: Doubts;
   /** How often translations of a physical page were dropped because it was written. */
   readonly #drops = new Map<number, number>();
   /** Visits that are still to come before something is compiled from such a page. */
@@ -121,7 +123,7 @@ export class Translator {
   constructor(
     mem: PhysMem,
     stats: MachineStats,
-    { clockNs, threshold, maxDepth, maxDoubts }: TranslatorOptions,
+    { clockNs, threshold, maxDepth, maxDoubts, maxMisses }: TranslatorOptions,
   ) {
     this.mem = mem;
     this.#maxDepth = maxDepth;
@@ -129,6 +131,7 @@ export class Translator {
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
     this.#doubts = new Doubts(maxDoubts);
+    this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
       element: "anyfunc",
@@ -144,6 +147,7 @@ export class Translator {
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
       doubted: (bank: number, entry: number) => this.#doubted(bank, entry),
+      missed: (bank: number, entry: number) => this.#missed(bank, entry),
     };
     this.#parts = {
       mem,
@@ -233,7 +237,16 @@ export class Translator {
   /** The region at `entry` was in doubt; one that often is is compiled again, with care. */
   #doubted(bank: number, entry: number): void {
     this.stats.doubts++;
-    if (!this.#doubts.note(entry, this.#clockNs())) return;
+    if (this.#doubts.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
+  }
+
+  /** The region at `entry` left for a TLB miss; one that often does is compiled again, to go on after misses. */
+  #missed(bank: number, entry: number): void {
+    this.stats.misses++;
+    if (this.#misses.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
+  }
+
+  #compileAgain(bank: number, entry: number): void {
     const pt = this.#banks.get(bank)!;
     const region = this.#regions.find(pt, entry);
     if (!region) return;
@@ -298,8 +311,12 @@ export class Translator {
     this.#pending = [];
     if (graphs.length === 0) return;
     if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
-    const [depth, mayHope] = [this.#maxDepth, (g: Graph) => this.#doubts.mayHope(g.entry)];
-    const batch = compileBatch(graphs, depth, this.mem, this.#table, this.#runtime, mayHope);
+    const depth = this.#maxDepth;
+    const hopeFor = ({ entry }: Graph) => ({
+      arithmetic: this.#doubts.mayHope(entry),
+      hits: this.#misses.mayHope(entry),
+    });
+    const batch = compileBatch(graphs, depth, this.mem, this.#table, this.#runtime, hopeFor);
     this.stats.modules++;
     this.stats.bytesTranslated += batch.bytes;
     graphs.forEach((graph, i) => {

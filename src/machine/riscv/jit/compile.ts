@@ -8,11 +8,11 @@ import type { PhysMem } from "../../physmem.ts";
 import { Asm, I32 } from "../../wasm/asm.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
-import { doubted, interpret } from "../interp.ts";
+import { doubted, interpret, missed } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
 import { TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
-import { RegionCompiler } from "./region.ts";
+import { type Hope, RegionCompiler } from "./region.ts";
 
 export interface Batch {
   /** The function of each graph, in order. */
@@ -26,7 +26,7 @@ export function compileBatch(
   mem: PhysMem,
   table: WebAssembly.Table,
   runtime: Runtime,
-  isOptimistic: (graph: Graph) => boolean,
+  hopeFor: (graph: Graph) => Hope,
 ): Batch {
   const m = new ModuleBuilder();
   m.importMemory("memory", mem.wasmPages);
@@ -39,7 +39,7 @@ export function compileBatch(
   const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
-    const hope = isOptimistic(graph);
+    const hope = hopeFor(graph);
     const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hope).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
@@ -67,7 +67,7 @@ function helpersOf(graphs: readonly Graph[]): Set<Helper> {
         if (op.traits.doubtful) found.add(doubted);
         if (op.traits.loads) addWithUses(found, readAt, readSpan);
         if (op.traits.stores) addWithUses(found, writeAt, writeSpan);
-        if (op.traits.mayTrap || op.traits.doubtful) found.add(interpret);
+        if (op.traits.mayTrap || op.traits.doubtful) found.add(interpret).add(missed);
       }
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Which regions are in doubt about floating point too often to be optimistic: programs that
- * never compute anything inexact, or use other rounding modes, infinities or subnormals a lot.
+ * Which regions are disappointed too often to be optimistic: about floating point, where programs
+ * never compute anything inexact, or use other rounding modes, infinities or subnormals a lot; about
+ * the TLB, where they touch more memory than it reaches.
  *
  * A doubt costs about a microsecond, as the interpreter goes on to the next jump. Regions are known
  * by their address alone: two programs' regions at one address are careful together.

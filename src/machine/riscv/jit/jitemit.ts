@@ -41,6 +41,8 @@ export class JitEmit extends FuncEmit {
   /** The instruction being emitted. */
   op!: Op;
   control!: Control;
+  /** What misses the TLB leaves the region; else it is looked for, and things go on. */
+  hopesForHits = false;
   /** Address of the region. */
   readonly entry: number;
   /** Distance from there of the instruction that is left to the interpreter. */
@@ -266,17 +268,15 @@ export class JitEmit extends FuncEmit {
       .i32_const(bytes - 1)
       .i32_and();
     this.#exitIf();
-    this.bank().rs1().i32_const(bytes);
-    return this.#orExit(readOnly ? readAt : writeAt);
+    this.rs1();
+    return this.#lookup(readOnly ? readAt : writeAt, bytes);
   }
 
   /** Pushes a physical address; how far from it the access of the current instruction is. */
   #address(bytes: number, at: Helper): number {
     const access = this.#accesses.get(this.op);
     if (!access) {
-      this.bank();
-      this.#virtual(this.op.imm).i32_const(bytes);
-      this.#orExit(at);
+      this.#virtual(this.op.imm).#lookup(at, bytes);
       return 0;
     }
     const { group, window } = access;
@@ -284,15 +284,10 @@ export class JitEmit extends FuncEmit {
       const span = Math.max(group.max - group.min, 8);
       const isAlone = group.members === 1;
       const spanAt = group.hasStore ? writeSpan : readSpan;
+      const [lookup, size] = isAlone ? [at, bytes] : [spanAt, span];
       this.#virtual(group.min - access.at + this.op.imm);
-      const [helper, size] = isAlone ? [at, bytes] : [spanAt, span];
-      if (window) {
-        this.#throughWindow(window, group.hasStore, helper, size);
-      } else {
-        const va = this.temp(I64);
-        this.local_set(va).bank().local_get(va).i32_const(size);
-        this.#orExit(helper);
-      }
+      if (window) this.#throughWindow(window, group.hasStore, lookup, size);
+      else this.#lookup(lookup, size);
       if (isAlone) return 0;
       group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
       this.local_set(group.local);
@@ -307,11 +302,41 @@ export class JitEmit extends FuncEmit {
     return offset === 0 ? this : this.i64_const(offset).i64_add();
   }
 
-  /** Calls a lookup and passes on what it found. */
-  #orExit(lookup: Helper): this {
+  /** Takes a virtual address to a physical one by the lookup, or leaves. */
+  #lookup(lookup: Helper, size: number): this {
+    const va = this.temp(I64);
+    this.local_set(va);
+    if (this.hopesForHits) return this.#hit(va, lookup, size);
     const pa = this.temp(I32);
+    this.bank().local_get(va).i32_const(size);
     this.callHelper(lookup).local_tee(pa).i32_eqz();
     return this.#exitIf().local_get(pa);
+  }
+
+  /** The same inline, as if nothing ever missed the TLB: no call means no registers to save for one. */
+  #hit(va: number, lookup: Helper, size: number): this {
+    const part = lookup === readAt || lookup === readSpan ? BANK_READ : BANK_WRITE;
+    const [off, entry, len] = [this.temp(I64), this.temp(I32), this.temp(I64)];
+    this.local_get(va);
+    tlbEntry(this, BANK).local_set(entry);
+    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
+    this.local_get(entry)
+      .i64_load32_u(part + 12)
+      .local_tee(len)
+      .i64_ge_u();
+    // Both ends, for the sum alone may wrap around.
+    if (size > 8) {
+      this.local_get(off)
+        .i64_const(size - 8)
+        .i64_add();
+      this.local_get(len).i64_ge_u().i32_or();
+    }
+    this.#exitIf();
+    return this.local_get(off)
+      .i32_wrap_i64()
+      .local_get(entry)
+      .i32_load(part + 8)
+      .i32_add();
   }
 
   /**
@@ -350,8 +375,11 @@ export class JitEmit extends FuncEmit {
     this.end();
     this.local_get(off).i32_wrap_i64().local_get(window.base).i32_add();
     this.br(done).end();
-    this.bank().local_get(va).i32_const(size);
-    this.#orExit(lookup);
+    if (this.hopesForHits) {
+      this.i32_const(1).#exitIf().unreachable();
+    } else {
+      this.local_get(va).#lookup(lookup, size);
+    }
     this.end();
   }
 

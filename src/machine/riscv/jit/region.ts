@@ -15,7 +15,7 @@ import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../la
 import { TRAP_FUEL } from "../../traps.ts";
 import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import { doubted, emitJumpOffset, interpret, jumpOffset } from "../interp.ts";
+import { doubted, emitJumpOffset, interpret, jumpOffset, missed } from "../interp.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
@@ -26,6 +26,14 @@ import type { Known } from "./trust.ts";
 
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
+
+/** What a region is compiled to hope for; where that fails, it leaves to the interpreter. */
+export interface Hope {
+  /** Native floating-point results are right. */
+  readonly arithmetic: boolean;
+  /** Accesses hit the TLB. */
+  readonly hits: boolean;
+}
 
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
@@ -56,13 +64,14 @@ export class RegionCompiler implements Control {
     regionType: number,
     maxDepth: number,
     indexOf: (h: Helper) => number,
-    isOptimistic: boolean,
+    hope: Hope,
   ) {
-    this.#optimist = isOptimistic && isDoubtful(graph) ? graph.entry : undefined;
+    this.#optimist = hope.arithmetic && isDoubtful(graph) ? graph.entry : undefined;
     this.#regionType = regionType;
     this.#maxDepth = maxDepth;
     this.#e = new JitEmit(graph.entry, indexOf);
     this.#e.control = this;
+    this.#e.hopesForHits = hope.hits;
     this.#shape = structure(graph);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
     const { accesses, windows } = groupsOf(this.#shape.nodes);
@@ -89,6 +98,7 @@ export class RegionCompiler implements Control {
       this.#storePc(() => {
         e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
       });
+      if (e.hopesForHits) e.bank().f64_const(e.entry).callHelper(missed);
       e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
     }
     return e.unreachable();
