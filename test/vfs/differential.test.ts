@@ -89,7 +89,8 @@ function onHost(base: string, o: Op): string {
 function fileOnHost(at: string, o: Op & { readonly size: number }): string {
   const fd = host.openSync(at, FLAGS[o.op as keyof typeof FLAGS], 0o644);
   try {
-    if (o.op === "read") return String(host.readSync(fd, new Uint8Array(o.size)));
+    // One byte more: a read of nothing Node answers by itself, even of a directory.
+    if (o.op === "read") return String(host.readSync(fd, new Uint8Array(o.size + 1)));
     return String(host.writeSync(fd, new Uint8Array(o.size).fill(o.size)));
   } finally {
     host.closeSync(fd);
@@ -154,7 +155,7 @@ function attrs(a: { mode: number; nlink: number }): { mode: number; nlink: numbe
 function fileOnOurs(w: World, o: Op & { readonly size: number }): string {
   const fp = vfsOpen(w.td, w.ctx, o.path, FLAGS[o.op as keyof typeof FLAGS], 0o644);
   if (failed(fp)) return nameOf(fp);
-  const n = o.op === "read" ? w.read(fp, o.size) : w.write(fp, "\x01".repeat(o.size));
+  const n = o.op === "read" ? w.read(fp, o.size + 1) : w.write(fp, "\x01".repeat(o.size));
   fp.release();
   return typeof n === "string" ? String(n.length) : n < 0 ? nameOf(n) : String(n);
 }
