@@ -16,7 +16,7 @@ import { Callee } from "./inline.ts";
 import type { Switches } from "./switches.ts";
 
 const MAX_BLOCKS = 200;
-const MAX_INSNS = 250;
+const MAX_INSNS = 160;
 /** Instructions of functions that a region may have copies of, beyond that. */
 const MAX_INLINED = 100;
 /** How far a function may be of which it has a copy, bytes: distances fit 32 bits. */
