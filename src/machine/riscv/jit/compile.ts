@@ -32,15 +32,15 @@ export function compileBatch(
   m.importMemory("memory", mem.wasmPages);
   m.importTable("table", TABLE_SIZE);
   const index = new Map<Helper, number>();
-  const helpers = [...helpersOf(graphs)];
+  const hopes = graphs.map(hopeFor);
+  const helpers = [...helpersOf(graphs, hopes)];
   const imported = helpers.filter((h) => !h.isLocal);
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
   for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
   const regionType = m.type([I32, I32, I32, I32], [I32]);
   graphs.forEach((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
-    const hope = hopeFor(graph);
-    const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hope).compile();
+    const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
   const bytes = m.build();
@@ -58,19 +58,20 @@ function addLocal(m: ModuleBuilder, h: Helper, index: ReadonlyMap<Helper, number
   return m.func(m.type(h.params, h.results), h.locals ?? [], a);
 }
 
-function helpersOf(graphs: readonly Graph[]): Set<Helper> {
+function helpersOf(graphs: readonly Graph[], hopes: readonly Hope[]): Set<Helper> {
   const found = new Set<Helper>();
-  for (const g of graphs) {
+  graphs.forEach((g, i) => {
+    const callsLookups = !hopes[i]!.hits;
     for (const b of g.blocks.values()) {
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
         if (op.traits.doubtful) found.add(doubted);
-        if (op.traits.loads) addWithUses(found, readAt, readSpan);
-        if (op.traits.stores) addWithUses(found, writeAt, writeSpan);
+        if (callsLookups && op.traits.loads) addWithUses(found, readAt, readSpan);
+        if (callsLookups && op.traits.stores) addWithUses(found, writeAt, writeSpan);
         if (op.traits.mayTrap || op.traits.doubtful) found.add(interpret).add(missed);
       }
     }
-  }
+  });
   return found;
 }
 

@@ -74,47 +74,51 @@ export function neededAtEntry(
   dirty: readonly RegSet[],
   accesses: readonly ReadonlyMap<Op, Access>[],
 ): RegSet[] {
-  const into = nodes.map(emptySet);
+  const own = nodes.map((n, i) => ownNeeds(n, dirty[i]!, accesses[i]!));
+  const into = own.map(({ needs }) => ({ ...needs }));
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = nodes.length - 1; i >= 0; i--) {
-      const need = neededIn(nodes[i]!, dirty[i]!, into, accesses[i]!);
-      if (join(into[i]!, need)) changed = true;
+      const n = nodes[i]!;
+      if (endsInCall(n)) continue;
+      const { writes } = own[i]!;
+      for (const s of n.succ) {
+        const later = into[s]!;
+        const through = { x: later.x & ~writes.x, f: later.f & ~writes.f };
+        if (join(into[i]!, through)) changed = true;
+      }
     }
   }
   return into;
 }
 
-function neededIn(
+/** What a node itself needs at its start, and what it writes: later needs of that it does not pass on. */
+function ownNeeds(
   n: Node,
   dirtyIn: RegSet,
-  into: readonly RegSet[],
   accesses: ReadonlyMap<Op, Access>,
-): RegSet {
+): { needs: RegSet; writes: RegSet } {
   const { ops } = n.block;
-  const atTraps: (RegSet | undefined)[] = [];
+  const needs = emptySet();
   const dirty = { ...dirtyIn };
+  const writes = emptySet();
+  /** Adds what is needed here, unless the node writes it before. */
+  const need = (set: RegSet): void => {
+    needs.x |= set.x & ~writes.x;
+    needs.f |= set.f & ~writes.f;
+  };
   for (const op of ops) {
-    const mayStop = mayLeave(op, accesses) || op.traits.doubtful;
-    atTraps.push(mayStop ? { ...dirty } : undefined);
-    join(dirty, writesOf(op));
+    if (mayLeave(op, accesses) || op.traits.doubtful) need(dirty);
+    need(readsOf(op));
+    const written = writesOf(op);
+    join(writes, written);
+    join(dirty, written);
   }
   const last = ops.at(-1)!;
   // Leaving stores all that is dirty; a branch may leave one way and stay the other.
   const stays = last.traits.flow === "next" || n.block.isInlined === true;
-  const leaves = !stays || n.succ.length === 0;
-  const need = leaves ? { ...dirty } : emptySet();
-  if (!endsInCall(n)) for (const s of n.succ) join(need, into[s]!);
-  for (let k = ops.length - 1; k >= 0; k--) {
-    const op = ops[k]!;
-    const written = writesOf(op);
-    need.x &= ~written.x;
-    need.f &= ~written.f;
-    join(need, readsOf(op));
-    const trap = atTraps[k];
-    if (trap) join(need, trap);
-  }
+  if (!stays || n.succ.length === 0) need(dirty);
   // Running out of fuel at a header leaves too.
-  if (n.isHeader) join(need, dirtyIn);
-  return need;
+  if (n.isHeader) join(needs, dirtyIn);
+  return { needs, writes };
 }
