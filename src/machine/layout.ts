@@ -16,7 +16,7 @@ export const DECODE_TABLE = 0x5_0000;
 export const DECODE_TABLE_END = 0x6_0000;
 /** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
 export const HEAT_TABLE = 0x6_0000;
-export const HEAT_BUCKETS = 16384;
+export const HEAT_BUCKETS = 65536;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /** First byte of what is sized when the machine starts. */

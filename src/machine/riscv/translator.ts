@@ -55,7 +55,7 @@ const MAX_COUNTED_PAGES = 4096;
  */
 const RETURN_PATIENCE = 15;
 /** Entries that may wait at once. */
-const MAX_WAITING = 4096;
+const MAX_WAITING = 16384;
 /** Address spaces that begin between two coolings. */
 const ADOPTIONS_PER_COOLING = 32;
 /** Visits before something that could not be compiled is tried again: it may have been rewritten. */
