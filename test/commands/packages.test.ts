@@ -12,5 +12,5 @@ sameInOneGuest(imagePath("debian"), [
   `sysctl kernel.ostype vm.overcommit_memory; cat /proc/swaps; prlimit --stack; choom -p 1 | tail -1 | cut -d: -f2; renice -n 7 -p $$ >/dev/null; nice`,
   `vim.tiny -es -u NONE -c 'r /etc/hostname' -c 'wq! v'; cat v; printf 'a\\nb\\n' > e; ex -s e -c '1d|x'; cat e`,
   `sqlite3 x.db 'pragma journal_mode=wal; create table a(b); insert into a values(1),(2)'; for i in 3 4 5; do sqlite3 -cmd '.timeout 9000' x.db "insert into a values($i)" & done; wait; sqlite3 x.db 'select sum(b) from a; pragma integrity_check' .schema`,
-  `pgrep -c sleep; sleep 5 & pgrep -c sleep; pkill sleep; wait; ps -o comm= -p $$; lsns --version; lscpu | head -1 | wc -l; free -h | head -1`,
+  `pgrep -c sleep; sleep 5 & until pgrep -c sleep >/dev/null; do :; done; pgrep -c sleep; pkill sleep; wait; ps -o comm= -p $$; lsns --version; lscpu | head -1 | wc -l; free -h | head -1`,
 ]);
