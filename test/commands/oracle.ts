@@ -7,7 +7,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Outcome } from "./compare.ts";
@@ -75,6 +84,13 @@ function treeOf(image: string): string {
   mkdirSync(root);
   const r = spawnSync("debugfs", ["-R", `rdump / ${root}`, image], { encoding: "utf8" });
   if (r.status !== 0) throw new Error(`debugfs: ${r.stderr}`);
-  renameSync(root, tree);
+  try {
+    renameSync(root, tree);
+  } catch (error) {
+    if (!existsSync(tree)) throw error;
+    // Another test process was first; its tree is the same.
+    rmSync(root, { recursive: true });
+  }
+  rmdirSync(aside);
   return tree;
 }
