@@ -169,7 +169,7 @@ export function readAnyInode(volume: Volume, ino: number): Inode | Errno {
   const g = volume.geometry;
   if (ino < 1 || ino > g.inodesCount) return volume.corrupt(`bad inode number: ${ino}`);
   const group = Math.floor((ino - 1) / g.inodesPerGroup);
-  const table = volume.inodeTable(group);
+  const table = volume.groups.inodeTable(group);
   if (table < 0) return table as Errno;
   const byte = ((ino - 1) % g.inodesPerGroup) * g.inodeSize;
   const bp = volume.bread(table + Math.floor(byte / g.blockSize));

@@ -122,7 +122,10 @@ export const GroupDesc = struct({
   bg_reserved: u32,
 });
 
+/** bg_flags: what was never initialised, and so is not to be read. */
 export const BG_INODE_UNINIT = 1;
+export const BG_BLOCK_UNINIT = 2;
+export const BG_INODE_ZEROED = 4;
 
 export const DiskInode = struct({
   i_mode: u16,

@@ -1,6 +1,6 @@
 /**
  * An ext4 volume: the geometry that its superblock promises, checked once, and
- * the way to its metadata blocks and group descriptors.
+ * the way to its metadata blocks.
  *
  * Invariant: every number kept here was checked against the device's size, so
  * that what is computed from them stays within the device or fails in `bread`.
@@ -8,17 +8,15 @@
  */
 import { EFSBADCRC, EFSCORRUPTED, EINVAL, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR } from "../../kern/log.ts";
-import { crc16 } from "../../lib/crc16.ts";
 import { crc32c } from "../../lib/crc32c.ts";
 import { type Buf, BufferCache } from "../../vfs/bio.ts";
 import type { BlockDevice } from "../../vfs/blockdevice.ts";
 import { ReadAhead } from "../../vfs/readahead.ts";
-import { crcU32, crcWithHole } from "./checksum.ts";
 import * as feature from "./features.ts";
+import { Groups } from "./groups.ts";
 import {
   EXT4_MAGIC,
   GOOD_OLD_INODE_SIZE,
-  GroupDesc,
   SUPERBLOCK_OFFSET,
   SUPERBLOCK_SIZE,
   SuperBlock,
@@ -57,6 +55,7 @@ export class Volume {
   /** Where every metadata checksum starts. */
   readonly csumSeed: number;
   readonly superView: DataView;
+  readonly groups: Groups;
   readonly #readAhead: ReadAhead;
   readonly #log: KernelLog;
   #complaints = 0;
@@ -78,6 +77,7 @@ export class Volume {
     this.cache = new BufferCache(device, geometry.blockSize, CACHE_BYTES);
     this.#readAhead = new ReadAhead(device);
     this.#log = log;
+    this.groups = new Groups(this);
   }
 
   /** Reads and checks the superblock. EINVAL: not ext4, or not for us; the log says why. */
@@ -120,21 +120,6 @@ export class Volume {
     return start > this.geometry.firstDataBlock && start + count <= this.geometry.blocksCount;
   }
 
-  /** First block of group `group`'s inode table, and its flags; EUCLEAN, EFSBADCRC or EIO. */
-  inodeTable(group: number): number {
-    const g = this.geometry;
-    const bp = this.bread(this.#descBlock(Math.floor((group * g.descSize) / g.blockSize)));
-    if (typeof bp === "number") return bp;
-    const at = (group * g.descSize) % g.blockSize;
-    if (!this.#isDescSound(bp, at, group)) return this.corrupt(`group ${group} bad checksum`, true);
-    const start =
-      GroupDesc.bg_inode_table_lo.get(bp.view, at) +
-      (g.descSize >= 64 ? GroupDesc.bg_inode_table_hi.get(bp.view, at) * TWO32 : 0);
-    const blocks = Math.ceil((g.inodesPerGroup * g.inodeSize) / g.blockSize);
-    if (!this.holds(start, blocks)) return this.corrupt(`group ${group} inode table out of range`);
-    return start;
-  }
-
   /** Logs that the image is damaged; what the caller then answers. */
   corrupt(what: string, isChecksum = false): Errno {
     if (this.#complaints++ < COMPLAINTS_MAX) {
@@ -142,58 +127,6 @@ export class Volume {
     }
     return isChecksum ? EFSBADCRC : EFSCORRUPTED;
   }
-
-  /** Where descriptor block `index` is: after the superblock, or spread out by meta_bg. */
-  #descBlock(index: number): number {
-    const g = this.geometry;
-    const spread = (this.incompat & feature.INCOMPAT_META_BG) !== 0 && index >= g.firstMetaBg;
-    if (!spread) {
-      return (g.blockSize === 1024 ? 2 : 1) + index;
-    }
-    const group = index * Math.floor(g.blockSize / g.descSize);
-    let at = g.firstDataBlock + group * g.blocksPerGroup;
-    if (this.#hasSuper(group)) at++;
-    if (g.blockSize === 1024 && index === 0 && g.firstDataBlock === 0) at++;
-    return at;
-  }
-
-  #hasSuper(group: number): boolean {
-    if (group === 0) return true;
-    if ((this.compat & feature.COMPAT_SPARSE_SUPER2) !== 0) {
-      const at = SuperBlock.s_backup_bgs.offset;
-      return (
-        this.superView.getUint32(at, true) === group ||
-        this.superView.getUint32(at + 4, true) === group
-      );
-    }
-    if (group === 1 || (this.roCompat & feature.RO_COMPAT_SPARSE_SUPER) === 0) return true;
-    return isPowerOf(group, 3) || isPowerOf(group, 5) || isPowerOf(group, 7);
-  }
-
-  #isDescSound(bp: Buf, at: number, group: number): boolean {
-    const g = this.geometry;
-    const stored = GroupDesc.bg_checksum.get(bp.view, at);
-    const sumAt = at + GroupDesc.bg_checksum.offset;
-    const end = at + g.descSize;
-    if (this.hasMetadataCsum) {
-      const seed = crcU32(this.csumSeed, group);
-      return (crcWithHole(seed, bp.data, at, end, sumAt, 2) & 0xffff) === stored;
-    }
-    if ((this.roCompat & feature.RO_COMPAT_GDT_CSUM) !== 0) {
-      let sum = crc16(0xffff, SuperBlock.s_uuid.get(this.superView, 0));
-      sum = crc16(sum, new Uint8Array([group, group >> 8, group >> 16, group >> 24]));
-      sum = crc16(sum, bp.data, at, sumAt);
-      if (sumAt + 2 < end) sum = crc16(sum, bp.data, sumAt + 2, end);
-      return sum === stored;
-    }
-    return true;
-  }
-}
-
-function isPowerOf(n: number, base: number): boolean {
-  let p = base;
-  while (p < n) p *= base;
-  return p === n;
 }
 
 function unsupportedFeatures(view: DataView): string {
