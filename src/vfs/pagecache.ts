@@ -62,27 +62,39 @@ function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: numb
 /** Moves bytes to `offset`, growing the object as they arrive. Bytes moved, or an error. */
 export function writeObject(object: VmObject, uio: Uio, offset: number): number {
   const n = uio.resid;
-  const { frames } = object;
   let done = 0;
   while (done < n) {
     const at = offset + done;
-    const pindex = Math.floor(at / PAGE);
     const inPage = at % PAGE;
     const step = Math.min(PAGE - inPage, n - done);
-    const isFresh = step === PAGE && object.lookup(pindex) === 0;
-    const pa = isFresh ? object.grabPage(pindex) : object.getPage(pindex, true);
-    if (failed(pa)) return done > 0 ? done : pa;
-    frames.hold(pa);
-    const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, step);
-    if (isFresh && r < step) frames.mem.bulk.zero(pa + Math.max(r, 0), PAGE - Math.max(r, 0));
-    frames.codeWritten((pa + inPage) as typeof pa, step);
-    frames.release(pa);
+    const r = writePage(object, uio, at, inPage, step);
     if (r < 0) return done > 0 ? done : r;
     done += r;
-    if (offset + done > object.sizeBytes) object.sizeBytes = offset + done;
+    if (offset + done > object.sizeBytes) object.grow(offset + done);
     if (r < step) return done;
   }
   return done;
+}
+
+/** Moves `count` bytes into one page: bytes moved, or an error. */
+function writePage(object: VmObject, uio: Uio, at: number, inPage: number, count: number): number {
+  const { frames } = object;
+  const pindex = Math.floor(at / PAGE);
+  // What is overwritten as far as the file reaches need not be read first.
+  const isWhole = inPage === 0 && (count === PAGE || at + count >= object.sizeBytes);
+  const isFresh = isWhole && object.lookup(pindex) === 0;
+  const pa = isFresh ? object.grabPage(pindex) : object.getPage(pindex, true);
+  if (failed(pa)) return pa;
+  frames.hold(pa);
+  const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, count);
+  let error = 0;
+  if (isFresh) {
+    if (r < count) error = object.fillRest(pindex, pa, Math.max(r, 0));
+    else if (r < PAGE) frames.mem.bulk.zero(pa + r, PAGE - r);
+  }
+  frames.codeWritten((pa + inPage) as Paddr, count);
+  frames.release(pa);
+  return failed(error) ? error : r;
 }
 
 /** Zeroes the bytes [from, end) of an object without growing it: holes stay holes. */

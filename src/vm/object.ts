@@ -12,6 +12,7 @@
 import { EFBIG, type Errno, failed } from "../abi/errno.ts";
 import type { WaitQueue } from "../kern/waitqueue.ts";
 import type { Paddr } from "../machine/physmem.ts";
+import type { ErrSeq } from "./errseq.ts";
 import type { PageAllocator } from "./page.ts";
 import { PageMap } from "./pagemap.ts";
 import { CHUNK_PAGES, CHUNK_SIZE, PAGE_MASK, PAGE_SIZE } from "./param.ts";
@@ -56,6 +57,23 @@ export abstract class VmObject {
   /** As getPage for writing, for a caller that overwrites all of the page: not filled. */
   abstract grabPage(pindex: number): Paddr | Errno;
 
+  /** What went wrong when pages were written back; null where they never are. */
+  readonly errors: ErrSeq | null = null;
+
+  /**
+   * A page that `grabPage` gave holds only its first `from` bytes of what was to be written: fills
+   * the rest with what the object has there. 0; or an error, and the page is gone.
+   */
+  fillRest(_pindex: number, pa: Paddr, from: number): number {
+    this.frames.mem.bulk.zero(pa + from, PAGE_SIZE - from);
+    return 0;
+  }
+
+  /** A write made it larger. */
+  grow(sizeBytes: number): void {
+    this.sizeBytes = sizeBytes;
+  }
+
   /** The frame of a page that is present, else 0. */
   lookup(pindex: number): Paddr | 0 {
     return this.pages.get(pindex);
@@ -65,7 +83,7 @@ export abstract class VmObject {
     return this.pages.size;
   }
 
-  /** The pages present in [first, end): for SEEK_DATA, sync and the like. */
+  /** The pages present in [first, end), ascending: for SEEK_DATA and the like. */
   resident(first: number, end: number): Generator<number> {
     return this.pages.within(first, end);
   }
@@ -101,8 +119,8 @@ export abstract class VmObject {
     for (const pindex of this.pages.within(0, Number.POSITIVE_INFINITY)) this.dropPage(pindex);
   }
 
-  /** Writes dirty pages of [first, end) to the backing store. */
-  sync(_first: number, _end: number): number {
+  /** Writes dirty pages of [first, end) to the backing store: 0, or the first error. */
+  sync(_first: number, _end: number, _maxPages?: number): number {
     return 0;
   }
 

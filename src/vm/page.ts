@@ -17,6 +17,7 @@ import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { PageQueue } from "./pagequeue.ts";
 import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
+import { Writeback } from "./writeback.ts";
 
 /** Who must hear that a frame's bytes changed or that it is free: the machine's translations. */
 export interface CodeWatcher {
@@ -49,6 +50,8 @@ export class PageAllocator {
   readonly zeroPage: Paddr;
   /** The pages of the page cache, which is what can be reclaimed. */
   readonly queue: PageQueue;
+  /** Those of them that their files do not have yet. */
+  readonly writeback = new Writeback();
   oomHandler: OomHandler | null = null;
   /** What the kernel may take of the host's memory for programs' objects. */
   readonly kmem: KernelMemory;

@@ -1,8 +1,10 @@
 /**
- * Which frame holds which page of an object: sparse, small where nothing is.
+ * Which frame holds which page of an object, and which pages are dirty:
+ * sparse, small where nothing is.
  *
  * Blocks of 256 pages; the block used last is found without a lookup. A block
- * without pages is not kept, so memory is bounded by the pages present.
+ * without pages is not kept, so memory is bounded by the pages present. Only a
+ * page that is present can be dirty.
  */
 import type { Paddr } from "../machine/physmem.ts";
 
@@ -12,17 +14,27 @@ const BLOCK_PAGES = 1 << BLOCK_SHIFT;
 interface Block {
   readonly frames: Uint32Array;
   count: number;
+  /** One bit per page; null while none is dirty. */
+  dirty: Uint32Array | null;
+  dirtyCount: number;
 }
 
 export class PageMap {
   readonly #blocks = new Map<number, Block>();
+  /** Numbers of the blocks with dirty pages. */
+  readonly #dirtyBlocks = new Set<number>();
   #lastKey = -1;
   #last: Block | undefined;
   #count = 0;
+  #dirtyCount = 0;
 
   /** Pages present. */
   get size(): number {
     return this.#count;
+  }
+
+  get dirtyPages(): number {
+    return this.#dirtyCount;
   }
 
   get(pindex: number): Paddr | 0 {
@@ -35,7 +47,7 @@ export class PageMap {
     const key = pindex >>> BLOCK_SHIFT;
     let block = this.#block(key);
     if (!block) {
-      block = { frames: new Uint32Array(BLOCK_PAGES), count: 0 };
+      block = { frames: new Uint32Array(BLOCK_PAGES), count: 0, dirty: null, dirtyCount: 0 };
       this.#blocks.set(key, block);
       this.#last = block;
     }
@@ -51,6 +63,7 @@ export class PageMap {
     const at = pindex & (BLOCK_PAGES - 1);
     const pa = block.frames[at] as Paddr | 0;
     if (pa === 0) return 0;
+    if (block.dirty) this.#clean(block, key, at);
     block.frames[at] = 0;
     this.#count--;
     if (--block.count === 0) {
@@ -60,14 +73,67 @@ export class PageMap {
     return pa;
   }
 
-  /** The pages present in [first, end), in no order. */
+  /** Marks a page that is present. True if it was clean. */
+  setDirty(pindex: number): boolean {
+    const key = pindex >>> BLOCK_SHIFT;
+    const block = this.#block(key)!;
+    const at = pindex & (BLOCK_PAGES - 1);
+    block.dirty ??= new Uint32Array(BLOCK_PAGES / 32);
+    if ((block.dirty[at >>> 5]! & (1 << (at & 31))) !== 0) return false;
+    block.dirty[at >>> 5]! |= 1 << (at & 31);
+    if (block.dirtyCount++ === 0) this.#dirtyBlocks.add(key);
+    this.#dirtyCount++;
+    return true;
+  }
+
+  /** True if the page was dirty. */
+  setClean(pindex: number): boolean {
+    const key = pindex >>> BLOCK_SHIFT;
+    const block = this.#block(key);
+    return block?.dirty ? this.#clean(block, key, pindex & (BLOCK_PAGES - 1)) : false;
+  }
+
+  isDirty(pindex: number): boolean {
+    const dirty = this.#block(pindex >>> BLOCK_SHIFT)?.dirty;
+    const at = pindex & (BLOCK_PAGES - 1);
+    return dirty ? (dirty[at >>> 5]! & (1 << (at & 31))) !== 0 : false;
+  }
+
+  /** The pages present in [first, end), ascending; they may be removed meanwhile. */
   *within(first: number, end: number): Generator<number> {
-    for (const [key, block] of this.#blocks) {
+    for (const key of keysWithin(this.#blocks, first, end)) {
+      const block = this.#blocks.get(key);
+      if (!block) continue;
       const base = key * BLOCK_PAGES;
       const from = Math.max(first - base, 0);
       const to = Math.min(end - base, BLOCK_PAGES);
       for (let i = from; i < to; i++) if (block.frames[i] !== 0) yield base + i;
     }
+  }
+
+  /** The dirty pages of [first, end), ascending, `max` at most: as they are now. */
+  dirtyWithin(first: number, end: number, max = Number.POSITIVE_INFINITY): number[] {
+    const out: number[] = [];
+    for (const key of keysWithin(this.#dirtyBlocks, first, end)) {
+      const { dirty } = this.#blocks.get(key)!;
+      const base = key * BLOCK_PAGES;
+      const to = Math.min(end - base, BLOCK_PAGES);
+      for (let i = Math.max(first - base, 0); i < to; i++) {
+        if ((dirty![i >>> 5]! & (1 << (i & 31))) === 0) continue;
+        if (out.length >= max) return out;
+        out.push(base + i);
+      }
+    }
+    return out;
+  }
+
+  #clean(block: Block, key: number, at: number): boolean {
+    const bit = 1 << (at & 31);
+    if ((block.dirty![at >>> 5]! & bit) === 0) return false;
+    block.dirty![at >>> 5]! &= ~bit;
+    if (--block.dirtyCount === 0) this.#dirtyBlocks.delete(key);
+    this.#dirtyCount--;
+    return true;
   }
 
   #block(key: number): Block | undefined {
@@ -76,4 +142,21 @@ export class PageMap {
     this.#last = this.#blocks.get(key);
     return this.#last;
   }
+}
+
+/** Those of `keys` whose blocks overlap the pages [first, end), ascending. */
+function keysWithin(
+  keys: { readonly size: number; has(key: number): boolean; keys(): Iterable<number> },
+  first: number,
+  end: number,
+): number[] {
+  const from = Math.floor(first / BLOCK_PAGES);
+  const to = Math.ceil(end / BLOCK_PAGES);
+  const out: number[] = [];
+  if (to - from <= keys.size) {
+    for (let key = from; key < to; key++) if (keys.has(key)) out.push(key);
+    return out;
+  }
+  for (const key of keys.keys()) if (key >= from && key < to) out.push(key);
+  return out.sort((a, b) => a - b);
 }

@@ -29,7 +29,6 @@ export class PageQueue {
   #tail = NONE;
   /** Pages on the queue: "Cached" of /proc/meminfo, but for shared memory. */
   length = 0;
-  dirtyPages = 0;
   /** Pages given up under pressure since boot. */
   evicted = 0;
 
@@ -54,7 +53,6 @@ export class PageQueue {
 
   remove(pa: Paddr): void {
     const i = this.#frames.indexOf(pa);
-    this.markClean(pa);
     this.#owner[i] = null;
     this.#unlink(i);
     this.length--;
@@ -66,18 +64,10 @@ export class PageQueue {
     this.#flags[i] = this.#flags[i]! | REFERENCED;
   }
 
-  markDirty(pa: Paddr): void {
+  setDirty(pa: Paddr, isDirty: boolean): void {
     const i = this.#frames.indexOf(pa);
     const flags = this.#flags[i]!;
-    if ((flags & DIRTY) === 0) this.dirtyPages++;
-    this.#flags[i] = flags | DIRTY | REFERENCED;
-  }
-
-  markClean(pa: Paddr): void {
-    const i = this.#frames.indexOf(pa);
-    const flags = this.#flags[i]!;
-    if ((flags & DIRTY) !== 0) this.dirtyPages--;
-    this.#flags[i] = flags & ~DIRTY;
+    this.#flags[i] = isDirty ? flags | DIRTY : flags & ~DIRTY;
   }
 
   isDirty(pa: Paddr): boolean {

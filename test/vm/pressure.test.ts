@@ -14,7 +14,8 @@ import {
 import { FAULT_BUS, FAULT_OOM } from "../../src/vm/faultcode.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { chooseVictim } from "../../src/vm/oom.ts";
-import { PagedObject, type Pager } from "../../src/vm/pagedobject.ts";
+import { PagedObject } from "../../src/vm/pagedobject.ts";
+import type { Pager } from "../../src/vm/pager.ts";
 import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { map, PRIVATE_ANON, RW, World } from "./harness.ts";
 
@@ -38,7 +39,9 @@ class NumberedFile implements Pager {
   }
 
   pageOut(pindex: number, from: Uint8Array): number {
-    this.written.set(pindex, from.slice());
+    for (let at = 0; at < from.length; at += PAGE_SIZE) {
+      this.written.set(pindex + at / PAGE_SIZE, from.slice(at, at + PAGE_SIZE));
+    }
     return 0;
   }
 }
@@ -80,10 +83,10 @@ test("pages written through a shared map reach the file before their frames go",
   for (let i = 0; i < 500; i++) assert.equal(vs.storeU32(a + i * PAGE_SIZE, i * 7), 0);
   for (let i = 0; i < 500; i++) assert.equal(vs.loadU32(a + i * PAGE_SIZE), i * 7);
   assert.equal(file.sync(0, 500), 0);
-  assert.equal(world.frames.queue.dirtyPages, 0);
+  assert.equal(world.frames.writeback.dirtyPages, 0);
   assert.equal(pager.written.size, 500);
   assert.equal(vs.storeU32(a, 99), 0, "a synced page is noticed when written again");
-  assert.equal(world.frames.queue.dirtyPages, 1);
+  assert.equal(world.frames.writeback.dirtyPages, 1);
   vs.destroy();
   file.release();
   assert.equal(world.leaked, 0);

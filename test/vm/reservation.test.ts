@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
 import { MADV_DONTNEED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ } from "../../src/abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
-import { PagedObject, type Pager } from "../../src/vm/pagedobject.ts";
+import { PagedObject } from "../../src/vm/pagedobject.ts";
+import type { Pager } from "../../src/vm/pager.ts";
 import { CHUNK_SIZE, PAGE_SIZE } from "../../src/vm/param.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";
 import { FIXED_ANON, map, PRIVATE_ANON, RW, World } from "./harness.ts";
@@ -29,6 +30,10 @@ function chunkOf(vs: Vmspace, first: number, end: number): number {
 class FilledFile implements Pager {
   pageIn(_pindex: number, into: Uint8Array): number {
     into.fill(1);
+    return 0;
+  }
+
+  pageOut(): number {
     return 0;
   }
 }

@@ -114,7 +114,7 @@ function memoryUse(fs: ProcFs): MemoryUse {
     total: pages.totalPages,
     free: pages.freePages,
     fileCache: pages.queue.length,
-    dirty: pages.queue.dirtyPages,
+    dirty: pages.writeback.dirtyPages,
     anon,
     mapped,
     shmem: tmpfsPages(fs),

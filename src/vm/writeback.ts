@@ -1,0 +1,126 @@
+/**
+ * What is dirty: objects with pages that their files do not have yet, by file
+ * system, each since when.
+ *
+ * An object is in its domain's `objects` exactly while it has a dirty page; the
+ * set's order is that of their first dirty page, so the oldest come first.
+ * Who writes them and when is the syncer's affair (vfs/syncer.ts), which is
+ * told when there begins to be something to do. See Linux's mm/page-writeback.c.
+ */
+import { failed } from "../abi/errno.ts";
+import { ErrSeq } from "./errseq.ts";
+
+/** An object with a dirty page. */
+export interface DirtyObject {
+  /** When its first dirty page became so, in monotonic nanoseconds. */
+  readonly dirtySinceNs: number;
+  readonly dirtyPages: number;
+  /** Writes the dirty pages of [first, end), `maxPages` of them at most: 0 or the first error. */
+  sync(first: number, end: number, maxPages?: number): number;
+}
+
+/** A file system with metadata to bring to disk some seconds after it changed. */
+export interface Committer {
+  commit(): number;
+}
+
+export interface WritebackClock {
+  monotonicNs(): number;
+}
+
+/** Who writes back by and by. */
+export interface WritebackKeeper {
+  /** There is something dirty where nothing was. */
+  dirtied(): void;
+  /** A page became dirty and there are more than `limitPages`. */
+  overLimit(): void;
+}
+
+const COMMIT_NS = 5e9;
+
+/** All that is dirty in a machine. */
+export class Writeback {
+  readonly domains = new Set<DirtyDomain>();
+  dirtyPages = 0;
+  /** Pages handed to pagers, and of those failed, since boot. */
+  written = 0;
+  failedPages = 0;
+  /** Pages that ever became dirty. */
+  dirtied = 0;
+  /** More dirty pages than this and the keeper is told. */
+  limitPages = Number.POSITIVE_INFINITY;
+  clock: WritebackClock | null = null;
+  keeper: WritebackKeeper | null = null;
+
+  get nowNs(): number {
+    return this.clock?.monotonicNs() ?? 0;
+  }
+
+  pageDirtied(): void {
+    this.dirtied++;
+    if (++this.dirtyPages > this.limitPages) this.keeper?.overLimit();
+  }
+}
+
+/** What is dirty in one mounted file system. */
+export class DirtyDomain {
+  readonly objects = new Set<DirtyObject>();
+  /** Errors of all its files, for syncfs(2). */
+  readonly errors = new ErrSeq();
+  /** When its metadata is to be on disk; Infinity while it is. */
+  commitDueNs = Number.POSITIVE_INFINITY;
+  commitIntervalNs = COMMIT_NS;
+  readonly writeback: Writeback;
+  readonly committer: Committer | null;
+
+  constructor(writeback: Writeback, committer: Committer | null = null) {
+    this.writeback = writeback;
+    this.committer = committer;
+  }
+
+  get isDirty(): boolean {
+    return this.objects.size > 0 || this.commitDueNs < Number.POSITIVE_INFINITY;
+  }
+
+  /** Metadata changed in memory: `committer.commit` is called within `commitIntervalNs`. */
+  changed(): void {
+    if (this.commitDueNs < Number.POSITIVE_INFINITY) return;
+    this.commitDueNs = this.writeback.nowNs + this.commitIntervalNs;
+    this.#announce();
+  }
+
+  /** All of its metadata is on disk. */
+  committed(): void {
+    this.commitDueNs = Number.POSITIVE_INFINITY;
+    this.#retire();
+  }
+
+  add(object: DirtyObject): void {
+    this.objects.add(object);
+    this.#announce();
+  }
+
+  remove(object: DirtyObject): void {
+    this.objects.delete(object);
+    this.#retire();
+  }
+
+  /** Writes all dirty pages: 0, or the first error. */
+  sync(): number {
+    let result = 0;
+    for (const object of [...this.objects]) {
+      const r = object.sync(0, Number.POSITIVE_INFINITY);
+      if (failed(r) && result === 0) result = r;
+    }
+    return result;
+  }
+
+  #announce(): void {
+    this.writeback.domains.add(this);
+    this.writeback.keeper?.dirtied();
+  }
+
+  #retire(): void {
+    if (!this.isDirty) this.writeback.domains.delete(this);
+  }
+}
