@@ -3,7 +3,7 @@ import type { Disks } from "../dev/vkd.ts";
 import { addVkdSysctls } from "../dev/vkdsysctl.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
-import { Ext4Type } from "../fs/ext4/ext4.ts";
+import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
@@ -21,8 +21,9 @@ export function registerFileSystems(
   disks: Disks,
   log: KernelLog,
 ): Devfs {
+  const ext4s = new Map<number, Ext4>();
   for (const name of ["ext4", "ext3", "ext2"]) {
-    vfs.registerType(new Ext4Type(name, disks, pages, log));
+    vfs.registerType(new Ext4Type(name, disks, pages, log, vfs.clock, false, ext4s));
   }
   vfs.registerType(new TmpfsType(vfs, pages));
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { EINVAL, ENODATA, ENOENT, EROFS } from "../../src/abi/errno.ts";
+import { EINVAL, ENODATA, ENOENT } from "../../src/abi/errno.ts";
 import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import {
   child,
@@ -258,8 +258,13 @@ describe("ext4 refuses", () => {
     assert.match(messages.join(), /colour=red/);
   });
 
-  it("writable mounts", () => {
-    assert.equal(refused(["-t", "ext4"], "", false).result, EROFS);
+  it("writing with features that it can only read, by name", () => {
+    const { result, messages } = refused(["-t", "ext4", "-O", "bigalloc,quota"], "", false);
+    assert.equal(result, EINVAL);
+    assert.match(
+      messages.join(),
+      /RDWR because of unsupported optional features \(quota bigalloc\)/,
+    );
   });
 
   it("what is not ext4", () => {

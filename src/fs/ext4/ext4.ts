@@ -1,11 +1,11 @@
 /**
- * A mounted ext4 (or ext3, ext2) file system, read-only.
+ * A mounted ext4 (or ext3, ext2) file system.
  *
- * A volume that was not unmounted cleanly is shown as its journal would leave
- * it, without a byte being written: see journal.ts. See ext4(5).
+ * A volume that was not unmounted cleanly is shown to readers as its journal
+ * would leave it, without a byte being written: see journal.ts. See ext4(5).
  */
-import { ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
-import { type KernelLog, LOG_ERR, LOG_INFO, LOG_WARNING } from "../../kern/log.ts";
+import { EBUSY, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
+import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
@@ -14,23 +14,23 @@ import { INCOMPAT_RECOVER } from "./features.ts";
 import { readInode } from "./inode.ts";
 import { openRecovered } from "./journal.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
-import { parseOptions } from "./options.ts";
+import { type MountOptions, parseOptions } from "./options.ts";
 import { volumeStatFs } from "./statfs.ts";
 import { Ext4Vnode } from "./vnode.ts";
-import { Volume } from "./volume.ts";
+import { Volume, type WallClock } from "./volume.ts";
+import { startWriting, stopWriting } from "./writable.ts";
 
 export class Ext4 implements FileSystem {
   readonly typeName: string;
-  readonly isReadOnly = true;
   readonly isNameCacheable = true;
   readonly volume: Volume;
   readonly frames: PageAllocator;
   readonly #owner: Ext4Type;
-  readonly #options: string;
+  #options: MountOptions;
   /** Vnodes in use by inode number. */
   readonly #vnodes = new Map<number, Ext4Vnode>();
 
-  constructor(owner: Ext4Type, volume: Volume, frames: PageAllocator, options: string) {
+  constructor(owner: Ext4Type, volume: Volume, frames: PageAllocator, options: MountOptions) {
     this.#owner = owner;
     this.typeName = owner.typeName;
     this.volume = volume;
@@ -40,6 +40,11 @@ export class Ext4 implements FileSystem {
 
   get dev(): number {
     return this.volume.device.rdev;
+  }
+
+  /** Mounted so, or made so by an error. */
+  get isReadOnly(): boolean {
+    return this.volume.isReadOnly;
   }
 
   root(): Vnode | Errno {
@@ -65,24 +70,46 @@ export class Ext4 implements FileSystem {
     return volumeStatFs(this.volume);
   }
 
+  /** Everything is on the disk when it returns, in its place. 0 or EIO. */
   sync(): number {
-    return 0;
+    if (this.isReadOnly) return 0;
+    let result = 0;
+    for (const vp of [...this.#vnodes.values()]) result = Math.min(result, vp.writeOut());
+    const r = this.volume.tx.checkpoint();
+    return failed(r) ? r : result;
   }
 
   unmount(): number {
+    const isWritten = !this.isReadOnly;
+    let result = isWritten ? this.sync() : 0;
     for (const vp of [...this.#vnodes.values()]) vp.inactive();
+    if (isWritten) result = Math.min(result, stopWriting(this.volume));
     this.#owner.forget(this);
-    return 0;
+    return result;
   }
 
   showOptions(): string {
-    return this.#options;
+    return this.#options.shown;
   }
 
   remount(isReadOnly: boolean, data: string): number {
     const options = parseOptions(data);
-    if (typeof options !== "string" && failed(options)) return options;
-    return isReadOnly ? 0 : EROFS;
+    if (typeof options === "number") return options;
+    const r = isReadOnly ? this.#stopWriting() : this.#startWriting(options);
+    if (!failed(r)) this.#options = options;
+    return r;
+  }
+
+  #stopWriting(): number {
+    if (this.isReadOnly) return 0;
+    const r = this.sync();
+    return failed(r) ? r : stopWriting(this.volume);
+  }
+
+  #startWriting(options: MountOptions): number {
+    if (!this.isReadOnly) return 0;
+    if (!this.#owner.allowsWriting) return EROFS;
+    return startWriting(this.volume, options);
   }
 }
 
@@ -93,19 +120,33 @@ export class Ext4Type implements FileSystemType {
   readonly #disks: BlockDevices;
   readonly #frames: PageAllocator;
   readonly #log: KernelLog;
-  readonly #mounted = new Map<number, Ext4>();
+  readonly #clock: WallClock;
+  readonly allowsWriting: boolean;
+  /** By device; one for all types that serve the same disks. */
+  readonly #mounted: Map<number, Ext4>;
 
-  constructor(typeName: string, disks: BlockDevices, frames: PageAllocator, log: KernelLog) {
+  constructor(
+    typeName: string,
+    disks: BlockDevices,
+    frames: PageAllocator,
+    log: KernelLog,
+    clock: WallClock,
+    allowsWriting = true,
+    mounted: Map<number, Ext4> = new Map(),
+  ) {
     this.typeName = typeName;
+    this.#clock = clock;
+    this.allowsWriting = allowsWriting;
+    this.#mounted = mounted;
     this.#disks = disks;
     this.#frames = frames;
     this.#log = log;
   }
 
-  /** EINVAL: not an ext4 volume, features or options that are not known; EROFS: not read-only. */
+  /** EINVAL: not an ext4 volume, features or options that are not known; EROFS: cannot be written. */
   mount(request: MountRequest): FileSystem | Errno {
     const known = this.#mounted.get(request.rdev);
-    if (known) return known;
+    if (known) return known.isReadOnly === request.isReadOnly ? known : EBUSY;
     const device = this.#disks.disk(request.rdev);
     if (!device) return ENOTBLK;
     const options = parseOptions(request.data);
@@ -113,18 +154,20 @@ export class Ext4Type implements FileSystemType {
       this.#log.log(LOG_ERR, `EXT4-fs (${device.name}): bad mount options: ${request.data}`);
       return options;
     }
-    if (!request.isReadOnly) {
-      this.#log.log(LOG_WARNING, `EXT4-fs (${device.name}): only read-only mounts work`);
-      return EROFS;
-    }
+    if (!request.isReadOnly && !this.allowsWriting) return EROFS;
     const volume = this.#open(device, options);
     if (typeof volume === "number") return volume;
     const fs = new Ext4(this, volume, this.#frames, options);
     const root = fs.root();
     if (typeof root === "number") return root;
     if (!root.isDir) return volume.corrupt("root inode is not a directory");
+    if (!request.isReadOnly) {
+      const r = startWriting(volume, options);
+      if (failed(r)) return r as Errno;
+    }
     this.#mounted.set(request.rdev, fs);
-    this.#log.log(LOG_INFO, `EXT4-fs (${device.name}): mounted filesystem ${uuid(volume)} ro`);
+    const how = request.isReadOnly ? "ro" : "r/w";
+    this.#log.log(LOG_INFO, `EXT4-fs (${device.name}): mounted filesystem ${uuid(volume)} ${how}`);
     return fs;
   }
 
@@ -132,11 +175,10 @@ export class Ext4Type implements FileSystemType {
     this.#mounted.delete(fs.dev);
   }
 
-  #open(device: BlockDevice, options: string): Volume | Errno {
-    const volume = Volume.open(device, this.#log);
+  #open(device: BlockDevice, options: MountOptions): Volume | Errno {
+    const volume = Volume.open(device, this.#log, this.#clock);
     if (typeof volume === "number") return volume;
-    const isAsItLies = options.split(",").some((o) => o === "noload" || o === "norecovery");
-    if (isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
+    if (options.isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
     return openRecovered(volume, this.#log);
   }
 }

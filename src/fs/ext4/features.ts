@@ -5,6 +5,8 @@
  * writable one; *compat* bits may be ignored.
  */
 export const COMPAT_HAS_JOURNAL = 0x4;
+/** Orphans are kept in a file of their own. */
+export const COMPAT_ORPHAN_FILE = 0x1000;
 export const COMPAT_SPARSE_SUPER2 = 0x200;
 
 export const INCOMPAT_FILETYPE = 0x2;
@@ -20,10 +22,36 @@ export const INCOMPAT_LARGEDIR = 0x4000;
 export const INCOMPAT_INLINE_DATA = 0x8000;
 
 export const RO_COMPAT_SPARSE_SUPER = 0x1;
+export const RO_COMPAT_LARGE_FILE = 0x2;
 export const RO_COMPAT_HUGE_FILE = 0x8;
 export const RO_COMPAT_GDT_CSUM = 0x10;
+export const RO_COMPAT_DIR_NLINK = 0x20;
+export const RO_COMPAT_EXTRA_ISIZE = 0x40;
 export const RO_COMPAT_BIGALLOC = 0x200;
 export const RO_COMPAT_METADATA_CSUM = 0x400;
+
+/** What a volume with these bits needs from whoever changes it, this kernel does. */
+const RO_COMPAT_WRITABLE =
+  RO_COMPAT_SPARSE_SUPER |
+  RO_COMPAT_LARGE_FILE |
+  RO_COMPAT_HUGE_FILE |
+  RO_COMPAT_GDT_CSUM |
+  RO_COMPAT_DIR_NLINK |
+  RO_COMPAT_EXTRA_ISIZE |
+  RO_COMPAT_METADATA_CSUM;
+
+const roCompatNames: ReadonlyMap<number, string> = new Map([
+  [0x4, "btree_dir"],
+  [0x80, "has_snapshot"],
+  [0x100, "quota"],
+  [RO_COMPAT_BIGALLOC, "bigalloc"],
+  [0x800, "replica"],
+  [0x1000, "read-only"],
+  [0x2000, "project"],
+  [0x4000, "shared_blocks"],
+  [0x8000, "verity"],
+  [0x10000, "orphan_present"],
+]);
 
 const INCOMPAT_SUPPORTED =
   INCOMPAT_FILETYPE |
@@ -46,13 +74,29 @@ const incompatNames: ReadonlyMap<number, string> = new Map([
   [0x20000, "casefold"],
 ]);
 
+/** Names of the features with which this kernel only reads a volume; empty if it can write it. */
+export function unwritableFeatures(incompat: number, roCompat: number): string {
+  const names = namesOf(roCompat, RO_COMPAT_WRITABLE, roCompatNames, "R");
+  if ((incompat & INCOMPAT_MMP) !== 0) names.push("mmp");
+  return names.join(" ");
+}
+
 /** Names of the incompat features that this kernel lacks; empty if it can read the volume. */
 export function unsupportedIncompat(bits: number): string {
-  const names: string[] = [];
+  return namesOf(bits, INCOMPAT_SUPPORTED, incompatNames, "I").join(" ");
+}
+
+function namesOf(
+  bits: number,
+  known: number,
+  names: ReadonlyMap<number, string>,
+  set: string,
+): string[] {
+  const found: string[] = [];
   for (let i = 0; i < 32; i++) {
     const bit = (1 << i) >>> 0;
-    if ((bits & bit) === 0 || (INCOMPAT_SUPPORTED & bit) !== 0) continue;
-    names.push(incompatNames.get(bit) ?? `FEATURE_I${i}`);
+    if ((bits & bit) === 0 || (known & bit) !== 0) continue;
+    found.push(names.get(bit) ?? `FEATURE_${set}${i}`);
   }
-  return names.join(" ");
+  return found;
 }

@@ -288,6 +288,7 @@ export class GroupDescriptor {
     if (this.groups.hasSums) {
       GroupDesc.bg_checksum.set(this.bp.view, this.#at, this.#sum());
     }
+    this.groups.volume.tx.dirty(this.bp);
   }
 
   isSumRight(): boolean {

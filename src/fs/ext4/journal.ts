@@ -85,6 +85,7 @@ export function openRecovered(volume: Volume, log: KernelLog): Volume | Errno {
   const recovered = Volume.open(
     new RecoveredDevice(volume.device, volume.geometry.blockSize, journal.blocks),
     log,
+    volume.clock,
   );
   if (typeof recovered === "number") return recovered;
   const same = recovered.geometry.blockSize === volume.geometry.blockSize;

@@ -75,7 +75,21 @@ export const SuperBlock = struct({
   s_checksum_type: u8,
   s_reserved_pad: u16,
   s_kbytes_written: u64,
-  s_error_state: bytes(0x80),
+  s_snapshot_inum: u32,
+  s_snapshot_id: u32,
+  s_snapshot_r_blocks_count: u64,
+  s_snapshot_list: u32,
+  s_error_count: u32,
+  s_first_error_time: u32,
+  s_first_error_ino: u32,
+  s_first_error_block: u64,
+  s_first_error_func: bytes(32),
+  s_first_error_line: u32,
+  s_last_error_time: u32,
+  s_last_error_ino: u32,
+  s_last_error_line: u32,
+  s_last_error_block: u64,
+  s_last_error_func: bytes(32),
   s_mount_opts: bytes(64),
   s_usr_quota_inum: u32,
   s_grp_quota_inum: u32,
@@ -92,6 +106,10 @@ export const SuperBlock = struct({
   s_reserved: bytes(0x178),
   s_checksum: u32,
 });
+
+/** s_state: unmounted cleanly; damage was met. */
+export const STATE_VALID = 1;
+export const STATE_ERROR = 2;
 
 /** s_flags: which signedness the directory hash was made with. */
 export const SB_UNSIGNED_HASH = 2;

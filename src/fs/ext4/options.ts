@@ -1,8 +1,23 @@
 /**
- * Mount options of ext4: those of ext4(5) that mean something, or nothing, to a
- * read-only mount. An unknown option refuses the mount, as Linux does.
+ * Mount options of ext4: those of ext4(5) that mean something here, or that may
+ * be ignored. An unknown option refuses the mount, as Linux does, and so does
+ * data=journal, which would promise what is not kept.
  */
 import { EINVAL, type Errno } from "../../abi/errno.ts";
+import type { ErrorPolicy } from "./volume.ts";
+
+export interface MountOptions {
+  /** As /proc/mounts shows them. */
+  readonly shown: string;
+  /** noload: the volume as it lies, whatever its journal holds. */
+  readonly isAsItLies: boolean;
+  /** errors=; null: as the superblock says. */
+  readonly errors: ErrorPolicy | null;
+  /** data=writeback: contents need not be on the disk before what shows them. */
+  readonly isWriteback: boolean;
+  /** nobarrier: the disk is not asked to flush. */
+  readonly isBarrierless: boolean;
+}
 
 const flags: ReadonlySet<string> = new Set([
   "acl",
@@ -48,7 +63,7 @@ const flags: ReadonlySet<string> = new Set([
 const values: ReadonlyMap<string, RegExp> = new Map([
   ["barrier", /^[01]$/],
   ["commit", /^\d{1,9}$/],
-  ["data", /^(journal|ordered|writeback)$/],
+  ["data", /^(ordered|writeback)$/],
   ["errors", /^(continue|remount-ro|panic)$/],
   ["init_itable", /^\d{1,9}$/],
   ["inode_readahead_blks", /^\d{1,9}$/],
@@ -60,16 +75,25 @@ const values: ReadonlyMap<string, RegExp> = new Map([
   ["stripe", /^\d{1,9}$/],
 ]);
 
-/** The options as /proc/mounts shows them, or EINVAL. */
-export function parseOptions(data: string): string | Errno {
-  const shown: string[] = [];
-  for (const option of data.split(",")) {
-    if (option === "") continue;
+/** The options, or EINVAL. */
+export function parseOptions(data: string): MountOptions | Errno {
+  const shown = data.split(",").filter((option) => option !== "");
+  let errors: ErrorPolicy | null = null;
+  let isWriteback = false;
+  let isBarrierless = false;
+  let isAsItLies = false;
+  for (const option of shown) {
     const eq = option.indexOf("=");
     const name = eq < 0 ? option : option.slice(0, eq);
-    const isKnown = eq < 0 ? flags.has(name) : values.get(name)?.test(option.slice(eq + 1));
+    const value = option.slice(eq + 1);
+    const isKnown = eq < 0 ? flags.has(name) : values.get(name)?.test(value);
     if (!isKnown) return EINVAL;
-    shown.push(option);
+    if (name === "errors") errors = value as ErrorPolicy;
+    if (name === "data") isWriteback = value === "writeback";
+    if (name === "barrier") isBarrierless = value === "0";
+    if (name === "nobarrier") isBarrierless = true;
+    if (name === "noload" || name === "norecovery") isAsItLies = true;
+    if (name === "load") isAsItLies = false;
   }
-  return shown.join(",");
+  return { shown: shown.join(","), isAsItLies, errors, isWriteback, isBarrierless };
 }

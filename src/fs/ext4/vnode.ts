@@ -68,6 +68,11 @@ export class Ext4Vnode extends Vnode implements Pager {
     return readData(this.inode, pindex * PAGE_SIZE, into, this.#run);
   }
 
+  /** Writes its dirty pages. 0, or the first error. */
+  writeOut(): number {
+    return this.#object?.sync(0, Number.POSITIVE_INFINITY) ?? 0;
+  }
+
   override lookup(name: string): Vnode | Errno {
     if (!this.isDir) return ENOTDIR;
     if (name.length > NAME_MAX) return ENAMETOOLONG;

@@ -7,11 +7,14 @@
  * Source: fs/ext4/super.c of Linux; Documentation/filesystems/ext4/.
  */
 import { EFSBADCRC, EFSCORRUPTED, EINVAL, type Errno, failed } from "../../abi/errno.ts";
-import { type KernelLog, LOG_ERR } from "../../kern/log.ts";
+import type { Timespec } from "../../kern/clock.ts";
+import { type KernelLog, LOG_CRIT, LOG_ERR } from "../../kern/log.ts";
+import { panic } from "../../kern/panic.ts";
 import { crc32c } from "../../lib/crc32c.ts";
 import { type Buf, BufferCache } from "../../vfs/bio.ts";
 import type { BlockDevice } from "../../vfs/blockdevice.ts";
 import { ReadAhead } from "../../vfs/readahead.ts";
+import { noteError } from "./errorlog.ts";
 import * as feature from "./features.ts";
 import { Groups } from "./groups.ts";
 import {
@@ -21,6 +24,7 @@ import {
   SUPERBLOCK_SIZE,
   SuperBlock,
 } from "./layout.ts";
+import { NoTransaction, type Transaction } from "./transaction.ts";
 
 const TWO32 = 4294967296;
 const CRC32C_CHKSUM = 1;
@@ -44,8 +48,20 @@ export interface Geometry {
   readonly clusterRatio: number;
 }
 
+/** The wall clock, as far as a volume needs it. */
+export interface WallClock {
+  realtime(): Timespec;
+}
+
+/** What is done about a damaged volume: errors= of ext4(5). */
+export type ErrorPolicy = "continue" | "remount-ro" | "panic";
+
 export class Volume {
   readonly device: BlockDevice;
+  readonly clock: WallClock;
+  /** Whatever changes the volume does so within an operation of it; nothing does while read-only. */
+  tx: Transaction = new NoTransaction();
+  errorPolicy: ErrorPolicy = "remount-ro";
   readonly cache: BufferCache;
   readonly geometry: Geometry;
   readonly incompat: number;
@@ -54,15 +70,29 @@ export class Volume {
   readonly hasMetadataCsum: boolean;
   /** Where every metadata checksum starts. */
   readonly csumSeed: number;
+  /** The superblock, in its buffer; see `superChanged`. */
   readonly superView: DataView;
   readonly groups: Groups;
+  readonly #superBuf: Buf;
   readonly #readAhead: ReadAhead;
-  readonly #log: KernelLog;
+  readonly log: KernelLog;
   #complaints = 0;
 
-  private constructor(device: BlockDevice, view: DataView, geometry: Geometry, log: KernelLog) {
+  private constructor(
+    cache: BufferCache,
+    superBuf: Buf,
+    geometry: Geometry,
+    log: KernelLog,
+    clock: WallClock,
+  ) {
     const sb = SuperBlock;
+    const { device } = cache;
+    const at = SUPERBLOCK_OFFSET % geometry.blockSize;
+    const view = new DataView(superBuf.data.buffer, superBuf.data.byteOffset + at, SUPERBLOCK_SIZE);
     this.device = device;
+    this.clock = clock;
+    this.cache = cache;
+    this.#superBuf = cache.hold(superBuf);
     this.superView = view;
     this.geometry = geometry;
     const isOld = sb.s_rev_level.get(view, 0) === 0;
@@ -74,14 +104,13 @@ export class Volume {
       (this.incompat & feature.INCOMPAT_CSUM_SEED) !== 0
         ? sb.s_checksum_seed.get(view, 0)
         : crc32c(0xffffffff, sb.s_uuid.get(view, 0));
-    this.cache = new BufferCache(device, geometry.blockSize, CACHE_BYTES);
     this.#readAhead = new ReadAhead(device);
-    this.#log = log;
+    this.log = log;
     this.groups = new Groups(this);
   }
 
   /** Reads and checks the superblock. EINVAL: not ext4, or not for us; the log says why. */
-  static open(device: BlockDevice, log: KernelLog): Volume | Errno {
+  static open(device: BlockDevice, log: KernelLog, clock: WallClock): Volume | Errno {
     const refuse = (why: string, error: Errno): Errno => {
       log.log(LOG_ERR, `EXT4-fs (${device.name}): ${why}`);
       return error;
@@ -103,16 +132,63 @@ export class Volume {
     if (!isSuperblockSumRight(view, raw)) return refuse("bad superblock checksum", EFSBADCRC);
     const geometry = geometryOf(view, device.sizeBytes);
     if (typeof geometry === "string") return refuse(geometry, EINVAL);
-    return new Volume(device, view, geometry, log);
+    const cache = new BufferCache(device, geometry.blockSize, CACHE_BYTES);
+    const bp = cache.bread(Math.floor(SUPERBLOCK_OFFSET / geometry.blockSize));
+    if (typeof bp === "number") return refuse("unable to read superblock", bp);
+    return new Volume(cache, bp, geometry, log, clock);
   }
 
   bread(blkno: number): Buf | Errno {
     return this.cache.bread(blkno);
   }
 
+  /** A zeroed buffer for a block just allocated. */
+  bnew(blkno: number): Buf | Errno {
+    return this.cache.bnew(blkno);
+  }
+
+  get isReadOnly(): boolean {
+    return this.tx.isReadOnly;
+  }
+
   /** File contents, past the buffer cache: fills `into` from byte `offset` of the volume. */
   readData(offset: number, into: Uint8Array): number {
-    return this.#readAhead.read(offset, into);
+    const r = this.#readAhead.read(offset, into);
+    return failed(r) || !this.cache.hasPinned ? r : this.#overlay(offset, into);
+  }
+
+  /** File contents, past the buffer cache: at once on the disk, though not yet flushed. */
+  writeData(offset: number, from: Uint8Array): number {
+    const r = this.device.write(offset, from);
+    this.#readAhead.forget(offset, from.length);
+    return r;
+  }
+
+  /** Within an operation: `superView` was changed, or is about to be. Its checksum is set at commit. */
+  superChanged(): void {
+    this.tx.dirty(this.#superBuf);
+  }
+
+  /** Before a commit: the superblock with its counts and checksum; null if it did not change. */
+  sealSuperblock(): Buf | null {
+    if (!this.groups.storeCounts() && !this.#superBuf.isDirty) return null;
+    sealSuper(this.superView);
+    return this.#superBuf;
+  }
+
+  /** The transaction was aborted: says so, and notes it on the disk if that still can be. */
+  aborted(why: string): void {
+    const { name } = this.device;
+    this.log.log(LOG_CRIT, `EXT4-fs error (device ${name}): ${why}`);
+    this.log.log(LOG_CRIT, `EXT4-fs (${name}): Remounting filesystem read-only`);
+    const raw = new Uint8Array(SUPERBLOCK_SIZE);
+    if (!failed(this.device.read(SUPERBLOCK_OFFSET, raw))) {
+      const view = new DataView(raw.buffer);
+      noteError(view, this.clock.realtime().sec, why);
+      sealSuper(view);
+      this.device.write(SUPERBLOCK_OFFSET, raw);
+    }
+    if (this.errorPolicy === "panic") panic(`EXT4-fs (device ${name}): panic forced after error`);
   }
 
   /** True if blocks `[start, start + count)` are on the volume and past its superblock. */
@@ -120,18 +196,50 @@ export class Volume {
     return start > this.geometry.firstDataBlock && start + count <= this.geometry.blocksCount;
   }
 
-  /** Logs that the image is damaged; what the caller then answers. */
+  /**
+   * Logs that the image is damaged, and does what the mount asked for then; what the
+   * caller answers.
+   */
   corrupt(what: string, isChecksum = false): Errno {
     if (this.#complaints++ < COMPLAINTS_MAX) {
-      this.#log.log(LOG_ERR, `EXT4-fs error (device ${this.device.name}): ${what}`);
+      this.log.log(LOG_ERR, `EXT4-fs error (device ${this.device.name}): ${what}`);
+    }
+    if (!this.isReadOnly) {
+      if (this.errorPolicy === "continue")
+        noteError(this.superView, this.clock.realtime().sec, what);
+      else this.tx.abort(what);
     }
     return isChecksum ? EFSBADCRC : EFSCORRUPTED;
+  }
+
+  /** Puts blocks that the cache has newer than the disk over what was read at `offset`. */
+  #overlay(offset: number, into: Uint8Array): number {
+    const size = this.geometry.blockSize;
+    const end = offset + into.length;
+    for (let b = Math.floor(offset / size); b * size < end; b++) {
+      const bp = this.cache.peek(b);
+      if (!bp?.isDirty) continue;
+      const from = Math.max(offset, b * size);
+      into.set(bp.data.subarray(from - b * size, Math.min(size, end - b * size)), from - offset);
+    }
+    return 0;
   }
 }
 
 function unsupportedFeatures(view: DataView): string {
   if (SuperBlock.s_rev_level.get(view, 0) === 0) return "";
   return feature.unsupportedIncompat(SuperBlock.s_feature_incompat.get(view, 0));
+}
+
+/** Sets the checksum of the superblock in `view`, where the volume has one. */
+function sealSuper(view: DataView): void {
+  const ro = SuperBlock.s_feature_ro_compat.get(view, 0);
+  if ((ro & feature.RO_COMPAT_METADATA_CSUM) === 0 || SuperBlock.s_rev_level.get(view, 0) === 0) {
+    return;
+  }
+  const raw = new Uint8Array(view.buffer, view.byteOffset, SUPERBLOCK_SIZE);
+  const sum = crc32c(0xffffffff, raw, 0, SuperBlock.s_checksum.offset);
+  SuperBlock.s_checksum.set(view, 0, sum);
 }
 
 function isSuperblockSumRight(view: DataView, raw: Uint8Array): boolean {
