@@ -1,188 +1,113 @@
 /**
- * Directories read in the order of their blocks: listing, and lookup where
- * there is no index.
- *
- * The offset of an entry is its byte offset in the directory, so a listing
- * goes on where it stopped; what is no longer an entry is looked for from the
- * start of its block. Source: fs/ext4/dir.c.
+ * Looking up names in a directory: inside the inode, by its index, or block by block.
+ * Source: fs/ext4/namei.c.
  */
 import { ENOENT, type Errno, failed } from "../../abi/errno.ts";
-import { byteString } from "../../lib/bytes.ts";
-import type { DirSink } from "../../vfs/vnode.ts";
-import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
-import { isChainSound, readDirBlock, recordLength } from "./dirblock.ts";
-import { dirIndexOf, lookupIndexed } from "./htree.ts";
-import { inlineData } from "./inline.ts";
+import type { Buf } from "../../vfs/bio.ts";
+import { BlockRun } from "./blockmap.ts";
+import { dirBlock, dirBlockCount, leafChain } from "./dirblock.ts";
+import { type Chain, findEntry } from "./direntry.ts";
+import {
+  blockAt,
+  type DirIndex,
+  descend,
+  dirIndexOf,
+  type Frame,
+  hashOf,
+  leafOf,
+  nextLeaf,
+} from "./htree.ts";
+import { inlineChains, inlineParent } from "./inlinedir.ts";
 import type { Inode } from "./inode.ts";
 import { DirEntry, INLINE_DATA_FL } from "./layout.ts";
 
-const HEADER_SIZE = DirEntry.sizeof;
-/** An inline directory starts with its parent's number, in place of "." and "..". */
-const INLINE_START = 4;
-const INODE_BLOCK_SIZE = 60;
+/** An entry where it lies. */
+export interface FoundEntry {
+  /** Null in an inline directory, whose entries are in the inode. */
+  readonly bp: Buf | null;
+  readonly lblk: number;
+  readonly chain: Chain;
+  readonly at: number;
+}
 
-/** File types of directory entries as S_IFMT values; 0 is unknown. */
-const types: readonly number[] = [
-  0, 0o100000, 0o040000, 0o020000, 0o060000, 0o010000, 0o140000, 0o120000,
-];
+/** The bytes of a name, which is a byte string. */
+export function nameBytes(name: string): Uint8Array {
+  const bytes = new Uint8Array(name.length);
+  for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
+  return bytes;
+}
 
 /** Inode number that `name` (a byte string) has in `dir`; ENOENT, EUCLEAN, EFSBADCRC, EIO. */
 export function lookupName(dir: Inode, name: string): number {
-  const bytes = new Uint8Array(name.length);
-  for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
-  if (dir.has(INLINE_DATA_FL)) return lookupInline(dir, bytes);
+  const found = findName(dir, nameBytes(name));
+  return typeof found === "number" ? found : inodeOf(found);
+}
+
+/** The number of its parent: "..". */
+export function parentOf(dir: Inode): number {
+  return dir.has(INLINE_DATA_FL) ? inlineParent(dir) : lookupName(dir, "..");
+}
+
+export function inodeOf(found: FoundEntry): number {
+  return DirEntry.inode.get(found.chain.view, found.at);
+}
+
+/** The entry called `name`; ENOENT, EUCLEAN, EFSBADCRC, EIO. */
+export function findName(dir: Inode, name: Uint8Array): FoundEntry | Errno {
+  if (dir.has(INLINE_DATA_FL)) return findInline(dir, name);
   const index = dirIndexOf(dir);
-  if (typeof index === "number" && failed(index)) return index;
-  if (index) return lookupIndexed(dir, index, bytes);
-  const blocks = blockCount(dir);
-  if (failed(blocks)) return blocks;
-  const run = new BlockRun();
-  for (let lblk = 0; lblk < blocks; lblk++) {
-    const pblk = blockAt(dir, lblk, run);
-    if (failed(pblk)) return pblk;
-    if (pblk === HOLE) {
-      lblk = run.lblk + run.count - 1;
-      continue;
-    }
-    const bp = readDirBlock(dir, lblk, pblk);
-    if (typeof bp === "number") return bp;
-    const ino = findIn(bp.data, bp.view, 0, bp.data.length, bytes);
-    if (ino !== 0) return ino;
+  if (typeof index === "number") return index;
+  return index ? findIndexed(dir, index, name) : findLinear(dir, name);
+}
+
+function findInline(dir: Inode, name: Uint8Array): FoundEntry | Errno {
+  const chains = inlineChains(dir);
+  if (typeof chains === "number") return chains;
+  for (const chain of chains) {
+    const at = findEntry(chain, name);
+    if (at >= 0) return { bp: null, lblk: 0, chain, at };
   }
   return ENOENT;
 }
 
-/** Emits entries from `offset` on until the sink is full. 0, or an error. */
-export function listDirectory(dir: Inode, offset: number, sink: DirSink): number {
-  if (dir.has(INLINE_DATA_FL)) return listInline(dir, offset, sink);
-  const blocks = blockCount(dir);
+function findIndexed(dir: Inode, index: DirIndex, name: Uint8Array): FoundEntry | Errno {
+  if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) {
+    return findIn(dir, index.root, 0, name) ?? ENOENT;
+  }
+  const hash = hashOf(dir, index.hashVersion, name);
+  let frame: Frame | null | Errno = descend(dir, index, hash);
+  const blocksMax = dir.sizeBytes / dir.volume.geometry.blockSize;
+  for (let tries = 0; tries <= blocksMax; tries++) {
+    if (typeof frame === "number") return frame;
+    if (!frame) return ENOENT;
+    const leaf = leafOf(dir, frame);
+    if (typeof leaf === "number") return leaf;
+    const found = findIn(dir, leaf, blockAt(frame, frame.index), name);
+    if (found) return found;
+    frame = nextLeaf(dir, frame, hash);
+  }
+  return dir.volume.corrupt(`inode #${dir.ino}: directory index has a loop`);
+}
+
+function findLinear(dir: Inode, name: Uint8Array): FoundEntry | Errno {
+  const blocks = dirBlockCount(dir);
   if (failed(blocks)) return blocks;
-  const { blockSize } = dir.volume.geometry;
   const run = new BlockRun();
-  for (let lblk = Math.floor(offset / blockSize); lblk < blocks; lblk++) {
-    const pblk = blockAt(dir, lblk, run);
-    if (failed(pblk)) return pblk;
-    if (pblk === HOLE) {
+  for (let lblk = 0; lblk < blocks; lblk++) {
+    const bp = dirBlock(dir, lblk, run);
+    if (typeof bp === "number") return bp;
+    if (!bp) {
       lblk = run.lblk + run.count - 1;
       continue;
     }
-    const bp = readDirBlock(dir, lblk, pblk);
-    if (typeof bp === "number") return bp;
-    const base = lblk * blockSize;
-    const r = emit(dir, bp.data, bp.view, 0, blockSize, base, offset, sink);
-    if (r !== 0) return Math.min(r, 0);
+    const found = findIn(dir, bp, lblk, name);
+    if (found) return found;
   }
-  return 0;
+  return ENOENT;
 }
 
-/** Inode number of the entry called `name` in the sound chain `[start, end)`; 0 if none is. */
-export function findIn(
-  bytes: Uint8Array,
-  view: DataView,
-  start: number,
-  end: number,
-  name: Uint8Array,
-): number {
-  const length = name.length;
-  for (let at = start; at < end; at += recordLength(view, at)) {
-    if (bytes[at + 6] !== length) continue;
-    let i = 0;
-    while (i < length && bytes[at + HEADER_SIZE + i] === name[i]) i++;
-    if (i < length) continue;
-    const ino = DirEntry.inode.get(view, at);
-    if (ino !== 0) return ino;
-  }
-  return 0;
-}
-
-/** Emits the entries of a sound chain; 0 to go on, 1 when the sink is full, or an error. */
-function emit(
-  dir: Inode,
-  bytes: Uint8Array,
-  view: DataView,
-  start: number,
-  end: number,
-  base: number,
-  offset: number,
-  sink: DirSink,
-): number {
-  for (let at = start; at < end; ) {
-    const length = recordLength(view, at);
-    const ino = DirEntry.inode.get(view, at);
-    if (ino !== 0 && base + at >= offset) {
-      const nameEnd = at + HEADER_SIZE + DirEntry.name_len.get(view, at);
-      const name = byteString(bytes, at + HEADER_SIZE, nameEnd);
-      if (name === "" || name.includes("/") || name.includes("\0")) {
-        return dir.volume.corrupt(`inode #${dir.ino}: bad name in directory`);
-      }
-      const type = types[DirEntry.file_type.get(view, at)] ?? 0;
-      if (!sink.entry(name, ino, type, base + at + length)) return 1;
-    }
-    at += length;
-  }
-  return 0;
-}
-
-function blockAt(dir: Inode, lblk: number, run: BlockRun): number {
-  if (!run.covers(lblk)) {
-    const r = mapBlock(dir, lblk, run);
-    if (failed(r)) return r;
-  }
-  return run.at(lblk);
-}
-
-/** A directory cannot be larger than its volume: a size that says so would only cost time. */
-function blockCount(dir: Inode): number {
-  const { blockSize, blocksCount } = dir.volume.geometry;
-  const blocks = Math.floor(dir.sizeBytes / blockSize);
-  if (blocks * blockSize !== dir.sizeBytes || blocks > blocksCount) {
-    return dir.volume.corrupt(`inode #${dir.ino}: bad directory size ${dir.sizeBytes}`);
-  }
-  return blocks;
-}
-
-interface InlineDir {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-}
-
-/** Both chains of an inline directory, checked. */
-function inlineDir(dir: Inode): InlineDir | Errno {
-  const bytes = inlineData(dir);
-  if (typeof bytes === "number") return bytes;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (
-    !isChainSound(view, INLINE_START, INODE_BLOCK_SIZE) ||
-    !isChainSound(view, INODE_BLOCK_SIZE, bytes.length)
-  ) {
-    return dir.volume.corrupt(`inode #${dir.ino}: bad inline directory`);
-  }
-  return { bytes, view };
-}
-
-function lookupInline(dir: Inode, name: Uint8Array): number {
-  const d = inlineDir(dir);
-  if (typeof d === "number") return d;
-  const ino =
-    findIn(d.bytes, d.view, INLINE_START, INODE_BLOCK_SIZE, name) ||
-    findIn(d.bytes, d.view, INODE_BLOCK_SIZE, d.bytes.length, name);
-  return ino === 0 ? ENOENT : ino;
-}
-
-/** Offsets 0 and 1 are "." and "..", which are not stored; others count as bytes. */
-function listInline(dir: Inode, offset: number, sink: DirSink): number {
-  const d = inlineDir(dir);
-  if (typeof d === "number") return d;
-  const directory = types[2] as number;
-  if (offset < 1 && !sink.entry(".", dir.ino, directory, 1)) return 0;
-  const parent = d.view.getUint32(0, true);
-  if (offset < 2 && !sink.entry("..", parent, directory, 2)) return 0;
-  for (const [start, end] of [
-    [INLINE_START, INODE_BLOCK_SIZE],
-    [INODE_BLOCK_SIZE, d.bytes.length],
-  ] as const) {
-    const r = emit(dir, d.bytes, d.view, start, end, 0, offset, sink);
-    if (r !== 0) return Math.min(r, 0);
-  }
-  return 0;
+function findIn(dir: Inode, bp: Buf, lblk: number, name: Uint8Array): FoundEntry | null {
+  const chain = leafChain(dir, bp);
+  const at = findEntry(chain, name);
+  return at < 0 ? null : { bp, lblk, chain, at };
 }

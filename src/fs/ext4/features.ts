@@ -5,9 +5,11 @@
  * writable one; *compat* bits may be ignored.
  */
 export const COMPAT_HAS_JOURNAL = 0x4;
+export const COMPAT_EXT_ATTR = 0x8;
+export const COMPAT_DIR_INDEX = 0x20;
+export const COMPAT_SPARSE_SUPER2 = 0x200;
 /** Orphans are kept in a file of their own. */
 export const COMPAT_ORPHAN_FILE = 0x1000;
-export const COMPAT_SPARSE_SUPER2 = 0x200;
 
 export const INCOMPAT_FILETYPE = 0x2;
 export const INCOMPAT_RECOVER = 0x4;

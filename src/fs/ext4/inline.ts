@@ -9,14 +9,18 @@ import { INDEX_SYSTEM, inodeXattrs } from "./xattrentry.ts";
 
 /** Both parts, one after the other; not longer than an inode. */
 export function inlineData(ip: Inode): Uint8Array | Errno {
+  const rest = inlineValue(ip);
+  if (typeof rest === "number") return rest;
+  const all = new Uint8Array(60 + rest.length);
+  all.set(ip.block);
+  all.set(rest, 60);
+  return all;
+}
+
+/** The second part where it lies in the inode's record. */
+export function inlineValue(ip: Inode): Uint8Array | Errno {
   const xattrs = inodeXattrs(ip);
   if (typeof xattrs === "number") return xattrs;
   const rest = xattrs.find((x) => x.nameIndex === INDEX_SYSTEM && x.name === "data");
-  if (!rest?.value) {
-    return ip.volume.corrupt(`inode #${ip.ino}: inline data without its attribute`);
-  }
-  const all = new Uint8Array(60 + rest.value.length);
-  all.set(ip.block);
-  all.set(rest.value, 60);
-  return all;
+  return rest?.value ?? ip.volume.corrupt(`inode #${ip.ino}: inline data without its attribute`);
 }
