@@ -10,6 +10,17 @@ export interface DiskConfig {
   /** -R: writes go to memory and vanish; the image itself is never written. */
   readonly isCopyOnWrite: boolean;
   readonly serial: string;
+  /** Most bytes that copy-on-write may keep in memory; 1 GiB if absent. */
+  readonly cowLimitBytes?: number;
+  /** What the disk may do in a second; as much as it can if absent. */
+  readonly rates?: DiskRates | null;
+}
+
+/** Limits of a disk's speed; 0 is none. */
+export interface DiskRates {
+  /** Transfers a second. */
+  readonly iops: number;
+  readonly bytesPerSec: number;
 }
 
 /** The first program: an init that runs until shutdown, or one command whose status is the result. */

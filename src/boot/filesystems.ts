@@ -1,5 +1,5 @@
 /** The file system types that a machine knows; the only place that lists them. */
-import type { Disks } from "../dev/vkd.ts";
+import { Vkd } from "../dev/vkd.ts";
 import { addVkdSysctls } from "../dev/vkdsysctl.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
@@ -11,6 +11,7 @@ import type { KernelLog } from "../kern/log.ts";
 import { SysctlDir } from "../kern/sysctl.ts";
 import type { ProcTable } from "../proc/proctable.ts";
 import { addKernelSysctls } from "../proc/sysctls.ts";
+import type { Disks } from "../vfs/disks.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 
@@ -38,7 +39,7 @@ export function registerFileSystems(
 export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
   const sysctls = new SysctlDir();
   addKernelSysctls(sysctls, table);
-  for (const d of disks.all) addVkdSysctls(sysctls, d);
+  for (const d of disks.all) if (d instanceof Vkd) addVkdSysctls(sysctls, d);
   table.vfs.registerType(new ProcFsType({ table, sysctls, disks }));
   return sysctls;
 }

@@ -4,7 +4,6 @@
  */
 import { failed } from "../abi/errno.ts";
 import type { Terminals } from "../dev/terminals.ts";
-import type { Disks } from "../dev/vkd.ts";
 import type { Devfs } from "../fs/devfs/devfs.ts";
 import { KernelClock } from "../kern/clock.ts";
 import { Cpu } from "../kern/cpu.ts";
@@ -16,6 +15,7 @@ import { Machine } from "../machine/machine.ts";
 import type { Host } from "../platform/host.ts";
 import { ProcTable } from "../proc/proctable.ts";
 import { Vdso } from "../proc/vdso.ts";
+import type { Disks } from "../vfs/disks.ts";
 import { NameCache } from "../vfs/namecache.ts";
 import { Vfs } from "../vfs/vfs.ts";
 import { PageAllocator } from "../vm/page.ts";
@@ -72,7 +72,7 @@ export class Kernel {
     );
     this.terminals = attachTerminals(this.vfs, host, this.log.msgbuf, this.log);
     this.log.log(LOG_INFO, "hvc0: <console>");
-    this.disks = attachDisks(this.vfs, config.disks, this.log);
+    this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu);
     this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
     makeNodes(this.devfs, this.disks, host);
     const vdso = Vdso.make(this.pages, clock);

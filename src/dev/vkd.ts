@@ -2,22 +2,25 @@
  * vkd0 … vkd15: virtual disks over images of the host.
  *
  * Every access is checked against the disk's bounds here, so nothing above
- * need trust an image. A copy-on-write disk keeps what is written in memory,
- * in blocks of 4 KiB up to a limit, and never touches its image, which many
- * machines may share. See vkd(4).
+ * need trust an image. A copy-on-write disk never touches its image, which
+ * many machines may share: see vkdcow.ts. What a disk may do in a second is
+ * counted here too: see iolimit.ts. See vkd(4).
  */
-import { EIO, ENOSPC, EROFS, failed } from "../abi/errno.ts";
+import { EACCES, EIO, EOPNOTSUPP, EROFS } from "../abi/errno.ts";
 import type { BlockStore } from "../platform/host.ts";
-import type { BlockDevice, BlockDevices, DiskCounts } from "../vfs/blockdevice.ts";
+import { type Disk, type DiskCounts, newDiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
+import type { IoLimit, IoRates } from "./iolimit.ts";
+import { CowStore } from "./vkdcow.ts";
 
 /** A major of Linux's range for local use. */
 export const VKD_MAJOR = 254;
-/** Minors per disk: the whole disk, and room for partitions. */
+/** Minors per disk: the whole disk, and its partitions. */
 export const VKD_MINORS = 16;
 export const VKD_UNITS = 16;
 
-const OVERLAY_BLOCK = 4096;
+const SECTOR = 512;
+const ZERO_CHUNK = 1 << 20;
 
 export interface VkdOptions {
   /** -R: writes go to memory. */
@@ -26,148 +29,116 @@ export interface VkdOptions {
   readonly overlayLimitBytes: number;
   /** As -r file:serno gives it; shown in sysctl and sysfs. */
   readonly serial: string;
+  /** Null or absent: as fast as it goes. */
+  readonly limit?: IoLimit | null;
 }
 
-export class Vkd implements BlockDevice {
+export class Vkd implements Disk {
   readonly unit: number;
   readonly name: string;
   readonly rdev: number;
   readonly sizeBytes: number;
   readonly serial: string;
   readonly isCopyOnWrite: boolean;
-  readonly counts: DiskCounts = {
-    reads: 0,
-    sectorsRead: 0,
-    writes: 0,
-    sectorsWritten: 0,
-    flushes: 0,
-  };
+  readonly blockSize = SECTOR;
+  readonly isRemovable = false;
+  readonly place = null;
+  readonly counts: DiskCounts = newDiskCounts();
+  openers = 0;
+  readAheadSectors = 256;
   readonly #store: BlockStore;
-  readonly #overlayMax: number;
-  /** Written blocks of a copy-on-write disk by number. */
-  readonly #overlay = new Map<number, Uint8Array>();
+  readonly #limit: IoLimit | null;
+  #isForcedReadOnly = false;
 
   constructor(unit: number, store: BlockStore, options: VkdOptions) {
     this.unit = unit;
     this.name = `vkd${unit}`;
     this.rdev = makedev(VKD_MAJOR, unit * VKD_MINORS);
-    this.sizeBytes = store.sizeBytes - (store.sizeBytes % 512);
+    this.sizeBytes = store.sizeBytes - (store.sizeBytes % SECTOR);
     this.serial = options.serial;
     this.isCopyOnWrite = options.isCopyOnWrite;
-    this.#store = store;
-    this.#overlayMax = Math.floor(options.overlayLimitBytes / OVERLAY_BLOCK);
+    this.#store = this.isCopyOnWrite ? new CowStore(store, options.overlayLimitBytes) : store;
+    this.#limit = options.limit ?? null;
   }
 
   get isReadOnly(): boolean {
-    return !this.isCopyOnWrite && this.#store.isReadOnly;
+    return this.#isForcedReadOnly || this.#store.isReadOnly;
   }
 
-  /** Bytes that copy-on-write holds in memory. */
+  get discardBytes(): number {
+    return this.#store.isReadOnly ? 0 : (this.#store.discardBytes ?? 0);
+  }
+
+  /** What it may do in a second; null for all it can. */
+  get rates(): IoRates | null {
+    return this.#limit?.rates ?? null;
+  }
+
+  /** Bytes that copy-on-write holds in memory, or that the image's format has taken. */
   get overlayBytes(): number {
-    return this.#overlay.size * OVERLAY_BLOCK;
+    return this.#store.heldBytes ?? 0;
+  }
+
+  setReadOnly(isReadOnly: boolean): number {
+    if (!isReadOnly && this.#store.isReadOnly) return EACCES;
+    this.#isForcedReadOnly = isReadOnly;
+    return 0;
   }
 
   read(offset: number, into: Uint8Array): number {
     if (!this.#holds(offset, into.length)) return EIO;
     this.counts.reads++;
-    this.counts.sectorsRead += Math.ceil(into.length / 512);
-    if (this.#overlay.size === 0) return this.#store.read(offset, into);
-    for (let done = 0; done < into.length; ) {
-      const n = this.#readRun(offset + done, into.subarray(done));
-      if (failed(n)) return n;
-      done += n;
-    }
-    return 0;
+    this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
+    this.#limit?.charge(into.length);
+    return this.#store.read(offset, into);
   }
 
   write(offset: number, from: Uint8Array): number {
     if (!this.#holds(offset, from.length)) return EIO;
     if (this.isReadOnly) return EROFS;
     this.counts.writes++;
-    this.counts.sectorsWritten += Math.ceil(from.length / 512);
-    if (!this.isCopyOnWrite) return this.#store.write(offset, from);
-    if (!this.#hasRoom(offset, from.length)) return ENOSPC;
-    for (let done = 0; done < from.length; ) {
-      const at = offset + done;
-      const inBlock = at % OVERLAY_BLOCK;
-      const part = from.subarray(done, done + OVERLAY_BLOCK - inBlock);
-      const block = this.#blockToWrite((at - inBlock) / OVERLAY_BLOCK, part.length);
-      if (typeof block === "number") return block;
-      block.set(part, inBlock);
-      done += part.length;
-    }
-    return 0;
+    this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
+    this.#limit?.charge(from.length);
+    return this.#store.write(offset, from);
   }
 
   flush(): number {
     this.counts.flushes++;
-    return this.isReadOnly || this.isCopyOnWrite ? 0 : this.#store.flush();
+    if (this.isReadOnly) return 0;
+    this.#limit?.charge(0);
+    return this.#store.flush();
+  }
+
+  discard(offset: number, length: number): number {
+    if (!this.#holds(offset, length)) return EIO;
+    if (this.isReadOnly) return EROFS;
+    if (!this.#store.discard || this.discardBytes === 0) return EOPNOTSUPP;
+    this.counts.discards++;
+    this.counts.sectorsDiscarded += Math.ceil(length / SECTOR);
+    this.#limit?.charge(0);
+    return this.#store.discard(offset, length);
+  }
+
+  writeZeroes(offset: number, length: number): number {
+    if (!this.#holds(offset, length)) return EIO;
+    if (this.isReadOnly) return EROFS;
+    this.counts.writes++;
+    this.counts.sectorsWritten += Math.ceil(length / SECTOR);
+    this.#limit?.charge(length);
+    if (this.#store.writeZeroes) return this.#store.writeZeroes(offset, length);
+    const zeroes = new Uint8Array(Math.min(ZERO_CHUNK, length));
+    for (let done = 0; done < length; done += ZERO_CHUNK) {
+      const r = this.#store.write(offset + done, zeroes.subarray(0, length - done));
+      if (r < 0) return r;
+    }
+    return 0;
   }
 
   close(): void {
-    this.#overlay.clear();
     this.#store.close();
   }
 
   #holds(offset: number, length: number): boolean {
     return Number.isSafeInteger(offset) && offset >= 0 && offset + length <= this.sizeBytes;
-  }
-
-  /** Reads up to the next change between overlay and image; how many bytes. */
-  #readRun(offset: number, into: Uint8Array): number {
-    const inBlock = offset % OVERLAY_BLOCK;
-    const first = (offset - inBlock) / OVERLAY_BLOCK;
-    const held = this.#overlay.get(first);
-    if (held) {
-      const n = Math.min(into.length, OVERLAY_BLOCK - inBlock);
-      into.set(held.subarray(inBlock, inBlock + n));
-      return n;
-    }
-    let end = OVERLAY_BLOCK - inBlock;
-    for (let b = first + 1; end < into.length && !this.#overlay.has(b); b++) end += OVERLAY_BLOCK;
-    const part = into.subarray(0, end);
-    const r = this.#store.read(offset, part);
-    return failed(r) ? r : part.length;
-  }
-
-  /** A write is whole or nothing: its new blocks must all fit. */
-  #hasRoom(offset: number, length: number): boolean {
-    const last = Math.floor((offset + length - 1) / OVERLAY_BLOCK);
-    let fresh = 0;
-    for (let b = Math.floor(offset / OVERLAY_BLOCK); b <= last; b++) {
-      if (!this.#overlay.has(b)) fresh++;
-    }
-    return this.#overlay.size + fresh <= this.#overlayMax;
-  }
-
-  /** The overlay's block, made from the image unless all of it is about to be written. */
-  #blockToWrite(block: number, writeBytes: number): Uint8Array | number {
-    const held = this.#overlay.get(block);
-    if (held) return held;
-    const fresh = new Uint8Array(OVERLAY_BLOCK);
-    if (writeBytes < OVERLAY_BLOCK) {
-      const at = block * OVERLAY_BLOCK;
-      const r = this.#store.read(at, fresh.subarray(0, this.sizeBytes - at));
-      if (failed(r)) return r;
-    }
-    this.#overlay.set(block, fresh);
-    return fresh;
-  }
-}
-
-/** All disks of a machine. */
-export class Disks implements BlockDevices {
-  readonly #units: Vkd[] = [];
-
-  add(disk: Vkd): void {
-    this.#units.push(disk);
-  }
-
-  get all(): readonly Vkd[] {
-    return this.#units;
-  }
-
-  disk(rdev: number): Vkd | null {
-    return this.#units.find((d) => d.rdev === rdev) ?? null;
   }
 }

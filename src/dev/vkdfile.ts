@@ -4,55 +4,52 @@
  * Transfers of any offset and length pass through a kernel buffer; programs
  * see the device itself, not the page cache of what is mounted from it.
  */
-import { EACCES, EINVAL, ENOSPC, ENOTTY, ENXIO, EROFS, type Errno, failed } from "../abi/errno.ts";
+import { EACCES, EINVAL, ENOSPC, ENXIO, EROFS, type Errno, failed } from "../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../abi/fcntl.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { Disk } from "../vfs/blockdevice.ts";
 import type { DeviceDriver } from "../vfs/device.ts";
+import type { Disks } from "../vfs/disks.ts";
 import { File } from "../vfs/file.ts";
+import type { MountTable } from "../vfs/mount.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
-import type { Disks, Vkd } from "./vkd.ts";
+import { type BlockDriver, blockIoctl } from "./blockioctl.ts";
 
-const BLKROGET = 0x125e;
-const BLKGETSIZE = 0x1260;
-const BLKFLSBUF = 0x1261;
-const BLKRAGET = 0x1263;
-const BLKSSZGET = 0x1268;
-const BLKIOMIN = 0x1278;
-const BLKIOOPT = 0x1279;
-const BLKALIGNOFF = 0x127a;
-const BLKPBSZGET = 0x127b;
-const BLKROTATIONAL = 0x127e;
-const BLKBSZGET = 0x80081270;
-const BLKGETSIZE64 = 0x80081272;
-
-const SECTOR = 512;
 const CHUNK = 65536;
 
-/** Opens disks by their numbers; the boot floor registers it for the block major. */
-export class VkdDriver implements DeviceDriver {
-  readonly #disks: Disks;
+/** Opens disks by their numbers; the boot floor registers it for each block major. */
+export class VkdDriver implements DeviceDriver, BlockDriver {
+  readonly disks: Disks;
+  readonly #mounts: MountTable;
 
-  constructor(disks: Disks) {
-    this.#disks = disks;
+  constructor(disks: Disks, mounts: MountTable) {
+    this.disks = disks;
+    this.#mounts = mounts;
+  }
+
+  isInUse(disk: Disk): boolean {
+    return disk.openers > 0 || this.#mounts.all.some((m) => m.fs.dev === disk.rdev);
   }
 
   open(_td: Thread, rdev: number, flags: number): File | Errno {
-    const disk = this.#disks.disk(rdev);
+    const disk = this.disks.disk(rdev);
     if (!disk) return ENXIO;
     if ((flags & O_ACCMODE) !== O_RDONLY && disk.isReadOnly) return EACCES;
-    return new VkdFile(disk, flags);
+    return new VkdFile(this, disk, flags);
   }
 }
 
 class VkdFile extends File {
-  readonly #disk: Vkd;
+  readonly #driver: VkdDriver;
+  readonly #disk: Disk;
   #offset = 0;
 
-  constructor(disk: Vkd, flags: number) {
+  constructor(driver: VkdDriver, disk: Disk, flags: number) {
     super(flags);
+    this.#driver = driver;
     this.#disk = disk;
+    disk.openers++;
   }
 
   describe(): string {
@@ -115,31 +112,7 @@ class VkdFile extends File {
   }
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
-    switch (request >>> 0) {
-      case BLKGETSIZE64:
-        return mem.storeU64(arg, this.#disk.sizeBytes);
-      case BLKGETSIZE:
-        return mem.storeU64(arg, this.#disk.sizeBytes / SECTOR);
-      case BLKROGET:
-        return mem.storeU32(arg, this.#disk.isReadOnly ? 1 : 0);
-      case BLKSSZGET:
-      case BLKPBSZGET:
-      case BLKIOMIN:
-        return mem.storeU32(arg, SECTOR);
-      case BLKIOOPT:
-      case BLKALIGNOFF:
-        return mem.storeU32(arg, 0);
-      case BLKBSZGET:
-        return mem.storeU32(arg, 4096);
-      case BLKRAGET:
-        return mem.storeU64(arg, CHUNK / SECTOR);
-      case BLKROTATIONAL:
-        return mem.copyout(arg, new Uint8Array(2));
-      case BLKFLSBUF:
-        return td.cred.hasCap(CAP_SYS_ADMIN) ? this.#disk.flush() : EACCES;
-      default:
-        return ENOTTY;
-    }
+    return blockIoctl(this.#driver, this.#disk, this.isWritable, td, request, arg, mem);
   }
 
   override fsync(_dataOnly: boolean): number {

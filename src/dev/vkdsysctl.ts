@@ -11,6 +11,8 @@ export function addVkdSysctls(tree: SysctlDir, disk: Vkd): void {
   tree.add(`${at}.readonly`, new SysctlConst(disk.isReadOnly ? 1 : 0));
   tree.add(`${at}.cow`, new SysctlConst(disk.isCopyOnWrite ? 1 : 0));
   tree.add(`${at}.cow_bytes`, new OverlayBytes(disk));
+  tree.add(`${at}.iops_limit`, new SysctlConst(disk.rates?.iops ?? 0));
+  tree.add(`${at}.bw_limit`, new SysctlConst(disk.rates?.bytesPerSec ?? 0));
 }
 
 class OverlayBytes extends SysctlLeaf {

@@ -27,6 +27,14 @@ export interface BlockStore {
   write(offset: number, from: Uint8Array): number;
   /** Returns when all writes are on stable storage. */
   flush(): number;
+  /** Bytes of the blocks that `discard` gives back whole; absent or 0 where nothing is gained by it. */
+  readonly discardBytes?: number;
+  /** Nobody needs these bytes any more: afterwards they read as before or as zeroes, perhaps not whole. */
+  discard?(offset: number, length: number): number;
+  /** Afterwards all of it reads as zeroes; without it, whoever wants that writes them. */
+  writeZeroes?(offset: number, length: number): number;
+  /** Bytes that the disk holds by itself: of a format that grows, or above a base that is shared. */
+  readonly heldBytes?: number;
   close(): void;
 }
 

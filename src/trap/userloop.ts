@@ -123,6 +123,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     const cpu = this.#cpu;
     const hart = this.#hart;
     this.#switchTo(td);
+    if (td.payUntilNs !== 0) this.#pay(td);
     // Signals that came while it waited for its turn; a call that slept is made again first.
     if (td.callInProgress < 0 && hasDeliverableSignal(td)) takeSignals(td);
     while (td.state === "running") {
@@ -192,7 +193,8 @@ export class UserLoop implements SliceKeeper, TrapService {
     const began = this.#userMeter.faultBegins();
     this.#faultCode = td.proc.vmspace.fault(va, isWrite ? PROT_WRITE : PROT_READ);
     this.#userMeter.faultServed(began);
-    if (--this.#callsToLook > 0 || !this.#isTimeUp()) return this.#faultCode === FAULT_OK;
+    const mustLook = --this.#callsToLook <= 0 && this.#isTimeUp();
+    if (!mustLook && td.payUntilNs === 0) return this.#faultCode === FAULT_OK;
     this.#owed += this.#fuel;
     return false;
   }
@@ -248,6 +250,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     const cpu = this.#cpu;
     cpu.needResched = false;
     if (td.state !== "running") return;
+    if (td.payUntilNs !== 0 && this.#pay(td)) return;
     if (this.#fuel <= 0) {
       // First the times, so that timers on CPU time find them as they are.
       this.settle();
@@ -265,6 +268,14 @@ export class UserLoop implements SliceKeeper, TrapService {
     td.isYielding = false;
     // What fell due at the end of the slice may have been a signal for this thread.
     if (td.state === "running" && hasDeliverableSignal(td)) takeSignals(td);
+  }
+
+  /** The thread sleeps for what it used of a disk beyond its limit, if so true; only SIGKILL shortens that. */
+  #pay(td: Lwp): boolean {
+    const isDue = td.payUntilNs > this.#cpu.clock.monotonicNs() && td.proc.fatalSignal === 0;
+    if (isDue) td.sleepUntil(null, "iolimit", td.payUntilNs);
+    else td.payUntilNs = 0;
+    return isDue;
   }
 
   #preempt(td: Lwp): void {

@@ -12,6 +12,8 @@ export interface DiskCounts {
   writes: number;
   sectorsWritten: number;
   flushes: number;
+  discards: number;
+  sectorsDiscarded: number;
 }
 
 export interface BlockDevice {
@@ -24,14 +26,66 @@ export interface BlockDevice {
   readonly counts: DiskCounts;
   /** Fills `into` whole. 0, or EIO beyond the end or when the host fails. */
   read(offset: number, into: Uint8Array): number;
-  /** 0, EROFS, ENOSPC of an overlay, or EIO. */
+  /** 0, EROFS, ENOSPC of an overlay or of the host, or EIO. */
   write(offset: number, from: Uint8Array): number;
   /** Returns when all writes are on stable storage. */
   flush(): number;
+  /**
+   * Nobody needs these bytes any more: afterwards they read as before or as zeroes. EOPNOTSUPP, as
+   * where there is no such method, if the disk gains nothing by it. What FITRIM comes down to.
+   */
+  discard?(offset: number, length: number): number;
+  /** Afterwards these bytes read as zeroes. Where there is no such method, write them. */
+  writeZeroes?(offset: number, length: number): number;
+}
+
+/** Where a partition lies on its disk. */
+export interface PartitionPlace {
+  readonly whole: Disk;
+  /** From 1, as in vkd0p1. */
+  readonly number: number;
+  readonly startBytes: number;
+  /** PARTUUID as blkid(8) spells it; may be "". */
+  readonly uuid: string;
+  /** PARTLABEL; may be "". */
+  readonly label: string;
+}
+
+/** A block device with a name of its own in /dev, /sys and /proc: a disk, or a part of one. */
+export interface Disk extends BlockDevice {
+  /** What transfers of the device are a multiple of: 512, or 2048 of a CD-ROM. */
+  readonly blockSize: number;
+  readonly isRemovable: boolean;
+  /** May be "". */
+  readonly serial: string;
+  /** Granularity of `discard` in bytes; 0 if it cannot. */
+  readonly discardBytes: number;
+  /** Null for a whole disk. */
+  readonly place: PartitionPlace | null;
+  /** Open descriptions of its special file. */
+  openers: number;
+  /** BLKRASET's number, in sectors. */
+  readAheadSectors: number;
+  discard(offset: number, length: number): number;
+  writeZeroes(offset: number, length: number): number;
+  /** BLKROSET. EACCES if what is below cannot be written anyway. */
+  setReadOnly(isReadOnly: boolean): number;
 }
 
 /** The disks of a machine by device number; what a file system type mounts from. */
 export interface BlockDevices {
   disk(rdev: number): BlockDevice | null;
-  readonly all: readonly BlockDevice[];
+  readonly all: readonly Disk[];
+}
+
+export function newDiskCounts(): DiskCounts {
+  return {
+    reads: 0,
+    sectorsRead: 0,
+    writes: 0,
+    sectorsWritten: 0,
+    flushes: 0,
+    discards: 0,
+    sectorsDiscarded: 0,
+  };
 }

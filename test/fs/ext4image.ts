@@ -6,13 +6,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failed } from "../../src/abi/errno.ts";
-import { Disks, Vkd } from "../../src/dev/vkd.ts";
+import { Vkd } from "../../src/dev/vkd.ts";
 import { BlockRun } from "../../src/fs/ext4/blockmap.ts";
 import { readData } from "../../src/fs/ext4/data.ts";
 import { Ext4Type } from "../../src/fs/ext4/ext4.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import type { BlockStore } from "../../src/platform/host.ts";
+import { Disks } from "../../src/vfs/disks.ts";
 import type { FileSystem } from "../../src/vfs/filesystem.ts";
 import type { PageAllocator } from "../../src/vm/page.ts";
 

@@ -36,6 +36,9 @@ const GID_TTY = 5;
 const GID_DISK = 6;
 
 export class Devfs extends Tmpfs {
+  /** The kernel makes and removes nodes as disks come and go. */
+  override readonly isNameCacheable = false;
+
   constructor(vfs: Vfs, frames: PageAllocator) {
     super(vfs, frames, { ...NO_TMPFS_OPTIONS, mode: 0o755 }, "devtmpfs");
     this.#addStandardNodes();
@@ -52,6 +55,13 @@ export class Devfs extends Tmpfs {
 
   addDisk(path: string, rdev: number): void {
     this.#addNode(path, S_IFBLK | 0o660, rdev, GID_DISK);
+  }
+
+  /** Takes away what a disk had; what somebody else has put there in the meantime, too. */
+  remove(path: string): void {
+    const [dir, name] = this.#parentOf(path);
+    const vp = dir.lookup(name);
+    if (!failed(vp)) dir.unlink(name, vp);
   }
 
   /** /dev/host/stdin and so on: descriptor `fd` of the host, where that is no terminal. */

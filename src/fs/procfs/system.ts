@@ -75,7 +75,8 @@ function diskstatsText(fs: ProcFs): string {
     const numbers = `${majorOf(d.rdev)}`.padStart(4) + `${minorOf(d.rdev)}`.padStart(8);
     s +=
       `${numbers} ${d.name} ${c.reads} 0 ${c.sectorsRead} 0 ` +
-      `${c.writes} 0 ${c.sectorsWritten} 0 0 0 0 0 0 0 0 ${c.flushes} 0\n`;
+      `${c.writes} 0 ${c.sectorsWritten} 0 0 0 0 ` +
+      `${c.discards} 0 ${c.sectorsDiscarded} 0 ${c.flushes} 0\n`;
   }
   return s;
 }

@@ -1,8 +1,8 @@
 /**
  * sysfs's vnodes: a fixed tree of directories, links and attributes.
  *
- * The tree is built with the file system and never changes shape; what an
- * attribute says may. An attribute is one value in a file of nominal 4096 bytes.
+ * The tree is built with the file system and grows and shrinks with the disks;
+ * what an attribute says may change. An attribute is one value in a file of nominal 4096 bytes.
  */
 import { EACCES, EINVAL, ENOENT, EPERM, type Errno } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/fcntl.ts";
@@ -81,6 +81,12 @@ export class SysDir extends SysNode {
 
   addLink(name: string, target: string): void {
     this.#children.set(name, new SysLink(this.fs, target));
+  }
+
+  /** Takes a child away; whoever has it open keeps what he has. */
+  remove(name: string): void {
+    if (this.#children.get(name) instanceof SysDir) this.#subdirectories--;
+    this.#children.delete(name);
   }
 
   #subdirectory(name: string): SysDir {

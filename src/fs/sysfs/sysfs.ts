@@ -6,7 +6,7 @@
  */
 import { EINVAL, type Errno } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
-import type { BlockDevices } from "../../vfs/blockdevice.ts";
+import type { Disks } from "../../vfs/disks.ts";
 import {
   type FileSystem,
   type FileSystemType,
@@ -24,13 +24,14 @@ const SYSFS_MAGIC = 0x62656572;
 /** What the tree shows. */
 export interface SysfsSources {
   readonly cpus: number;
-  readonly disks: BlockDevices;
+  readonly disks: Disks;
 }
 
 export class Sysfs implements FileSystem {
   readonly typeName = "sysfs";
   readonly isReadOnly = false;
-  readonly isNameCacheable = true;
+  /** Disks come and go. */
+  readonly isNameCacheable = false;
   readonly dev: number;
   readonly clock: KernelClock;
   readonly #root: SysDir;

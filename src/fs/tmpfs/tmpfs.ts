@@ -29,7 +29,7 @@ export class Tmpfs implements FileSystem {
   readonly dev: number;
   readonly clock: KernelClock;
   readonly frames: PageAllocator;
-  readonly isNameCacheable = true;
+  readonly isNameCacheable: boolean = true;
   isReadOnly: boolean;
   pageLimit: number;
   inodeLimit: number;
