@@ -111,10 +111,14 @@ export interface Mounted {
 }
 
 export function mountBytes(bytes: Uint8Array, data = "", isReadOnly = true): Mounted {
+  return mountStore(new MemoryStore(bytes), data, isReadOnly);
+}
+
+export function mountStore(store: BlockStore, data = "", isReadOnly = true): Mounted {
   const messages: string[] = [];
   const disks = new Disks();
   disks.add(
-    new Vkd(0, new MemoryStore(bytes), {
+    new Vkd(0, store, {
       isCopyOnWrite: false,
       overlayLimitBytes: 0,
       serial: "",

@@ -2,7 +2,7 @@
  * A mounted ext4 (or ext3, ext2) file system.
  *
  * A volume that was not unmounted cleanly is shown to readers as its journal
- * would leave it, without a byte being written: see journal.ts. See ext4(5).
+ * would leave it, without a byte being written: see recovery.ts. See ext4(5).
  */
 import { EBUSY, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
@@ -12,9 +12,9 @@ import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { INCOMPAT_RECOVER } from "./features.ts";
 import { readInode } from "./inode.ts";
-import { openRecovered } from "./journal.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
+import { openRecovered } from "./recovery.ts";
 import { volumeStatFs } from "./statfs.ts";
 import { Ext4Vnode } from "./vnode.ts";
 import { Volume, type WallClock } from "./volume.ts";
@@ -179,7 +179,7 @@ export class Ext4Type implements FileSystemType {
     const volume = Volume.open(device, this.#log, this.#clock);
     if (typeof volume === "number") return volume;
     if (options.isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
-    return openRecovered(volume, this.#log);
+    return openRecovered(volume);
   }
 }
 

@@ -41,6 +41,9 @@ export const JournalSuper = struct({
   s_users: bytes(768),
 });
 
+/** Compatible: commit blocks sum up their transaction. */
+export const JOURNAL_CHECKSUM = 0x1;
+
 export const JOURNAL_REVOKE = 0x1;
 export const JOURNAL_64BIT = 0x2;
 export const JOURNAL_ASYNC_COMMIT = 0x4;
@@ -48,13 +51,30 @@ export const JOURNAL_CSUM_V2 = 0x8;
 export const JOURNAL_CSUM_V3 = 0x10;
 export const JOURNAL_FAST_COMMIT = 0x20;
 
+/** s_checksum_type. */
+export const JOURNAL_CRC32C = 4;
+
 /** Flags of a tag. */
 export const TAG_ESCAPE = 1;
 export const TAG_SAME_UUID = 2;
 export const TAG_LAST = 8;
 
+export const CommitBlock = struct({
+  h_magic: be32,
+  h_blocktype: be32,
+  h_sequence: be32,
+  h_chksum_type: u8,
+  h_chksum_size: u8,
+  h_padding: bytes(2),
+  h_chksum: be32,
+  h_chksum_rest: bytes(28),
+  h_commit_sec_hi: be32,
+  h_commit_sec_lo: be32,
+  h_commit_nsec: be32,
+});
+
 /** Where a commit block keeps its checksum. */
-export const COMMIT_CHKSUM_AT = 16;
+export const COMMIT_CHKSUM_AT = CommitBlock.h_chksum.offset;
 /** A revoke block: the bytes used stand after its header, block numbers follow. */
 export const REVOKE_COUNT_AT = 12;
 export const REVOKE_HEADER_SIZE = 16;

@@ -1,6 +1,7 @@
 /**
  * A device seen through the journal on it: reads of blocks that the journal
- * holds newer are redirected into the journal. Nothing can be written.
+ * holds newer are redirected into the journal. Nothing can be written until
+ * `settle` has brought those blocks home; then it is the device below.
  */
 import { EROFS, failed } from "../../abi/errno.ts";
 import type { BlockDevice, DiskCounts } from "../../vfs/blockdevice.ts";
@@ -20,23 +21,52 @@ export class RecoveredDevice implements BlockDevice {
   readonly name: string;
   readonly rdev: number;
   readonly sizeBytes: number;
-  readonly isReadOnly = true;
   readonly counts: DiskCounts;
+  /** Sequence of the first transaction that is not in the log. */
+  readonly endSequence: number;
   readonly #below: BlockDevice;
   readonly #blockSize: number;
-  readonly #blocks: ReadonlyMap<number, Redirect>;
+  #blocks: ReadonlyMap<number, Redirect>;
+  #isSettled = false;
 
-  constructor(below: BlockDevice, blockSize: number, blocks: ReadonlyMap<number, Redirect>) {
+  constructor(
+    below: BlockDevice,
+    blockSize: number,
+    blocks: ReadonlyMap<number, Redirect>,
+    endSequence: number,
+  ) {
     this.name = below.name;
     this.rdev = below.rdev;
     this.sizeBytes = below.sizeBytes;
     this.counts = below.counts;
+    this.endSequence = endSequence;
     this.#below = below;
     this.#blockSize = blockSize;
     this.#blocks = blocks;
   }
 
+  get isReadOnly(): boolean {
+    return this.#below.isReadOnly;
+  }
+
+  /** Writes every block home; the log may be emptied then. 0 or EIO, and it can be tried again. */
+  settle(): number {
+    const block = new Uint8Array(this.#blockSize);
+    for (const blkno of [...this.#blocks.keys()].sort((a, b) => a - b)) {
+      const offset = blkno * this.#blockSize;
+      let r = this.read(offset, block);
+      if (!failed(r)) r = this.#below.write(offset, block);
+      if (failed(r)) return r;
+    }
+    const r = this.#below.flush();
+    if (failed(r)) return r;
+    this.#blocks = new Map();
+    this.#isSettled = true;
+    return 0;
+  }
+
   read(offset: number, into: Uint8Array): number {
+    if (this.#blocks.size === 0) return this.#below.read(offset, into);
     const size = this.#blockSize;
     for (let done = 0; done < into.length; ) {
       const at = offset + done;
@@ -56,12 +86,12 @@ export class RecoveredDevice implements BlockDevice {
     return 0;
   }
 
-  write(_offset: number, _from: Uint8Array): number {
-    return EROFS;
+  write(offset: number, from: Uint8Array): number {
+    return this.#isSettled ? this.#below.write(offset, from) : EROFS;
   }
 
   flush(): number {
-    return 0;
+    return this.#isSettled ? this.#below.flush() : 0;
   }
 }
 

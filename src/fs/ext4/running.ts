@@ -1,8 +1,8 @@
 /**
  * The running transaction: the blocks that operations changed since the last commit.
  *
- * Where they go is up to the subclass: straight to their places (directtransaction.ts), or
- * into the log first (journaltransaction.ts). Room is looked after between operations only:
+ * Where they go is up to the subclass: straight to their places
+ * (directtransaction.ts), or into the log first (journaltransaction.ts). Room is looked after between operations only:
  * a commit in the middle of one would show half of it.
  */
 import { EBUSY, EIO, EROFS, failed } from "../../abi/errno.ts";
@@ -24,8 +24,11 @@ export abstract class RunningTransaction implements Transaction {
   /** `counts.writes` of the device at its last flush: it need not flush twice. */
   #flushedWrites = -1;
 
-  constructor(volume: Volume) {
+  readonly #hasBarriers: boolean;
+
+  constructor(volume: Volume, hasBarriers: boolean) {
     this.volume = volume;
+    this.#hasBarriers = hasBarriers;
   }
 
   /** Room for `credits` more blocks without a commit; with one under way or inside an operation, at the limit. */
@@ -38,6 +41,11 @@ export abstract class RunningTransaction implements Transaction {
   protected abstract forgotten(blkno: number): void;
 
   abstract checkpoint(): number;
+
+  /** There is something to commit. */
+  protected get hasNews(): boolean {
+    return this.blocks.size > 0;
+  }
 
   get isReadOnly(): boolean {
     return this.#isAborted;
@@ -95,8 +103,8 @@ export abstract class RunningTransaction implements Transaction {
     this.#isCommitting = true;
     this.#writeOrdered();
     let r = 0;
-    if (!this.#isAborted && this.blocks.size > 0) {
-      this.#addSuperblock();
+    this.#addSuperblock();
+    if (!this.#isAborted && this.hasNews) {
       r = this.write();
     } else {
       r = this.flush();
@@ -127,7 +135,7 @@ export abstract class RunningTransaction implements Transaction {
   protected flush(): number {
     const { device } = this.volume;
     const { writes } = device.counts;
-    if (writes === this.#flushedWrites) return 0;
+    if (!this.#hasBarriers || writes === this.#flushedWrites) return 0;
     const r = device.flush();
     if (!failed(r)) this.#flushedWrites = writes;
     return r;

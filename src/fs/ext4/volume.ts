@@ -62,6 +62,8 @@ export class Volume {
   /** Whatever changes the volume does so within an operation of it; nothing does while read-only. */
   tx: Transaction = new NoTransaction();
   errorPolicy: ErrorPolicy = "remount-ro";
+  /** s_state when it was mounted for writing: what was not whole then is not when it is left. */
+  mountState = 0;
   readonly cache: BufferCache;
   readonly geometry: Geometry;
   readonly incompat: number;
@@ -74,6 +76,7 @@ export class Volume {
   readonly superView: DataView;
   readonly groups: Groups;
   readonly #superBuf: Buf;
+  #isSuperChanged = false;
   readonly #readAhead: ReadAhead;
   readonly log: KernelLog;
   #complaints = 0;
@@ -166,14 +169,23 @@ export class Volume {
 
   /** Within an operation: `superView` was changed, or is about to be. Its checksum is set at commit. */
   superChanged(): void {
+    this.#isSuperChanged = true;
     this.tx.dirty(this.#superBuf);
   }
 
   /** Before a commit: the superblock with its counts and checksum; null if it did not change. */
   sealSuperblock(): Buf | null {
-    if (!this.groups.storeCounts() && !this.#superBuf.isDirty) return null;
+    if (!this.groups.storeCounts() && !this.#isSuperChanged) return null;
+    this.#isSuperChanged = false;
     sealSuper(this.superView);
     return this.#superBuf;
+  }
+
+  /** Writes the superblock past any transaction: of what mount and unmount change. 0 or EIO. */
+  writeSuperblock(): number {
+    sealSuper(this.superView);
+    const r = this.cache.write([this.#superBuf]);
+    return failed(r) ? r : this.device.flush();
   }
 
   /** The transaction was aborted: says so, and notes it on the disk if that still can be. */
@@ -205,9 +217,11 @@ export class Volume {
       this.log.log(LOG_ERR, `EXT4-fs error (device ${this.device.name}): ${what}`);
     }
     if (!this.isReadOnly) {
-      if (this.errorPolicy === "continue")
+      if (this.errorPolicy !== "continue") this.tx.abort(what);
+      else {
         noteError(this.superView, this.clock.realtime().sec, what);
-      else this.tx.abort(what);
+        this.#isSuperChanged = true;
+      }
     }
     return isChecksum ? EFSBADCRC : EFSCORRUPTED;
   }
