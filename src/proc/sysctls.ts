@@ -180,7 +180,7 @@ class DropCaches extends TableLeaf {
   set(value: number): number {
     const { pages, vfs } = this.table;
     if ((value & 2) !== 0) vfs.names.clear();
-    if ((value & 1) !== 0) pages.queue.reclaim(pages.totalPages);
+    if ((value & 1) !== 0) pages.queue.dropClean();
     return 0;
   }
 }

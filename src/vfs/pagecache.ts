@@ -9,11 +9,22 @@ import { failed } from "../abi/errno.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
+import type { ReadAhead } from "./readahead.ts";
 
 const PAGE = 4096;
+/** Most pages read at once for one read(2): 1 MiB. */
+const FILL_MAX = 256;
 
-/** Moves bytes from `offset` up to the end of the object. Bytes moved, 0 at the end, or an error. */
-export function readObject(object: VmObject, uio: Uio, offset: number): number {
+/**
+ * Moves bytes from `offset` up to the end of the object. Bytes moved, 0 at the end, or an error.
+ * `ahead`: what is known of how its open file is read.
+ */
+export function readObject(
+  object: VmObject,
+  uio: Uio,
+  offset: number,
+  ahead: ReadAhead | null = null,
+): number {
   const n = Math.min(uio.resid, object.sizeBytes - offset);
   let done = 0;
   while (done < n) {
@@ -30,22 +41,32 @@ export function readObject(object: VmObject, uio: Uio, offset: number): number {
         if (r < step) return done;
         continue;
       }
-      pa = object.getPage(pindex, false);
+      pa = readIn(object, pindex, Math.ceil((inPage + n - done) / PAGE), ahead);
       if (failed(pa)) return done > 0 ? done : pa;
     }
-    for (
-      let next = 1;
-      step < n - done && object.lookup(pindex + next) === pa + next * PAGE;
-      next++
-    ) {
+    // Of a page read in pieces only the first counts as its use.
+    let next = pindex;
+    if (ahead?.lastPage !== pindex) object.touch(pa as Paddr);
+    while (step < n - done && object.lookup(next + 1) === pa + (next + 1 - pindex) * PAGE) {
+      next++;
+      object.touch((pa + (next - pindex) * PAGE) as Paddr);
       step += Math.min(PAGE, n - done - step);
     }
+    if (ahead) ahead.lastPage = next;
     const r = copyout(object, uio, pa, inPage, step);
     if (r < 0) return done > 0 ? done : r;
     done += r;
     if (r < step) return done;
   }
   return done;
+}
+
+/** The frame of an absent page, of which `wanted` are asked for from here on; or an error. */
+function readIn(object: VmObject, pindex: number, wanted: number, ahead: ReadAhead | null): number {
+  if (!ahead) return object.getPage(pindex, false);
+  const r = object.fill(pindex, pindex + ahead.pagesFrom(pindex, Math.min(wanted, FILL_MAX)));
+  if (failed(r)) return r;
+  return object.lookup(pindex) || object.getPage(pindex, false);
 }
 
 function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: number): number {
@@ -67,7 +88,8 @@ export function writeObject(object: VmObject, uio: Uio, offset: number): number 
     const at = offset + done;
     const inPage = at % PAGE;
     const step = Math.min(PAGE - inPage, n - done);
-    const r = writePage(object, uio, at, inPage, step);
+    const busy = object.throttle();
+    const r = failed(busy) ? busy : writePage(object, uio, at, inPage, step);
     if (r < 0) return done > 0 ? done : r;
     done += r;
     if (offset + done > object.sizeBytes) object.grow(offset + done);
@@ -93,6 +115,8 @@ function writePage(object: VmObject, uio: Uio, at: number, inPage: number, count
     else if (r < PAGE) frames.mem.bulk.zero(pa + r, PAGE - r);
   }
   frames.codeWritten((pa + inPage) as Paddr, count);
+  // Memory for the caller's own page may have been had by writing this one back.
+  if (!failed(error)) error = object.markDirty(pindex);
   frames.release(pa);
   return failed(error) ? error : r;
 }

@@ -1,74 +1,39 @@
 /**
- * Read-ahead: the next page of a file is usually the next block of the disk.
+ * Read-ahead: how much to read when a page of an open file is not in memory.
  *
- * Small reads are served from aligned windows of the device, each fetched with
- * one read; a program being loaded page by page costs the host a call per
- * window. Whoever writes to the device must `forget` what it wrote.
+ * Who reads in order gets more each time, up to 512 KiB; who reads here and
+ * there gets what was asked for. One per open file, as two readers of one file
+ * may be at different places. See Linux's mm/readahead.c, posix_fadvise(2).
  */
-import { failed } from "../abi/errno.ts";
-import type { BlockDevice } from "./blockdevice.ts";
 
-const WINDOW_BYTES = 64 << 10;
-const WINDOWS = 32;
+export const FADV_NORMAL = 0;
+export const FADV_RANDOM = 1;
+export const FADV_SEQUENTIAL = 2;
+
+const MAX_PAGES = 128;
 
 export class ReadAhead {
-  readonly #device: BlockDevice;
-  /** By window number, in order of last fetch. */
-  readonly #windows = new Map<number, Uint8Array>();
+  /** One of FADV_NORMAL, FADV_RANDOM, FADV_SEQUENTIAL. */
+  advice = FADV_NORMAL;
+  /** Page of the last byte that was read. */
+  lastPage = -1;
+  #window = 0;
 
-  constructor(device: BlockDevice) {
-    this.#device = device;
+  /** How many pages to bring in from `pindex`, the first that is absent of those wanted: `wanted` at least. */
+  pagesFrom(pindex: number, wanted: number): number {
+    if (this.advice === FADV_RANDOM) return wanted;
+    const max = this.advice === FADV_SEQUENTIAL ? 2 * MAX_PAGES : MAX_PAGES;
+    const isInOrder = pindex === 0 || pindex === this.lastPage || pindex === this.lastPage + 1;
+    if (!isInOrder) this.#window = 0;
+    else if (this.#window === 0) this.#window = firstWindow(wanted, max);
+    else this.#window = Math.min(max, this.#window * (this.#window < max / 16 ? 4 : 2));
+    return Math.max(wanted, this.#window);
   }
+}
 
-  /** Fills `into` from byte `offset` of the device. 0, or EIO. */
-  read(offset: number, into: Uint8Array): number {
-    for (let done = 0; done < into.length; ) {
-      const at = offset + done;
-      const inWindow = at % WINDOW_BYTES;
-      const part = into.subarray(
-        done,
-        done + Math.min(WINDOW_BYTES - inWindow, into.length - done),
-      );
-      const r =
-        part.length === WINDOW_BYTES
-          ? this.#device.read(at, part)
-          : this.#small(at, inWindow, part);
-      if (failed(r)) return r;
-      done += part.length;
-    }
-    return 0;
-  }
-
-  forget(offset: number, length: number): void {
-    const last = Math.floor((offset + length - 1) / WINDOW_BYTES);
-    for (let n = Math.floor(offset / WINDOW_BYTES); n <= last; n++) this.#windows.delete(n);
-  }
-
-  #small(at: number, inWindow: number, part: Uint8Array): number {
-    const n = (at - inWindow) / WINDOW_BYTES;
-    let window = this.#windows.get(n);
-    if (!window) {
-      const start = n * WINDOW_BYTES;
-      const length = Math.min(WINDOW_BYTES, this.#device.sizeBytes - start);
-      if (inWindow + part.length > length) return this.#device.read(at, part);
-      const room = this.#room(length);
-      if (failed(this.#device.read(start, room))) return this.#device.read(at, part);
-      this.#windows.set(n, room);
-      window = room;
-    }
-    part.set(window.subarray(inWindow, inWindow + part.length));
-    return 0;
-  }
-
-  /** Space for one more window: the oldest one's, once all are in use. */
-  #room(length: number): Uint8Array {
-    if (this.#windows.size >= WINDOWS) {
-      for (const [n, bytes] of this.#windows) {
-        this.#windows.delete(n);
-        if (bytes.length === length) return bytes;
-        break;
-      }
-    }
-    return new Uint8Array(length);
-  }
+/** Two to four times what was asked for. */
+function firstWindow(wanted: number, max: number): number {
+  const n = 2 ** Math.ceil(Math.log2(wanted));
+  if (n <= max / 32) return n * 4;
+  return n <= max / 4 ? n * 2 : max;
 }

@@ -29,6 +29,7 @@ import type { LockList } from "./lockf.ts";
 import { readObject } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import type { Pipe } from "./pipe.ts";
+import type { ReadAhead } from "./readahead.ts";
 
 /** Takes directory entries; answers false when it is full, and that entry was not taken. */
 export interface DirSink {
@@ -74,9 +75,9 @@ export abstract class Vnode {
   }
 
   /** Reads at `offset` of a regular file: bytes moved, 0 at the end. */
-  read(_td: Thread, uio: Uio, offset: number): number {
+  read(_td: Thread, uio: Uio, offset: number, ahead: ReadAhead | null): number {
     const object = this.object();
-    return failed(object) ? object : readObject(object, uio, offset);
+    return failed(object) ? object : readObject(object, uio, offset, ahead);
   }
 
   /** Writes at `offset` of a regular file, growing it. Bytes moved, or an error. */

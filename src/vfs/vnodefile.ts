@@ -37,6 +37,7 @@ import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME } from "./mount.ts";
 import { pathString } from "./namei.ts";
 import type { Path } from "./path.ts";
+import { ReadAhead } from "./readahead.ts";
 import type { DirSink, Vnode } from "./vnode.ts";
 
 /** Largest offset: what the page cache can index. */
@@ -45,6 +46,8 @@ export const MAX_FILE_BYTES = 2 ** 44 - 4096;
 export class VnodeFile extends File {
   readonly vp: Vnode;
   offset = 0;
+  /** How it is read; null while it never was. */
+  ahead: ReadAhead | null = null;
   /** Reading moves the access time. */
   readonly #keepsAtime: boolean;
   readonly #isRegular: boolean;
@@ -82,7 +85,8 @@ export class VnodeFile extends File {
   override pread(td: Thread, uio: Uio, offset: number): number {
     const { vp } = this;
     if (!this.#isRegular) return vp.isDir ? EISDIR : EINVAL;
-    const r = vp.read(td, uio, offset);
+    this.ahead ??= new ReadAhead();
+    const r = vp.read(td, uio, offset, this.ahead);
     if (r > 0) {
       if (this.#keepsAtime) vp.accessed();
       this.#notify(IN_ACCESS);

@@ -181,8 +181,12 @@ function shareWrite(vs: Vmspace, e: MapEntry, va: number): number {
   if (pa < 0) return -pa;
   const old = vs.pageTable.get(va);
   const r = enterShared(vs, e, va, pa as Paddr, readRights(e.prot) | PTE_W);
-  if (r === FAULT_OK && old !== 0) vs.drop(old);
-  return r;
+  if (r !== FAULT_OK) return r;
+  if (old !== 0) vs.drop(old);
+  // A table may have had to be made, and memory for it by writing this page: then it is clean again.
+  if (!failed(e.object!.markDirty(e.pindexOf(va)))) return FAULT_OK;
+  vs.writeProtect(va);
+  return FAULT_BUS;
 }
 
 /** The first write to a page of a private map of an object: a copy of one's own. */

@@ -60,6 +60,19 @@ export abstract class VmObject {
   /** What went wrong when pages were written back; null where they never are. */
   readonly errors: ErrSeq | null = null;
 
+  /** A page that is present was written, or is about to be: 0, or why it must not be. */
+  markDirty(_pindex: number): number {
+    return 0;
+  }
+
+  /** A program used the page. */
+  touch(_pa: Paddr): void {}
+
+  /** To be called by who dirtied pages: writes some back if there are too many. An error if that is of no use. */
+  throttle(): number {
+    return 0;
+  }
+
   /**
    * A page that `grabPage` gave holds only its first `from` bytes of what was to be written: fills
    * the rest with what the object has there. 0; or an error, and the page is gone.
@@ -68,6 +81,14 @@ export abstract class VmObject {
     this.frames.mem.bulk.zero(pa + from, PAGE_SIZE - from);
     return 0;
   }
+
+  /** Brings absent pages of [first, end) in ahead of use, as far as that goes well; an error if not even the first. */
+  fill(_first: number, _end: number): number {
+    return 0;
+  }
+
+  /** Forgets the pages of [first, end) that are neither dirty nor in use. */
+  dropClean(_first: number, _end: number): void {}
 
   /** A write made it larger. */
   grow(sizeBytes: number): void {

@@ -224,6 +224,18 @@ export class PageAllocator {
     return this.freePages + cached < this.totalPages >>> 6;
   }
 
+  /**
+   * To be called before `pages` frames go to the page cache: what is there makes room, as far as that is
+   * easy, so that free memory does not run out just because files are read. False if there is little.
+   */
+  makeRoom(pages: number): boolean {
+    const wanted = (this.totalPages >>> 4) + pages;
+    if (this.freePages <= wanted && this.queue.length > this.#keptCache) {
+      this.queue.reclaimEasily(Math.max(RECLAIM_BATCH, pages));
+    }
+    return this.freePages > pages + RECLAIM_BATCH;
+  }
+
   #take(chunk: number, index: number): Paddr {
     const free = this.#free[chunk]! & ~(1 << index);
     this.#free[chunk] = free;

@@ -1,14 +1,15 @@
 /**
  * Objects whose pages come from a pager: the page cache of a file.
  *
- * A miss reads a run of up to 64 KiB in one request, into contiguous frames
- * where the allocator has them. Clean pages are reclaimed under pressure;
+ * A miss reads an aligned 64 KiB in one request, into contiguous frames where
+ * the allocator has them, and more when a program touches one after the other;
+ * read(2) says itself how much to fill. Clean pages are reclaimed under pressure;
  * dirty ones are written first. Dirty pages go to the pager in runs of
  * neighbours, so that what was written in order is allocated and written in
  * order; while a run is on its way its pages count as clean, and an error
  * makes them dirty again.
  */
-import { EAGAIN, EFBIG, EROFS, type Errno, failed } from "../abi/errno.ts";
+import { EAGAIN, EFBIG, ENOMEM, EROFS, type Errno, failed } from "../abi/errno.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { ErrSeq } from "./errseq.ts";
 import { MAX_OBJECT_BYTES, VmObject } from "./object.ts";
@@ -20,6 +21,8 @@ import { DirtyDomain, type DirtyObject } from "./writeback.ts";
 
 /** Most pages of one pageOut: 1 MiB. */
 const CLUSTER_PAGES = 256;
+/** Most pages read around one that a program touched in a file that it goes through in order. */
+const AROUND_MAX = 128;
 
 export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   readonly isShmem = false;
@@ -28,6 +31,9 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   override readonly errors = new ErrSeq();
   readonly #pager: Pager;
   readonly #domain: DirtyDomain;
+  /** Where the pages end that were read around the last one that a program touched, and how many they were. */
+  #aroundNext = -1;
+  #aroundPages = CHUNK_PAGES;
 
   /** `domain`: that of the pager's file system; by default one of its own. */
   constructor(frames: PageAllocator, pager: Pager, sizeBytes: number, domain?: DirtyDomain) {
@@ -66,6 +72,19 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     return this.#dirty(pindex, pa);
   }
 
+  override markDirty(pindex: number): number {
+    const pa = this.pages.get(pindex);
+    return pa === 0 ? 0 : this.#dirty(pindex, pa);
+  }
+
+  override touch(pa: Paddr): void {
+    this.frames.queue.touch(pa);
+  }
+
+  override throttle(): number {
+    return this.frames.writeback.throttle();
+  }
+
   override fillRest(pindex: number, pa: Paddr, from: number): number {
     const rest = this.frames.mem.u8.subarray(pa + from, pa + PAGE_SIZE);
     if (pindex * PAGE_SIZE >= this.sizeBytes) {
@@ -86,11 +105,12 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     this.#pager.grown?.(sizeBytes);
   }
 
+  unmap(pindex: number): void {
+    for (const m of this.mappings) m.unmapPages(pindex, pindex + 1, false);
+  }
+
   evict(pindex: number, pa: Paddr): boolean {
-    if (this.frames.refs(pa) > 1) {
-      for (const m of this.mappings) m.unmapPages(pindex, pindex + 1, false);
-      if (this.frames.refs(pa) > 1) return false;
-    }
+    if (this.frames.refs(pa) > 1) return false;
     if (this.frames.queue.isDirty(pa)) {
       this.#writeAround(pindex);
       // What it wrote meanwhile may have dropped the page, or used it.
@@ -234,48 +254,93 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     this.frames.queue.add(pa, this, pindex);
   }
 
-  /** Brings in the page, and the absent ones beside it in its aligned run of 16. */
+  /** Brings in a page that a program touched, and the absent ones around it. */
   #read(pindex: number): Paddr | Errno {
     if (pindex * PAGE_SIZE >= MAX_OBJECT_BYTES) return EFBIG;
-    const wanted = this.allocFor(pindex);
-    if (failed(wanted)) return wanted;
     const endPage = Math.ceil(this.sizeBytes / PAGE_SIZE);
-    if (pindex >= endPage) {
-      this.frames.zero(wanted);
-      this.#keep(pindex, wanted);
-      return wanted;
+    if (pindex >= endPage) return this.#zeroFill(pindex);
+    let first = pindex - (pindex % CHUNK_PAGES);
+    if (first === this.#aroundNext) this.#aroundPages = Math.min(2 * this.#aroundPages, AROUND_MAX);
+    else this.#aroundPages = CHUNK_PAGES;
+    let end = Math.min(first + this.#aroundPages, endPage);
+    this.#aroundNext = end;
+    if (!this.frames.makeRoom(end - first)) {
+      first = pindex;
+      end = pindex + 1;
     }
-    const runStart = pindex - (pindex % CHUNK_PAGES);
-    let first = pindex;
-    let end = pindex + 1;
-    if (this.frames.isPlentiful) {
-      while (
-        first > runStart &&
-        this.#extend(first - 1, wanted - (pindex - first + 1) * PAGE_SIZE)
-      ) {
-        first--;
-      }
-      const stop = Math.min(runStart + CHUNK_PAGES, endPage);
-      while (end < stop && this.#extend(end, wanted + (end - pindex) * PAGE_SIZE)) end++;
-    }
-    const base = wanted - (pindex - first) * PAGE_SIZE;
-    const into = this.frames.mem.u8.subarray(base, base + (end - first) * PAGE_SIZE);
-    const r = this.#pager.pageIn(first, into);
-    for (let i = first; i < end; i++) {
-      const pa = (base + (i - first) * PAGE_SIZE) as Paddr;
-      if (failed(r)) this.frames.release(pa);
-      else this.#keep(i, pa);
-    }
-    return failed(r) ? r : wanted;
+    const r = this.#fillFrom(first, end, pindex);
+    if (failed(r)) return r;
+    return this.pages.get(pindex) as Paddr;
   }
 
-  /** Takes the frame at exactly `pa` for an absent page: read-ahead only where it is contiguous. */
-  #extend(pindex: number, pa: number): boolean {
-    if (this.pages.get(pindex) !== 0) return false;
-    const got = this.allocFor(pindex);
-    if (got === pa) return true;
-    if (!failed(got)) this.frames.release(got);
-    return false;
+  override fill(first: number, end: number): number {
+    const stop = Math.min(end, Math.ceil(this.sizeBytes / PAGE_SIZE));
+    if (first >= stop) return 0;
+    this.frames.makeRoom(stop - first);
+    return this.#fillFrom(first, stop, first);
+  }
+
+  /**
+   * Reads the absent pages of [first, end), in as few reads as there are runs of absent pages in
+   * contiguous frames. 0; an error only if the page `wanted` could not be had.
+   */
+  #fillFrom(first: number, end: number, wanted: number): number {
+    const run: Paddr[] = [];
+    let result = 0;
+    for (let i = first; i <= end; i++) {
+      const isAbsent = i < end && this.pages.get(i) === 0;
+      const pa = isAbsent ? this.#frameFor(i, i === wanted) : 0;
+      if (run.length > 0 && pa !== run.at(-1)! + PAGE_SIZE) {
+        const r = this.#readRun(i - run.length, run);
+        if (failed(r)) result = r;
+        run.length = 0;
+      }
+      if (!failed(pa) && pa !== 0) run.push(pa);
+      else if (failed(pa) && i === wanted) return pa;
+      else if (failed(pa) && i > wanted) break;
+    }
+    return this.pages.get(wanted) === 0 ? result : 0;
+  }
+
+  /** A frame for an absent page; one that only may be wanted is not worth a reclaim. */
+  #frameFor(pindex: number, isWanted: boolean): Paddr | Errno {
+    return isWanted || this.frames.freePages > 0 ? this.allocFor(pindex) : ENOMEM;
+  }
+
+  /** Reads pages into contiguous frames; where that fails, page by page: 0, or the last error. */
+  #readRun(first: number, run: readonly Paddr[]): number {
+    const start = run[0]!;
+    const { u8 } = this.frames.mem;
+    const whole = this.#pager.pageIn(first, u8.subarray(start, start + run.length * PAGE_SIZE));
+    let result = 0;
+    for (const [i, pa] of run.entries()) {
+      let r = whole;
+      if (failed(r) && run.length > 1) {
+        r = this.#pager.pageIn(first + i, u8.subarray(pa, pa + PAGE_SIZE));
+      }
+      if (failed(r)) {
+        result = r;
+        this.frames.release(pa);
+      } else {
+        this.#keep(first + i, pa);
+      }
+    }
+    return result;
+  }
+
+  #zeroFill(pindex: number): Paddr | Errno {
+    const pa = this.allocFor(pindex);
+    if (failed(pa)) return pa;
+    this.frames.zero(pa);
+    this.#keep(pindex, pa);
+    return pa;
+  }
+
+  override dropClean(first: number, end: number): void {
+    for (const pindex of this.pages.within(first, end)) {
+      const pa = this.pages.get(pindex) as Paddr;
+      if (this.frames.refs(pa) === 1 && !this.frames.queue.isDirty(pa)) this.dropPage(pindex);
+    }
   }
 
   /** Clears what a shared map may have stored past the end of the file in its last page. */

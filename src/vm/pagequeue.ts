@@ -1,22 +1,44 @@
 /**
  * The page queue: pages of the page cache, in the order in which to reclaim them.
  *
- * A queue with a second chance: a page used since it was last looked at goes
- * to the tail once more. A frame is on the queue exactly while a PagedObject
- * holds it; `owner` and `pindex` lead back to it.
+ * Two lists. A page begins on the inactive one, and moves to the active one
+ * when it is used a second time: a file that is read through once passes by
+ * what is used again and again. Pages are taken from the head of the inactive
+ * list; when that is the shorter one, what has not been used for longest on the
+ * active list joins it. Programs use mapped pages unseen, so one that comes to
+ * the head mapped is unmapped and goes round once more; if it is mapped again
+ * by then it is in use. So that there is time for that, it stays until some
+ * more pages were added to the cache. Clean pages go before dirty ones.
+ *
+ * A frame is on the queue exactly while a PagedObject holds it; `owner` and
+ * `pindex` lead back to it. Compare Linux's mm/vmscan.c, and vm_pageout.c of the BSDs.
  */
 import type { Paddr } from "../machine/physmem.ts";
 import type { PageAllocator } from "./page.ts";
 
 /** What a page on the queue belongs to. */
 export interface PageOwner {
-  /** Gives the page up, unmapping it wherever it is mapped; false if it must stay. */
+  /** Gives the page up, unmapping it wherever it is mapped and writing it if it is dirty; false if it must stay. */
   evict(pindex: number, pa: Paddr): boolean;
+  /** Unmaps the page wherever it is mapped. */
+  unmap(pindex: number): void;
 }
 
 const NONE = -1;
 const REFERENCED = 1;
 const DIRTY = 2;
+const ACTIVE = 4;
+/** Came to the head of the inactive list mapped. */
+const WAS_MAPPED = 8;
+
+const INACTIVE_LIST = 0;
+const ACTIVE_LIST = 1;
+
+/** Rounds of a reclaim: what is clean, also what is dirty, what was unmapped for it; then even what is in use. */
+const ROUNDS = 5;
+const DESPERATE_ROUND = 3;
+/** Pages looked at in the first round for each that is wanted. */
+const EASY_SCAN = 8;
 
 export class PageQueue {
   readonly #frames: PageAllocator;
@@ -25,12 +47,21 @@ export class PageQueue {
   readonly #flags: Uint8Array;
   readonly #next: Int32Array;
   readonly #prev: Int32Array;
-  #head = NONE;
-  #tail = NONE;
-  /** Pages on the queue: "Cached" of /proc/meminfo, but for shared memory. */
-  length = 0;
-  /** Pages given up under pressure since boot. */
+  /** `#added` when the page was unmapped to see whether it is in use. */
+  readonly #stamp: Uint32Array;
+  /** How many pages must be added until it is thought not to be. */
+  readonly #grace: number;
+  /** Pages ever added, modulo 2^32. */
+  #added = 0;
+  /** Of the inactive and the active list. */
+  readonly #head = new Int32Array(2).fill(NONE);
+  readonly #tail = new Int32Array(2).fill(NONE);
+  readonly #count = new Int32Array(2);
+  /** Since boot: pages looked at, given up, and moved from one list to the other. */
+  scanned = 0;
   evicted = 0;
+  activated = 0;
+  deactivated = 0;
 
   constructor(frames: PageAllocator) {
     this.#frames = frames;
@@ -40,6 +71,17 @@ export class PageQueue {
     this.#flags = new Uint8Array(n);
     this.#next = new Int32Array(n);
     this.#prev = new Int32Array(n);
+    this.#stamp = new Uint32Array(n);
+    this.#grace = n >>> 4;
+  }
+
+  /** Pages on the queue: "Cached" of /proc/meminfo, but for shared memory. */
+  get length(): number {
+    return this.#count[INACTIVE_LIST]! + this.#count[ACTIVE_LIST]!;
+  }
+
+  get activePages(): number {
+    return this.#count[ACTIVE_LIST]!;
   }
 
   add(pa: Paddr, owner: PageOwner, pindex: number): void {
@@ -47,21 +89,29 @@ export class PageQueue {
     this.#owner[i] = owner;
     this.#pindex[i] = pindex;
     this.#flags[i] = 0;
-    this.#append(i);
-    this.length++;
+    this.#added = (this.#added + 1) >>> 0;
+    this.#append(i, INACTIVE_LIST);
   }
 
   remove(pa: Paddr): void {
     const i = this.#frames.indexOf(pa);
     this.#owner[i] = null;
     this.#unlink(i);
-    this.length--;
   }
 
-  /** The page was used: it gets its second chance. */
+  /** The page was used: the second time makes it active. */
   touch(pa: Paddr): void {
     const i = this.#frames.indexOf(pa);
-    this.#flags[i] = this.#flags[i]! | REFERENCED;
+    const flags = this.#flags[i]!;
+    if ((flags & REFERENCED) === 0) this.#flags[i] = flags | REFERENCED;
+    else if ((flags & ACTIVE) === 0) this.#activate(i);
+  }
+
+  /** The page will not be used again soon: it goes first. */
+  deactivate(pa: Paddr): void {
+    const i = this.#frames.indexOf(pa);
+    this.#flags[i]! &= ~(REFERENCED | WAS_MAPPED);
+    if ((this.#flags[i]! & ACTIVE) !== 0) this.#move(i, INACTIVE_LIST);
   }
 
   setDirty(pa: Paddr, isDirty: boolean): void {
@@ -74,38 +124,132 @@ export class PageQueue {
     return (this.#flags[this.#frames.indexOf(pa)]! & DIRTY) !== 0;
   }
 
-  /** Tries to free `pages` frames, least recently used first; how many it freed. */
+  /** Tries to free `pages` frames; how many it freed. */
   reclaim(pages: number): number {
     let freed = 0;
-    // Twice round: the first pass may only take second chances away.
-    for (let left = 2 * this.length; left > 0 && freed < pages && this.#head !== NONE; left--) {
-      const i = this.#head;
-      this.#unlink(i);
-      this.#append(i);
-      if ((this.#flags[i]! & REFERENCED) !== 0) {
-        this.#flags[i] = this.#flags[i]! & ~REFERENCED;
-      } else if (this.#owner[i]!.evict(this.#pindex[i]!, this.#frames.addressOf(i))) {
-        freed++;
-      }
+    for (let round = 0; round < ROUNDS && freed < pages; round++) {
+      const inactive = this.#count[INACTIVE_LIST]!;
+      this.#refill(round < DESPERATE_ROUND ? inactive : Number.POSITIVE_INFINITY);
+      const scan = round === 0 ? Math.min(inactive, EASY_SCAN * pages) : Number.POSITIVE_INFINITY;
+      freed += this.#shrink(pages - freed, scan, round > 0, round >= DESPERATE_ROUND);
     }
     this.evicted += freed;
     return freed;
   }
 
-  #append(i: number): void {
-    this.#prev[i] = this.#tail;
+  /** Frees clean pages that can be had for nothing, `pages` at most; how many. */
+  reclaimEasily(pages: number): number {
+    this.#refill(this.#count[INACTIVE_LIST]!);
+    const freed = this.#shrink(pages, EASY_SCAN * pages, false, false);
+    this.evicted += freed;
+    return freed;
+  }
+
+  /** Frees all pages that are neither dirty nor mapped. */
+  dropClean(): void {
+    for (const list of [INACTIVE_LIST, ACTIVE_LIST]) {
+      let i = this.#head[list]!;
+      for (let left = this.#count[list]!; left > 0 && i !== NONE; left--) {
+        const next = this.#next[i]!;
+        const pa = this.#frames.addressOf(i);
+        if ((this.#flags[i]! & DIRTY) === 0 && this.#frames.refs(pa) === 1) this.#evict(i, pa);
+        i = next;
+      }
+    }
+  }
+
+  /** Takes pages from the inactive list's head until `pages` are free or `scan` were looked at. */
+  #shrink(pages: number, scan: number, mayWrite: boolean, isDesperate: boolean): number {
+    let freed = 0;
+    for (
+      let left = Math.min(scan, this.#count[INACTIVE_LIST]!);
+      left > 0 && freed < pages;
+      left--
+    ) {
+      const i = this.#head[INACTIVE_LIST]!;
+      if (i === NONE) break;
+      this.scanned++;
+      const flags = this.#flags[i]!;
+      const pa = this.#frames.addressOf(i);
+      if (this.#frames.refs(pa) > 1) {
+        if ((flags & WAS_MAPPED) !== 0) {
+          this.#activate(i);
+          continue;
+        }
+        this.#flags[i] = (flags | WAS_MAPPED) & ~REFERENCED;
+        this.#stamp[i] = this.#added;
+        this.#owner[i]!.unmap(this.#pindex[i]!);
+      } else if (
+        (isDesperate || !this.#isOnTrial(i, flags)) &&
+        ((flags & DIRTY) === 0 || mayWrite) &&
+        this.#evict(i, pa)
+      ) {
+        freed++;
+        continue;
+      }
+      // Writing a page may have changed the lists.
+      if (this.#owner[i] !== null && (this.#flags[i]! & ACTIVE) === 0) this.#move(i, INACTIVE_LIST);
+    }
+    return freed;
+  }
+
+  #isOnTrial(i: number, flags: number): boolean {
+    return (flags & WAS_MAPPED) !== 0 && (this.#added - this.#stamp[i]!) >>> 0 < this.#grace;
+  }
+
+  #evict(i: number, pa: Paddr): boolean {
+    return this.#owner[i]!.evict(this.#pindex[i]!, pa);
+  }
+
+  /** Moves pages from the active list's head until it is no longer than `pages` on the other. */
+  #refill(inactive: number): void {
+    let wanted = this.#count[ACTIVE_LIST]! - inactive;
+    if (inactive === Number.POSITIVE_INFINITY) wanted = this.#count[ACTIVE_LIST]!;
+    for (let left = this.#count[ACTIVE_LIST]!; left > 0 && wanted > 0; left--) {
+      const i = this.#head[ACTIVE_LIST]!;
+      if ((this.#flags[i]! & REFERENCED) !== 0 && inactive < Number.POSITIVE_INFINITY) {
+        this.#flags[i]! &= ~REFERENCED;
+        this.#move(i, ACTIVE_LIST);
+        continue;
+      }
+      this.#flags[i]! &= ~(WAS_MAPPED | REFERENCED);
+      this.#move(i, INACTIVE_LIST);
+      this.deactivated++;
+      wanted -= 2;
+    }
+  }
+
+  #activate(i: number): void {
+    this.#flags[i]! &= ~(REFERENCED | WAS_MAPPED);
+    this.#move(i, ACTIVE_LIST);
+    this.activated++;
+  }
+
+  #move(i: number, list: number): void {
+    this.#unlink(i);
+    this.#append(i, list);
+  }
+
+  #append(i: number, list: number): void {
+    if (list === ACTIVE_LIST) this.#flags[i]! |= ACTIVE;
+    else this.#flags[i]! &= ~ACTIVE;
+    const last = this.#tail[list]!;
+    this.#prev[i] = last;
     this.#next[i] = NONE;
-    if (this.#tail === NONE) this.#head = i;
-    else this.#next[this.#tail] = i;
-    this.#tail = i;
+    if (last === NONE) this.#head[list] = i;
+    else this.#next[last] = i;
+    this.#tail[list] = i;
+    this.#count[list]!++;
   }
 
   #unlink(i: number): void {
+    const list = (this.#flags[i]! & ACTIVE) !== 0 ? ACTIVE_LIST : INACTIVE_LIST;
     const prev = this.#prev[i]!;
     const next = this.#next[i]!;
-    if (prev === NONE) this.#head = next;
+    if (prev === NONE) this.#head[list] = next;
     else this.#next[prev] = next;
-    if (next === NONE) this.#tail = prev;
+    if (next === NONE) this.#tail[list] = prev;
     else this.#prev[next] = prev;
+    this.#count[list]!--;
   }
 }

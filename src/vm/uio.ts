@@ -7,6 +7,7 @@
  * fault at the first byte is EFAULT. See uio(9).
  */
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
+import { PAGE_SIZE } from "./param.ts";
 import type { UserMemory } from "./usermem.ts";
 
 export interface IoVec {
@@ -132,10 +133,17 @@ export class Uio {
     while (done < n) {
       const step = Math.min(n - done, this.#room());
       const at = (pa + done) as Paddr;
-      const r = isOut ? user.copyoutPhys(this.#at, at, step) : user.copyinPhys(this.#at, at, step);
+      let moved = step;
+      let r = isOut ? user.copyoutPhys(this.#at, at, step) : user.copyinPhys(this.#at, at, step);
+      const inPage = PAGE_SIZE - (this.#at % PAGE_SIZE);
+      if (r < 0 && step > inPage) {
+        // Some page of it cannot be reached: what lies before moves all the same.
+        moved = inPage;
+        r = isOut ? user.copyoutPhys(this.#at, at, moved) : user.copyinPhys(this.#at, at, moved);
+      }
       if (r < 0) return done > 0 ? done : r;
-      this.#advance(step);
-      done += step;
+      this.#advance(moved);
+      done += moved;
     }
     return n;
   }

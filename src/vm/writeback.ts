@@ -34,6 +34,8 @@ export interface WritebackKeeper {
   dirtied(): void;
   /** A page became dirty and there are more than `limitPages`. */
   overLimit(): void;
+  /** Who dirties pages has to help, as there are more than `hardLimitPages`: 0, or an error if nothing can be written. */
+  throttle(): number;
 }
 
 const COMMIT_NS = 5e9;
@@ -49,6 +51,8 @@ export class Writeback {
   dirtied = 0;
   /** More dirty pages than this and the keeper is told. */
   limitPages = Number.POSITIVE_INFINITY;
+  /** More, and those who dirty them write them. */
+  hardLimitPages = Number.POSITIVE_INFINITY;
   clock: WritebackClock | null = null;
   keeper: WritebackKeeper | null = null;
 
@@ -59,6 +63,11 @@ export class Writeback {
   pageDirtied(): void {
     this.dirtied++;
     if (++this.dirtyPages > this.limitPages) this.keeper?.overLimit();
+  }
+
+  throttle(): number {
+    if (this.dirtyPages <= this.hardLimitPages || !this.keeper) return 0;
+    return this.keeper.throttle();
   }
 }
 

@@ -13,7 +13,6 @@ import { panic } from "../../kern/panic.ts";
 import { crc32c } from "../../lib/crc32c.ts";
 import { type Buf, BufferCache } from "../../vfs/bio.ts";
 import type { BlockDevice } from "../../vfs/blockdevice.ts";
-import { ReadAhead } from "../../vfs/readahead.ts";
 import { noteError } from "./errorlog.ts";
 import * as feature from "./features.ts";
 import { Groups } from "./groups.ts";
@@ -77,7 +76,6 @@ export class Volume {
   readonly groups: Groups;
   readonly #superBuf: Buf;
   #isSuperChanged = false;
-  readonly #readAhead: ReadAhead;
   readonly log: KernelLog;
   #complaints = 0;
 
@@ -107,7 +105,6 @@ export class Volume {
       (this.incompat & feature.INCOMPAT_CSUM_SEED) !== 0
         ? sb.s_checksum_seed.get(view, 0)
         : crc32c(0xffffffff, sb.s_uuid.get(view, 0));
-    this.#readAhead = new ReadAhead(device);
     this.log = log;
     this.groups = new Groups(this);
   }
@@ -156,15 +153,13 @@ export class Volume {
 
   /** File contents, past the buffer cache: fills `into` from byte `offset` of the volume. */
   readData(offset: number, into: Uint8Array): number {
-    const r = this.#readAhead.read(offset, into);
+    const r = this.device.read(offset, into);
     return failed(r) || !this.cache.hasPinned ? r : this.#overlay(offset, into);
   }
 
   /** File contents, past the buffer cache: at once on the disk, though not yet flushed. */
   writeData(offset: number, from: Uint8Array): number {
-    const r = this.device.write(offset, from);
-    this.#readAhead.forget(offset, from.length);
-    return r;
+    return this.device.write(offset, from);
   }
 
   /** Within an operation: `superView` was changed, or is about to be. Its checksum is set at commit. */
