@@ -150,9 +150,9 @@ export const sys_renameat2 = syscall(
   "renameat2",
   [dirfd, upath, dirfd, upath, flags],
   (td, oldDfd, oldPath, newDfd, newPath, how) => {
-    if ((how & RENAME_WHITEOUT) !== 0) return EINVAL;
-    if (failed(onlyFlags(how, RENAME_NOREPLACE | RENAME_EXCHANGE))) return EINVAL;
-    if (how === (RENAME_NOREPLACE | RENAME_EXCHANGE)) return EINVAL;
+    const alone = RENAME_NOREPLACE | RENAME_WHITEOUT;
+    if (failed(onlyFlags(how, alone | RENAME_EXCHANGE))) return EINVAL;
+    if ((how & RENAME_EXCHANGE) !== 0 && (how & alone) !== 0) return EINVAL;
     const a = startOf(td, oldDfd, oldPath);
     if (a !== null && failed(a)) return a;
     const b = startOf(td, newDfd, newPath);

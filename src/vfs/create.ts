@@ -50,7 +50,8 @@ export function mknod(
   }
   const at = prepare(td, ctx, path, start, false);
   if (failed(at)) return at;
-  if (isDevice && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
+  const isWhiteout = type === S_IFCHR && rdev === 0;
+  if (isDevice && !isWhiteout && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
   const dir = at.dir.vnode!;
   const bits = (type === 0 ? S_IFREG : type) | (mode & ~ctx.umask & 0o7777);
   const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
@@ -107,8 +108,7 @@ function linkHeld(
   const a = vp.getattr();
   if (failed(a)) return a;
   if (vp.isDir) return EPERM;
-  const isUnnamed = from.entry.isDeleted && !from.entry.isHashed && a.nlink === 0;
-  if (a.nlink === 0 && !(isUnnamed && from.entry.name.startsWith("#"))) return ENOENT;
+  if (a.nlink === 0 && !from.entry.isLinkable) return ENOENT;
   const dir = at.dir.vnode!;
   const r = dir.link(at.name, vp);
   if (r < 0) return r;

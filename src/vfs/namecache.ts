@@ -27,6 +27,8 @@ export class NameEntry {
   isHashed = true;
   /** Removed by unlink, rmdir or rename-over, while held: paths show "(deleted)". */
   isDeleted = false;
+  /** A file without a name that link(2) may give one (O_TMPFILE without O_EXCL). */
+  isLinkable = false;
   /** Looked up since the LRU scan passed it. */
   wasUsed = false;
   lruNext: NameEntry | null = null;
@@ -67,10 +69,11 @@ export class NameCache {
   }
 
   /** A file in `dir` that has no name yet (O_TMPFILE); returned held, shown as deleted. */
-  makeUnnamed(dir: NameEntry, vnode: Vnode): NameEntry {
+  makeUnnamed(dir: NameEntry, vnode: Vnode, isLinkable = true): NameEntry {
     const e = new NameEntry(`#${vnode.ino}`, dir, vnode);
     e.isHashed = false;
     e.isDeleted = true;
+    e.isLinkable = isLinkable;
     e.refs = 1;
     vnode.refs++;
     this.hold(dir);

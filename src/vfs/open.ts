@@ -245,7 +245,7 @@ function openTmpfile(
   if (denied < 0) return denied as Errno;
   const vp = dvp.tmpfile(S_IFREG | (mode & ~ctx.umask & 0o7777), td.cred);
   if (failed(vp)) return vp;
-  const entry = ctx.vfs.names.makeUnnamed(at.entry, vp);
+  const entry = ctx.vfs.names.makeUnnamed(at.entry, vp, (flags & O_EXCL) === 0);
   const fp = openAt(td, ctx.vfs, { mount: at.mount, entry }, flags & ~O_DIRECTORY, true);
   ctx.vfs.names.release(entry);
   return fp;

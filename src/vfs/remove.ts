@@ -14,7 +14,7 @@ import {
   EXDEV,
   failed,
 } from "../abi/errno.ts";
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from "../abi/fcntl.ts";
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../abi/fcntl.ts";
 import {
   IN_ATTRIB,
   IN_DELETE,
@@ -105,7 +105,7 @@ function mayDelete(dir: Vnode, vp: Vnode, cred: Cred): number {
   return denied < 0 ? denied : checkSticky(dir, vp, cred);
 }
 
-/** renameat2(2). `flags`: RENAME_NOREPLACE or RENAME_EXCHANGE. */
+/** renameat2(2). `flags`: RENAME_NOREPLACE, RENAME_WHITEOUT or RENAME_EXCHANGE. */
 export function rename(
   td: Thread,
   ctx: FsContext,
@@ -157,6 +157,11 @@ function renameAt(
   const r = from.dir.vnode!.rename(from.name, vp, to.dir.vnode!, to.name, target, flags);
   if (r < 0) return r;
   settle(ctx, from, to, e, over, isExchange);
+  if ((flags & RENAME_WHITEOUT) !== 0) {
+    // Not nothing, but a whiteout, has the old name.
+    const gone = ctx.vfs.names.find(from.dir, from.name);
+    if (gone && !gone.vnode) ctx.vfs.names.drop(gone);
+  }
   return 0;
 }
 

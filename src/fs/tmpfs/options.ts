@@ -18,8 +18,9 @@ export const NO_TMPFS_OPTIONS: TmpfsOptions = {
   gid: null,
 };
 
-/** What Linux's tmpfs takes and this one has no use for. */
-const IGNORED = new Set(["huge", "mpol", "inode32", "inode64", "noswap", "nr_inodes", "rw", "ro"]);
+/** What Linux's tmpfs takes and this one has no use for: nothing is ever swapped, no page is huge. */
+const IGNORED = new Set(["mpol", "inode32", "inode64", "noswap", "rw", "ro"]);
+const HUGE_VALUES = new Set(["never", "always", "within_size", "advise"]);
 
 /** `totalPages`: of the machine, for sizes in percent. EINVAL for what it does not know. */
 export function parseTmpfsOptions(data: string, totalPages: number): TmpfsOptions | Errno {
@@ -32,24 +33,39 @@ export function parseTmpfsOptions(data: string, totalPages: number): TmpfsOption
     if (key === "size") {
       const percent = /^(\d+)%$/.exec(value);
       const bytes = percent ? (totalPages * 4096 * Number(percent[1])) / 100 : memparse(value);
-      if (Number.isNaN(bytes)) return EINVAL;
       pages = Math.ceil(bytes / 4096);
     } else if (key === "nr_blocks") pages = memparse(value);
     else if (key === "nr_inodes") inodes = memparse(value);
-    else if (key === "mode") mode = Number.parseInt(value, 8) & 0o7777;
-    else if (key === "uid") uid = memparse(value);
-    else if (key === "gid") gid = memparse(value);
-    else if (!IGNORED.has(key)) return EINVAL;
+    else if (key === "mode") {
+      if (!/^[0-7]{1,11}$/.test(value)) return EINVAL;
+      mode = Number.parseInt(value, 8) & 0o7777;
+    } else if (key === "uid") uid = id(value);
+    else if (key === "gid") gid = id(value);
+    else if (key === "huge") {
+      if (!HUGE_VALUES.has(value)) return EINVAL;
+    } else if (!IGNORED.has(key)) return EINVAL;
   }
   const all = [pages, inodes, mode, uid, gid];
   if (all.some((n) => n !== null && Number.isNaN(n))) return EINVAL;
   return { pages, inodes, mode, uid, gid };
 }
 
+/** A user or group id; NaN for anything else. */
+function id(value: string): number {
+  return /^\d{1,10}$/.test(value) && Number(value) < 0xffffffff ? Number(value) : Number.NaN;
+}
+
+/** ramfs takes any option and heeds only the mode. */
+export function parseRamfsOptions(data: string): TmpfsOptions {
+  const mode = /(?:^|,)mode=([0-7]{1,11})(?=,|$)/.exec(data);
+  const bits = mode ? Number.parseInt(mode[1]!, 8) & 0o7777 : 0o755;
+  return { pages: 0, inodes: 0, mode: bits, uid: null, gid: null };
+}
+
 /** Digits with k, m, g or t behind; NaN for anything else. */
 function memparse(value: string): number {
-  const m = /^(\d{1,15})([kmgt]?)$/i.exec(value);
+  const m = /^(\d{1,15})([kmgtpe]?)$/i.exec(value);
   if (!m) return Number.NaN;
-  const shift = " kmgt".indexOf(m[2]!.toLowerCase() || " ");
+  const shift = " kmgtpe".indexOf(m[2]!.toLowerCase() || " ");
   return Number(m[1]) * 1024 ** shift;
 }

@@ -16,8 +16,8 @@ import {
   type Errno,
   failed,
 } from "../../abi/errno.ts";
-import { RENAME_EXCHANGE } from "../../abi/fcntl.ts";
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
+import { RENAME_EXCHANGE, RENAME_WHITEOUT } from "../../abi/fcntl.ts";
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Cred } from "../../kern/cred.ts";
 import { ownership } from "../../vfs/access.ts";
 import type { DirSink, Vnode } from "../../vfs/vnode.ts";
@@ -37,6 +37,8 @@ const FIRST_SEQ = 2;
 /** What Linux adds to a directory's size per entry. */
 const DIRENT_SIZE = 20;
 const MAX_SYMLINK = 4095;
+/** Longer targets count as a page, as in Linux, which keeps them in one. */
+const SHORT_SYMLINK = 127;
 const MAX_NLINK = 65000;
 
 export class TmpDir extends TmpNode {
@@ -98,9 +100,13 @@ export class TmpDir extends TmpNode {
   override symlink(name: string, target: string, cred: Cred): Vnode | Errno {
     if (target.length > MAX_SYMLINK) return ENAMETOOLONG;
     if (!this.fs.frames.kmem.hasRoom(target.length)) return ENOSPC;
-    return this.#make(name, S_IFLNK | 0o777, cred, (owner) => {
+    const pages = target.length > SHORT_SYMLINK ? 1 : 0;
+    if (!this.fs.charge(pages)) return ENOSPC;
+    const made = this.#make(name, S_IFLNK | 0o777, cred, (owner) => {
       return new TmpSymlink(this.fs, owner.uid, owner.gid, target);
     });
+    if (failed(made)) this.fs.usedPages -= pages;
+    return made;
   }
 
   override tmpfile(mode: number, cred: Cred): Vnode | Errno {
@@ -116,6 +122,7 @@ export class TmpDir extends TmpNode {
     if (node.nlink >= MAX_NLINK) return EMLINK;
     if (this.#entries.has(name)) return EEXIST;
     if (!this.fs.hasRoomForName(name)) return ENOSPC;
+    if (node.nlink > 0 && !this.fs.chargeInode()) return ENOSPC;
     this.#add(name, node);
     node.nlink++;
     node.ctime = this.#touch();
@@ -149,13 +156,18 @@ export class TmpDir extends TmpNode {
     const node = vp as TmpNode;
     const to = toDir as TmpDir;
     const there = over as TmpNode | null;
+    const leavesWhiteout = (flags & RENAME_WHITEOUT) !== 0;
+    if (leavesWhiteout && !(this.fs.hasRoomForName(name) && this.fs.chargeInode())) return ENOSPC;
     if (there && (flags & RENAME_EXCHANGE) !== 0) {
       this.#entries.get(name)!.node = there;
       to.#entries.get(toName)!.node = node;
       this.#adopt(there, to);
       to.#adopt(node, this);
     } else {
-      if (there instanceof TmpDir && !there.isEmpty) return ENOTEMPTY;
+      if (there instanceof TmpDir && !there.isEmpty) {
+        if (leavesWhiteout) this.fs.releaseInode();
+        return ENOTEMPTY;
+      }
       if (there) {
         to.#remove(toName);
         if (there instanceof TmpDir) to.#dropDir(there);
@@ -164,6 +176,7 @@ export class TmpDir extends TmpNode {
       this.#remove(name);
       to.#add(toName, node);
       to.#adopt(node, this);
+      if (leavesWhiteout) this.#add(name, new TmpSpecial(this.fs, S_IFCHR, 0, 0, 0));
     }
     const now = this.#touch();
     to.#touch();
@@ -179,6 +192,10 @@ export class TmpDir extends TmpNode {
       for (const { name, node } of dir.#entries.values()) {
         this.fs.releaseName(name);
         if (node instanceof TmpDir) dirs.push(node);
+        else if (node.nlink > 1) {
+          node.unlinked();
+          continue;
+        }
         node.nlink = 0;
         if (node.refs === 0) node.free();
       }
@@ -267,6 +284,11 @@ export class TmpSymlink extends TmpNode {
 
   protected override freeData(): void {
     this.fs.give(this.#target.length);
+    if (this.#target.length > SHORT_SYMLINK) this.fs.usedPages--;
+  }
+
+  override get blocks(): number {
+    return this.#target.length > SHORT_SYMLINK ? 8 : 0;
   }
 
   override get sizeBytes(): number {

@@ -8,14 +8,21 @@
 import { EINVAL, type Errno, failed } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
 import { Cred } from "../../kern/cred.ts";
-import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import {
+  type FileSystem,
+  type FileSystemType,
+  type MountRequest,
+  type StatFs,
+  simpleStatfs,
+} from "../../vfs/filesystem.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
-import { parseTmpfsOptions, type TmpfsOptions } from "./options.ts";
+import { parseRamfsOptions, parseTmpfsOptions, type TmpfsOptions } from "./options.ts";
 import { TmpDir } from "./tmpdir.ts";
 
 const TMPFS_MAGIC = 0x01021994;
+const RAMFS_MAGIC = 0x858458f6;
 const PAGE = 4096;
 /** Bytes of extended attributes that one file system keeps at most. */
 const MAX_XATTR_BYTES = 16 * 1024 * 1024;
@@ -127,6 +134,7 @@ export class Tmpfs implements FileSystem {
   }
 
   statfs(): StatFs {
+    if (this.typeName === "ramfs") return simpleStatfs(RAMFS_MAGIC);
     const blocks = this.pageLimit;
     const free = blocks === 0 ? 0 : Math.max(0, blocks - this.usedPages);
     const files = this.inodeLimit;
@@ -154,6 +162,7 @@ export class Tmpfs implements FileSystem {
   }
 
   showOptions(): string {
+    if (this.typeName === "ramfs") return "";
     const o = this.#options;
     const shown = [];
     if (o.pages !== null) shown.push(`size=${this.pageLimit * 4}k`);
@@ -164,11 +173,16 @@ export class Tmpfs implements FileSystem {
     return shown.join(",");
   }
 
+  /** Limits may change, but not below what is used, and none may appear where there was none. */
   remount(isReadOnly: boolean, data: string): number {
+    if (this.typeName === "ramfs") {
+      this.isReadOnly = isReadOnly;
+      return 0;
+    }
     const o = parseTmpfsOptions(data, this.frames.totalPages);
     if (failed(o)) return o;
-    if (o.pages !== null && o.pages > 0 && o.pages < this.usedPages) return EINVAL;
-    if (o.inodes !== null && o.inodes > 0 && o.inodes < this.usedInodes) return EINVAL;
+    if (!mayBecome(o.pages, this.pageLimit, this.usedPages)) return EINVAL;
+    if (!mayBecome(o.inodes, this.inodeLimit, this.usedInodes)) return EINVAL;
     this.pageLimit = o.pages ?? this.pageLimit;
     this.inodeLimit = o.inodes ?? this.inodeLimit;
     this.#options = {
@@ -179,6 +193,11 @@ export class Tmpfs implements FileSystem {
     this.isReadOnly = isReadOnly;
     return 0;
   }
+}
+
+function mayBecome(asked: number | null, limit: number, used: number): boolean {
+  if (asked === null || asked === 0) return true;
+  return limit > 0 && asked >= used;
 }
 
 export class TmpfsType implements FileSystemType {
@@ -195,7 +214,10 @@ export class TmpfsType implements FileSystemType {
   }
 
   mount(request: MountRequest): FileSystem | Errno {
-    const options = parseTmpfsOptions(request.data, this.#frames.totalPages);
+    const options =
+      this.typeName === "ramfs"
+        ? parseRamfsOptions(request.data)
+        : parseTmpfsOptions(request.data, this.#frames.totalPages);
     if (failed(options)) return options;
     const fs = new Tmpfs(this.#vfs, this.#frames, options, this.typeName);
     fs.isReadOnly = request.isReadOnly;

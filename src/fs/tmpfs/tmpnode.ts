@@ -81,8 +81,9 @@ export abstract class TmpNode extends Vnode implements Attr {
     this.atime = now;
   }
 
-  /** One name less; the last one lets it go when nobody uses it. */
+  /** One name less; the last one lets it go when nobody uses it. Further names count as inodes. */
   unlinked(): void {
+    if (this.nlink > 1) this.fs.releaseInode();
     this.nlink--;
     this.ctime = this.fs.clock.realtime();
     if (this.nlink === 0 && this.refs === 0) this.free();
