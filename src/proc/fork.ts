@@ -5,7 +5,7 @@
  * leaves nothing behind; then it becomes runnable, with the registers of its
  * parent except for a0, sp and tp. See clone(2) for the flags.
  */
-import { EAGAIN, EFAULT, EINVAL, type Errno, failed } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, EPERM, type Errno, failed } from "../abi/errno.ts";
 import { NSIG, SS_DISABLE } from "../abi/signal.ts";
 import {
   CLONE_CHILD_CLEARTID,
@@ -108,14 +108,16 @@ function countFork(meter: Vmmeter, flags: number): void {
 
 function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   if (exitSignal > NSIG) return EINVAL;
-  // Namespaces and cgroups are not built in: answer as Linux without them.
+  // Other namespaces and cgroups are not built in: answer as Linux without them.
   if ((flags & NAMESPACES) !== 0 || hasBit(flags, CLONE_INTO_CGROUP)) return EINVAL;
+  if (flags & CLONE_NEWNS && flags & CLONE_FS) return EINVAL;
   if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
   if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
   if (flags & CLONE_SIGHAND && hasBit(flags, CLONE_CLEAR_SIGHAND)) return EINVAL;
   if (flags & CLONE_THREAD && flags & (CLONE_PIDFD | CLONE_VFORK)) return EINVAL;
   if (flags & CLONE_PARENT && td.proc.pid === 1) return EINVAL;
   const { cred, proc } = td;
+  if (flags & CLONE_NEWNS && !cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   const isExempt = cred.uid === 0 || cred.hasCap(CAP_SYS_RESOURCE) || cred.hasCap(CAP_SYS_ADMIN);
   if (!isExempt && proc.table.threadsOf(cred.uid) >= proc.rlimits.soft(RLIMIT_NPROC)) return EAGAIN;
   return 0;
@@ -179,10 +181,13 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   const { table } = p;
   const fdtable = request.flags & CLONE_FILES ? td.fdtable.hold() : td.fdtable.copy();
   if (failed(fdtable)) return fdtable;
-  const context = table.machine.newContext();
+  const fs = request.flags & CLONE_FS ? td.fs.hold() : td.fs.copy();
+  const own = request.flags & CLONE_NEWNS ? fs.unshareMounts() : 0;
+  const context = own < 0 ? null : table.machine.newContext();
   if (!context) {
+    fs.release();
     fdtable.release();
-    return EAGAIN;
+    return own < 0 ? (own as Errno) : EAGAIN;
   }
   context.copyFrom(td.context);
   context.setX(A0, 0);
@@ -191,7 +196,7 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   if (request.flags & CLONE_SETTLS) context.setX(TP, request.tls);
   const child = new Lwp(tid, p, td.cpu, td.cred, context);
   child.fdtable = fdtable;
-  child.fs = request.flags & CLONE_FS ? td.fs.hold() : td.fs.copy();
+  child.fs = fs;
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
   child.nice = td.nice;
@@ -250,12 +255,6 @@ function hasBit(flags: number, bit: number): boolean {
   return Math.floor(flags / bit) % 2 === 1;
 }
 
-/** CLONE_NEW*: none is built in. */
+/** CLONE_NEW* of what there is one of only. */
 export const NAMESPACES =
-  CLONE_NEWNS |
-  CLONE_NEWCGROUP |
-  CLONE_NEWUTS |
-  CLONE_NEWIPC |
-  CLONE_NEWUSER |
-  CLONE_NEWPID |
-  CLONE_NEWNET;
+  CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;

@@ -16,15 +16,9 @@ import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   CLONE_ARGS_SIZE_VER0,
   CLONE_DETACHED,
-  CLONE_FILES,
-  CLONE_FS,
-  CLONE_NEWTIME,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
-  CLONE_SIGHAND,
-  CLONE_SYSVSEM,
   CLONE_THREAD,
-  CLONE_VM,
   CloneArgs,
   CSIGNAL,
   exitedStatus,
@@ -43,12 +37,12 @@ import {
   WUNTRACED,
 } from "../abi/wait.ts";
 import { exitGroup, exitThread } from "../proc/exit.ts";
-import { clone, finishVfork, isInVfork, NAMESPACES } from "../proc/fork.ts";
+import { clone, finishVfork, isInVfork } from "../proc/fork.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
 import { encodeSiginfo } from "../proc/siginfo.ts";
 import { type ChildSelector, waitForChild } from "../proc/wait.ts";
-import { flags, int, size, uaddr, uint } from "./args.ts";
+import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { encodeRusage } from "./limits.ts";
 
@@ -123,35 +117,6 @@ export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
   });
 });
 
-export const sys_unshare = syscall("unshare", [uint], (td, what) => {
-  const p = td.proc;
-  const known =
-    CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | NAMESPACES;
-  if (what & ~(known | CLONE_NEWTIME)) return EINVAL;
-  if (what & (NAMESPACES | CLONE_NEWTIME)) return EINVAL;
-  const isAlone = p.threads.length === 1;
-  if (what & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) {
-    if (!isAlone || p.sigactions.refs > 1) return EINVAL;
-    if (what & CLONE_VM && p.vmspace.refs > 1) return EINVAL;
-  }
-  if (what & CLONE_FILES && td.fdtable.refs > 1) {
-    const own = td.fdtable.copy();
-    if (failed(own)) return own;
-    td.fdtable.release();
-    td.fdtable = own;
-  }
-  if (what & CLONE_FS && td.fs.refs > 1) {
-    const own = td.fs.copy();
-    td.fs.release();
-    td.fs = own;
-  }
-  return 0;
-});
-
-export const sys_setns = syscall("setns", [int, flags], (td, fd) =>
-  td.fdtable.get(fd) ? EINVAL : EBADF,
-);
-
 export const sys_wait4 = syscall(
   "wait4",
   [int, uaddr, flags, uaddr],
@@ -215,14 +180,12 @@ export const processSyscalls: readonly (readonly [number, Syscall])[] = [
   [94, sys_exit_group],
   [95, sys_waitid],
   [96, sys_set_tid_address],
-  [97, sys_unshare],
   [117, sys_ptrace],
   [172, sys_getpid],
   [173, sys_getppid],
   [178, sys_gettid],
   [220, sys_clone],
   [260, sys_wait4],
-  [268, sys_setns],
   [434, sys_pidfd_open],
   [435, sys_clone3],
   [438, sys_pidfd_getfd],

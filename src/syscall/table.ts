@@ -20,7 +20,9 @@ import { limitSyscalls } from "./limits.ts";
 import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
+import { namespaceSyscalls } from "./namespaces.ts";
 import { pipeSyscalls } from "./pipe.ts";
+import { pivotRootSyscalls } from "./pivotroot.ts";
 import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
@@ -48,7 +50,9 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   iovSyscalls,
   limitSyscalls,
   memorySyscalls,
+  namespaceSyscalls,
   pipeSyscalls,
+  pivotRootSyscalls,
   pollSyscalls,
   processSyscalls,
   schedSyscalls,

@@ -3,6 +3,9 @@
  */
 import type { Errno } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
+import type { Path } from "./path.ts";
+import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
 
 export interface StatFs {
@@ -36,6 +39,8 @@ export interface FileSystem {
   unmount(): number;
   /** Mount options of its own, as /proc/mounts shows them: "size=65536k,mode=755"; may be "". */
   showOptions?(): string;
+  /** How many file systems lie below this one that lies on others; absent: none. */
+  readonly stackDepth?: number;
   /** mount -o remount: other options, or read-only and back; EINVAL if it cannot. */
   remount?(isReadOnly: boolean, data: string): number;
 }
@@ -50,6 +55,10 @@ export interface MountRequest {
   readonly data: string;
   readonly isReadOnly: boolean;
   readonly cred: Cred;
+  /** For types that lie on top of others: who mounts, and how a path of the options is found. */
+  readonly td?: Thread;
+  readonly vfs?: Vfs;
+  readonly lookup?: (path: string) => Path | Errno;
 }
 
 export interface FileSystemType {

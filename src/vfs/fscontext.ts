@@ -1,7 +1,11 @@
 /**
- * What a process sees of the file system: root, working directory, umask.
- * Shared by threads (CLONE_FS), copied by fork(2). See chroot(2), umask(2).
+ * What a process sees of the file system: mounts, root, working directory,
+ * umask. Shared by threads (CLONE_FS), copied by fork(2). See chroot(2),
+ * umask(2), mount_namespaces(7).
  */
+import { EINVAL, failed } from "../abi/errno.ts";
+import type { Mount } from "./mount.ts";
+import type { MountNamespace } from "./mountns.ts";
 import type { Path } from "./path.ts";
 import type { Vfs } from "./vfs.ts";
 
@@ -10,10 +14,12 @@ export class FsContext {
   root: Path;
   cwd: Path;
   umask: number;
+  ns: MountNamespace;
   refs = 1;
 
-  constructor(vfs: Vfs, root: Path, cwd: Path, umask = 0o022) {
+  constructor(vfs: Vfs, root: Path, cwd: Path, umask = 0o022, ns = vfs.mounts.initial) {
     this.vfs = vfs;
+    this.ns = ns.hold();
     this.root = vfs.hold(root);
     this.cwd = vfs.hold(cwd);
     this.umask = umask;
@@ -21,7 +27,37 @@ export class FsContext {
 
   /** For fork(2): the same view, changed apart from now on. */
   copy(): FsContext {
-    return new FsContext(this.vfs, this.root, this.cwd, this.umask);
+    return new FsContext(this.vfs, this.root, this.cwd, this.umask, this.ns);
+  }
+
+  /** Goes on in a copy of its mount name space; root and working directory stay what they are there. */
+  unshareMounts(): number {
+    const { vfs } = this;
+    const copies = new Map<Mount, Mount>();
+    const ns = vfs.mounts.copyNamespace(this.ns, copies);
+    if (failed(ns)) return ns;
+    const there = ({ mount, entry }: Path): Path => ({ mount: copies.get(mount) ?? mount, entry });
+    this.setRoot(there(this.root));
+    this.setCwd(there(this.cwd));
+    this.#enter(ns);
+    return 0;
+  }
+
+  /** setns(2): its root, and what lies on top of that, is root and working directory now. */
+  joinMounts(ns: MountNamespace): number {
+    const top = ns.root;
+    if (!top) return EINVAL;
+    const root = this.vfs.mounts.topmost({ mount: top, entry: top.root });
+    this.setRoot(root);
+    this.setCwd(root);
+    this.#enter(ns);
+    return 0;
+  }
+
+  #enter(ns: MountNamespace): void {
+    const old = this.ns;
+    this.ns = ns.hold();
+    old.release();
   }
 
   hold(): this {
@@ -33,6 +69,7 @@ export class FsContext {
     if (--this.refs > 0) return;
     this.vfs.release(this.root);
     this.vfs.release(this.cwd);
+    this.ns.release();
   }
 
   setCwd(to: Path): void {

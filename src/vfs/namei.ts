@@ -118,8 +118,9 @@ function crossMounts(vfs: Vfs, mount: Mount, entry: NameEntry): Path {
   let m = mount;
   let e = entry;
   while (e.mountCount > 0) {
-    const over = vfs.mounts.coveredBy(m, e);
+    const over = m.children.get(e);
     if (!over) break;
+    vfs.mounts.expiring.delete(over);
     m = over;
     e = over.root;
   }

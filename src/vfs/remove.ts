@@ -55,7 +55,7 @@ export function unlink(td: Thread, ctx: FsContext, path: string, start: Path | n
   const denied = mayDelete(at.dir.vnode!, vp, td.cred);
   if (denied < 0) return denied;
   if (vp.isDir) return EISDIR;
-  if (e.mountCount > 0) return EBUSY;
+  if (isBusy(ctx, e)) return EBUSY;
   return removed(ctx, at, e, vp, at.dir.vnode!.unlink(at.name, vp));
 }
 
@@ -73,8 +73,13 @@ export function rmdir(td: Thread, ctx: FsContext, path: string, start: Path | nu
   const denied = mayDelete(at.dir.vnode!, vp, td.cred);
   if (denied < 0) return denied;
   if (!vp.isDir) return ENOTDIR;
-  if (e.mountCount > 0) return EBUSY;
+  if (isBusy(ctx, e)) return EBUSY;
   return removed(ctx, at, e, vp, at.dir.vnode!.rmdir(at.name, vp));
+}
+
+/** A mount point of one's own name space stays; those of others do not keep it. */
+function isBusy(ctx: FsContext, e: NameEntry): boolean {
+  return e.mountCount > 0 && ctx.vfs.mounts.isMountpointIn(e, ctx.ns);
 }
 
 function removed(ctx: FsContext, at: ParentPath, e: NameEntry, vp: Vnode, result: number): number {
@@ -82,6 +87,7 @@ function removed(ctx: FsContext, at: ParentPath, e: NameEntry, vp: Vnode, result
   const dir = at.dir.vnode!;
   // The entry may have been the last to hold its vnode.
   vp.hold();
+  ctx.vfs.mounts.detachFrom(e);
   ctx.vfs.names.removed(e);
   lostName(vp);
   notifyVnode(dir, IN_DELETE | (vp.isDir ? IN_ISDIR : 0), at.name);
@@ -153,7 +159,7 @@ function renameAt(
   if (vp === target) return 0;
   const denied = mayRename(td.cred, from.dir, to.dir, vp, target, isExchange);
   if (denied < 0) return denied;
-  if (e.mountCount > 0 || over.mountCount > 0) return EBUSY;
+  if (isBusy(ctx, e) || isBusy(ctx, over)) return EBUSY;
   const r = from.dir.vnode!.rename(from.name, vp, to.dir.vnode!, to.name, target, flags);
   if (r < 0) return r;
   settle(ctx, from, to, e, over, isExchange);
@@ -205,7 +211,10 @@ function settle(
   const target = over.vnode;
   target?.hold();
   if (isExchange) names.exchanged(e, over);
-  else names.moved(e, to.dir, to.name);
+  else {
+    ctx.vfs.mounts.detachFrom(over);
+    names.moved(e, to.dir, to.name);
+  }
   tell(ctx, from, to, vp);
   if (target) {
     if (isExchange) tell(ctx, to, from, target);

@@ -9,7 +9,8 @@ import { KernelMemory } from "../kern/kmem.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { LockTable } from "./lockf.ts";
-import { type Mount, MountTable } from "./mount.ts";
+import type { Mount } from "./mount.ts";
+import { MountTable } from "./mounttable.ts";
 import { NameCache } from "./namecache.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 

@@ -1,14 +1,16 @@
 /**
- * /proc/PID/ns: the namespaces of a process. There is one of each kind, so the
- * links are the same for all; they can be compared, but not opened. See namespaces(7).
+ * /proc/PID/ns: the namespaces of a process. There is one of each kind but
+ * mount name spaces. The links can be compared, and opened for setns(2). See
+ * namespaces(7).
  */
-import { EACCES, ENOENT, type Errno, failed } from "../../abi/errno.ts";
+import { ENOENT, type Errno, failed } from "../../abi/errno.ts";
 import { S_IFLNK } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Path } from "../../vfs/path.ts";
 import { type Owner, ProcDir, type ProcEntry, type ProcNode } from "./node.ts";
+import { nsName } from "./nsfs.ts";
 import type { ProcFs } from "./procfs.ts";
-import type { TaskRef } from "./task.ts";
+import type { Task, TaskRef } from "./task.ts";
 import { TaskLink } from "./tasklink.ts";
 
 /** Inode numbers of the initial namespaces, as Linux fixes them. */
@@ -51,10 +53,18 @@ export class NsDir extends ProcDir {
 class NsLink extends TaskLink {
   override readlink(): string | Errno {
     const task = this.task();
-    return failed(task) ? task : `${this.name}:[${namespaces.get(this.name)}]`;
+    return failed(task) ? task : nsName(this.name, nsIno(this.name, task));
   }
 
   override followLink(_td: Thread | null): Path | Errno {
-    return EACCES;
+    const task = this.task();
+    if (failed(task)) return task;
+    const mounts = this.name === "mnt" ? (task.td?.fs.ns ?? null) : null;
+    return this.fs.namespaces.place(this.name, nsIno(this.name, task), mounts);
   }
+}
+
+function nsIno(kind: string, task: Task): number {
+  const mounts = kind === "mnt" ? task.td?.fs.ns : undefined;
+  return mounts?.ino ?? namespaces.get(kind)!;
 }

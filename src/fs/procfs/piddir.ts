@@ -117,6 +117,6 @@ class TaskTextNode extends ProcText {
   }
 
   override announced(): Announced | null {
-    return this.#def.showsMounts ? this.fs.table.vfs.mounts : null;
+    return this.#def.showsMounts ? (this.#ref.get()?.td?.fs.ns ?? null) : null;
   }
 }

@@ -18,6 +18,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { ProcNode } from "./node.ts";
+import { NsFs } from "./nsfs.ts";
 import { RootDir } from "./root.ts";
 
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -37,6 +38,7 @@ export class ProcFs implements FileSystem {
   readonly table: ProcTable;
   readonly sysctls: SysctlDir;
   readonly disks: BlockDevices;
+  readonly namespaces: NsFs;
   readonly #nodes = new Map<string, ProcNode>();
 
   constructor(dev: number, sources: ProcSources) {
@@ -44,6 +46,7 @@ export class ProcFs implements FileSystem {
     this.table = sources.table;
     this.sysctls = sources.sysctls;
     this.disks = sources.disks;
+    this.namespaces = new NsFs(sources.table.vfs);
   }
 
   /** The thread whose system call is being served; null in the kernel's own calls. */

@@ -17,6 +17,7 @@ import {
 } from "../../vfs/mount.ts";
 import type { NameEntry } from "../../vfs/namecache.ts";
 import { pathString } from "../../vfs/namei.ts";
+import { dominatingGroup } from "../../vfs/peergroup.ts";
 import { octalEscaped } from "./format.ts";
 import type { Task } from "./task.ts";
 
@@ -36,7 +37,7 @@ export function mountinfoText(t: Task): string {
     const parent = mount.parent?.id ?? mount.id;
     s +=
       `${mount.id} ${parent} ${dev} ${octalEscaped(within(mount.root))} ${at} ` +
-      `${mountOptions(mount)} - ${octalEscaped(mount.fs.typeName)} ${source(mount)} ` +
+      `${mountOptions(mount)}${propagation(mount, t.proc)} - ${octalEscaped(mount.fs.typeName)} ${source(mount)} ` +
       `${fsOptions(mount)}\n`;
   }
   return s;
@@ -59,14 +60,31 @@ interface Visible {
 /** Mounts that can be reached from the process's root, oldest first. */
 function visible(p: Proc): Visible[] {
   if (!p.leader) return [];
-  const { root, vfs } = p.leader.fs;
+  const { root, vfs, ns } = p.leader.fs;
   const out: Visible[] = [];
   for (const mount of vfs.mounts.all) {
-    if (!mount.parent && mount !== root.mount) continue;
+    if (mount.ns !== ns) continue;
     const at = pathString(root, { mount, entry: mount.root });
     if (at.startsWith("/")) out.push({ mount, at: octalEscaped(at, "#") });
   }
   return out;
+}
+
+/** The optional fields: with whom it shares, and from whom it receives. */
+function propagation(m: Mount, p: Proc): string {
+  let s = "";
+  if (m.group) s += ` shared:${m.group.id}`;
+  if (m.master) {
+    s += ` master:${m.master.id}`;
+    const { root, ns } = p.leader!.fs;
+    const nearest = dominatingGroup(
+      m,
+      (peer) =>
+        peer.ns === ns && pathString(root, { mount: peer, entry: peer.root }).startsWith("/"),
+    );
+    if (nearest && nearest !== m.master) s += ` propagate_from:${nearest.id}`;
+  }
+  return m.isUnbindable ? `${s} unbindable` : s;
 }
 
 /** Path of a mount's root within its own file system: "/" but for bind mounts. */

@@ -1,0 +1,454 @@
+/**
+ * The mounts of a machine: made, placed, moved, copied, taken away.
+ * See mount(2), umount(2), pivot_root(2), mount_namespaces(7).
+ *
+ * An operation that can fail for want of mounts makes all its copies first
+ * and places them when nothing can fail any more.
+ */
+import { EBUSY, EINVAL, ELOOP, ENOSPC, type Errno, failed } from "../abi/errno.ts";
+import type { FileSystem } from "./filesystem.ts";
+import type { LockTable } from "./lockf.ts";
+import { Mount, mountFlags } from "./mount.ts";
+import { MountNamespace } from "./mountns.ts";
+import type { NameCache, NameEntry } from "./namecache.ts";
+import { isWithin } from "./namei.ts";
+import type { Path } from "./path.ts";
+import {
+  changePropagation,
+  follow,
+  joinGroup,
+  leaveGroup,
+  leaveGroups,
+  PeerGroup,
+} from "./peergroup.ts";
+import { type Copied, type CopyKind, propagateMount, propagateUnmount } from "./propagate.ts";
+
+/** Mounts a machine may have: a bound on what a hostile guest can pile up. */
+const MAX_MOUNTS = 4096;
+const MAX_NAMESPACES = 1024;
+/** Inode number of the first mount name space, as Linux fixes it, and of the next. */
+const INITIAL_NS_INO = 0xeffffff8;
+const FIRST_NS_INO = 0xf0000000;
+
+export class MountTable {
+  readonly names: NameCache;
+  readonly locks: LockTable;
+  /** The name space of the first process. */
+  readonly initial = new MountNamespace(this, INITIAL_NS_INO);
+  /** All that are in a tree, in the order in which they were made. */
+  readonly #mounts = new Set<Mount>();
+  /** Root entry and number of mounts of each mounted file system. */
+  readonly #roots = new Map<FileSystem, { root: NameEntry; mounts: number }>();
+  readonly #freeGroupIds: number[] = [];
+  /** Marked by MNT_EXPIRE, and not used since. */
+  readonly expiring = new Set<Mount>();
+  #lastId = 0;
+  #lastGroupId = 0;
+  #namespaces = 1;
+  #lastNsIno = FIRST_NS_INO;
+  /** Mounts that exist, in a tree or not. */
+  #count = 0;
+
+  constructor(names: NameCache, locks: LockTable) {
+    this.names = names;
+    this.locks = locks;
+    this.initial.refs = 1;
+  }
+
+  /** True if files are open for writing through `m`, or through any mount of its file system. */
+  isWritten(m: Mount, throughAny: boolean): boolean {
+    if (!throughAny || m.writers > 0) return m.writers > 0;
+    for (const other of this.#mounts) if (other.fs === m.fs && other.writers > 0) return true;
+    return false;
+  }
+
+  /** Of all name spaces, in the order in which they were made. */
+  get all(): readonly Mount[] {
+    return [...this.#mounts];
+  }
+
+  /** What is mounted on `entry` as seen through `mount`. */
+  coveredBy(mount: Mount, entry: NameEntry): Mount | null {
+    return mount.children.get(entry) ?? null;
+  }
+
+  /** The place itself, or the root of what covers it. */
+  topmost(at: Path): Path {
+    let { mount, entry } = at;
+    for (let over = mount.children.get(entry); over; over = mount.children.get(entry)) {
+      mount = over;
+      entry = over.root;
+    }
+    return mount === at.mount ? at : { mount, entry };
+  }
+
+  /** The root entry of a file system, however often mounted; held until its last mount goes. */
+  #rootOf(fs: FileSystem): NameEntry | Errno {
+    const known = this.#roots.get(fs);
+    if (known) return known.root;
+    const vnode = fs.root();
+    if (failed(vnode)) return vnode;
+    const root = this.names.makeRoot("", vnode);
+    this.#roots.set(fs, { root, mounts: 0 });
+    return root;
+  }
+
+  /** A mount that is nowhere yet. Who makes it places or discards it. */
+  #make(
+    fs: FileSystem,
+    root: NameEntry,
+    flags: number,
+    source: string,
+    id = this.#nextId(),
+  ): Mount | Errno {
+    if (this.#count >= MAX_MOUNTS) return ENOSPC;
+    this.#count++;
+    const m = new Mount(this, id, fs, root, flags, source);
+    this.names.hold(root);
+    this.#roots.get(fs)!.mounts++;
+    return m;
+  }
+
+  #nextId(): number {
+    return ++this.#lastId;
+  }
+
+  /** A mount of `fs` that is in no tree; `flags` are those of mount(2). */
+  makeDetached(fs: FileSystem, flags: number, source: string): Mount | Errno {
+    const root = this.#rootOf(fs);
+    return failed(root) ? root : this.#make(fs, root, mountFlags(flags), source);
+  }
+
+  /** Mounts `fs` at `at`; null makes the root of the machine. */
+  mount(fs: FileSystem, at: Path | null, flags: number, source: string): Mount | Errno {
+    const m = this.makeDetached(fs, flags, source);
+    if (failed(m)) return m;
+    if (at) {
+      const r = this.attach(m, at);
+      if (r < 0) {
+        this.discard(m);
+        return r as Errno;
+      }
+      return m;
+    }
+    if (!this.initial.root) {
+      this.initial.root = m;
+      this.#enter(m, this.initial);
+    }
+    return m;
+  }
+
+  /** A mount outside the tree that nobody lists, for the kernel's own files. */
+  mountInternal(fs: FileSystem): Mount | Errno {
+    const root = this.#rootOf(fs);
+    if (failed(root)) return root;
+    const m = this.#make(fs, root, 0, "none", 0);
+    if (!failed(m)) m.refs = 1;
+    return m;
+  }
+
+  /** The subtree at `from` for a file system that lies on top of it; held, and in no tree. */
+  clonePrivate(from: Path): Mount | Errno {
+    const m = this.#make(from.mount.fs, from.entry, from.mount.flags, from.mount.source);
+    if (!failed(m)) m.refs = 1;
+    return m;
+  }
+
+  /** Shows the subtree at `from` at `at`, too, with what is mounted below if `isRecursive`. */
+  bind(from: Path, at: Path, isRecursive: boolean): number {
+    const copy = this.copyTree(from, isRecursive);
+    if (failed(copy)) return copy;
+    const r = this.attach(copy, at);
+    if (r < 0) this.dissolve(copy);
+    return r;
+  }
+
+  /** A copy of the mount at `from`, in no tree; EINVAL if it may not be bound. */
+  copyTree(from: Path, isRecursive: boolean): Mount | Errno {
+    if (from.mount.isUnbindable) return EINVAL;
+    return this.#copy(from, isRecursive, "peer", false, null);
+  }
+
+  #copy(
+    from: Path,
+    isRecursive: boolean,
+    kind: CopyKind,
+    takesUnbindable: boolean,
+    map: Map<Mount, Mount> | null,
+  ): Mount | Errno {
+    const top = this.#clone(from.mount, from.entry, kind);
+    if (failed(top)) return top;
+    map?.set(from.mount, top);
+    const pairs: [Mount, Mount][] = isRecursive ? [[from.mount, top]] : [];
+    for (let i = 0; i < pairs.length; i++) {
+      const [original, twin] = pairs[i]!;
+      for (const [place, child] of original.children) {
+        if (child.isUnbindable && !takesUnbindable) continue;
+        if (original === from.mount && !isWithin(place, from.entry)) continue;
+        const copy = this.#clone(child, child.root, kind);
+        if (failed(copy)) {
+          this.dissolve(top);
+          return copy;
+        }
+        map?.set(child, copy);
+        this.#place(copy, { mount: twin, entry: place });
+        pairs.push([child, copy]);
+      }
+    }
+    return top;
+  }
+
+  #clone(m: Mount, root: NameEntry, kind: CopyKind): Mount | Errno {
+    const copy = this.#make(m.fs, root, m.flags, m.source);
+    if (failed(copy)) return copy;
+    copy.isUnbindable = m.isUnbindable;
+    if (kind === "peer") {
+      if (m.group) joinGroup(copy, m.group);
+      follow(copy, m.master);
+    } else {
+      follow(copy, m.group ?? m.master);
+      if (kind === "sharedSlave") joinGroup(copy, this.newGroup());
+    }
+    return copy;
+  }
+
+  newGroup(): PeerGroup {
+    return new PeerGroup(this.#freeGroupIds.pop() ?? ++this.#lastGroupId);
+  }
+
+  freeGroupId(id: number): void {
+    this.#freeGroupIds.push(id);
+  }
+
+  /**
+   * Puts a tree that is in none on `at`, and copies of it wherever `at`
+   * propagates to. ENOSPC for too many mounts; EINVAL for unbindable ones
+   * where others would receive them. On an error nothing has changed.
+   */
+  attach(top: Mount, where: Path): number {
+    const at = this.topmost(where);
+    const copies: Copied[] = [];
+    if (at.mount.group) {
+      const tree = top.subtree();
+      if (tree.some((m) => m.isUnbindable)) return EINVAL;
+      // The copies become peers of the original: so it needs a group.
+      const alone = tree.filter((m) => !m.group);
+      for (const m of alone) joinGroup(m, this.newGroup());
+      const copyOf = (source: Mount, kind: CopyKind): Mount | Errno =>
+        this.#copy({ mount: source, entry: source.root }, true, kind, true, null);
+      const r = propagateMount(at.mount, at.entry, top, copyOf, copies);
+      if (r < 0) {
+        for (const c of copies) this.dissolve(c.top);
+        for (const m of alone) leaveGroup(m);
+        return r;
+      }
+    }
+    this.#attachOne(top, at);
+    for (const c of copies) this.#attachUnder(c, at.entry);
+    return 0;
+  }
+
+  #attachOne(top: Mount, at: Path): void {
+    this.#place(top, at);
+    const { ns } = at.mount;
+    if (ns) for (const m of top.subtree()) this.#enter(m, ns);
+    ns?.change();
+  }
+
+  /** What a receiver has mounted there already goes on top of what comes. */
+  #attachUnder({ top, parent }: Copied, entry: NameEntry): void {
+    const over = parent.children.get(entry);
+    if (over) {
+      over.refs++;
+      this.#lift(over);
+    }
+    this.#attachOne(top, { mount: parent, entry });
+    if (over) {
+      this.#place(over, this.topmost({ mount: top, entry: top.root }));
+      over.refs--;
+    }
+  }
+
+  #enter(m: Mount, ns: MountNamespace): void {
+    m.ns = ns;
+    this.#mounts.add(m);
+  }
+
+  #place(m: Mount, at: Path): void {
+    m.parent = at.mount;
+    m.mountpoint = at.entry;
+    at.mount.children.set(at.entry, m);
+    at.mount.refs++;
+    this.names.hold(at.entry);
+    at.entry.mountCount++;
+  }
+
+  #lift(m: Mount): void {
+    const at = m.mountpoint;
+    const up = m.parent;
+    if (!at || !up) return;
+    m.mountpoint = null;
+    m.parent = null;
+    up.children.delete(at);
+    at.mountCount--;
+    this.names.release(at);
+    this.releaseMount(up);
+  }
+
+  /**
+   * MS_MOVE: the mount at `from` (which must be its root) goes to `to`.
+   * EINVAL if others would have to see it go; ELOOP into itself.
+   */
+  move(from: Path, to: Path): number {
+    const m = from.mount;
+    if (from.entry !== m.root || !m.isAttached || !m.parent || m.parent.group) return EINVAL;
+    if (m.contains(to.mount)) return ELOOP;
+    const back: Path = { mount: m.parent, entry: m.mountpoint! };
+    m.refs++;
+    back.mount.refs++;
+    this.#lift(m);
+    const r = this.attach(m, to);
+    if (r < 0) this.#place(m, back);
+    this.releaseMount(back.mount);
+    m.refs--;
+    m.ns?.change();
+    return r;
+  }
+
+  /** pivot_root(2): `next` becomes the root, the old root moves to `putOld` below it. */
+  pivot(next: Mount, root: Mount, putOld: Path): void {
+    const at: Path | null = root.parent
+      ? { mount: root.parent, entry: root.mountpoint as NameEntry }
+      : null;
+    const { ns } = root;
+    next.refs++;
+    root.refs++;
+    this.#lift(next);
+    if (at) {
+      at.mount.refs++;
+      this.#lift(root);
+      this.#place(next, at);
+      at.mount.refs--;
+    } else if (ns) ns.root = next;
+    this.#place(root, putOld);
+    next.refs--;
+    root.refs--;
+    ns?.change();
+  }
+
+  /** MS_SHARED and its kind for `m`, and for all below it if `isRecursive`. */
+  changePropagation(m: Mount, type: number, isRecursive: boolean): void {
+    for (const each of isRecursive ? m.subtree() : [m]) changePropagation(each, type);
+    m.ns?.change();
+  }
+
+  /** Takes a mount away, and what propagation made of it elsewhere; EBUSY while one is in use. */
+  unmount(m: Mount): number {
+    if (m.refs > 0) return EBUSY;
+    const going = new Set([m]);
+    const also = propagateUnmount(going);
+    for (const other of also)
+      if (other.refs > (other.children.has(other.root) ? 1 : 0)) return EBUSY;
+    const r = this.#roots.get(m.fs)?.mounts === 1 ? m.fs.sync() : 0;
+    this.#takeAway(going, also);
+    return r;
+  }
+
+  /** MNT_DETACH: out of sight with all below it now, gone when nobody uses it. */
+  detach(m: Mount): void {
+    const going = new Set(m.subtree());
+    this.#takeAway(going, propagateUnmount(going));
+  }
+
+  /** A tree that belongs to nobody any more, such as that of a name space that ended. */
+  dissolve(top: Mount): void {
+    this.#takeAway(new Set(top.subtree()), new Set());
+  }
+
+  #takeAway(going: ReadonlySet<Mount>, also: ReadonlySet<Mount>): void {
+    const all = [...also, ...going].reverse();
+    // None ends before all are out of the tree.
+    for (const m of all) m.refs++;
+    for (const m of all) {
+      // What is mounted right on top of it, and stays, comes down to its place.
+      const over = also.has(m) ? m.children.get(m.root) : undefined;
+      const at = m.parent && m.mountpoint ? { mount: m.parent, entry: m.mountpoint } : null;
+      if (over && at?.mount.isAttached && !also.has(over) && !going.has(over)) {
+        over.refs++;
+        this.#lift(over);
+        this.#takeOut(m);
+        this.#place(over, at);
+        over.refs--;
+      } else this.#takeOut(m);
+    }
+    for (const m of all) this.releaseMount(m);
+  }
+
+  #takeOut(m: Mount): void {
+    const { ns } = m;
+    this.#lift(m);
+    this.#mounts.delete(m);
+    this.expiring.delete(m);
+    leaveGroups(m);
+    if (ns?.root === m) ns.root = null;
+    m.ns = null;
+    ns?.change();
+  }
+
+  /** True if something is mounted on `entry` in the name space `ns`. */
+  isMountpointIn(entry: NameEntry, ns: MountNamespace): boolean {
+    if (entry.mountCount === 0) return false;
+    for (const m of this.#mounts) if (m.mountpoint === entry && m.ns === ns) return true;
+    return false;
+  }
+
+  /** A name went that is a mount point elsewhere: what is mounted there goes, too. */
+  detachFrom(entry: NameEntry): void {
+    if (entry.mountCount === 0) return;
+    for (const m of [...this.#mounts]) if (m.mountpoint === entry) this.dissolve(m);
+  }
+
+  /** One user less; a mount that is in no tree ends with its last one. */
+  releaseMount(m: Mount): void {
+    if (--m.refs === 0 && !m.isAttached) this.#finish(m);
+  }
+
+  /** A mount that was made and is not wanted after all. */
+  discard(m: Mount): void {
+    leaveGroups(m);
+    this.#finish(m);
+  }
+
+  #finish(m: Mount): void {
+    this.#count--;
+    this.names.release(m.root);
+    const uses = this.#roots.get(m.fs);
+    if (!uses || --uses.mounts > 0) return;
+    this.#roots.delete(m.fs);
+    this.names.prune(uses.root);
+    m.fs.sync();
+    this.names.release(uses.root);
+    m.fs.unmount();
+  }
+
+  endNamespace(ns: MountNamespace): void {
+    this.#namespaces--;
+    if (ns.root) this.dissolve(ns.root);
+  }
+
+  /**
+   * CLONE_NEWNS: a name space with a copy of every mount of `ns`. `map` gets
+   * the copy of each. ENOSPC for too many.
+   */
+  copyNamespace(ns: MountNamespace, map: Map<Mount, Mount>): MountNamespace | Errno {
+    if (!ns.root) return EINVAL;
+    if (this.#namespaces >= MAX_NAMESPACES) return ENOSPC;
+    const top = this.#copy({ mount: ns.root, entry: ns.root.root }, true, "peer", true, map);
+    if (failed(top)) return top;
+    this.#namespaces++;
+    const made = new MountNamespace(this, this.#lastNsIno++);
+    made.root = top;
+    for (const m of top.subtree()) this.#enter(m, made);
+    return made;
+  }
+}
