@@ -11,7 +11,7 @@ import type { Disk } from "../vfs/blockdevice.ts";
 import type { DeviceDriver } from "../vfs/device.ts";
 import type { Disks } from "../vfs/disks.ts";
 import { File } from "../vfs/file.ts";
-import type { MountTable } from "../vfs/mount.ts";
+import type { MountTable } from "../vfs/mounttable.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import { type BlockDriver, blockIoctl } from "./blockioctl.ts";
