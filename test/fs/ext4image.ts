@@ -12,10 +12,11 @@ import { readData } from "../../src/fs/ext4/data.ts";
 import { Ext4Type } from "../../src/fs/ext4/ext4.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
+import { PhysMem } from "../../src/machine/physmem.ts";
 import type { BlockStore } from "../../src/platform/host.ts";
 import { Disks } from "../../src/vfs/disks.ts";
 import type { FileSystem } from "../../src/vfs/filesystem.ts";
-import type { PageAllocator } from "../../src/vm/page.ts";
+import { PageAllocator } from "../../src/vm/page.ts";
 
 export class MemoryStore implements BlockStore {
   readonly bytes: Uint8Array;
@@ -114,7 +115,20 @@ export function mountBytes(bytes: Uint8Array, data = "", isReadOnly = true): Mou
   return mountStore(new MemoryStore(bytes), data, isReadOnly);
 }
 
-export function mountStore(store: BlockStore, data = "", isReadOnly = true): Mounted {
+/** Frames for mounts whose files nobody reads through the page cache; made once. */
+const someFrames = newFrames(1 << 20);
+
+export function newFrames(ramBytes: number): PageAllocator {
+  const mem = new PhysMem({ ramBytes, maxHarts: 1, maxContexts: 1 });
+  return new PageAllocator(mem, { codeWritten() {} });
+}
+
+export function mountStore(
+  store: BlockStore,
+  data = "",
+  isReadOnly = true,
+  frames = someFrames,
+): Mounted {
   const messages: string[] = [];
   const disks = new Disks();
   disks.add(
@@ -124,7 +138,6 @@ export function mountStore(store: BlockStore, data = "", isReadOnly = true): Mou
       serial: "",
     }),
   );
-  const frames = null as unknown as PageAllocator;
   const log = { log: (_level: number, text: string) => void messages.push(text) };
   const clock = { realtime: () => ({ sec: 1_900_000_000, nsec: 0 }) };
   const type = new Ext4Type("ext4", disks, frames, log, clock);

@@ -10,6 +10,7 @@ import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
+import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
 import { INCOMPAT_RECOVER } from "./features.ts";
 import { readInode } from "./inode.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
@@ -20,11 +21,13 @@ import { Ext4Vnode } from "./vnode.ts";
 import { Volume, type WallClock } from "./volume.ts";
 import { startWriting, stopWriting } from "./writable.ts";
 
-export class Ext4 implements FileSystem {
+export class Ext4 implements FileSystem, Committer {
   readonly typeName: string;
   readonly isNameCacheable = true;
   readonly volume: Volume;
   readonly frames: PageAllocator;
+  /** Its dirty files, and when the running transaction is to be committed. */
+  readonly dirty: DirtyDomain;
   readonly #owner: Ext4Type;
   #options: MountOptions;
   /** Vnodes in use by inode number. */
@@ -35,7 +38,10 @@ export class Ext4 implements FileSystem {
     this.typeName = owner.typeName;
     this.volume = volume;
     this.frames = frames;
+    this.dirty = new DirtyDomain(frames.writeback, this);
+    volume.watcher = this.dirty;
     this.#options = options;
+    this.dirty.commitIntervalNs = options.commitSec * 1e9;
   }
 
   get dev(): number {
@@ -73,10 +79,14 @@ export class Ext4 implements FileSystem {
   /** Everything is on the disk when it returns, in its place. 0 or EIO. */
   sync(): number {
     if (this.isReadOnly) return 0;
-    let result = 0;
-    for (const vp of [...this.#vnodes.values()]) result = Math.min(result, vp.writeOut());
+    const result = this.dirty.sync();
     const r = this.volume.tx.checkpoint();
     return failed(r) ? r : result;
+  }
+
+  /** What changed so far outlives a crash when it returns. 0 or EIO. */
+  commit(): number {
+    return this.volume.tx.commit();
   }
 
   unmount(): number {
@@ -96,8 +106,10 @@ export class Ext4 implements FileSystem {
     const options = parseOptions(data);
     if (typeof options === "number") return options;
     const r = isReadOnly ? this.#stopWriting() : this.#startWriting(options);
-    if (!failed(r)) this.#options = options;
-    return r;
+    if (failed(r)) return r;
+    this.#options = options;
+    this.dirty.commitIntervalNs = options.commitSec * 1e9;
+    return 0;
   }
 
   #stopWriting(): number {

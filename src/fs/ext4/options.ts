@@ -15,9 +15,14 @@ export interface MountOptions {
   readonly errors: ErrorPolicy | null;
   /** data=writeback: contents need not be on the disk before what shows them. */
   readonly isWriteback: boolean;
+  /** commit=: seconds after which a change is permanent by itself. */
+  readonly commitSec: number;
   /** nobarrier: the disk is not asked to flush. */
   readonly isBarrierless: boolean;
 }
+
+/** Linux's, which commit=0 stands for too. */
+const COMMIT_SEC = 5;
 
 const flags: ReadonlySet<string> = new Set([
   "acl",
@@ -82,6 +87,7 @@ export function parseOptions(data: string): MountOptions | Errno {
   let isWriteback = false;
   let isBarrierless = false;
   let isAsItLies = false;
+  let commitSec = COMMIT_SEC;
   for (const option of shown) {
     const eq = option.indexOf("=");
     const name = eq < 0 ? option : option.slice(0, eq);
@@ -90,10 +96,11 @@ export function parseOptions(data: string): MountOptions | Errno {
     if (!isKnown) return EINVAL;
     if (name === "errors") errors = value as ErrorPolicy;
     if (name === "data") isWriteback = value === "writeback";
+    if (name === "commit") commitSec = Number(value) || COMMIT_SEC;
     if (name === "barrier") isBarrierless = value === "0";
     if (name === "nobarrier") isBarrierless = true;
     if (name === "noload" || name === "norecovery") isAsItLies = true;
     if (name === "load") isAsItLies = false;
   }
-  return { shown: shown.join(","), isAsItLies, errors, isWriteback, isBarrierless };
+  return { shown: shown.join(","), isAsItLies, errors, isWriteback, commitSec, isBarrierless };
 }

@@ -5,7 +5,7 @@
  * (directtransaction.ts), or into the log first (journaltransaction.ts). Room is looked after between operations only:
  * a commit in the middle of one would show half of it.
  */
-import { EBUSY, EIO, EROFS, failed } from "../../abi/errno.ts";
+import { EAGAIN, EIO, EROFS, failed } from "../../abi/errno.ts";
 import { KASSERT } from "../../kern/panic.ts";
 import type { Buf } from "../../vfs/bio.ts";
 import type { Committed, OrderedData, Transaction } from "./transaction.ts";
@@ -54,7 +54,7 @@ export abstract class RunningTransaction implements Transaction {
   start(credits: number): number {
     if (this.#isAborted) return EROFS;
     if (this.#depth > 0 || this.#isCommitting) {
-      if (!this.hasRoom(credits, true)) return EBUSY;
+      if (!this.hasRoom(credits, true)) return EAGAIN;
     } else if (!this.hasRoom(credits, false)) {
       const r = this.commit();
       if (failed(r)) return r;
@@ -78,6 +78,7 @@ export abstract class RunningTransaction implements Transaction {
       this.abort(`block ${bp.blkno} was changed in two places`);
       return;
     }
+    if (this.blocks.size === 0) this.volume.watcher?.changed();
     this.blocks.set(bp.blkno, bp);
   }
 
@@ -110,6 +111,7 @@ export abstract class RunningTransaction implements Transaction {
       r = this.flush();
     }
     this.#isCommitting = false;
+    this.volume.watcher?.committed();
     if (failed(r)) this.abort(`commit failed: error ${-r}`);
     if (this.#isAborted) return EIO;
     this.sequence++;
@@ -128,6 +130,7 @@ export abstract class RunningTransaction implements Transaction {
     this.#isAborted = true;
     this.#ordered.clear();
     this.#waiting = [];
+    this.volume.watcher?.committed();
     this.volume.aborted(why);
   }
 

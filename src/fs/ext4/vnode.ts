@@ -61,17 +61,12 @@ export class Ext4Vnode extends Vnode implements Pager {
 
   override object(): VmObject | Errno {
     if (this.type !== S_IFREG) return EINVAL;
-    this.#object ??= new PagedObject(this.fs.frames, this, this.inode.sizeBytes);
+    this.#object ??= new PagedObject(this.fs.frames, this, this.inode.sizeBytes, this.fs.dirty);
     return this.#object;
   }
 
   pageIn(pindex: number, into: Uint8Array): number {
     return readData(this.inode, pindex * PAGE_SIZE, into, this.#run);
-  }
-
-  /** Writes its dirty pages. 0, or the first error. */
-  writeOut(): number {
-    return this.#object?.sync(0, Number.POSITIVE_INFINITY) ?? 0;
   }
 
   override lookup(name: string): Vnode | Errno {

@@ -52,6 +52,14 @@ export interface WallClock {
   realtime(): Timespec;
 }
 
+/** Who sees to it that the running transaction is committed in time. */
+export interface CommitWatcher {
+  /** There is something to commit. */
+  changed(): void;
+  /** There no longer is. */
+  committed(): void;
+}
+
 /** What is done about a damaged volume: errors= of ext4(5). */
 export type ErrorPolicy = "continue" | "remount-ro" | "panic";
 
@@ -60,6 +68,7 @@ export class Volume {
   readonly clock: WallClock;
   /** Whatever changes the volume does so within an operation of it; nothing does while read-only. */
   tx: Transaction = new NoTransaction();
+  watcher: CommitWatcher | null = null;
   errorPolicy: ErrorPolicy = "remount-ro";
   /** s_state when it was mounted for writing: what was not whole then is not when it is left. */
   mountState = 0;
