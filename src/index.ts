@@ -5,7 +5,13 @@
  * `boot` blocks its thread until the machine ends: call it in a Worker.
  */
 export { boot } from "./boot/boot.ts";
-export type { DiskConfig, FirstProgram, MachineConfig, Outcome } from "./boot/config.ts";
+export type {
+  DiskConfig,
+  FirstProgram,
+  MachineConfig,
+  Outcome,
+  ShareConfig,
+} from "./boot/config.ts";
 export type { CountsPort, MachineCounts } from "./platform/counts.ts";
 export type {
   BlockStore,
@@ -18,3 +24,4 @@ export type {
   HostEvent,
 } from "./platform/host.ts";
 export type { ProfilePort } from "./platform/profile.ts";
+export type { Share, ShareHandle, ShareStat, ShareStatFs, ShareTime } from "./platform/share.ts";

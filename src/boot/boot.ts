@@ -39,6 +39,7 @@ import { LoadSampler } from "./loadavg.ts";
 import { mountRoot, mountSystem } from "./mounts.ts";
 import { HostOutside } from "./outside.ts";
 import { Profiling } from "./profiling.ts";
+import { mountShares } from "./shares.ts";
 import { ConsoleTrace } from "./trace.ts";
 
 const SIGUSR2 = 12;
@@ -81,6 +82,8 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);
   mountSystem(td.fs, td, log);
+  const unshared = mountShares(td.fs, td, config.shares ?? [], log);
+  if (unshared) return noMachine(`cannot mount a directory on ${unshared.at}`, unshared.errno);
   if (config.isTraced) table.strace = new ConsoleTrace(kernel.host);
   table.isInitShielded = config.program.kind === "init";
   const { program } = config;

@@ -4,6 +4,7 @@
 import type { CountsPort } from "../platform/counts.ts";
 import type { BlockStore } from "../platform/host.ts";
 import type { ProfilePort } from "../platform/profile.ts";
+import type { Share } from "../platform/share.ts";
 
 export interface DiskConfig {
   readonly store: BlockStore;
@@ -23,6 +24,16 @@ export interface DiskRates {
   readonly bytesPerSec: number;
 }
 
+/** A directory of the host in the guest's tree. */
+export interface ShareConfig {
+  readonly share: Share;
+  /** Absolute path in the guest; made if it is not there. */
+  readonly at: string;
+  /** Who owns all of it, as the guest sees it: root, unless it says so. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** The first program: an init that runs until shutdown, or one command whose status is the result. */
 export type FirstProgram =
   | { readonly kind: "init"; readonly isSingleUser: boolean; readonly env: readonly string[] }
@@ -37,6 +48,8 @@ export interface MachineConfig {
   readonly memoryBytes: number;
   /** vkd0, vkd1, …: the first is the root. */
   readonly disks: readonly DiskConfig[];
+  /** share0, share1, …: mounted in this order. */
+  readonly shares?: readonly ShareConfig[];
   /** Kernel environment, from -e name=value. */
   readonly kenv: ReadonlyMap<string, string>;
   readonly isVerbose: boolean;

@@ -4,6 +4,7 @@ import { addVkdSysctls } from "../dev/vkdsysctl.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
+import { HostfsType, type SharedDirectory } from "../fs/hostfs/hostfs.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
@@ -33,6 +34,15 @@ export function registerFileSystems(
   const devfs = new Devfs(vfs, pages);
   vfs.registerType(new DevfsType(devfs));
   return devfs;
+}
+
+/** What the machine was given of the host's files, by tag. */
+export function registerShares(
+  vfs: Vfs,
+  pages: PageAllocator,
+  shared: ReadonlyMap<string, SharedDirectory>,
+): void {
+  vfs.registerType(new HostfsType(vfs, pages, shared));
 }
 
 /** procfs, and the sysctl tree that it shows: both need the process table. */

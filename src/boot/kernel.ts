@@ -22,8 +22,9 @@ import { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import type { MachineConfig } from "./config.ts";
 import { attachDisks, attachTerminals, makeNodes } from "./devices.ts";
-import { registerFileSystems, registerProcfs } from "./filesystems.ts";
+import { registerFileSystems, registerProcfs, registerShares } from "./filesystems.ts";
 import { Kprintf } from "./kprintf.ts";
+import { sharedDirectories } from "./shares.ts";
 import { VERSION } from "./version.ts";
 
 const MIB = 2 ** 20;
@@ -74,6 +75,7 @@ export class Kernel {
     this.log.log(LOG_INFO, "hvc0: <console>");
     this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu);
     this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
+    registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
     makeNodes(this.devfs, this.disks, host);
     const vdso = Vdso.make(this.pages, clock);
     if (failed(vdso)) panic("no memory for the vDSO");

@@ -68,6 +68,17 @@ export function mountSystem(ctx: FsContext, td: Thread, log: KernelLog): void {
   log.log(LOG_INFO, `root is read-only; tmpfs on ${["/tmp", "/run", ...made].join(", ")}`);
 }
 
+/** A small tmpfs at `path`, where a root that cannot be written has nothing. */
+export function mountCovering(ctx: FsContext, td: Thread, path: string): number {
+  const at = mountpoint(ctx, td, path);
+  if (failed(at)) return at;
+  const data = "size=64k,mode=755";
+  const request = { source: "tmpfs", rdev: 0, data, isReadOnly: false, cred: td.cred };
+  const fs = ctx.vfs.types.get("tmpfs")?.mount(request) ?? ENODEV;
+  const mounted = failed(fs) ? fs : ctx.vfs.mounts.mount(fs, at, MS_NOSUID | MS_NODEV, "tmpfs");
+  return failed(mounted) ? mounted : 0;
+}
+
 function mountOne(ctx: FsContext, td: Thread, m: BootMount, log: KernelLog): boolean {
   const at = mountpoint(ctx, td, m.at);
   if (failed(at)) {
@@ -88,7 +99,7 @@ function mountOne(ctx: FsContext, td: Thread, m: BootMount, log: KernelLog): boo
  * the negative entry of that name: what covers it can be walked into all the
  * same, so that any root will do, even one that holds a single program.
  */
-function mountpoint(ctx: FsContext, td: Thread, path: string): Path | Errno {
+export function mountpoint(ctx: FsContext, td: Thread, path: string): Path | Errno {
   const at = namei(ctx, td, path, WALK_FOLLOW);
   if (at !== ENOENT) return failed(at) || at.entry.vnode?.isDir ? at : ENOTDIR;
   const up = nameiParent(ctx, td, path);

@@ -3,7 +3,7 @@
  */
 
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
-import type { DiskSpec, MachineSpec } from "../hosts/node/machinespec.ts";
+import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import { claimDisks, findImage, MAX_DISKS, parseDisk } from "./disks.ts";
 import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
@@ -12,6 +12,7 @@ import { claimPidfile } from "./pidfile.ts";
 import { answer, complain } from "./report.ts";
 import { parseSize } from "./size.ts";
 import { usage } from "./usage.ts";
+import { addVolume, checkVolumes } from "./volumes.ts";
 
 export const DEFAULT_MEMORY = 256 * 2 ** 20;
 const MIN_MEMORY = 16 * 2 ** 20;
@@ -25,6 +26,7 @@ interface BootOptions {
   isSingleUser: boolean;
   pidfile: string | null;
   profile: string | null;
+  readonly shares: ShareSpec[];
 }
 
 export async function bootCommand(argv: readonly string[]): Promise<number> {
@@ -42,7 +44,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   const disks = await Promise.all(o.disks.map(byName));
-  const badDisk = claimDisks(disks);
+  const badDisk = checkVolumes(o.shares) ?? claimDisks(disks);
   if (badDisk) {
     complain(badDisk);
     return EX_NOINPUT;
@@ -112,6 +114,7 @@ function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
   return {
     memoryBytes: o.memoryBytes,
     disks,
+    shares: o.shares,
     kenv: o.kenv,
     isVerbose: o.isVerbose,
     program: {
@@ -131,7 +134,7 @@ function specOf(o: BootOptions, disks: readonly DiskSpec[]): MachineSpec {
 function parseBootOptions(argv: readonly string[]): BootOptions | string {
   const parsed = getopt(argv, {
     flags: ["h", "help", "s", "v"],
-    values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l", "profile"],
+    values: ["c", "e", "m", "n", "p", "r", "R", "I", "i", "l", "profile", "volume"],
   });
   if (typeof parsed === "string") return parsed;
   if (parsed.options.some(({ name }) => name === "h" || name === "help")) return "help";
@@ -146,6 +149,7 @@ function parseBootOptions(argv: readonly string[]): BootOptions | string {
     isSingleUser: false,
     pidfile: null,
     profile: null,
+    shares: [],
   };
   for (const { name, value } of parsed.options) {
     const wrong = applyOption(o, name, value);
@@ -176,6 +180,8 @@ function applyOption(o: BootOptions, name: string, value: string): string | null
     case "profile":
       o.profile = value;
       return null;
+    case "volume":
+      return addVolume(o.shares, value);
     case "r":
     case "R":
       if (o.disks.length === MAX_DISKS) return `more than ${MAX_DISKS} disks`;

@@ -6,7 +6,7 @@
  * never mix.
  */
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
-import type { MachineSpec } from "../hosts/node/machinespec.ts";
+import type { MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import { checkCpus, DEFAULT_MEMORY, parseMemory, reportKilled, reportPanic } from "./bootcmd.ts";
 import { claimDisks, findImage } from "./disks.ts";
 import { EX_NOT_EXECUTABLE, EX_NOT_FOUND, EX_OK, EX_RUN_FAILURE, EX_USAGE } from "./exitcodes.ts";
@@ -14,6 +14,7 @@ import { getopt } from "./getopt.ts";
 import { launchObserved } from "./observed.ts";
 import { answer, complain } from "./report.ts";
 import { runUsage } from "./usage.ts";
+import { addVolume, checkVolumes } from "./volumes.ts";
 
 interface RunOptions {
   memoryBytes: number;
@@ -22,6 +23,7 @@ interface RunOptions {
   isVerbose: boolean;
   isTraced: boolean;
   profile: string | null;
+  readonly shares: ShareSpec[];
   image: string;
   argv: readonly string[];
 }
@@ -37,7 +39,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   const path = await findImage(o.image);
-  const badDisk = claimDisks([{ path, isCopyOnWrite: true, serial: "" }]);
+  const badDisk = checkVolumes(o.shares) ?? claimDisks([{ path, isCopyOnWrite: true, serial: "" }]);
   if (badDisk) {
     complain(badDisk);
     return EX_RUN_FAILURE;
@@ -80,6 +82,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
   return {
     memoryBytes: o.memoryBytes,
     disks: [{ path, isCopyOnWrite: true, serial: "" }],
+    shares: o.shares,
     kenv: new Map(),
     isVerbose: o.isVerbose,
     program: {
@@ -100,7 +103,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
 function parseRunOptions(argv: readonly string[]): RunOptions | string {
   const spec = {
     flags: ["v", "h", "help", "rw", "strace"],
-    values: ["m", "n", "e", "w", "profile"],
+    values: ["m", "n", "e", "w", "profile", "volume"],
   };
   const parsed = getopt(argv, spec);
   if (typeof parsed === "string") return parsed;
@@ -111,6 +114,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     isVerbose: false,
     isTraced: false,
     profile: null,
+    shares: [],
     image: parsed.operands[0] ?? "",
     argv: parsed.operands.slice(parsed.operands[1] === "--" ? 2 : 1),
   };
@@ -152,6 +156,8 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
     case "profile":
       o.profile = value;
       return null;
+    case "volume":
+      return addVolume(o.shares, value);
     case "strace":
       o.isTraced = true;
       return null;

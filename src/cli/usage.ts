@@ -2,9 +2,10 @@
 export const usage = `vkernel: a Unix kernel that runs as an ordinary program
 
 usage: vkernel [-hsv] [-e name=value:...] [-m size] [-n ncpus] [-p pidfile]
-               [-r file[:serno]] [-R file[:serno]] [--profile file]
-       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir] [--profile file]
-               IMAGE -- CMD [ARG...]
+               [-r file[:serno]] [-R file[:serno]] [--volume dir:path[:ro]]
+               [--profile file]
+       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir]
+               [--volume dir:path[:ro]] [--profile file] IMAGE -- CMD [ARG...]
        vkernel image build|ls|path|rm|verify ...
 
 Boot a machine from a disk image:
@@ -13,6 +14,8 @@ Boot a machine from a disk image:
   -r file[:serno]   a disk, read and written; up to 16 with -R, the first is the root, vkd0
   -R file[:serno]   a disk, copy on write: writes stay in memory, the file can be shared;
                     a name of 'vkernel image ls' will do
+  --volume DIR:PATH[:ro|rw][,uid=N][,gid=N]
+                    show the directory DIR of this computer at PATH (repeatable)
   -e name=value:..  kernel environment; init=PATH names the first program
   -s                single user: /bin/sh instead of init; its end is the machine's
   -p pidfile        write the process id here, locked while the machine runs
@@ -45,6 +48,9 @@ Writes stay in memory and vanish unless --rw is given.
   -n ncpus        number of CPUs (only 1 until SMP is in)
   -e NAME=value   set an environment variable for CMD (repeatable); NAME alone: as it is here
   -w dir          working directory (default /)
+  --volume DIR:PATH[:ro|rw][,uid=N][,gid=N]
+                  show the directory DIR of this computer at PATH (repeatable): read and
+                  written unless it says ro, and all of it root's unless it says whose
   -v              show boot messages on stderr, and at the end a table of what was counted
   --profile file  sample programs and system calls, for ui.perfetto.dev or speedscope.app
   --rw            write to the image itself (arrives with read-write ext4)

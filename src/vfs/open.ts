@@ -166,7 +166,8 @@ function openData(td: Thread, at: Path, flags: number): File | Errno {
     if (r < 0) return r as Errno;
     notifyEntry(at.entry, IN_MODIFY);
   }
-  return new VnodeFile(vp, statusFlags(flags), at);
+  const kept = statusFlags(flags);
+  return vp.openData(kept, at) ?? new VnodeFile(vp, kept, at);
 }
 
 /** O_CREAT: the last component may be missing, and is made then. */

@@ -30,6 +30,7 @@ import { readObject } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import type { Pipe } from "./pipe.ts";
 import type { ReadAhead } from "./readahead.ts";
+import type { VnodeFile } from "./vnodefile.ts";
 
 /** Takes directory entries; answers false when it is full, and that entry was not taken. */
 export interface DirSink {
@@ -168,6 +169,14 @@ export abstract class Vnode {
    * Null: the usual file for this type. `path` is where it was found; may sleep.
    */
   open(_td: Thread, _flags: number, _path: Path): File | Errno | null {
+    return null;
+  }
+
+  /**
+   * The open file for a regular file, where the usual VnodeFile will not do: null. Takes over the
+   * hold on `path`; O_TRUNC has been seen to.
+   */
+  openData(_flags: number, _path: Path): VnodeFile | Errno | null {
     return null;
   }
 

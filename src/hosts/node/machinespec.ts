@@ -11,9 +11,22 @@ export interface DiskSpec {
   readonly serial: string;
 }
 
+/** A directory of the host in the guest's tree. */
+export interface ShareSpec {
+  readonly path: string;
+  /** Absolute path in the guest. */
+  readonly at: string;
+  readonly isReadOnly: boolean;
+  /** Who owns all of it, as the guest sees it. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface MachineSpec {
   readonly memoryBytes: number;
   readonly disks: readonly DiskSpec[];
+  /** In the order in which they are mounted. */
+  readonly shares: readonly ShareSpec[];
   readonly kenv: ReadonlyMap<string, string>;
   readonly isVerbose: boolean;
   readonly program: FirstProgram;
