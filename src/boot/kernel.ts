@@ -17,6 +17,7 @@ import { ProcTable } from "../proc/proctable.ts";
 import { Vdso } from "../proc/vdso.ts";
 import type { Disks } from "../vfs/disks.ts";
 import { NameCache } from "../vfs/namecache.ts";
+import { Syncer } from "../vfs/syncer.ts";
 import { Vfs } from "../vfs/vfs.ts";
 import { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
@@ -83,6 +84,7 @@ export class Kernel {
       cpu: this.cpu,
       machine: this.machine,
       pages: this.pages,
+      syncer: new Syncer(this.cpu, this.pages),
       vfs: this.vfs,
       entropy: host.entropy,
       vdso,

@@ -11,6 +11,7 @@ import type { HostInfo } from "../kern/hostinfo.ts";
 import type { MsgBuf } from "../kern/msgbuf.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Entropy } from "../platform/host.ts";
+import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { FutexTable } from "./futex.ts";
@@ -30,6 +31,7 @@ export interface KernelParts {
   readonly cpu: Cpu;
   readonly machine: Machine;
   readonly pages: PageAllocator;
+  readonly syncer: Syncer;
   readonly vfs: Vfs;
   readonly entropy: Entropy;
   readonly vdso: Vdso;
@@ -45,6 +47,7 @@ export class ProcTable {
   readonly cpu: Cpu;
   readonly machine: Machine;
   readonly pages: PageAllocator;
+  readonly syncer: Syncer;
   readonly vfs: Vfs;
   readonly entropy: Entropy;
   readonly vdso: Vdso;
@@ -77,6 +80,7 @@ export class ProcTable {
     this.cpu = parts.cpu;
     this.machine = parts.machine;
     this.pages = parts.pages;
+    this.syncer = parts.syncer;
     this.vfs = parts.vfs;
     this.entropy = parts.entropy;
     this.vdso = parts.vdso;

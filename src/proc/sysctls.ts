@@ -7,10 +7,11 @@ import { EINVAL } from "../abi/errno.ts";
 import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
-import { MAX_MAP_COUNT, MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import { PAGE_SIZE } from "../vm/param.ts";
 import { addCounterSysctls } from "./counters.ts";
 import type { ProcTable } from "./proctable.ts";
 import { PID_MAX } from "./proctable.ts";
+import { addVmSysctls } from "./vmsysctls.ts";
 
 /** Highest capability that this kernel knows. */
 const CAP_LAST_CAP = 40;
@@ -48,11 +49,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
   tree.add("kernel.random.poolsize", new SysctlConst(256));
 
-  tree.add("vm.overcommit_memory", new SysctlConst(0));
-  tree.add("vm.overcommit_ratio", new SysctlConst(50));
-  tree.add("vm.max_map_count", new SysctlConst(MAX_MAP_COUNT));
-  tree.add("vm.mmap_min_addr", new SysctlConst(MMAP_MIN_ADDR));
-  tree.add("vm.drop_caches", new DropCaches(table));
+  addVmSysctls(tree, table);
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
@@ -163,24 +160,6 @@ class PipeMaxSize extends TableLeaf {
   /** Rounded up to a power of two, as pipes are. */
   set(value: number): number {
     this.table.vfs.pipeMaxSize = 2 ** Math.ceil(Math.log2(value));
-    return 0;
-  }
-}
-
-/** 1: page cache, 2: names, 3: both. */
-class DropCaches extends TableLeaf {
-  constructor(table: ProcTable) {
-    super(table, 1, 4, 0o200);
-  }
-
-  get(): number {
-    return 0;
-  }
-
-  set(value: number): number {
-    const { pages, vfs } = this.table;
-    if ((value & 2) !== 0) vfs.names.clear();
-    if ((value & 1) !== 0) pages.queue.dropClean();
     return 0;
   }
 }

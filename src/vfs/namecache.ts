@@ -43,16 +43,33 @@ export class NameEntry {
 
 /** Unused entries kept at most. */
 const DEFAULT_CAPACITY = 32768;
+const NORMAL_PRESSURE = 100;
+/** Less has no effect: memory for names is not the page cache's to give. */
+const MIN_PRESSURE = 25;
 
 export class NameCache {
-  readonly #capacity: number;
+  readonly #base: number;
+  #capacity: number;
+  /** vm.vfs_cache_pressure: at 200 half as many names are kept, at 50 twice as many. */
+  #pressure = NORMAL_PRESSURE;
   /** Sentinel of the ring of unused entries; next = oldest. */
   readonly #lru = new NameEntry("", null, null);
   #unused = 0;
 
   constructor(capacity = DEFAULT_CAPACITY) {
+    this.#base = capacity;
     this.#capacity = capacity;
     this.#lru.lruNext = this.#lru.lruPrev = this.#lru;
+  }
+
+  get pressure(): number {
+    return this.#pressure;
+  }
+
+  set pressure(percent: number) {
+    this.#pressure = percent;
+    this.#capacity = Math.floor((this.#base * NORMAL_PRESSURE) / Math.max(percent, MIN_PRESSURE));
+    this.trim();
   }
 
   get unused(): number {

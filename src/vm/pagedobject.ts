@@ -153,6 +153,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     if (!this.#pager.pageOut) return EROFS;
     const r = this.#pager.mayDirty?.(pindex) ?? 0;
     if (failed(r)) return r;
+    this.frames.writeback.pageDirtied();
     this.#markDirty(pindex, pa);
     return pa;
   }
@@ -160,7 +161,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   #markDirty(pindex: number, pa: Paddr): void {
     this.frames.queue.setDirty(pa, true);
     this.pages.setDirty(pindex);
-    this.frames.writeback.pageDirtied();
+    this.frames.writeback.dirtyPages++;
     if (this.pages.dirtyPages > 1 || this.#domain.objects.has(this)) return;
     this.dirtySinceNs = this.frames.writeback.nowNs;
     this.#domain.add(this);

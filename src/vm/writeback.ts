@@ -30,9 +30,11 @@ export interface WritebackClock {
 
 /** Who writes back by and by. */
 export interface WritebackKeeper {
-  /** There is something dirty where nothing was. */
+  /** An object has become dirty. */
   dirtied(): void;
-  /** A page became dirty and there are more than `limitPages`. */
+  /** Metadata has changed that is to be on disk at `dueNs`. */
+  commitDue(dueNs: number): void;
+  /** A page becomes dirty, and `limitPages` are. */
   overLimit(): void;
   /** Who dirties pages has to help, as there are more than `hardLimitPages`: 0, or an error if nothing can be written. */
   throttle(): number;
@@ -60,9 +62,10 @@ export class Writeback {
     return this.clock?.monotonicNs() ?? 0;
   }
 
+  /** A page is about to become dirty. */
   pageDirtied(): void {
     this.dirtied++;
-    if (++this.dirtyPages > this.limitPages) this.keeper?.overLimit();
+    if (this.dirtyPages >= this.limitPages) this.keeper?.overLimit();
   }
 
   throttle(): number {
@@ -95,7 +98,17 @@ export class DirtyDomain {
   changed(): void {
     if (this.commitDueNs < Number.POSITIVE_INFINITY) return;
     this.commitDueNs = this.writeback.nowNs + this.commitIntervalNs;
-    this.#announce();
+    this.writeback.domains.add(this);
+    this.writeback.keeper?.commitDue(this.commitDueNs);
+  }
+
+  /** Calls the committer if it is time: 0, or its error, and then it is called again later. */
+  commitIfDue(nowNs: number): number {
+    if (this.commitDueNs > nowNs) return 0;
+    this.committed();
+    const r = this.committer?.commit() ?? 0;
+    if (failed(r)) this.changed();
+    return r;
   }
 
   /** All of its metadata is on disk. */
@@ -106,7 +119,8 @@ export class DirtyDomain {
 
   add(object: DirtyObject): void {
     this.objects.add(object);
-    this.#announce();
+    this.writeback.domains.add(this);
+    this.writeback.keeper?.dirtied();
   }
 
   remove(object: DirtyObject): void {
@@ -122,11 +136,6 @@ export class DirtyDomain {
       if (failed(r) && result === 0) result = r;
     }
     return result;
-  }
-
-  #announce(): void {
-    this.writeback.domains.add(this);
-    this.writeback.keeper?.dirtied();
   }
 
   #retire(): void {

@@ -1,0 +1,146 @@
+/** vm.*: the page cache and its syncer. See proc_sys_vm(5). */
+import { EINVAL } from "../abi/errno.ts";
+import { SysctlConst, type SysctlDir, SysctlInt } from "../kern/sysctl.ts";
+import type { Syncer } from "../vfs/syncer.ts";
+import type { Vfs } from "../vfs/vfs.ts";
+import { MAX_MAP_COUNT, MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import type { ProcTable } from "./proctable.ts";
+
+const NS_PER_CENTISEC = 1e7;
+const INT_MAX = 0x7fffffff;
+
+export function addVmSysctls(tree: SysctlDir, table: ProcTable): void {
+  tree.add("vm.overcommit_memory", new SysctlConst(0));
+  tree.add("vm.overcommit_ratio", new SysctlConst(50));
+  tree.add("vm.max_map_count", new SysctlConst(MAX_MAP_COUNT));
+  tree.add("vm.mmap_min_addr", new SysctlConst(MMAP_MIN_ADDR));
+  tree.add("vm.drop_caches", new DropCaches(table));
+  tree.add("vm.vfs_cache_pressure", new CachePressure(table.vfs));
+  const { syncer } = table;
+  tree.add("vm.dirty_ratio", new DirtyRatio(syncer, "ratio", "bytes"));
+  tree.add("vm.dirty_bytes", new DirtyBytes(syncer, "bytes", "ratio"));
+  tree.add(
+    "vm.dirty_background_ratio",
+    new DirtyRatio(syncer, "backgroundRatio", "backgroundBytes"),
+  );
+  tree.add(
+    "vm.dirty_background_bytes",
+    new DirtyBytes(syncer, "backgroundBytes", "backgroundRatio"),
+  );
+  tree.add("vm.dirty_expire_centisecs", new Centisecs(syncer, "expireNs"));
+  tree.add("vm.dirty_writeback_centisecs", new Centisecs(syncer, "writebackNs"));
+}
+
+type RatioName = "ratio" | "backgroundRatio";
+type BytesName = "bytes" | "backgroundBytes";
+
+/** Setting one of ratio and bytes makes the other 0. */
+class DirtyRatio extends SysctlInt {
+  readonly #syncer: Syncer;
+  readonly #name: RatioName;
+  readonly #other: BytesName;
+
+  constructor(syncer: Syncer, name: RatioName, other: BytesName) {
+    super(0, 100);
+    this.#syncer = syncer;
+    this.#name = name;
+    this.#other = other;
+  }
+
+  get(): number {
+    return this.#syncer[this.#name];
+  }
+
+  set(value: number): number {
+    this.#syncer[this.#name] = value;
+    this.#syncer[this.#other] = 0;
+    this.#syncer.setLimits();
+    return 0;
+  }
+}
+
+class DirtyBytes extends SysctlInt {
+  readonly #syncer: Syncer;
+  readonly #name: BytesName;
+  readonly #other: RatioName;
+
+  constructor(syncer: Syncer, name: BytesName, other: RatioName) {
+    super(0, Number.MAX_SAFE_INTEGER);
+    this.#syncer = syncer;
+    this.#name = name;
+    this.#other = other;
+  }
+
+  get(): number {
+    return this.#syncer[this.#name];
+  }
+
+  /** Linux wants two pages at least. */
+  set(value: number): number {
+    if (value < 2 * PAGE_SIZE) return EINVAL;
+    this.#syncer[this.#name] = value;
+    this.#syncer[this.#other] = 0;
+    this.#syncer.setLimits();
+    return 0;
+  }
+}
+
+class Centisecs extends SysctlInt {
+  readonly #syncer: Syncer;
+  readonly #name: "expireNs" | "writebackNs";
+
+  constructor(syncer: Syncer, name: "expireNs" | "writebackNs") {
+    super(0, INT_MAX);
+    this.#syncer = syncer;
+    this.#name = name;
+  }
+
+  get(): number {
+    return Math.round(this.#syncer[this.#name] / NS_PER_CENTISEC);
+  }
+
+  set(value: number): number {
+    this.#syncer[this.#name] = value * NS_PER_CENTISEC;
+    this.#syncer.retime();
+    return 0;
+  }
+}
+
+class CachePressure extends SysctlInt {
+  readonly #vfs: Vfs;
+
+  constructor(vfs: Vfs) {
+    super(0, INT_MAX);
+    this.#vfs = vfs;
+  }
+
+  get(): number {
+    return this.#vfs.names.pressure;
+  }
+
+  set(value: number): number {
+    this.#vfs.names.pressure = value;
+    return 0;
+  }
+}
+
+/** 1: page cache, 2: names, 3: both. */
+class DropCaches extends SysctlInt {
+  readonly #table: ProcTable;
+
+  constructor(table: ProcTable) {
+    super(1, 4, 0o200);
+    this.#table = table;
+  }
+
+  get(): number {
+    return 0;
+  }
+
+  set(value: number): number {
+    const { pages, vfs } = this.#table;
+    if ((value & 2) !== 0) vfs.names.clear();
+    if ((value & 1) !== 0) pages.queue.dropClean();
+    return 0;
+  }
+}
