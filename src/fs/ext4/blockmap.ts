@@ -18,11 +18,14 @@ export class BlockRun {
   /** Block of the volume that `lblk` is in, or HOLE. */
   pblk = HOLE;
   count = 0;
+  /** Block that is held for `lblk` but was never written, or HOLE: `pblk` is HOLE then. */
+  unwritten = HOLE;
 
-  set(lblk: number, pblk: number, count: number): void {
+  set(lblk: number, pblk: number, count: number, unwritten: number = HOLE): void {
     this.lblk = lblk;
     this.pblk = pblk;
     this.count = count;
+    this.unwritten = unwritten;
   }
 
   covers(lblk: number): boolean {

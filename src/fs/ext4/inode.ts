@@ -26,6 +26,7 @@ import * as feature from "./features.ts";
 import { readTime, writeTime } from "./inodetime.ts";
 import {
   DiskInode,
+  EA_INODE_FL,
   ENCRYPT_FL,
   GOOD_OLD_INODE_SIZE,
   HUGE_FILE_FL,
@@ -125,6 +126,11 @@ export class Inode {
 
   get type(): number {
     return this.mode & S_IFMT;
+  }
+
+  /** What its blocks hold is metadata, that is, goes through the journal. */
+  get isMetadata(): boolean {
+    return this.type !== S_IFREG || this.has(EA_INODE_FL);
   }
 
   has(flag: number): boolean {

@@ -13,6 +13,7 @@ import { panic } from "../../kern/panic.ts";
 import { crc32c } from "../../lib/crc32c.ts";
 import { type Buf, BufferCache } from "../../vfs/bio.ts";
 import type { BlockDevice } from "../../vfs/blockdevice.ts";
+import { BlockAllocator } from "./alloc.ts";
 import { noteError } from "./errorlog.ts";
 import * as feature from "./features.ts";
 import { Groups } from "./groups.ts";
@@ -83,6 +84,7 @@ export class Volume {
   /** The superblock, in its buffer; see `superChanged`. */
   readonly superView: DataView;
   readonly groups: Groups;
+  readonly alloc: BlockAllocator;
   readonly #superBuf: Buf;
   #isSuperChanged = false;
   readonly log: KernelLog;
@@ -116,6 +118,7 @@ export class Volume {
         : crc32c(0xffffffff, sb.s_uuid.get(view, 0));
     this.log = log;
     this.groups = new Groups(this);
+    this.alloc = new BlockAllocator(this);
   }
 
   /** Reads and checks the superblock. EINVAL: not ext4, or not for us; the log says why. */

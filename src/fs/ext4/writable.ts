@@ -36,7 +36,7 @@ export function startWriting(volume: Volume, options: MountOptions): number {
     const why = `couldn't mount RDWR because of unsupported optional features (${lacking})`;
     return refuse(volume, why, EINVAL);
   }
-  const counted = volume.groups.load();
+  const counted = volume.alloc.load();
   if (failed(counted)) return refuse(volume, "bad group descriptors", counted);
   warn(volume);
   const view = volume.superView;
