@@ -5,6 +5,7 @@ import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
 import { HostfsType, type SharedDirectory } from "../fs/hostfs/hostfs.ts";
+import { Iso9660Type } from "../fs/iso9660/iso9660.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
@@ -27,6 +28,7 @@ export function registerFileSystems(
   for (const name of ["ext4", "ext3", "ext2"]) {
     vfs.registerType(new Ext4Type(name, disks, pages, log, vfs.clock, false, ext4s));
   }
+  vfs.registerType(new Iso9660Type(disks, pages, log));
   vfs.registerType(new TmpfsType(vfs, pages));
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
   vfs.registerType(new DevptsType(vfs));
