@@ -18,6 +18,8 @@ export interface IoVec {
 export class Uio {
   /** Bytes still to move. */
   resid: number;
+  /** RWF_* of preadv2(2) and pwritev2(2). */
+  flags = 0;
   readonly #mem: UserMemory | null;
   readonly #buffer: Uint8Array | null;
   readonly #segments: readonly IoVec[] | null;
@@ -66,6 +68,13 @@ export class Uio {
 
   static kernel(buffer: Uint8Array): Uio {
     return new Uio(null, buffer, null, 0, buffer.length, buffer.length);
+  }
+
+  /** True if every segment begins and ends at a multiple of `unit`; to be asked before anything moved. */
+  isAligned(unit: number): boolean {
+    if (!this.#mem) return true;
+    if (!this.#segments) return this.#at % unit === 0 && this.#left % unit === 0;
+    return this.#segments.every((s) => s.base % unit === 0 && s.length % unit === 0);
   }
 
   /** Moves up to `bytes.length` bytes out to the caller. Bytes moved, or EFAULT. */
