@@ -6,6 +6,7 @@ import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
 import { HostfsType, type SharedDirectory } from "../fs/hostfs/hostfs.ts";
 import { Iso9660Type } from "../fs/iso9660/iso9660.ts";
+import { OverlayType } from "../fs/overlayfs/mount.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
@@ -31,6 +32,7 @@ export function registerFileSystems(
   vfs.registerType(new Iso9660Type(disks, pages, log));
   vfs.registerType(new TmpfsType(vfs, pages));
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
+  vfs.registerType(new OverlayType(log));
   vfs.registerType(new DevptsType(vfs));
   vfs.registerType(new SysfsType(vfs, { cpus: 1, disks }));
   const devfs = new Devfs(vfs, pages);
