@@ -208,7 +208,8 @@ export function checkCpus(value: string): string | null {
 }
 
 function addKenv(kenv: Map<string, string>, text: string): string | null {
-  for (const pair of text.split(":")) {
+  // A colon ends a pair only where another begins: a value may hold one (ext4:vkd0p1).
+  for (const pair of text.split(/:(?=[\w.-]+=)/)) {
     const eq = pair.indexOf("=");
     if (eq <= 0) return `-e ${text}: want name=value`;
     kenv.set(pair.slice(0, eq), pair.slice(eq + 1));
