@@ -10,6 +10,8 @@ export interface DiskConfig {
   readonly store: BlockStore;
   /** -R: writes go to memory and vanish; the image itself is never written. */
   readonly isCopyOnWrite: boolean;
+  /** A CD-ROM, vcdN, instead of a disk, vkdN; never written. */
+  readonly isCdrom?: boolean;
   readonly serial: string;
   /** Most bytes that copy-on-write may keep in memory; 1 GiB if absent. */
   readonly cowLimitBytes?: number;
