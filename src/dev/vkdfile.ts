@@ -118,4 +118,8 @@ class VkdFile extends File {
   override fsync(_dataOnly: boolean): number {
     return this.#disk.flush();
   }
+
+  override onLastClose(): void {
+    this.#disk.openers--;
+  }
 }

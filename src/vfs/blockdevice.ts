@@ -5,6 +5,9 @@
  * complete before they return: the host's disks never make the kernel wait.
  */
 
+import type { Thread } from "../kern/thread.ts";
+import type { UserMemory } from "../vm/usermem.ts";
+
 /** Transfers so far, for /proc/diskstats; a sector is 512 bytes. */
 export interface DiskCounts {
   reads: number;
@@ -68,6 +71,8 @@ export interface Disk extends BlockDevice {
   readAheadSectors: number;
   discard(offset: number, length: number): number;
   writeZeroes(offset: number, length: number): number;
+  /** Requests of this kind of disk alone; ENOTTY, as where there is no such method, for the rest. */
+  ioctl?(td: Thread, request: number, arg: number, mem: UserMemory, isWritable: boolean): number;
   /** BLKROSET. EACCES if what is below cannot be written anyway. */
   setReadOnly(isReadOnly: boolean): number;
 }
