@@ -85,6 +85,13 @@ export function openRecovered(volume: Volume): Volume | Errno {
   return recovered;
 }
 
+/** Sequence of the first transaction that the log does not hold whole, or an error. */
+export function endOfLog(journal: Journal): number {
+  const recovery = new Recovery(journal);
+  const r = recovery.run();
+  return failed(r) && r !== EOPNOTSUPP ? r : recovery.endSequence;
+}
+
 class Recovery {
   readonly blocks = new Map<number, Redirect>();
   /** Sequence of the first transaction that did not commit. */
