@@ -14,6 +14,7 @@ import type { MsgBuf } from "../kern/msgbuf.ts";
 import type { Host } from "../platform/host.ts";
 import { Disks } from "../vfs/disks.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import type { PageAllocator } from "../vm/page.ts";
 import type { DiskConfig } from "./config.ts";
 import { DiskNodes } from "./disknodes.ts";
 
@@ -26,6 +27,7 @@ export function attachDisks(
   configs: readonly DiskConfig[],
   log: KernelLog,
   cpu: Cpu,
+  pages: PageAllocator,
 ): Disks {
   const disks = new Disks();
   let vkds = 0;
@@ -44,7 +46,7 @@ export function attachDisks(
     if (disk instanceof Vkd) rescanPartitions(disks, disk, () => false);
     announce(disk, disks, log);
   }
-  const driver = new VkdDriver(disks, vfs.mounts);
+  const driver = new VkdDriver(disks, vfs.mounts, pages);
   vfs.blkdevs.register("vkd", VKD_MAJOR, 0, VKD_UNITS * VKD_MINORS, driver);
   vfs.blkdevs.register("vcd", VCD_MAJOR, 0, VCD_UNITS * VCD_MINORS, driver);
   return disks;

@@ -75,7 +75,7 @@ export class Kernel {
     );
     this.terminals = attachTerminals(this.vfs, host, this.log.msgbuf, this.log);
     this.log.log(LOG_INFO, "hvc0: <console>");
-    this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu);
+    this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu, this.pages);
     this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
     registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
     makeNodes(this.devfs, this.disks, host);

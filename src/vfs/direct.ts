@@ -2,7 +2,7 @@
  * Direct I/O: transfers that leave nothing in the page cache, and find in the
  * file what is in the cache.
  *
- * Offset, length and every buffer must be multiples of 512. What the cache has
+ * Offset, length and every buffer must be multiples of a block of the disk, 512 bytes. What the cache has
  * of the range is written back first; a write has reached the disk when it
  * returns. The bytes still pass through pages, which are given up at once: a
  * copy more, and one truth less to keep. See open(2), O_DIRECT.
@@ -17,14 +17,14 @@ const PAGE = 4096;
 const SECTOR = 512;
 
 /** EINVAL if a direct transfer must not begin here; 0. */
-export function refuseUnaligned(uio: Uio, offset: number): number {
-  return offset % SECTOR === 0 && uio.isAligned(SECTOR) ? 0 : EINVAL;
+export function refuseUnaligned(uio: Uio, offset: number, unit = SECTOR): number {
+  return offset % unit === 0 && uio.isAligned(unit) ? 0 : EINVAL;
 }
 
-/** As `readObject`. */
-export function readDirect(object: VmObject, uio: Uio, offset: number): number {
+/** As `readObject`; `unit` is what all must be a multiple of. */
+export function readDirect(object: VmObject, uio: Uio, offset: number, unit = SECTOR): number {
   if (object.isShmem || offset >= object.sizeBytes) return readObject(object, uio, offset);
-  const refused = refuseUnaligned(uio, offset);
+  const refused = refuseUnaligned(uio, offset, unit);
   if (refused < 0) return refused;
   const first = Math.floor(offset / PAGE);
   const end = Math.ceil((offset + uio.resid) / PAGE);

@@ -69,6 +69,16 @@ function readIn(object: VmObject, pindex: number, wanted: number, ahead: ReadAhe
   return object.lookup(pindex) || object.getPage(pindex, false);
 }
 
+/** How many of `count` bytes from `offset` on a read finds in memory. */
+export function cachedBytes(object: VmObject, offset: number, count: number): number {
+  const end = Math.min(offset + count, object.sizeBytes);
+  let at = offset;
+  while (at < end && (object.isShmem || object.lookup(Math.floor(at / PAGE)) !== 0)) {
+    at += PAGE - (at % PAGE);
+  }
+  return Math.min(at, end) - offset;
+}
+
 function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: number): number {
   const { frames } = object;
   const from = (pa + at) as Paddr;

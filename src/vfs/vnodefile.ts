@@ -49,11 +49,10 @@ import { File } from "./file.ts";
 import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
+import { cachedBytes } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import { FADV_SEQUENTIAL, ReadAhead } from "./readahead.ts";
 import type { DirSink, Vnode } from "./vnode.ts";
-
-const PAGE = 4096;
 
 /** Largest offset: what the page cache can index. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;
@@ -291,16 +290,6 @@ export class VnodeFile extends File {
   #notify(mask: number): void {
     notifyEntry(this.path!.entry, mask);
   }
-}
-
-/** How many of `count` bytes from `offset` on a read finds in memory. */
-function cachedBytes(object: VmObject, offset: number, count: number): number {
-  const end = Math.min(offset + count, object.sizeBytes);
-  let at = offset;
-  while (at < end && (object.isShmem || object.lookup(Math.floor(at / PAGE)) !== 0)) {
-    at += PAGE - (at % PAGE);
-  }
-  return Math.min(at, end) - offset;
 }
 
 function inRange(offset: number): number {

@@ -11,6 +11,8 @@ interface MemoryUse {
   readonly total: number;
   readonly free: number;
   readonly fileCache: number;
+  /** Of these, pages of block special files. */
+  readonly buffers: number;
   readonly activeFile: number;
   readonly dirty: number;
   readonly anon: number;
@@ -29,8 +31,8 @@ export function meminfoText(fs: ProcFs): string {
     line("MemTotal", m.total) +
     line("MemFree", m.free) +
     line("MemAvailable", m.free + m.fileCache - m.dirty) +
-    line("Buffers", 0) +
-    line("Cached", m.fileCache + m.shmem) +
+    line("Buffers", m.buffers) +
+    line("Cached", m.fileCache - m.buffers + m.shmem) +
     line("SwapCached", 0) +
     line("Active", m.anon + m.activeFile) +
     line("Inactive", m.shmem + m.fileCache - m.activeFile) +
@@ -130,6 +132,7 @@ function memoryUse(fs: ProcFs): MemoryUse {
     total: pages.totalPages,
     free: pages.freePages,
     fileCache: pages.queue.length,
+    buffers: fs.disks.all.reduce((sum, d) => sum + (d.cache?.pages ?? 0), 0),
     activeFile: pages.queue.activePages,
     dirty: pages.writeback.dirtyPages,
     anon,
