@@ -45,8 +45,10 @@ export function registerShares(
   vfs: Vfs,
   pages: PageAllocator,
   shared: ReadonlyMap<string, SharedDirectory>,
-): void {
-  vfs.registerType(new HostfsType(vfs, pages, shared));
+): HostfsType {
+  const type = new HostfsType(vfs, pages, shared);
+  vfs.registerType(type);
+  return type;
 }
 
 /** procfs, and the sysctl tree that it shows: both need the process table. */

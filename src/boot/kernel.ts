@@ -5,6 +5,7 @@
 import { failed } from "../abi/errno.ts";
 import type { Terminals } from "../dev/terminals.ts";
 import type { Devfs } from "../fs/devfs/devfs.ts";
+import { addHostfsSysctls } from "../fs/hostfs/sysctls.ts";
 import { KernelClock } from "../kern/clock.ts";
 import { Cpu } from "../kern/cpu.ts";
 import { HostInfo } from "../kern/hostinfo.ts";
@@ -77,7 +78,7 @@ export class Kernel {
     this.log.log(LOG_INFO, "hvc0: <console>");
     this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu, this.pages);
     this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
-    registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
+    const shares = registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
     makeNodes(this.devfs, this.disks, host);
     const vdso = Vdso.make(this.pages, clock);
     if (failed(vdso)) panic("no memory for the vDSO");
@@ -93,6 +94,7 @@ export class Kernel {
       msgbuf: this.log.msgbuf,
     });
     this.sysctls = registerProcfs(this.table, this.disks);
+    addHostfsSysctls(this.sysctls, shares);
   }
 
   #announceMemory(bytes: number): void {
