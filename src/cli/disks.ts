@@ -47,6 +47,14 @@ export function claimDisks(disks: readonly DiskSpec[]): string | null {
   return null;
 }
 
+/** Locks the files that a tool is to read or write. Throws what is in the way. */
+export function claimFiles(files: readonly DiskFile[]): void {
+  for (const file of files) {
+    const wrong = claimFile(file, []);
+    if (wrong) throw new DiskImageError(wrong);
+  }
+}
+
 function claimFile(file: DiskFile, claimed: readonly DiskFile[]): string | null {
   const { path, isReadOnly } = file;
   if (claimed.some((other) => isClash(file, other))) {

@@ -43,9 +43,14 @@ export function diskConfig(spec: DiskSpec): DiskConfig {
 }
 
 export function openDisk(spec: DiskSpec): BlockStore {
+  return openFiles(filesOf(spec), spec.limitBytes);
+}
+
+/** The disk that `files` make, the topmost first. */
+export function openFiles(files: readonly DiskFile[], limitBytes?: number): BlockStore {
   let store: BlockStore | null = null;
-  for (const file of filesOf(spec).reverse()) {
-    store = openImage(file, store, file.isReadOnly ? undefined : spec.limitBytes);
+  for (const file of files.toReversed()) {
+    store = openImage(file, store, file.isReadOnly ? undefined : limitBytes);
   }
   return store!;
 }
@@ -106,6 +111,12 @@ export function chainOf(
   }
 }
 
+/** The path of the image that `path` says it is above; null if it stands alone. Not opened. */
+export function backingOf(path: string): string | null {
+  const { backingName } = inspect(path, true, undefined);
+  return backingName === "" ? null : resolve(dirname(path), backingName);
+}
+
 interface Inspected {
   readonly file: DiskFile;
   readonly backingName: string;
@@ -151,10 +162,10 @@ function formatNamed(name: string, path: string): ImageFormat | undefined {
   throw new DiskImageError(`${path}: format ${name} is not supported`);
 }
 
-function isSameFile(a: string, b: string): boolean {
+export function isSameFile(a: string, b: string): boolean {
   const x = statSync(a, { throwIfNoEntry: false });
-  const y = statSync(b);
-  return x !== undefined && x.dev === y.dev && x.ino === y.ino;
+  const y = statSync(b, { throwIfNoEntry: false });
+  return x !== undefined && y !== undefined && x.dev === y.dev && x.ino === y.ino;
 }
 
 /** An image's complaint, with its name before it. */
