@@ -39,7 +39,6 @@ import { LoadSampler } from "./loadavg.ts";
 import { mountRoot, mountSystem } from "./mounts.ts";
 import { HostOutside } from "./outside.ts";
 import { Profiling } from "./profiling.ts";
-import { partitionHint, rootDevice } from "./rootdevice.ts";
 import { mountShares } from "./shares.ts";
 import { ConsoleTrace } from "./trace.ts";
 
@@ -71,18 +70,14 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   const { table, vfs, log, disks } = kernel;
   const td = makeFirstProcess(table);
   if (failed(td)) return noMachine("cannot make the first process", td);
-  const bootDisk = disks.all[0];
-  if (!bootDisk) return noMachine("no root disk", ENODEV);
-  const device = rootDevice(config.kenv, disks, bootDisk);
-  if (typeof device === "string") return { kind: "nomachine", message: device };
-  const { disk, typeName } = device;
+  const disk = disks.all[0];
+  if (!disk) return noMachine("no root disk", ENODEV);
   const said = log.msgbuf.nextSeq;
-  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev, typeName);
+  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
   if (failed(root)) {
     // What the file system found wrong says more than its errno.
     const why = log.msgbuf.at(said)?.text ?? rootText(root);
-    const hint = partitionHint(disk, disks);
-    return { kind: "nomachine", message: `cannot mount the root: ${why}${hint}` };
+    return { kind: "nomachine", message: `cannot mount the root: ${why}` };
   }
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);

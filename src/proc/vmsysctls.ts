@@ -138,11 +138,9 @@ class DropCaches extends SysctlInt {
   }
 
   set(value: number): number {
-    const { pages, vfs, syncer } = this.#table;
+    const { pages, vfs } = this.#table;
     if ((value & 2) !== 0) vfs.names.clear();
-    if ((value & 1) === 0) return 0;
-    pages.queue.dropClean();
-    syncer.cacheDrops++;
+    if ((value & 1) !== 0) pages.queue.dropClean();
     return 0;
   }
 }

@@ -6,6 +6,7 @@
  * passing a Cred that has them in their place.
  */
 import { EACCES, EPERM, failed } from "../abi/errno.ts";
+import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_ISVTX } from "../abi/stat.ts";
 import {
   CAP_DAC_OVERRIDE,
@@ -15,14 +16,19 @@ import {
   type Cred,
 } from "../kern/cred.ts";
 import type { Attr } from "./attr.ts";
+import { aclAllows } from "./posixacl.ts";
 import type { Vnode } from "./vnode.ts";
 
 export const MAY_EXEC = 1;
 export const MAY_WRITE = 2;
 export const MAY_READ = 4;
 
-/** 0 if `cred` may access `vp` in all the ways of `want` (MAY_*), else EACCES. */
+/**
+ * 0 if `cred` may access `vp` in all the ways of `want` (MAY_*), else EACCES;
+ * EPERM for who would write what is immutable, whoever that is.
+ */
 export function access(vp: Vnode, cred: Cred, want: number): number {
+  if ((want & MAY_WRITE) !== 0 && hasFileFlag(vp, FS_IMMUTABLE_FL)) return EPERM;
   if (vp.isDir && cred.hasCap(CAP_DAC_OVERRIDE)) return 0;
   const a = vp.getattr();
   if (failed(a)) return a;
@@ -30,10 +36,7 @@ export function access(vp: Vnode, cred: Cred, want: number): number {
 }
 
 function accessAttr(a: Attr, cred: Cred, want: number): number {
-  let bits = a.mode;
-  if (a.uid === cred.fsuid) bits >>= 6;
-  else if (cred.isMember(a.gid)) bits >>= 3;
-  if ((want & ~bits & 7) === 0) return 0;
+  if (isGranted(a, cred, want)) return 0;
   if ((a.mode & S_IFMT) === S_IFDIR) {
     if (cred.hasCap(CAP_DAC_OVERRIDE)) return 0;
     return (want & MAY_WRITE) === 0 && cred.hasCap(CAP_DAC_READ_SEARCH) ? 0 : EACCES;
@@ -41,6 +44,26 @@ function accessAttr(a: Attr, cred: Cred, want: number): number {
   if (want === MAY_READ && cred.hasCap(CAP_DAC_READ_SEARCH)) return 0;
   const mayRun = (want & MAY_EXEC) === 0 || (a.mode & 0o111) !== 0;
   return mayRun && cred.hasCap(CAP_DAC_OVERRIDE) ? 0 : EACCES;
+}
+
+/** What permission bits and access control list say, whatever else `cred` may do. */
+function isGranted(a: Attr, cred: Cred, want: number): boolean {
+  let bits = a.mode;
+  if (a.uid === cred.fsuid) bits >>= 6;
+  else if (a.acl && (a.mode & 0o070) !== 0) return aclAllows(a.acl, a.gid, cred, want);
+  else if (cred.isMember(a.gid)) bits >>= 3;
+  return (want & ~bits & 7) === 0;
+}
+
+/** True if one of `flags` (FS_*_FL) is set on the file. */
+export function hasFileFlag(vp: Vnode, flags: number): boolean {
+  const set = vp.fileFlags;
+  return set !== -1 && (set & flags) !== 0;
+}
+
+/** Nobody may change its attributes, links or name. */
+export function isUnchangeable(vp: Vnode): boolean {
+  return hasFileFlag(vp, FS_IMMUTABLE_FL | FS_APPEND_FL);
 }
 
 /** Acts as the file's owner: may chmod, set times, and the like. */
@@ -76,7 +99,7 @@ export function chmodBits(a: Attr, mode: number, cred: Cred): number {
 
 /** Owner, group and mode of a file that `cred` makes in a directory with `dir`'s attributes. */
 export function ownership(
-  dir: Attr,
+  dir: Pick<Attr, "mode" | "gid">,
   mode: number,
   cred: Cred,
 ): { readonly uid: number; readonly gid: number; readonly mode: number } {

@@ -3,6 +3,7 @@
  * chmod(2), chown(2), truncate(2) and utimensat(2) change. See inode(7).
  */
 import type { Timespec } from "../kern/clock.ts";
+import type { Acl } from "./posixacl.ts";
 
 export interface Attr {
   /** Type and permission bits together (S_IFMT | 07777). */
@@ -24,6 +25,10 @@ export interface Attr {
   readonly ctime: Timespec;
   /** Time of birth, where the file system keeps one. */
   readonly btime: Timespec | null;
+  /** FS_*_FL, as lsattr(1) shows them; absent where a file system has none. */
+  readonly fileFlags?: number;
+  /** Access control list; null or absent where the permission bits are all. */
+  readonly acl?: Acl | null;
 }
 
 /** What to change; absent fields stay. Permission was checked by the caller. */

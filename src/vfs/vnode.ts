@@ -10,6 +10,7 @@ import {
   EINVAL,
   ENODEV,
   ENOTDIR,
+  ENOTTY,
   EOPNOTSUPP,
   EPERM,
   EROFS,
@@ -62,6 +63,31 @@ export abstract class Vnode {
 
   get isDir(): boolean {
     return this.type === S_IFDIR;
+  }
+
+  /** FS_*_FL of ioctl_iflags(2); -1 where the file system has none. */
+  get fileFlags(): number {
+    return -1;
+  }
+
+  /** Changes those that the file system lets be changed. */
+  setFileFlags(_flags: number): number {
+    return ENOTTY;
+  }
+
+  /** The quota project it belongs to; 0 is the default one. */
+  get projectId(): number {
+    return 0;
+  }
+
+  /** Tells this file from earlier ones with the same number. */
+  get generation(): number {
+    return 0;
+  }
+
+  /** New files in this directory get their permissions from an access control list: no umask. */
+  get hasDefaultAcl(): boolean {
+    return false;
   }
 
   abstract getattr(): Attr | Errno;

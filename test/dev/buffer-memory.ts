@@ -66,8 +66,4 @@ export class BufferMemory implements UserMemory {
   #has(at: number, length: number): boolean {
     return at >= 0 && at + length <= this.bytes.length;
   }
-
-  isPresent(): boolean {
-    return true;
-  }
 }

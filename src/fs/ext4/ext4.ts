@@ -4,15 +4,15 @@
  * A volume that was not unmounted cleanly is shown to readers as its journal
  * would leave it, without a byte being written: see recovery.ts. See ext4(5).
  */
-import { EBUSY, EFSBADCRC, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
+import { EBUSY, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
-import { COMPAT_HAS_JOURNAL, INCOMPAT_RECOVER } from "./features.ts";
-import { readInode } from "./inode.ts";
+import { INCOMPAT_RECOVER } from "./features.ts";
+import { type Inode, readInode } from "./inode.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
 import { openRecovered } from "./recovery.ts";
@@ -32,6 +32,7 @@ export class Ext4 implements FileSystem, Committer {
   #options: MountOptions;
   /** Vnodes in use by inode number. */
   readonly #vnodes = new Map<number, Ext4Vnode>();
+  readonly #doomed = new Set<Ext4Vnode>();
 
   constructor(owner: Ext4Type, volume: Volume, frames: PageAllocator, options: MountOptions) {
     this.#owner = owner;
@@ -68,6 +69,18 @@ export class Ext4 implements FileSystem, Committer {
     return vp;
   }
 
+  /** The vnode of an inode just made. */
+  adopt(inode: Inode): Ext4Vnode {
+    const vp = new Ext4Vnode(this, inode);
+    this.#vnodes.set(inode.ino, vp);
+    return vp;
+  }
+
+  /** An unlinked file could not be freed now: it is tried again with the next sync. */
+  evictLater(vp: Ext4Vnode): void {
+    this.#doomed.add(vp);
+  }
+
   forget(vp: Ext4Vnode): void {
     if (this.#vnodes.get(vp.ino) === vp) this.#vnodes.delete(vp.ino);
   }
@@ -79,6 +92,9 @@ export class Ext4 implements FileSystem, Committer {
   /** Everything is on the disk when it returns, in its place. 0 or EIO. */
   sync(): number {
     if (this.isReadOnly) return 0;
+    const doomed = [...this.#doomed];
+    this.#doomed.clear();
+    for (const vp of doomed) if (vp.refs === 0) vp.inactive();
     const result = this.dirty.sync();
     const r = this.volume.tx.checkpoint();
     return failed(r) ? r : result;
@@ -189,17 +205,9 @@ export class Ext4Type implements FileSystemType {
 
   #open(device: BlockDevice, options: MountOptions): Volume | Errno {
     const volume = Volume.open(device, this.#log, this.#clock);
-    if (volume === EFSBADCRC && !options.isAsItLies) return this.#openTorn(device);
     if (typeof volume === "number") return volume;
     if (options.isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
     return openRecovered(volume);
-  }
-
-  /** The machine stopped while it wrote the superblock, which then is in the journal, too. */
-  #openTorn(device: BlockDevice): Volume | Errno {
-    const volume = Volume.open(device, this.#log, this.#clock, true);
-    if (typeof volume === "number") return volume;
-    return (volume.compat & COMPAT_HAS_JOURNAL) !== 0 ? openRecovered(volume) : EFSBADCRC;
   }
 }
 

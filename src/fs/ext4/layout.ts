@@ -183,13 +183,29 @@ export const DiskInode = struct({
 /** Size of the inode that ext2 had; what follows is counted by i_extra_isize. */
 export const GOOD_OLD_INODE_SIZE = 128;
 
+/** i_flags: what chattr(1) sets, and what the file system keeps for itself. */
+export const SYNC_FL = 0x8;
+export const IMMUTABLE_FL = 0x10;
+export const APPEND_FL = 0x20;
+export const NODUMP_FL = 0x40;
+export const NOATIME_FL = 0x80;
 export const INDEX_FL = 0x1000;
+export const JOURNAL_DATA_FL = 0x4000;
+export const DIRSYNC_FL = 0x10000;
+export const TOPDIR_FL = 0x20000;
 export const ENCRYPT_FL = 0x800;
 export const HUGE_FILE_FL = 0x40000;
 export const EXTENTS_FL = 0x80000;
 export const EA_INODE_FL = 0x200000;
 export const INLINE_DATA_FL = 0x10000000;
+export const PROJINHERIT_FL = 0x20000000;
 export const CASEFOLD_FL = 0x40000000;
+/** What a new directory has from its parent: s, u, c, S, d, A, X, j, t, D and P of chattr(1). */
+export const INHERITED_FL = 0x2001c4cf;
+/** What chattr(1) may change. */
+export const SETTABLE_FL = 0x2003c0ff;
+/** Those of the inherited that mean nothing to a file. */
+export const DIRECTORY_ONLY_FL = DIRSYNC_FL | TOPDIR_FL | PROJINHERIT_FL;
 
 export const ExtentHeader = struct({
   eh_magic: u16,

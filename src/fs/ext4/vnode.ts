@@ -2,30 +2,59 @@
  * ext4's vnodes: the joint between an inode and the vfs.
  *
  * Contents reach programs through the page cache: the vnode is the pager of
- * its object. One vnode per inode in use, so that there is one page cache per file.
+ * its object. One vnode per inode in use, so that there is one page cache per
+ * file. An inode without a name ends when its vnode is not used any more.
  */
-import { EINVAL, ENAMETOOLONG, ENOTDIR, EROFS, type Errno, ESTALE } from "../../abi/errno.ts";
-import { S_IFLNK, S_IFREG } from "../../abi/stat.ts";
-import { byteString } from "../../lib/bytes.ts";
-import type { Attr } from "../../vfs/attr.ts";
+import {
+  EINVAL,
+  ENAMETOOLONG,
+  ENOTDIR,
+  EOPNOTSUPP,
+  EROFS,
+  type Errno,
+  ESTALE,
+  failed,
+} from "../../abi/errno.ts";
+import { RENAME_EXCHANGE, RENAME_WHITEOUT } from "../../abi/fcntl.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
+import type { Timespec } from "../../kern/clock.ts";
+import type { Cred } from "../../kern/cred.ts";
+import { ownership } from "../../vfs/access.ts";
+import type { Attr, AttrChange } from "../../vfs/attr.ts";
+import type { Acl } from "../../vfs/posixacl.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { VmObject } from "../../vm/object.ts";
 import { PagedObject } from "../../vm/pagedobject.ts";
 import type { Pager } from "../../vm/pager.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import { BlockRun } from "./blockmap.ts";
-import { readData, readWhole } from "./data.ts";
+import { readData } from "./data.ts";
 import { lookupName } from "./dir.ts";
 import { listDirectory } from "./dirlist.ts";
+import { evictInode } from "./evict.ts";
 import type { Ext4 } from "./ext4.ts";
+import { accessAcl, chmodAcl, defaultAcl, inheritAcls, setAcl } from "./fileacl.ts";
+import type { NewInode } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
-import { EA_INODE_FL, EXTENTS_FL, INLINE_DATA_FL } from "./layout.ts";
-import { getXattr, listXattrs } from "./xattr.ts";
+import { NOATIME_FL, SETTABLE_FL } from "./layout.ts";
+import {
+  exchangeNames,
+  linkName,
+  makeDirectory,
+  makeFile,
+  makeSymlink,
+  makeUnnamed,
+  moveName,
+  removeDirectory,
+  unlinkName,
+} from "./nameops.ts";
+import { operate } from "./operation.ts";
+import { readTarget, targetMax } from "./symlink.ts";
+import { getXattr, isAclIndex, listXattrs, storedName } from "./xattr.ts";
+import { writeXattr, XATTR_CREDITS } from "./xattrwrite.ts";
 
 const NAME_MAX = 255;
-/** PATH_MAX without its NUL. */
-const SYMLINK_MAX = 4095;
-const FAST_SYMLINK_MAX = 59;
+const DAY_SEC = 86_400;
 
 export class Ext4Vnode extends Vnode implements Pager {
   declare readonly fs: Ext4;
@@ -33,6 +62,8 @@ export class Ext4Vnode extends Vnode implements Pager {
   #object: PagedObject | null = null;
   /** Last run of blocks that pageIn found. */
   readonly #run = new BlockRun();
+  /** The access control list, once somebody asked for it. */
+  #acl: Acl | null | undefined = undefined;
 
   constructor(fs: Ext4, inode: Inode) {
     super(fs, inode.ino, inode.mode);
@@ -41,6 +72,8 @@ export class Ext4Vnode extends Vnode implements Pager {
 
   override getattr(): Attr | Errno {
     const ip = this.inode;
+    const acl = this.#accessAcl();
+    if (failed(acl)) return acl;
     return {
       mode: ip.mode,
       ino: ip.ino,
@@ -56,7 +89,84 @@ export class Ext4Vnode extends Vnode implements Pager {
       mtime: ip.mtime,
       ctime: ip.ctime,
       btime: ip.btime,
+      fileFlags: ip.flags,
+      acl,
     };
+  }
+
+  override setattr(change: AttrChange): number {
+    if (change.sizeBytes !== undefined) {
+      const r = this.#resize(change.sizeBytes);
+      if (failed(r)) return r;
+    }
+    const ip = this.inode;
+    const r = operate(ip.volume, ATTR_CREDITS, () => {
+      const now = ip.volume.clock.realtime();
+      if (change.mode !== undefined) {
+        const changed = chmodAcl(ip, change.mode);
+        if (failed(changed)) return changed;
+        ip.mode = (ip.mode & S_IFMT) | (change.mode & 0o7777);
+      }
+      if (change.uid !== undefined) ip.uid = change.uid;
+      if (change.gid !== undefined) ip.gid = change.gid;
+      if (change.atime !== undefined) ip.atime = change.atime;
+      if (change.mtime !== undefined) ip.mtime = change.mtime;
+      else if (change.sizeBytes !== undefined) ip.mtime = now;
+      ip.ctime = now;
+      return ip.dirty();
+    });
+    this.#acl = undefined;
+    return r;
+  }
+
+  /** relatime: once per change of the file, and once a day. */
+  override accessed(): void {
+    const ip = this.inode;
+    const { volume } = ip;
+    if (volume.isReadOnly || ip.has(NOATIME_FL) || ip.nlink === 0) return;
+    const now = volume.clock.realtime();
+    const { atime } = ip;
+    const isAfterChange = isLater(atime, ip.mtime) && isLater(atime, ip.ctime);
+    if (isAfterChange && now.sec - atime.sec < DAY_SEC) return;
+    if (failed(volume.tx.start(1))) return;
+    ip.atime = now;
+    ip.dirtyTimes();
+    volume.tx.stop();
+  }
+
+  override get fileFlags(): number {
+    return this.inode.flags;
+  }
+
+  override setFileFlags(flags: number): number {
+    const ip = this.inode;
+    return operate(ip.volume, 1, () => {
+      ip.flags = (ip.flags & ~SETTABLE_FL) | (flags & SETTABLE_FL);
+      ip.ctime = ip.volume.clock.realtime();
+      return ip.dirty();
+    });
+  }
+
+  override get projectId(): number {
+    return this.inode.projectId;
+  }
+
+  override get generation(): number {
+    return this.inode.generation;
+  }
+
+  override get hasDefaultAcl(): boolean {
+    const acl = this.isDir ? defaultAcl(this.inode) : null;
+    return acl !== null && typeof acl !== "number";
+  }
+
+  #accessAcl(): Acl | null | Errno {
+    if (this.#acl === undefined) {
+      const acl = this.type === S_IFLNK ? null : accessAcl(this.inode);
+      if (typeof acl === "number") return acl;
+      this.#acl = acl;
+    }
+    return this.#acl;
   }
 
   override object(): VmObject | Errno {
@@ -67,6 +177,10 @@ export class Ext4Vnode extends Vnode implements Pager {
 
   pageIn(pindex: number, into: Uint8Array): number {
     return readData(this.inode, pindex * PAGE_SIZE, into, this.#run);
+  }
+
+  #resize(_sizeBytes: number): number {
+    return EROFS;
   }
 
   override lookup(name: string): Vnode | Errno {
@@ -88,14 +202,61 @@ export class Ext4Vnode extends Vnode implements Pager {
   }
 
   override readlink(): string | Errno {
-    if (this.type !== S_IFLNK) return EINVAL;
-    const ip = this.inode;
-    if (isFastSymlink(ip)) return byteString(ip.block, 0, ip.sizeBytes);
-    if (ip.sizeBytes > SYMLINK_MAX || ip.sizeBytes === 0) {
-      return ip.volume.corrupt(`inode #${ip.ino}: bad symlink size ${ip.sizeBytes}`);
-    }
-    const target = readWhole(ip, SYMLINK_MAX);
-    return typeof target === "number" ? target : byteString(target);
+    return this.type === S_IFLNK ? readTarget(this.inode) : EINVAL;
+  }
+
+  override mknod(name: string, mode: number, rdev: number, cred: Cred): Vnode | Errno {
+    return this.#adopt(
+      makeFile(this.inode, name, this.#wanted(mode, cred), (ip) => {
+        if (ip.type === S_IFCHR || ip.type === S_IFBLK) ip.rdev = rdev;
+        return inheritAcls(ip, this.inode);
+      }),
+    );
+  }
+
+  override mkdir(name: string, mode: number, cred: Cred): Vnode | Errno {
+    const wanted = this.#wanted(S_IFDIR | mode, cred);
+    const dir = this.inode;
+    return this.#adopt(makeDirectory(dir, name, wanted, (ip) => inheritAcls(ip, dir)));
+  }
+
+  override symlink(name: string, target: string, cred: Cred): Vnode | Errno {
+    if (target.length > targetMax(this.inode)) return ENAMETOOLONG;
+    const wanted = this.#wanted(S_IFLNK | 0o777, cred);
+    return this.#adopt(makeSymlink(this.inode, name, wanted, target));
+  }
+
+  override tmpfile(mode: number, cred: Cred): Vnode | Errno {
+    const dir = this.inode;
+    const wanted = this.#wanted(mode, cred);
+    return this.#adopt(makeUnnamed(dir, wanted, (ip) => inheritAcls(ip, dir)));
+  }
+
+  override link(name: string, vp: Vnode): number {
+    return linkName(this.inode, name, (vp as Ext4Vnode).inode);
+  }
+
+  override unlink(name: string, vp: Vnode): number {
+    return unlinkName(this.inode, name, (vp as Ext4Vnode).inode);
+  }
+
+  override rmdir(name: string, vp: Vnode): number {
+    return removeDirectory(this.inode, name, (vp as Ext4Vnode).inode);
+  }
+
+  override rename(
+    name: string,
+    vp: Vnode,
+    toDir: Vnode,
+    toName: string,
+    over: Vnode | null,
+    flags: number,
+  ): number {
+    const from = { dir: this.inode, name, ip: (vp as Ext4Vnode).inode };
+    const there = over ? (over as Ext4Vnode).inode : null;
+    const to = { dir: (toDir as Ext4Vnode).inode, name: toName, ip: there };
+    if ((flags & RENAME_EXCHANGE) !== 0) return exchangeNames(from, to);
+    return moveName(from, to, (flags & RENAME_WHITEOUT) !== 0);
   }
 
   override getxattr(name: string): Uint8Array | Errno {
@@ -106,12 +267,28 @@ export class Ext4Vnode extends Vnode implements Pager {
     return listXattrs(this.inode);
   }
 
-  override setxattr(_name: string, _value: Uint8Array, _flags: number): number {
-    return EROFS;
+  override setxattr(name: string, value: Uint8Array, flags: number): number {
+    return this.#changeXattr(name, value, flags);
   }
 
-  override removexattr(_name: string): number {
-    return EROFS;
+  override removexattr(name: string): number {
+    return this.#changeXattr(name, null, 0);
+  }
+
+  #changeXattr(name: string, value: Uint8Array | null, flags: number): number {
+    const ip = this.inode;
+    const stored = storedName(name);
+    if (!stored) return EOPNOTSUPP;
+    const isAcl = isAclIndex(stored.nameIndex);
+    const r = operate(ip.volume, XATTR_CREDITS + 1, () => {
+      const changed =
+        value && isAcl ? setAcl(ip, stored.nameIndex, value) : writeXattr(ip, stored, value, flags);
+      if (failed(changed)) return changed;
+      ip.ctime = ip.volume.clock.realtime();
+      return ip.dirty();
+    });
+    this.#acl = undefined;
+    return r;
   }
 
   override inactive(): void {
@@ -119,14 +296,25 @@ export class Ext4Vnode extends Vnode implements Pager {
     if (this.#object && this.#object.refs > 1) return;
     this.#object?.release();
     this.#object = null;
+    if (this.inode.isOrphan && failed(evictInode(this.inode))) {
+      this.fs.evictLater(this);
+      return;
+    }
     this.fs.forget(this);
+  }
+
+  #wanted(mode: number, cred: Cred): NewInode {
+    return ownership(this.inode, mode, cred);
+  }
+
+  #adopt(made: Inode | Errno): Vnode | Errno {
+    return typeof made === "number" ? made : this.fs.adopt(made);
   }
 }
 
-/** The target is in the inode unless blocks are held for it. */
-function isFastSymlink(ip: Inode): boolean {
-  if (ip.has(INLINE_DATA_FL | EXTENTS_FL) || ip.sizeBytes > FAST_SYMLINK_MAX) return false;
-  const { blockSize, clusterRatio } = ip.volume.geometry;
-  const forXattrs = ip.xattrBlock === 0 ? 0 : (blockSize / 512) * clusterRatio;
-  return ip.has(EA_INODE_FL) || ip.blocks512 <= forXattrs;
+/** What an operation on attributes may change: the inode, and a list of access rights. */
+const ATTR_CREDITS = XATTR_CREDITS + 1;
+
+function isLater(a: Timespec, b: Timespec): boolean {
+  return a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
 }

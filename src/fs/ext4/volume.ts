@@ -24,6 +24,7 @@ import {
   SUPERBLOCK_SIZE,
   SuperBlock,
 } from "./layout.ts";
+import { Orphans } from "./orphan.ts";
 import { NoTransaction, type Transaction } from "./transaction.ts";
 
 const TWO32 = 4294967296;
@@ -85,6 +86,7 @@ export class Volume {
   readonly superView: DataView;
   readonly groups: Groups;
   readonly alloc: BlockAllocator;
+  readonly orphans: Orphans;
   readonly #superBuf: Buf;
   #isSuperChanged = false;
   readonly log: KernelLog;
@@ -119,18 +121,11 @@ export class Volume {
     this.log = log;
     this.groups = new Groups(this);
     this.alloc = new BlockAllocator(this);
+    this.orphans = new Orphans(this);
   }
 
-  /**
-   * Reads and checks the superblock. EINVAL: not ext4, or not for us; EFSBADCRC; the log says
-   * why. `isTorn`: its checksum does not matter yet, for the journal may have it whole.
-   */
-  static open(
-    device: BlockDevice,
-    log: KernelLog,
-    clock: WallClock,
-    isTorn = false,
-  ): Volume | Errno {
+  /** Reads and checks the superblock. EINVAL: not ext4, or not for us; the log says why. */
+  static open(device: BlockDevice, log: KernelLog, clock: WallClock): Volume | Errno {
     const refuse = (why: string, error: Errno): Errno => {
       log.log(LOG_ERR, `EXT4-fs (${device.name}): ${why}`);
       return error;
@@ -149,8 +144,7 @@ export class Volume {
     if (missing) {
       return refuse(`couldn't mount because of unsupported optional features (${missing})`, EINVAL);
     }
-    if (!isTorn && !isSuperblockSumRight(view, raw))
-      return refuse("bad superblock checksum", EFSBADCRC);
+    if (!isSuperblockSumRight(view, raw)) return refuse("bad superblock checksum", EFSBADCRC);
     const geometry = geometryOf(view, device.sizeBytes);
     if (typeof geometry === "string") return refuse(geometry, EINVAL);
     const cache = new BufferCache(device, geometry.blockSize, CACHE_BYTES);

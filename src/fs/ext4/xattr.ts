@@ -4,17 +4,14 @@
  * Source: fs/ext4/xattr.c, Documentation/filesystems/ext4/attributes.rst.
  */
 import { ENODATA, EOPNOTSUPP, type Errno } from "../../abi/errno.ts";
-import { crc32c } from "../../lib/crc32c.ts";
 import { posixAclFromDisk } from "./acl.ts";
-import { crcU32, crcWithHole } from "./checksum.ts";
-import { readWhole } from "./data.ts";
-import { type Inode, readInode } from "./inode.ts";
-import { EA_INODE_FL, XATTR_MAGIC, XattrHeader } from "./layout.ts";
-import { INDEX_SYSTEM, inodeXattrs, parseXattrs, VALUE_MAX, type Xattr } from "./xattrentry.ts";
+import type { Inode } from "./inode.ts";
+import { blockXattrs } from "./xattrblock.ts";
+import { INDEX_SYSTEM, inodeXattrs, type Xattr } from "./xattrentry.ts";
+import { largeValue } from "./xattrinode.ts";
 
-const TWO32 = 4294967296;
-const INDEX_ACL_ACCESS = 2;
-const INDEX_ACL_DEFAULT = 3;
+export const INDEX_ACL_ACCESS = 2;
+export const INDEX_ACL_DEFAULT = 3;
 
 /** Name prefixes by e_name_index. */
 const prefixes: ReadonlyMap<number, string> = new Map([
@@ -25,6 +22,27 @@ const prefixes: ReadonlyMap<number, string> = new Map([
   [6, "security."],
   [INDEX_SYSTEM, "system."],
 ]);
+
+/** A name as it is stored. */
+export interface XattrName {
+  readonly nameIndex: number;
+  readonly name: string;
+}
+
+/** What `name` is stored as; null for name spaces that ext4 does not keep. */
+export function storedName(name: string): XattrName | null {
+  for (const [nameIndex, prefix] of prefixes) {
+    if (nameIndex === INDEX_SYSTEM || !name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length);
+    const isAcl = isAclIndex(nameIndex);
+    if (isAcl === (rest === "")) return { nameIndex, name: rest };
+  }
+  return null;
+}
+
+export function isAclIndex(nameIndex: number): boolean {
+  return nameIndex === INDEX_ACL_ACCESS || nameIndex === INDEX_ACL_DEFAULT;
+}
 
 /** Names as listxattr(2) shows them; what programs may not see is left out. */
 export function listXattrs(ip: Inode): readonly string[] | Errno {
@@ -40,21 +58,31 @@ export function listXattrs(ip: Inode): readonly string[] | Errno {
 
 /** The value of `name`; ENODATA if there is none. */
 export function getXattr(ip: Inode, name: string): Uint8Array | Errno {
+  const wanted = storedName(name);
+  if (!wanted) return EOPNOTSUPP;
+  const value = storedValue(ip, wanted);
+  if (typeof value === "number") return value;
+  return isAclIndex(wanted.nameIndex) ? posixAclFromDisk(value) : value;
+}
+
+/** The value of an attribute as the disk has it; ENODATA if there is none. */
+export function storedValue(ip: Inode, wanted: XattrName): Uint8Array | Errno {
   const all = allXattrs(ip);
   if (typeof all === "number") return all;
-  let isKnown = false;
-  for (const [index, prefix] of prefixes) {
-    if (index === INDEX_SYSTEM || !name.startsWith(prefix)) continue;
-    isKnown = true;
-    const rest = name.slice(prefix.length);
-    const found = all.find((x) => x.nameIndex === index && x.name === rest);
-    if (!found) continue;
-    const value = xattrValue(ip, found);
-    if (typeof value === "number") return value;
-    const isAcl = index === INDEX_ACL_ACCESS || index === INDEX_ACL_DEFAULT;
-    return isAcl ? posixAclFromDisk(value) : value;
-  }
-  return isKnown ? ENODATA : EOPNOTSUPP;
+  const found = all.find((x) => isNamed(x, wanted));
+  if (!found) return ENODATA;
+  return found.value ? found.value.slice() : largeValue(ip, found);
+}
+
+export function isNamed(x: Xattr, wanted: XattrName): boolean {
+  return x.nameIndex === wanted.nameIndex && x.name === wanted.name;
+}
+
+/** Cheap: true if the inode has any attribute at all. */
+export function mayHaveXattrs(ip: Inode): boolean {
+  if (ip.xattrBlock !== 0) return true;
+  const inner = inodeXattrs(ip);
+  return typeof inner === "number" || inner.length > 0;
 }
 
 function allXattrs(ip: Inode): readonly Xattr[] | Errno {
@@ -62,43 +90,4 @@ function allXattrs(ip: Inode): readonly Xattr[] | Errno {
   if (typeof inner === "number" || ip.xattrBlock === 0) return inner;
   const outer = blockXattrs(ip);
   return typeof outer === "number" ? outer : [...inner, ...outer];
-}
-
-function blockXattrs(ip: Inode): readonly Xattr[] | Errno {
-  const { volume } = ip;
-  const block = ip.xattrBlock;
-  if (!volume.holds(block, 1)) return volume.corrupt(`inode #${ip.ino}: bad xattr block ${block}`);
-  const bp = volume.bread(block);
-  if (typeof bp === "number") return bp;
-  if (
-    XattrHeader.h_magic.get(bp.view, 0) !== XATTR_MAGIC ||
-    XattrHeader.h_blocks.get(bp.view, 0) !== 1
-  ) {
-    return volume.corrupt(`inode #${ip.ino}: bad xattr block ${block}`);
-  }
-  if (volume.hasMetadataCsum) {
-    const seed = crcU32(crcU32(volume.csumSeed, block), Math.floor(block / TWO32));
-    const at = XattrHeader.h_checksum.offset;
-    if (crcWithHole(seed, bp.data, 0, bp.data.length, at, 4) !== bp.view.getUint32(at, true)) {
-      return volume.corrupt(`inode #${ip.ino}: xattr block ${block} checksum invalid`, true);
-    }
-  }
-  return parseXattrs(ip, bp.data, bp.view, XattrHeader.sizeof, 0);
-}
-
-function xattrValue(ip: Inode, x: Xattr): Uint8Array | Errno {
-  if (x.value) return x.value.slice();
-  const holder = readInode(ip.volume, x.valueIno);
-  if (typeof holder === "number") return holder;
-  if (!holder.has(EA_INODE_FL) || holder.sizeBytes !== x.valueSize) {
-    return ip.volume.corrupt(`inode #${ip.ino}: bad xattr inode ${x.valueIno}`);
-  }
-  const value = readWhole(holder, VALUE_MAX);
-  if (typeof value === "number") return value;
-  // Such an inode keeps the value's checksum where others keep their access time.
-  const sum = holder.view.getUint32(8, true);
-  if (ip.volume.hasMetadataCsum && crc32c(ip.volume.csumSeed, value) !== sum) {
-    return ip.volume.corrupt(`inode #${x.valueIno}: xattr value checksum invalid`, true);
-  }
-  return value;
 }

@@ -11,9 +11,6 @@ interface MemoryUse {
   readonly total: number;
   readonly free: number;
   readonly fileCache: number;
-  /** Of these, pages of block special files. */
-  readonly buffers: number;
-  readonly activeFile: number;
   readonly dirty: number;
   readonly anon: number;
   readonly mapped: number;
@@ -31,15 +28,15 @@ export function meminfoText(fs: ProcFs): string {
     line("MemTotal", m.total) +
     line("MemFree", m.free) +
     line("MemAvailable", m.free + m.fileCache - m.dirty) +
-    line("Buffers", m.buffers) +
-    line("Cached", m.fileCache - m.buffers + m.shmem) +
+    line("Buffers", 0) +
+    line("Cached", m.fileCache + m.shmem) +
     line("SwapCached", 0) +
-    line("Active", m.anon + m.activeFile) +
-    line("Inactive", m.shmem + m.fileCache - m.activeFile) +
+    line("Active", m.anon + m.mapped) +
+    line("Inactive", Math.max(0, m.fileCache - m.mapped)) +
     line("Active(anon)", m.anon) +
     line("Inactive(anon)", m.shmem) +
-    line("Active(file)", m.activeFile) +
-    line("Inactive(file)", m.fileCache - m.activeFile) +
+    line("Active(file)", Math.min(m.mapped, m.fileCache)) +
+    line("Inactive(file)", Math.max(0, m.fileCache - m.mapped)) +
     line("Unevictable", m.locked) +
     line("Mlocked", m.locked) +
     line("SwapTotal", 0) +
@@ -69,8 +66,6 @@ export function meminfoText(fs: ProcFs): string {
 export function vmstatText(fs: ProcFs): string {
   const m = memoryUse(fs);
   const { meter } = fs.table.cpu;
-  const { queue, writeback } = fs.table.pages;
-  fs.table.syncer.setLimits();
   let sectorsRead = 0;
   let sectorsWritten = 0;
   for (const d of fs.disks.all) {
@@ -79,10 +74,6 @@ export function vmstatText(fs: ProcFs): string {
   }
   const rows: readonly (readonly [string, number])[] = [
     ["nr_free_pages", m.free],
-    ["nr_inactive_anon", m.shmem],
-    ["nr_active_anon", m.anon],
-    ["nr_inactive_file", m.fileCache - m.activeFile],
-    ["nr_active_file", m.activeFile],
     ["nr_mlock", m.locked],
     ["nr_anon_pages", m.anon],
     ["nr_mapped", m.mapped],
@@ -91,21 +82,12 @@ export function vmstatText(fs: ProcFs): string {
     ["nr_writeback", 0],
     ["nr_shmem", m.shmem],
     ["nr_page_table_pages", m.tables],
-    ["nr_dirtied", writeback.dirtied],
-    ["nr_written", writeback.written],
-    ["nr_dirty_threshold", writeback.hardLimitPages],
-    ["nr_dirty_background_threshold", writeback.limitPages],
     ["pgpgin", Math.floor(sectorsRead / 2)],
     ["pgpgout", Math.floor(sectorsWritten / 2)],
     ["pswpin", 0],
     ["pswpout", 0],
-    ["pgactivate", queue.activated],
-    ["pgdeactivate", queue.deactivated],
     ["pgfault", meter.faults],
     ["pgmajfault", meter.majorFaults],
-    ["pgsteal_direct", queue.evicted],
-    ["pgscan_direct", queue.scanned],
-    ["drop_pagecache", fs.table.syncer.cacheDrops],
   ];
   return rows.map(([name, n]) => `${name} ${n}\n`).join("");
 }
@@ -132,8 +114,6 @@ function memoryUse(fs: ProcFs): MemoryUse {
     total: pages.totalPages,
     free: pages.freePages,
     fileCache: pages.queue.length,
-    buffers: fs.disks.all.reduce((sum, d) => sum + (d.cache?.pages ?? 0), 0),
-    activeFile: pages.queue.activePages,
     dirty: pages.writeback.dirtyPages,
     anon,
     mapped,
