@@ -3,12 +3,15 @@
  *
  * The sum is *raw*: the caller gives the seed (usually 0xffffffff) and nothing
  * is inverted at the end, so that sums can be continued piece by piece, which
- * is how ext4 uses them. Source: RFC 3720 appendix B.4, lib/crc32.c of Linux.
+ * is how ext4 uses them. Eight bytes go at once, through eight tables.
+ * Source: RFC 3720 appendix B.4, lib/crc32.c of Linux; Kounavis and Berry,
+ * "A Systematic Approach to Building High Performance, Software-based, CRC Generators".
  */
 
 const CASTAGNOLI_REVERSED = 0x82f63b78;
 
-const table = makeTable();
+/** Table k says what a byte does to the sum k bytes later; one after the other. */
+const tables = makeTables();
 
 /** Continues the raw sum `seed` over `bytes[start..end)`. */
 export function crc32c(
@@ -17,19 +20,35 @@ export function crc32c(
   start = 0,
   end: number = bytes.length,
 ): number {
+  const t = tables;
   let crc = seed;
-  for (let i = start; i < end; i++) {
-    crc = table[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
+  let i = start;
+  for (const whole = end - 7; i < whole; i += 8) {
+    crc ^= bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
+    crc =
+      t[1792 + (crc & 0xff)]! ^
+      t[1536 + ((crc >>> 8) & 0xff)]! ^
+      t[1280 + ((crc >>> 16) & 0xff)]! ^
+      t[1024 + (crc >>> 24)]! ^
+      t[768 + bytes[i + 4]!]! ^
+      t[512 + bytes[i + 5]!]! ^
+      t[256 + bytes[i + 6]!]! ^
+      t[bytes[i + 7]!]!;
   }
+  for (; i < end; i++) crc = t[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
   return crc >>> 0;
 }
 
-function makeTable(): Uint32Array {
-  const t = new Uint32Array(256);
+function makeTables(): Int32Array {
+  const t = new Int32Array(2048);
   for (let n = 0; n < 256; n++) {
     let c = n;
     for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ CASTAGNOLI_REVERSED : c >>> 1;
-    t[n] = c >>> 0;
+    t[n] = c;
+  }
+  for (let k = 256; k < 2048; k++) {
+    const before = t[k - 256]!;
+    t[k] = t[before & 0xff]! ^ (before >>> 8);
   }
   return t;
 }

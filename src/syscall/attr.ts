@@ -15,6 +15,8 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
@@ -143,13 +145,28 @@ export const sys_fallocate = syscall(
   [fd, flags, long, long],
   (td, fp, how, offset, length) => {
     if (offset < 0 || length <= 0) return EINVAL;
-    const known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
-    if ((how & ~known) !== 0) return EOPNOTSUPP;
-    if ((how & FALLOC_FL_PUNCH_HOLE) !== 0 && (how & FALLOC_FL_KEEP_SIZE) === 0) return EOPNOTSUPP;
+    if (!isAllocation(how)) return EOPNOTSUPP;
     if (!fp.isWritable) return EBADF;
     return allocate(td, fp, how, offset, length);
   },
 );
+
+/** One thing to do at a time; some change the size by nature, one never does. */
+function isAllocation(how: number): boolean {
+  const keepsSize = (how & FALLOC_FL_KEEP_SIZE) !== 0;
+  switch (how & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_ZERO_RANGE:
+      return true;
+    case FALLOC_FL_PUNCH_HOLE:
+      return keepsSize;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      return !keepsSize;
+    default:
+      return false;
+  }
+}
 
 function allocate(td: Lwp, fp: File, how: number, offset: number, length: number): number {
   const vp = fp.path?.entry.vnode;
@@ -160,7 +177,7 @@ function allocate(td: Lwp, fp: File, how: number, offset: number, length: number
   if (type === S_IFDIR) return EISDIR;
   if (type !== S_IFREG || !vp || !fp.path) return ENODEV;
   if (fp.path.mount.isReadOnly) return EROFS;
-  const grows = (how & FALLOC_FL_KEEP_SIZE) === 0;
+  const grows = (how & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_COLLAPSE_RANGE)) === 0;
   if (offset + length > MAX_FILE_BYTES) return EFBIG;
   if (grows && offset + length > td.fileSizeLimit) return writeFailed(td, EFBIG);
   return vp.allocate(how, offset, length);

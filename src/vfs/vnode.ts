@@ -23,6 +23,7 @@ import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr, AttrChange } from "./attr.ts";
+import type { FileExtent } from "./fiemap.ts";
 import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
 import type { InodeWatches } from "./inotify.ts";
@@ -115,6 +116,11 @@ export abstract class Vnode {
   /** SEEK_DATA or SEEK_HOLE from `offset`, which is before the end: without holes, all is data. */
   seekData(offset: number, isHole: boolean, sizeBytes: number): number {
     return isHole ? sizeBytes : offset;
+  }
+
+  /** The first piece of the file on its disk that ends after `offset`, from there on; null if none does. */
+  extentAt(_offset: number): FileExtent | null | Errno {
+    return EOPNOTSUPP;
   }
 
   /** It was read: the access time moves if the relatime rule says so. */

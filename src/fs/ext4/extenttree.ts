@@ -136,6 +136,7 @@ export function shiftLeaf(ip: Inode, lblk: number, from: number, by: number): Ne
   const around = {
     first: entries(node) > 0 ? firstBlock(node, 0) : 0,
     next: keyOnTheRight(path),
+    isFirst: path.slice(0, -1).every((level) => level.index === 0),
   };
   let i = search(node, from);
   if (i < 0 || firstBlock(node, i) < from) i++;
@@ -150,6 +151,7 @@ export function shiftLeaf(ip: Inode, lblk: number, from: number, by: number): Ne
 export interface Neighbours {
   readonly first: number;
   readonly next: number;
+  readonly isFirst: boolean;
 }
 
 /** Blocks that the tree may need at most to map `count` more blocks, each an extent of its own. */

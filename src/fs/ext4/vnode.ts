@@ -6,11 +6,11 @@
  * file. An inode without a name ends when its vnode is not used any more.
  */
 import {
+  EAGAIN,
   EINVAL,
   ENAMETOOLONG,
   ENOTDIR,
   EOPNOTSUPP,
-  EROFS,
   type Errno,
   ESTALE,
   failed,
@@ -19,21 +19,23 @@ import { RENAME_EXCHANGE, RENAME_WHITEOUT } from "../../abi/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
 import type { Cred } from "../../kern/cred.ts";
+import type { Thread } from "../../kern/thread.ts";
 import { ownership } from "../../vfs/access.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
+import type { FileExtent } from "../../vfs/fiemap.ts";
 import type { Acl } from "../../vfs/posixacl.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { VmObject } from "../../vm/object.ts";
-import { PagedObject } from "../../vm/pagedobject.ts";
-import type { Pager } from "../../vm/pager.ts";
-import { PAGE_SIZE } from "../../vm/param.ts";
-import { BlockRun } from "./blockmap.ts";
-import { readData } from "./data.ts";
+import type { Uio } from "../../vm/uio.ts";
 import { lookupName } from "./dir.ts";
 import { listDirectory } from "./dirlist.ts";
 import { evictInode } from "./evict.ts";
 import type { Ext4 } from "./ext4.ts";
+import { fallocate } from "./fallocate.ts";
 import { accessAcl, chmodAcl, defaultAcl, inheritAcls, setAcl } from "./fileacl.ts";
+import { FileData, syncInode } from "./filedata.ts";
+import { extentOf, seekFile } from "./fileholes.ts";
+import { writeFile } from "./fileio.ts";
 import type { NewInode } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
 import { NOATIME_FL, SETTABLE_FL } from "./layout.ts";
@@ -49,6 +51,7 @@ import {
   unlinkName,
 } from "./nameops.ts";
 import { operate } from "./operation.ts";
+import { resizeFile } from "./resize.ts";
 import { readTarget, targetMax } from "./symlink.ts";
 import { getXattr, isAclIndex, listXattrs, storedName } from "./xattr.ts";
 import { writeXattr, XATTR_CREDITS } from "./xattrwrite.ts";
@@ -56,12 +59,11 @@ import { writeXattr, XATTR_CREDITS } from "./xattrwrite.ts";
 const NAME_MAX = 255;
 const DAY_SEC = 86_400;
 
-export class Ext4Vnode extends Vnode implements Pager {
+export class Ext4Vnode extends Vnode {
   declare readonly fs: Ext4;
   readonly inode: Inode;
-  #object: PagedObject | null = null;
-  /** Last run of blocks that pageIn found. */
-  readonly #run = new BlockRun();
+  /** Contents of a regular file, once somebody asked for them. */
+  #data: FileData | null = null;
   /** The access control list, once somebody asked for it. */
   #acl: Acl | null | undefined = undefined;
 
@@ -84,7 +86,7 @@ export class Ext4Vnode extends Vnode implements Pager {
       rdev: ip.rdev,
       sizeBytes: ip.sizeBytes,
       blksize: ip.volume.geometry.blockSize,
-      blocks: ip.blocks512,
+      blocks: ip.blocks512 + (this.#data?.delayed512 ?? 0),
       atime: ip.atime,
       mtime: ip.mtime,
       ctime: ip.ctime,
@@ -169,18 +171,43 @@ export class Ext4Vnode extends Vnode implements Pager {
     return this.#acl;
   }
 
+  /** Of a regular file only. */
+  #contents(): FileData {
+    this.#data ??= new FileData(this.inode, this.fs.frames, this.fs.dirty);
+    return this.#data;
+  }
+
   override object(): VmObject | Errno {
+    return this.type === S_IFREG ? this.#contents().object : EINVAL;
+  }
+
+  override write(td: Thread, uio: Uio, offset: number): number {
     if (this.type !== S_IFREG) return EINVAL;
-    this.#object ??= new PagedObject(this.fs.frames, this, this.inode.sizeBytes, this.fs.dirty);
-    return this.#object;
+    return writeFile(this.#contents(), td.cred, uio, offset);
   }
 
-  pageIn(pindex: number, into: Uint8Array): number {
-    return readData(this.inode, pindex * PAGE_SIZE, into, this.#run);
+  override seekData(offset: number, isHole: boolean, sizeBytes: number): number {
+    return seekFile(this.#contents(), offset, isHole, sizeBytes);
   }
 
-  #resize(_sizeBytes: number): number {
-    return EROFS;
+  override extentAt(offset: number): FileExtent | null | Errno {
+    return this.type === S_IFREG ? extentOf(this.#contents(), offset) : EOPNOTSUPP;
+  }
+
+  override allocate(mode: number, offset: number, length: number): number {
+    const data = this.#contents();
+    const r = fallocate(data, mode, offset, length);
+    if (failed(r)) return r;
+    data.touch();
+    return data.saveTimes();
+  }
+
+  override fsync(dataOnly: boolean): number {
+    return this.#data ? this.#data.fsync(dataOnly) : syncInode(this.inode, dataOnly);
+  }
+
+  #resize(sizeBytes: number): number {
+    return this.type === S_IFREG ? resizeFile(this.#contents(), sizeBytes) : EINVAL;
   }
 
   override lookup(name: string): Vnode | Errno {
@@ -293,9 +320,11 @@ export class Ext4Vnode extends Vnode implements Pager {
 
   override inactive(): void {
     // Somebody may still have it mapped; then the page cache must stay the only one.
-    if (this.#object && this.#object.refs > 1) return;
-    this.#object?.release();
-    this.#object = null;
+    if (this.#data && this.#data.object.refs > 1) return;
+    // Nor may what it could not write be lost while there is hope.
+    if (this.#data && this.inode.nlink > 0 && this.#data.writeOut() === EAGAIN) return;
+    this.#data?.release();
+    this.#data = null;
     if (this.inode.isOrphan && failed(evictInode(this.inode))) {
       this.fs.evictLater(this);
       return;

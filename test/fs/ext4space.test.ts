@@ -1,0 +1,185 @@
+/** Space on an ext4 volume: runs in one piece, a full disk, promises that are kept. */
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { EFBIG, ENOSPC, failed } from "../../src/abi/errno.ts";
+import { Ext4 } from "../../src/fs/ext4/ext4.ts";
+import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
+import { Cred } from "../../src/kern/cred.ts";
+import type { Thread } from "../../src/kern/thread.ts";
+import { Uio } from "../../src/vm/uio.ts";
+import {
+  child,
+  debugfs,
+  MemoryStore,
+  makeImage,
+  mountStore,
+  newFrames,
+  pattern,
+  withTempDir,
+} from "./ext4image.ts";
+
+const root = Cred.root();
+const user = root.with({ fsuid: 1000, fsgid: 1000, capEffective: 0n });
+
+function thread(cred: Cred): Thread {
+  return { cred, fileSizeLimit: Number.POSITIVE_INFINITY } as unknown as Thread;
+}
+
+interface World {
+  readonly fs: Ext4;
+  readonly image: string;
+  file(name: string): Ext4Vnode;
+  /** Unmounts and writes the image for the tools to see. */
+  finish(): void;
+}
+
+function world(
+  options: string[],
+  sizeKib: number,
+  ramBytes: number,
+  run: (w: World) => void,
+): void {
+  withTempDir((dir) => {
+    const tree = join(dir, "tree");
+    mkdirSync(tree);
+    for (const name of ["a", "b", "c"]) writeFileSync(join(tree, name), "");
+    const image = makeImage(dir, tree, sizeKib, [...options, "-N", "64"]);
+    const bytes = readFileSync(image);
+    const { result: fs } = mountStore(new MemoryStore(bytes), "", false, newFrames(ramBytes));
+    assert.ok(fs instanceof Ext4);
+    run({
+      fs,
+      image,
+      file: (name) => child(fs.root() as Ext4Vnode, name).hold(),
+      finish() {
+        assert.equal(fs.unmount(), 0);
+        writeFileSync(image, bytes);
+        const r = spawnSync("e2fsck", ["-fn", image], { encoding: "utf8" });
+        assert.equal(r.status, 0, r.stdout + r.stderr);
+      },
+    });
+  });
+}
+
+function write(vp: Ext4Vnode, data: Uint8Array, at: number, cred = root): number {
+  return vp.write(thread(cred), Uio.kernel(data), at);
+}
+
+/** Writes until there is no more room: bytes written. */
+function fill(vp: Ext4Vnode, cred: Cred, step: number): number {
+  const data = pattern(step, 7);
+  for (let at = 0; ; ) {
+    const r = write(vp, data, at, cred);
+    if (r === ENOSPC) return at;
+    assert.ok(r > 0, `write at ${at}: ${r}`);
+    at += r;
+  }
+}
+
+function extentsOf(image: string, name: string): number {
+  const out = execFileSync("debugfs", ["-R", `ex -l ${name}`, image], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  return out.toString().trim().split("\n").length - 1;
+}
+
+it("ext4 puts files that are written in turns in one piece each", () => {
+  world(["-t", "ext4", "-b", "4096"], 65536, 32 << 20, (w) => {
+    const files = ["a", "b", "c"].map((name) => w.file(name));
+    for (let at = 0; at < 4 << 20; at += 65536) {
+      for (const f of files) assert.equal(write(f, pattern(65536, at), at), 65536);
+    }
+    w.finish();
+    for (const name of ["a", "b", "c"]) assert.equal(extentsOf(w.image, name), 1, name);
+  });
+});
+
+describe("a full ext4", () => {
+  for (const options of [
+    ["-t", "ext4", "-b", "1024"],
+    ["-t", "ext4", "-b", "4096"],
+    ["-t", "ext3", "-b", "1024"],
+    ["-t", "ext2", "-b", "1024"],
+  ]) {
+    it(`takes what it says it took: ${options.join(" ")}`, () => {
+      world(options, 8192, 1 << 20, (w) => {
+        const a = w.file("a");
+        const byUser = fill(a, user, 10_000);
+        const byRoot = fill(w.file("b"), root, 3_000);
+        assert.ok(byRoot > 0, "some is kept for the superuser");
+        assert.equal(fill(w.file("c"), root, 3_000), 0);
+        assert.equal(a.fsync(false), 0);
+        // What is freed can be had again at once.
+        assert.equal(a.setattr({ sizeBytes: 1000 }), 0);
+        const again = fill(w.file("c"), user, 10_000);
+        // But for what it takes to map it, and what the superuser used beyond.
+        assert.ok(again > (byUser - byRoot) * 0.9, `${again} of ${byUser} - ${byRoot}`);
+        w.finish();
+        assert.match(
+          debugfs(w.image, ["stat a", "stat c"]),
+          new RegExp(`Size: 1000\\b[^]*Size: ${again}\\b`),
+        );
+      });
+    });
+  }
+
+  it("still takes writes to blocks that fallocate(2) got", () => {
+    world(["-t", "ext4", "-b", "1024"], 8192, 1 << 20, (w) => {
+      const a = w.file("a");
+      assert.equal(a.allocate(0, 0, 1_000_000), 0);
+      fill(w.file("b"), root, 4096);
+      const data = pattern(1_000_000, 5);
+      for (let at = 0; at < data.length; at += 50_000) {
+        assert.equal(write(a, data.subarray(at, at + 50_000), at), 50_000);
+      }
+      assert.equal(write(a, data.subarray(0, 1024), 2_000_000), ENOSPC);
+      w.finish();
+      assert.equal(extentsOf(w.image, "a") > 0, true);
+    });
+  });
+
+  it("refuses a store into a hole through a map", () => {
+    world(["-t", "ext4", "-b", "4096"], 8192, 1 << 20, (w) => {
+      const a = w.file("a");
+      assert.equal(a.setattr({ sizeBytes: 1 << 20 }), 0);
+      const object = a.object();
+      assert.ok(typeof object !== "number");
+      assert.ok(!failed(object.getPage(3, true)));
+      fill(w.file("b"), root, 4096);
+      assert.equal(object.getPage(9, true), ENOSPC);
+      assert.ok(!failed(object.getPage(9, false)));
+      w.finish();
+    });
+  });
+
+  it("gives back what fallocate(2) could not finish", () => {
+    world(["-t", "ext4", "-b", "1024"], 8192, 1 << 20, (w) => {
+      const a = w.file("a");
+      assert.equal(a.allocate(0, 0, 100 << 20), ENOSPC);
+      assert.equal(a.setattr({ sizeBytes: 0 }), 0);
+      assert.equal(w.fs.commit(), 0);
+      assert.ok(fill(w.file("b"), root, 4096) > 5 << 20);
+      w.finish();
+    });
+  });
+});
+
+it("ext4 keeps to the largest size of each kind of file", () => {
+  const last = (options: string[]) => {
+    let r = [0, 0];
+    world(options, 8192, 1 << 20, (w) => {
+      const a = w.file("a");
+      const size = options.includes("ext2")
+        ? (12 + 256 + 65536 + 16777216) * 1024
+        : 0xffffffff * 1024;
+      r = [write(a, pattern(10, 1), size - 4), write(a, pattern(10, 1), size)];
+      w.finish();
+    });
+    return r;
+  };
+  assert.deepEqual(last(["-t", "ext4", "-b", "1024"]), [4, EFBIG]);
+  assert.deepEqual(last(["-t", "ext2", "-b", "1024"]), [4, EFBIG]);
+});
