@@ -13,11 +13,9 @@ export function volumeStatFs(volume: Volume): StatFs {
   const { geometry: g, superView: view } = volume;
   const sb = SuperBlock;
   const is64 = (volume.incompat & feature.INCOMPAT_64BIT) !== 0 ? TWO32 : 0;
-  const free =
-    (sb.s_free_blocks_count_lo.get(view, 0) + sb.s_free_blocks_count_hi.get(view, 0) * is64) *
-    g.clusterRatio;
+  const free = (volume.groups.freeClusters - volume.alloc.reserved) * g.clusterRatio;
   const reserved = sb.s_r_blocks_count_lo.get(view, 0) + sb.s_r_blocks_count_hi.get(view, 0) * is64;
-  const bfree = Math.min(free, g.blocksCount);
+  const bfree = Math.max(0, Math.min(free, g.blocksCount));
   return {
     type: EXT4_MAGIC,
     bsize: g.blockSize,
@@ -25,7 +23,7 @@ export function volumeStatFs(volume: Volume): StatFs {
     bfree,
     bavail: Math.max(0, bfree - reserved),
     files: g.inodesCount,
-    ffree: Math.min(sb.s_free_inodes_count.get(view, 0), g.inodesCount),
+    ffree: Math.min(volume.groups.freeInodes, g.inodesCount),
     namelen: NAME_MAX,
   };
 }
