@@ -27,6 +27,14 @@ export const O_PATH = 0o10000000;
 export const O_TMPFILE_BIT = 0o20000000;
 export const O_TMPFILE = O_TMPFILE_BIT | O_DIRECTORY;
 
+/** preadv2(2) and pwritev2(2). Source: linux/fs.h. */
+export const RWF_HIPRI = 0x01;
+export const RWF_DSYNC = 0x02;
+export const RWF_SYNC = 0x04;
+export const RWF_NOWAIT = 0x08;
+export const RWF_APPEND = 0x10;
+export const RWF_NOAPPEND = 0x20;
+
 /** All that open(2) knows; openat2(2) refuses other bits. */
 export const O_VALID =
   3 |

@@ -39,6 +39,7 @@ import { LoadSampler } from "./loadavg.ts";
 import { mountRoot, mountSystem } from "./mounts.ts";
 import { HostOutside } from "./outside.ts";
 import { Profiling } from "./profiling.ts";
+import { partitionHint, rootDevice } from "./rootdevice.ts";
 import { mountShares } from "./shares.ts";
 import { ConsoleTrace } from "./trace.ts";
 
@@ -70,14 +71,18 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   const { table, vfs, log, disks } = kernel;
   const td = makeFirstProcess(table);
   if (failed(td)) return noMachine("cannot make the first process", td);
-  const disk = disks.all[0];
-  if (!disk) return noMachine("no root disk", ENODEV);
+  const bootDisk = disks.all[0];
+  if (!bootDisk) return noMachine("no root disk", ENODEV);
+  const device = rootDevice(config.kenv, disks, bootDisk);
+  if (typeof device === "string") return { kind: "nomachine", message: device };
+  const { disk, typeName } = device;
   const said = log.msgbuf.nextSeq;
-  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev);
+  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev, typeName);
   if (failed(root)) {
     // What the file system found wrong says more than its errno.
     const why = log.msgbuf.at(said)?.text ?? rootText(root);
-    return { kind: "nomachine", message: `cannot mount the root: ${why}` };
+    const hint = partitionHint(disk, disks);
+    return { kind: "nomachine", message: `cannot mount the root: ${why}${hint}` };
   }
   log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
   enterRoot(td, root);

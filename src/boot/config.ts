@@ -10,7 +10,11 @@ export interface DiskConfig {
   readonly store: BlockStore;
   /** -R: writes go to memory and vanish; the image itself is never written. */
   readonly isCopyOnWrite: boolean;
+  /** A CD-ROM, vcdN, instead of a disk, vkdN; never written. */
+  readonly isCdrom?: boolean;
   readonly serial: string;
+  /** -c: a CD-ROM, read-only, in blocks of 2048 bytes. */
+  readonly isCd?: boolean;
   /** Most bytes that copy-on-write may keep in memory; 1 GiB if absent. */
   readonly cowLimitBytes?: number;
   /** What the disk may do in a second; as much as it can if absent. */
@@ -46,7 +50,7 @@ export type FirstProgram =
 
 export interface MachineConfig {
   readonly memoryBytes: number;
-  /** vkd0, vkd1, …: the first is the root. */
+  /** vkd0, vkd1, … and vcd0, vcd1, …: the first of them all is the root. */
   readonly disks: readonly DiskConfig[];
   /** share0, share1, …: mounted in this order. */
   readonly shares?: readonly ShareConfig[];

@@ -4,6 +4,7 @@
 import { IoLimit } from "../dev/iolimit.ts";
 import { rescanPartitions } from "../dev/partition/scan.ts";
 import { registerTerminals, type Terminals } from "../dev/terminals.ts";
+import { VCD_MAJOR, VCD_MINORS, VCD_UNITS, Vcd } from "../dev/vcd.ts";
 import { VKD_MAJOR, VKD_MINORS, VKD_UNITS, Vkd } from "../dev/vkd.ts";
 import { VkdDriver } from "../dev/vkdfile.ts";
 import type { Devfs } from "../fs/devfs/devfs.ts";
@@ -13,6 +14,7 @@ import type { MsgBuf } from "../kern/msgbuf.ts";
 import type { Host } from "../platform/host.ts";
 import { Disks } from "../vfs/disks.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import type { PageAllocator } from "../vm/page.ts";
 import type { DiskConfig } from "./config.ts";
 import { DiskNodes } from "./disknodes.ts";
 
@@ -25,29 +27,38 @@ export function attachDisks(
   configs: readonly DiskConfig[],
   log: KernelLog,
   cpu: Cpu,
+  pages: PageAllocator,
 ): Disks {
   const disks = new Disks();
-  configs.forEach((c, unit) => {
-    const disk = new Vkd(unit, c.store, {
-      isCopyOnWrite: c.isCopyOnWrite,
-      overlayLimitBytes: c.cowLimitBytes ?? OVERLAY_LIMIT_BYTES,
-      serial: c.serial,
-      limit: c.rates ? new IoLimit(c.rates, cpu) : null,
-    });
+  let vkds = 0;
+  let vcds = 0;
+  for (const c of configs) {
+    const limit = c.rates ? new IoLimit(c.rates, cpu) : null;
+    const disk = c.isCd
+      ? new Vcd(vcds++, c.store, c.serial, limit)
+      : new Vkd(vkds++, c.store, {
+          isCopyOnWrite: c.isCopyOnWrite,
+          overlayLimitBytes: c.cowLimitBytes ?? OVERLAY_LIMIT_BYTES,
+          serial: c.serial,
+          limit,
+        });
     disks.add(disk);
-    rescanPartitions(disks, disk, () => false);
+    if (disk instanceof Vkd) rescanPartitions(disks, disk, () => false);
     announce(disk, disks, log);
-  });
-  const driver = new VkdDriver(disks, vfs.mounts);
+  }
+  const driver = new VkdDriver(disks, vfs.mounts, pages);
   vfs.blkdevs.register("vkd", VKD_MAJOR, 0, VKD_UNITS * VKD_MINORS, driver);
+  vfs.blkdevs.register("vcd", VCD_MAJOR, 0, VCD_UNITS * VCD_MINORS, driver);
   return disks;
 }
 
-function announce(disk: Vkd, disks: Disks, log: KernelLog): void {
-  const mode = disk.isCopyOnWrite ? "copy-on-write" : disk.isReadOnly ? "read-only" : "read-write";
+function announce(disk: Vkd | Vcd, disks: Disks, log: KernelLog): void {
+  const isCow = disk instanceof Vkd && disk.isCopyOnWrite;
+  const mode = isCow ? "copy-on-write" : disk.isReadOnly ? "read-only" : "read-write";
+  const kind = disk instanceof Vkd ? "virtual disk" : "virtual CD-ROM";
   const serial = disk.serial ? `, serno ${disk.serial}` : "";
   const size = `${Math.floor(disk.sizeBytes / MIB)} MiB`;
-  log.log(LOG_INFO, `${disk.name}: <virtual disk> ${size}, ${mode}${serial}`);
+  log.log(LOG_INFO, `${disk.name}: <${kind}> ${size}, ${mode}${serial}`);
   const parts = disks.partitionsOf(disk).map((d) => d.name.slice(disk.name.length));
   if (parts.length > 0) log.log(LOG_INFO, ` ${disk.name}: ${parts.join(" ")}`);
 }

@@ -5,6 +5,8 @@ import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
 import { HostfsType, type SharedDirectory } from "../fs/hostfs/hostfs.ts";
+import { Iso9660Type } from "../fs/iso9660/iso9660.ts";
+import { OverlayType } from "../fs/overlayfs/mount.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
 import { TmpfsType } from "../fs/tmpfs/tmpfs.ts";
@@ -27,8 +29,10 @@ export function registerFileSystems(
   for (const name of ["ext4", "ext3", "ext2"]) {
     vfs.registerType(new Ext4Type(name, disks, pages, log, vfs.clock, false, ext4s));
   }
+  vfs.registerType(new Iso9660Type(disks, pages, log));
   vfs.registerType(new TmpfsType(vfs, pages));
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
+  vfs.registerType(new OverlayType(log));
   vfs.registerType(new DevptsType(vfs));
   vfs.registerType(new SysfsType(vfs, { cpus: 1, disks }));
   const devfs = new Devfs(vfs, pages);
@@ -41,8 +45,10 @@ export function registerShares(
   vfs: Vfs,
   pages: PageAllocator,
   shared: ReadonlyMap<string, SharedDirectory>,
-): void {
-  vfs.registerType(new HostfsType(vfs, pages, shared));
+): HostfsType {
+  const type = new HostfsType(vfs, pages, shared);
+  vfs.registerType(type);
+  return type;
 }
 
 /** procfs, and the sysctl tree that it shows: both need the process table. */

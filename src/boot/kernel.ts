@@ -5,6 +5,7 @@
 import { failed } from "../abi/errno.ts";
 import type { Terminals } from "../dev/terminals.ts";
 import type { Devfs } from "../fs/devfs/devfs.ts";
+import { addHostfsSysctls } from "../fs/hostfs/sysctls.ts";
 import { KernelClock } from "../kern/clock.ts";
 import { Cpu } from "../kern/cpu.ts";
 import { HostInfo } from "../kern/hostinfo.ts";
@@ -25,6 +26,7 @@ import type { MachineConfig } from "./config.ts";
 import { attachDisks, attachTerminals, makeNodes } from "./devices.ts";
 import { registerFileSystems, registerProcfs, registerShares } from "./filesystems.ts";
 import { Kprintf } from "./kprintf.ts";
+import { MOUNTFROM } from "./rootdevice.ts";
 import { sharedDirectories } from "./shares.ts";
 import { VERSION } from "./version.ts";
 
@@ -74,9 +76,9 @@ export class Kernel {
     );
     this.terminals = attachTerminals(this.vfs, host, this.log.msgbuf, this.log);
     this.log.log(LOG_INFO, "hvc0: <console>");
-    this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu);
+    this.disks = attachDisks(this.vfs, config.disks, this.log, this.cpu, this.pages);
     this.devfs = registerFileSystems(this.vfs, this.pages, this.disks, this.log);
-    registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
+    const shares = registerShares(this.vfs, this.pages, sharedDirectories(config.shares ?? []));
     makeNodes(this.devfs, this.disks, host);
     const vdso = Vdso.make(this.pages, clock);
     if (failed(vdso)) panic("no memory for the vDSO");
@@ -92,6 +94,7 @@ export class Kernel {
       msgbuf: this.log.msgbuf,
     });
     this.sysctls = registerProcfs(this.table, this.disks);
+    addHostfsSysctls(this.sysctls, shares);
   }
 
   #announceMemory(bytes: number): void {
@@ -103,7 +106,8 @@ export class Kernel {
 
 /** What /proc/cmdline shows: the root, and the kernel environment. */
 function cmdlineOf(config: MachineConfig): string {
-  const words = ["root=/dev/vkd0", "ro", "console=hvc0"];
+  const root = config.kenv.get(MOUNTFROM)?.replace(/^.*:|\/dev\//g, "") ?? "vkd0";
+  const words = [`root=/dev/${root}`, "ro", "console=hvc0"];
   for (const [name, value] of config.kenv) words.push(`${name}=${value}`);
   return words.join(" ");
 }

@@ -45,9 +45,15 @@ const SCRATCH_MOUNTS: readonly BootMount[] = [
 /** File system types that a root may have, in the order they are tried. */
 const ROOT_TYPES = ["ext4", "iso9660"];
 
-/** The root from device `rdev`; ENODEV if no type knows what is on it. */
-export function mountRoot(vfs: Vfs, td: Thread, source: string, rdev: number): Mount | Errno {
-  for (const typeName of ROOT_TYPES) {
+/** The root from device `rdev`, of type `wanted` if that is said; ENODEV if no type knows what is on it. */
+export function mountRoot(
+  vfs: Vfs,
+  td: Thread,
+  source: string,
+  rdev: number,
+  wanted: string | null = null,
+): Mount | Errno {
+  for (const typeName of wanted ? [wanted] : ROOT_TYPES) {
     const type = vfs.types.get(typeName);
     if (!type) continue;
     const fs = type.mount({ source, rdev, data: "", isReadOnly: true, cred: td.cred });

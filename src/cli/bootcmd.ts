@@ -4,7 +4,8 @@
 
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
-import { claimDisks, findImage, MAX_DISKS, parseDisk } from "./disks.ts";
+import { checkCount, type DiskLetter, parseDisk } from "./diskoptions.ts";
+import { claimDisks, findImage } from "./disks.ts";
 import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
 import { launchObserved } from "./observed.ts";
@@ -40,7 +41,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   if (o.disks.length === 0) {
-    complain("no root disk: name one with -r or -R (vkernel -h for help)");
+    complain("no root disk: name one with -r, -R or -c (vkernel -h for help)");
     return EX_USAGE;
   }
   const disks = await Promise.all(o.disks.map(byName));
@@ -58,7 +59,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
 }
 
 /** An image of `vkernel image ls` may be named to boot from, not to be changed. */
-async function byName(d: DiskSpec): Promise<DiskSpec> {
+export async function byName(d: DiskSpec): Promise<DiskSpec> {
   return d.isCopyOnWrite ? { ...d, path: await findImage(d.path) } : d;
 }
 
@@ -184,14 +185,21 @@ function applyOption(o: BootOptions, name: string, value: string): string | null
       return addVolume(o.shares, value);
     case "r":
     case "R":
-      if (o.disks.length === MAX_DISKS) return `more than ${MAX_DISKS} disks`;
-      o.disks.push(parseDisk(value, name === "R"));
-      return null;
+    case "c":
+      return addDisk(o.disks, name, value);
     case "e":
       return addKenv(o.kenv, value);
     default:
       return `option -${name} is not supported yet`;
   }
+}
+
+/** -r, -R or -c; a complaint, or null. */
+export function addDisk(disks: DiskSpec[], letter: DiskLetter, value: string): string | null {
+  const disk = parseDisk(value, letter);
+  if (typeof disk === "string") return disk;
+  disks.push(disk);
+  return checkCount(disks);
 }
 
 /** Bytes, or a complaint. */
@@ -208,7 +216,8 @@ export function checkCpus(value: string): string | null {
 }
 
 function addKenv(kenv: Map<string, string>, text: string): string | null {
-  for (const pair of text.split(":")) {
+  // A colon ends a pair only where another begins: a value may hold one (ext4:vkd0p1).
+  for (const pair of text.split(/:(?=[\w.-]+=)/)) {
     const eq = pair.indexOf("=");
     if (eq <= 0) return `-e ${text}: want name=value`;
     kenv.set(pair.slice(0, eq), pair.slice(eq + 1));

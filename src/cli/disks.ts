@@ -1,24 +1,17 @@
 /**
  * Disk images named on the command line: checked and locked before a machine starts.
+ *
+ * A file that is written is locked for one machine alone; one that is only
+ * read (of -R and -c, and what an image is backed by) is shared by any number,
+ * and by nobody who writes. The locks last as long as the program.
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { lockExclusive } from "../hosts/node/lock.ts";
+import { DiskImageError } from "../hosts/disk/imagefile.ts";
+import { type DiskFile, filesOf } from "../hosts/node/disk/opendisk.ts";
+import { makeOverlay } from "../hosts/node/disk/overlay.ts";
+import { lockExclusive, lockShared } from "../hosts/node/lock.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
 import { complain, fileError } from "./report.ts";
-
-export const MAX_DISKS = 16;
-
-/** `file[:serno]` of -r and -R; a file that has all of it as its name is meant as a whole. */
-export function parseDisk(text: string, isCopyOnWrite: boolean): DiskSpec {
-  if (existsSync(text)) return { path: text, isCopyOnWrite, serial: "" };
-  const colon = text.lastIndexOf(":");
-  const hasSerial = colon > 0 && !text.slice(colon + 1).includes("/");
-  return {
-    path: hasSerial ? text.slice(0, colon) : text,
-    isCopyOnWrite,
-    serial: hasSerial ? text.slice(colon + 1) : "",
-  };
-}
 
 /** What `path` means where both a file and a named image will do; itself if it is neither. */
 export async function findImage(path: string): Promise<string> {
@@ -36,43 +29,59 @@ export function claimLock(fd: number, path: string): boolean {
   return result !== "busy";
 }
 
-/** Opens each image once to see that it can be had; a -r image stays open, locked. A complaint, or null. */
+/** Opens each image once to see that it can be had, and locks its files. A complaint, or null. */
 export function claimDisks(disks: readonly DiskSpec[]): string | null {
+  const claimed: DiskFile[] = [];
   for (const d of disks) {
     try {
-      // Before it is opened: opening a FIFO waits for its writer.
-      const st = statSync(d.path);
-      if (st.isDirectory()) return `${d.path}: is a directory, not a disk image`;
-      if (!st.isFile() && !st.isBlockDevice()) return `${d.path}: not a disk image`;
-      if (isShared(d, disks)) return `${d.path}: named twice, and once to be written`;
-      const fd = openSync(d.path, d.isCopyOnWrite ? "r" : "r+");
-      const format = foreignFormat(fd);
-      if (format) {
-        closeSync(fd);
-        return `${d.path}: ${format}; want a raw disk image`;
+      if (d.overlay !== undefined && !existsSync(d.overlay)) makeOverlay(d);
+      for (const file of filesOf(d)) {
+        const wrong = claimFile(file, claimed);
+        if (wrong) return wrong;
+        claimed.push(file);
       }
-      if (d.isCopyOnWrite) closeSync(fd);
-      else if (!claimLock(fd, d.path)) return `${d.path}: in use by another vkernel`;
     } catch (e) {
-      return openError(d, e);
+      return e instanceof DiskImageError ? e.message : openError(d, e);
     }
   }
   return null;
 }
 
-/** A disk that is written must be no other disk of the same machine. */
-function isShared(disk: DiskSpec, disks: readonly DiskSpec[]): boolean {
-  const { dev, ino } = statSync(disk.path);
-  return disks.some((d) => {
-    if (d === disk || (d.isCopyOnWrite && disk.isCopyOnWrite)) return false;
-    const other = statSync(d.path, { throwIfNoEntry: false });
-    return other?.dev === dev && other.ino === ino;
-  });
+/** Locks the files that a tool is to read or write. Throws what is in the way. */
+export function claimFiles(files: readonly DiskFile[]): void {
+  for (const file of files) {
+    const wrong = claimFile(file, []);
+    if (wrong) throw new DiskImageError(wrong);
+  }
+}
+
+function claimFile(file: DiskFile, claimed: readonly DiskFile[]): string | null {
+  const { path, isReadOnly } = file;
+  if (claimed.some((other) => isClash(file, other))) {
+    return `${path}: named twice, and once to be written`;
+  }
+  const fd = openSync(path, isReadOnly ? "r" : "r+");
+  const format = file.isFormatGuessed && file.format === "raw" ? foreignFormat(fd) : null;
+  if (format) {
+    closeSync(fd);
+    return `${path}: ${format}; want a raw or qcow2 disk image`;
+  }
+  const isLocked = isReadOnly ? lockShared(fd) !== "busy" : claimLock(fd, path);
+  return isLocked ? null : `${path}: in use by another vkernel`;
+}
+
+/** A file that is written must be part of no other disk of the same machine. */
+function isClash(a: DiskFile, b: DiskFile): boolean {
+  if (a.isReadOnly && b.isReadOnly) return false;
+  const x = statSync(a.path);
+  const y = statSync(b.path);
+  return x.dev === y.dev && x.ino === y.ino;
 }
 
 function openError({ path, isCopyOnWrite }: DiskSpec, e: unknown): string {
-  const line = fileError(path, e);
-  const isMissing = (e as NodeJS.ErrnoException).code === "ENOENT";
+  const failed = (e as NodeJS.ErrnoException).path ?? path;
+  const line = fileError(failed, e);
+  const isMissing = (e as NodeJS.ErrnoException).code === "ENOENT" && failed === path;
   return isMissing && isCopyOnWrite && !path.includes("/")
     ? `${line}, nor an image of 'vkernel image ls'`
     : line;
@@ -85,7 +94,8 @@ const SIGNATURES: readonly (readonly [string, string])[] = [
   ["28b52ffd", "compressed with zstd (unzstd it first)"],
   ["425a68", "compressed with bzip2 (bunzip2 it first)"],
   ["504b0304", "a zip archive (unzip it first)"],
-  ["514649fb", "a qcow2 image (qemu-img convert -O raw turns it into a raw one)"],
+  ["4b444d56", "a VMDK image (qemu-img convert turns it into one)"],
+  ["7668647866696c65", "a VHDX image (qemu-img convert turns it into one)"],
   ["7f454c46", "an ELF program"],
 ];
 

@@ -21,8 +21,10 @@ import { takeLock } from "../hosts/node/image/lock.ts";
 import { StreamProgress } from "../hosts/node/image/progress.ts";
 import { RECIPES } from "../hosts/node/image/recipes.ts";
 import { EX_FAILURE, EX_USAGE } from "./exitcodes.ts";
-import { answer, complain } from "./report.ts";
+import { answer, complain, fileError, OutputError } from "./report.ts";
 
+/** Of diff(1): neither the same nor different. */
+const EX_TROUBLE = 2;
 const MIN_SIZE = 16 * 2 ** 20;
 const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -32,6 +34,7 @@ const recipes = Object.entries(RECIPES)
 
 const HELP = `usage: vkernel image build NAME [--include PKG,...] [options]
        vkernel image ls | path NAME | rm NAME | verify [NAME]
+       vkernel image diff BASE OVERLAY | commit OVERLAY [BASE]
 
 Makes ext4 disk images of Debian riscv64 packages, to boot with "vkernel -r" or "-R".
 
@@ -41,6 +44,10 @@ Makes ext4 disk images of Debian riscv64 packages, to boot with "vkernel -r" or 
   rm NAME      remove an image (downloaded packages stay)
   verify       check images and the packages they were made of against their hashes,
                and the file system with e2fsck where there is one
+  diff         print what an overlay (of -R ...,overlay=FILE) or another image changes in
+               BASE: offset and length of each range; status 1 if there is any, 2 on errors
+  commit       write what OVERLAY holds to its base, and empty it; other overlays of that
+               base are void then. To discard an overlay, remove its file
 
 Recipes: an image of this name is built from it; others are based on "minimal".
 ${recipes}
@@ -116,8 +123,18 @@ async function run(argv: string[]): Promise<number> {
       return await remove(cache, one(verb, names));
     case "verify":
       return await verify(cache, names);
+    case "diff": {
+      const [base, overlay] = atMost(verb, names, 2);
+      if (overlay === undefined) throw new UsageError("diff takes a base and an overlay");
+      return await imageTool((tool) => tool.diffImages(base!, overlay), EX_TROUBLE);
+    }
+    case "commit": {
+      const [overlay, base] = atMost(verb, names, 2);
+      if (overlay === undefined) throw new UsageError("commit takes an overlay");
+      return await imageTool((tool) => tool.commitOverlay(overlay, base), EX_FAILURE);
+    }
     case undefined:
-      throw new UsageError("say what to do: build, ls, path, rm or verify");
+      throw new UsageError("say what to do: build, ls, path, rm, verify, diff or commit");
     default:
       throw new UsageError(`${verb}: no such command`);
   }
@@ -219,6 +236,26 @@ async function existing(cache: Cache, name: string) {
     throw new ImageError(`${name}: its file is gone; build it again`);
   }
   return manifest;
+}
+
+/** Diff and commit know nothing of the cache. `status` is that of what cannot be done. */
+async function imageTool(
+  run: (tool: typeof import("./imagedisk.ts")) => Promise<number>,
+  status: number,
+): Promise<number> {
+  try {
+    return await run(await import("./imagedisk.ts"));
+  } catch (e) {
+    if (e instanceof OutputError) throw e;
+    const { path, message = String(e) } = e as NodeJS.ErrnoException;
+    complain(path === undefined ? message : fileError(path, e));
+    return status;
+  }
+}
+
+function atMost(verb: string, names: readonly string[], count: number): readonly string[] {
+  if (names.length > count) throw new UsageError(`${verb} takes no more than ${count} names`);
+  return names;
 }
 
 function one(verb: string, names: readonly string[]): string {

@@ -6,9 +6,18 @@
  * never mix.
  */
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
-import type { MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
-import { checkCpus, DEFAULT_MEMORY, parseMemory, reportKilled, reportPanic } from "./bootcmd.ts";
-import { claimDisks, findImage } from "./disks.ts";
+import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
+import {
+  addDisk,
+  byName,
+  checkCpus,
+  DEFAULT_MEMORY,
+  parseMemory,
+  reportKilled,
+  reportPanic,
+} from "./bootcmd.ts";
+import { parseDisk } from "./diskoptions.ts";
+import { claimDisks } from "./disks.ts";
 import { EX_NOT_EXECUTABLE, EX_NOT_FOUND, EX_OK, EX_RUN_FAILURE, EX_USAGE } from "./exitcodes.ts";
 import { getopt } from "./getopt.ts";
 import { launchObserved } from "./observed.ts";
@@ -24,6 +33,8 @@ interface RunOptions {
   isTraced: boolean;
   profile: string | null;
   readonly shares: ShareSpec[];
+  /** Beyond the root. */
+  readonly disks: DiskSpec[];
   image: string;
   argv: readonly string[];
 }
@@ -38,13 +49,18 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain(`${o} (vkernel run --help for help)`);
     return EX_USAGE;
   }
-  const path = await findImage(o.image);
-  const badDisk = checkVolumes(o.shares) ?? claimDisks([{ path, isCopyOnWrite: true, serial: "" }]);
+  const root = parseDisk(o.image, "R");
+  if (typeof root === "string") {
+    complain(`${root} (vkernel run --help for help)`);
+    return EX_USAGE;
+  }
+  const disks = await Promise.all([root, ...o.disks].map(byName));
+  const badDisk = checkVolumes(o.shares) ?? claimDisks(disks);
   if (badDisk) {
     complain(badDisk);
     return EX_RUN_FAILURE;
   }
-  const outcome = await launchObserved(specOf(o, path), o.profile);
+  const outcome = await launchObserved(specOf(o, disks), o.profile);
   if (typeof outcome === "string") {
     complain(outcome);
     return EX_RUN_FAILURE;
@@ -73,7 +89,7 @@ function report(o: RunOptions, outcome: LaunchOutcome): number {
   }
 }
 
-function specOf(o: RunOptions, path: string): MachineSpec {
+function specOf(o: RunOptions, disks: readonly DiskSpec[]): MachineSpec {
   const stdio = {
     stdin: !process.stdin.isTTY,
     stdout: !process.stdout.isTTY,
@@ -81,7 +97,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
   };
   return {
     memoryBytes: o.memoryBytes,
-    disks: [{ path, isCopyOnWrite: true, serial: "" }],
+    disks,
     shares: o.shares,
     kenv: new Map(),
     isVerbose: o.isVerbose,
@@ -103,7 +119,7 @@ function specOf(o: RunOptions, path: string): MachineSpec {
 function parseRunOptions(argv: readonly string[]): RunOptions | string {
   const spec = {
     flags: ["v", "h", "help", "rw", "strace"],
-    values: ["m", "n", "e", "w", "profile", "volume"],
+    values: ["m", "n", "e", "w", "profile", "volume", "r", "R", "c"],
   };
   const parsed = getopt(argv, spec);
   if (typeof parsed === "string") return parsed;
@@ -115,6 +131,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     isTraced: false,
     profile: null,
     shares: [],
+    disks: [],
     image: parsed.operands[0] ?? "",
     argv: parsed.operands.slice(parsed.operands[1] === "--" ? 2 : 1),
   };
@@ -158,6 +175,10 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
       return null;
     case "volume":
       return addVolume(o.shares, value);
+    case "r":
+    case "R":
+    case "c":
+      return addDisk(o.disks, name, value);
     case "strace":
       o.isTraced = true;
       return null;

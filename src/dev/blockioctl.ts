@@ -136,7 +136,7 @@ export function blockIoctl(
     case HDIO_GETGEO:
       return geometry(disk, arg, mem);
     default:
-      return ENOTTY;
+      return disk.ioctl?.(td, request, arg, mem, isWritable) ?? ENOTTY;
   }
 }
 

@@ -15,6 +15,20 @@ export class RangeSet {
     return this.#starts.length;
   }
 
+  has(n: number): boolean {
+    return this.containsAll(n, n + 1);
+  }
+
+  clear(): void {
+    this.#starts.length = 0;
+    this.#ends.length = 0;
+    this.#size = 0;
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [from: number, end: number]> {
+    for (let i = 0; i < this.rangeCount; i++) yield [this.#starts[i]!, this.#ends[i]!];
+  }
+
   /** True if all of [from, end) is in it. */
   containsAll(from: number, end: number): boolean {
     const i = this.#after(from);

@@ -138,9 +138,11 @@ class DropCaches extends SysctlInt {
   }
 
   set(value: number): number {
-    const { pages, vfs } = this.#table;
+    const { pages, vfs, syncer } = this.#table;
     if ((value & 2) !== 0) vfs.names.clear();
-    if ((value & 1) !== 0) pages.queue.dropClean();
+    if ((value & 1) === 0) return 0;
+    pages.queue.dropClean();
+    syncer.cacheDrops++;
     return 0;
   }
 }

@@ -1,7 +1,16 @@
 /** Scattered reads and writes: readv(2), preadv2(2) and kin. */
 import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, type Errno, failed } from "../abi/errno.ts";
+import {
+  RWF_APPEND,
+  RWF_DSYNC,
+  RWF_HIPRI,
+  RWF_NOAPPEND,
+  RWF_NOWAIT,
+  RWF_SYNC,
+} from "../abi/fcntl.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { File } from "../vfs/file.ts";
+import { VnodeFile } from "../vfs/vnodefile.ts";
 import { type IoVec, Uio } from "../vm/uio.ts";
 import { fd, flags, int, long, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -12,8 +21,7 @@ const IOVEC_SIZE = 16;
 const TWO32 = 4294967296;
 const SSIZE_MAX = 2 ** 63;
 
-/** RWF_HIPRI, DSYNC and SYNC are hints here; NOWAIT and APPEND are not offered. */
-const RWF_HINTS = 0x1 | 0x2 | 0x4;
+const RWF_KNOWN = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
 
 /** The segments of an iovec array in user memory, read once for a call: EINVAL, EFAULT. */
 export function loadIov(td: Lwp, at: number, count: number): readonly IoVec[] | Errno {
@@ -42,11 +50,13 @@ function transfer(
   count: number,
   isWrite: boolean,
   offset: number | null,
+  how = 0,
 ): number {
   if (isWrite ? !fp.isWritable : !fp.isReadable) return EBADF;
   const segments = loadIov(td, iov, count);
   if (failed(segments)) return segments;
   const uio = Uio.userv(td.proc.vmspace, segments);
+  uio.flags = how;
   if (!isWrite) {
     return didRead(td, offset === null ? fp.read(td, uio) : fp.pread(td, uio, offset));
   }
@@ -94,9 +104,12 @@ function v2(
   offset: number,
   how: number,
 ): number {
-  if ((how & ~RWF_HINTS) !== 0) return EOPNOTSUPP;
+  if ((how & ~RWF_KNOWN) !== 0) return EOPNOTSUPP;
+  if ((how & RWF_APPEND) !== 0 && (how & RWF_NOAPPEND) !== 0) return EINVAL;
+  // Others would have to promise that they do not wait.
+  if ((how & RWF_NOWAIT) !== 0 && !(fp instanceof VnodeFile)) return EOPNOTSUPP;
   if (offset < -1) return EINVAL;
-  return transfer(td, fp, iov, count, isWrite, offset === -1 ? null : offset);
+  return transfer(td, fp, iov, count, isWrite, offset === -1 ? null : offset, how);
 }
 
 export const iovSyscalls: readonly (readonly [number, Syscall])[] = [

@@ -25,6 +25,8 @@ export function newFileSystem(td: Lwp, asked: NewFileSystem): FileSystem | Errno
     const found = blockDevice(td, asked.source);
     if (failed(found)) return found;
     rdev = found;
+    const synced = vfs.blkdevs.find(rdev)?.sync?.(rdev) ?? 0;
+    if (failed(synced)) return synced as Errno;
   }
   const { source, data, isReadOnly } = asked;
   const lookup = (path: string): Path | Errno => namei(td.fs, td, path, WALK_FOLLOW);

@@ -1,53 +1,85 @@
 /** Getting data to disk, and advice about access: fsync(2), sync(2), posix_fadvise(2). */
-import { EBADF, EINVAL, EROFS, ESPIPE, failed } from "../abi/errno.ts";
-import { S_IFIFO, S_IFMT, S_IFREG } from "../abi/stat.ts";
+import { EBADF, EINVAL, ESPIPE, failed } from "../abi/errno.ts";
+import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../abi/stat.ts";
+import { FADV_NOREUSE, FADV_WILLNEED } from "../vfs/advice.ts";
+import type { File } from "../vfs/file.ts";
+import { PAGE_SIZE } from "../vm/param.ts";
 import { fd, flags, int, long, size } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 export const sys_sync = syscall("sync", [], (td) => {
-  for (const m of td.fs.vfs.mounts.all) m.fs.sync();
+  const { vfs } = td.fs;
+  for (const m of vfs.mounts.all) m.fs.sync();
+  // What is left belongs to block devices.
+  for (const domain of [...td.proc.table.pages.writeback.domains]) domain.sync();
   return 0;
 });
 
-export const sys_syncfs = syscall("syncfs", [fd], (_td, fp) => fp.path?.mount.fs.sync() ?? 0);
+export const sys_syncfs = syscall("syncfs", [fd], (_td, fp) => {
+  const fs = fp.path?.mount.fs;
+  if (!fs) return 0;
+  const r = fs.sync();
+  const late = fs.dirty?.errors.check(fp.fsErrorsSeen) ?? 0;
+  fp.fsErrorsSeen = fs.dirty?.errors.sample() ?? 0;
+  return failed(r) ? r : late;
+});
 
 export const sys_fsync = syscall("fsync", [fd], (_td, fp) => fp.fsync(false));
 
 export const sys_fdatasync = syscall("fdatasync", [fd], (_td, fp) => fp.fsync(true));
 
+const SYNC_FILE_RANGE_WRITE = 2;
+const SYNC_FILE_RANGE_WAITS = 1 | 4;
+
 export const sys_sync_file_range = syscall(
   "sync_file_range",
   [fd, long, long, flags],
   (_td, fp, offset, length, how) => {
-    if ((how & ~7) !== 0 || offset < 0 || length < 0) return EINVAL;
+    if ((how & ~(SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAITS)) !== 0) return EINVAL;
+    if (offset < 0 || length < 0 || offset + length >= 2 ** 63) return EINVAL;
     const a = fp.stat();
     if (failed(a)) return a;
     const type = a.mode & S_IFMT;
-    if (type !== S_IFREG) return type === S_IFIFO ? ESPIPE : EINVAL;
-    const r = fp.fsync(true);
-    return r === EROFS ? 0 : r;
+    if (type === S_IFDIR || type === S_IFLNK) return 0;
+    if (type !== S_IFREG && type !== S_IFBLK) return ESPIPE;
+    let r = 0;
+    const object = fp.object();
+    if ((how & SYNC_FILE_RANGE_WRITE) !== 0 && !failed(object)) {
+      const end = length === 0 ? Number.POSITIVE_INFINITY : offset + length;
+      r = object.sync(Math.floor(offset / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
+    }
+    const late = (how & SYNC_FILE_RANGE_WAITS) !== 0 ? fp.lateError() : 0;
+    return failed(r) ? r : late;
   },
 );
-
-const POSIX_FADV_NOREUSE = 5;
 
 export const sys_fadvise64 = syscall(
   "fadvise64",
   [fd, long, long, int],
-  (_td, fp, _offset, length, advice) => {
+  (_td, fp, offset, length, advice) => {
     const a = fp.stat();
     if (failed(a)) return a;
     if ((a.mode & S_IFMT) === S_IFIFO) return ESPIPE;
-    return length < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE ? EINVAL : 0;
+    if (length < 0 || advice < 0 || advice > FADV_NOREUSE) return EINVAL;
+    return advise(fp, advice, offset, length);
   },
 );
 
-export const sys_readahead = syscall("readahead", [fd, long, size], (_td, fp) => {
+export const sys_readahead = syscall("readahead", [fd, long, size], (_td, fp, offset, count) => {
   if (!fp.isReadable) return EBADF;
   const a = fp.stat();
   if (failed(a)) return a;
-  return (a.mode & S_IFMT) === S_IFREG ? 0 : EINVAL;
+  const type = a.mode & S_IFMT;
+  if (type !== S_IFREG && type !== S_IFBLK) return EINVAL;
+  return advise(fp, FADV_WILLNEED, offset, count);
 });
+
+/** `length` 0 is up to the end. */
+function advise(fp: File, advice: number, offset: number, length: number): number {
+  const end = length === 0 ? Number.POSITIVE_INFINITY : offset + length;
+  if (offset >= 0) fp.advise(advice, offset, end);
+  return 0;
+}
 
 export const syncSyscalls: readonly (readonly [number, Syscall])[] = [
   [81, sys_sync],

@@ -5,6 +5,10 @@
  * complete before they return: the host's disks never make the kernel wait.
  */
 
+import type { Thread } from "../kern/thread.ts";
+import type { VmObject } from "../vm/object.ts";
+import type { UserMemory } from "../vm/usermem.ts";
+
 /** Transfers so far, for /proc/diskstats; a sector is 512 bytes. */
 export interface DiskCounts {
   reads: number;
@@ -39,6 +43,19 @@ export interface BlockDevice {
   writeZeroes?(offset: number, length: number): number;
 }
 
+/** What is cached of a disk because its special file is open. */
+export interface DiskCache {
+  /** The pages that the special file shows. */
+  object(): VmObject;
+  /** How many of them are in memory. */
+  readonly pages: number;
+  /** Writes the dirty ones: whoever reads the disk past them must have it done. 0, EIO, ENOSPC. */
+  sync(): number;
+  /** As `sync`, and forgets them. */
+  flush(): number;
+  close(): void;
+}
+
 /** Where a partition lies on its disk. */
 export interface PartitionPlace {
   readonly whole: Disk;
@@ -64,10 +81,14 @@ export interface Disk extends BlockDevice {
   readonly place: PartitionPlace | null;
   /** Open descriptions of its special file. */
   openers: number;
+  /** Null, or absent, while there are none. */
+  cache?: DiskCache | null;
   /** BLKRASET's number, in sectors. */
   readAheadSectors: number;
   discard(offset: number, length: number): number;
   writeZeroes(offset: number, length: number): number;
+  /** Requests of this kind of disk alone; ENOTTY, as where there is no such method, for the rest. */
+  ioctl?(td: Thread, request: number, arg: number, mem: UserMemory, isWritable: boolean): number;
   /** BLKROSET. EACCES if what is below cannot be written anyway. */
   setReadOnly(isReadOnly: boolean): number;
 }

@@ -12,6 +12,8 @@ import type { File } from "./file.ts";
 export interface DeviceDriver {
   /** A new open file on the device; `flags` are those of open(2). May sleep. */
   open(td: Thread, rdev: number, flags: number): File | Errno;
+  /** Writes what is cached of a block device, for who is going to read it by other ways. 0 or an error. */
+  sync?(rdev: number): number;
 }
 
 export function makedev(major: number, minor: number): number {

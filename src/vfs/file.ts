@@ -37,6 +37,8 @@ export abstract class File {
   watchers: FileWatcher | null = null;
   /** Who paid for it, and is paid back; see FdTable. */
   kmem: KernelMemory | null = null;
+  /** Errors of its file system's write-back, up to which syncfs(2) has told of them. */
+  fsErrorsSeen = 0;
   /** F_SETOWN and F_SETSIG: whom SIGIO would go to. */
   ownerPid = 0;
   ownerSignal = 0;
@@ -107,6 +109,14 @@ export abstract class File {
 
   fsync(_dataOnly: boolean): number {
     return EINVAL;
+  }
+
+  /** posix_fadvise(2): FADV_* for [offset, end). */
+  advise(_advice: number, _offset: number, _end: number): void {}
+
+  /** An error of writing back what was written to it, if its user has not been told: a negative errno, or 0. */
+  lateError(): number {
+    return 0;
   }
 
   /** F_SETFL changed the status flags. */

@@ -4,6 +4,7 @@
 import type { Errno } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { DirtyDomain } from "../vm/writeback.ts";
 import type { Path } from "./path.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
@@ -37,6 +38,8 @@ export interface FileSystem {
   statfs(): StatFs | Errno;
   sync(): number;
   unmount(): number;
+  /** What of it is dirty in memory; absent where nothing ever is. */
+  readonly dirty?: DirtyDomain;
   /** Mount options of its own, as /proc/mounts shows them: "size=65536k,mode=755"; may be "". */
   showOptions?(): string;
   /** How many file systems lie below this one that lies on others; absent: none. */

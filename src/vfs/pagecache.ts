@@ -14,6 +14,8 @@ import type { ReadAhead } from "./readahead.ts";
 const PAGE = 4096;
 /** Most pages read at once for one read(2): 1 MiB. */
 const FILL_MAX = 256;
+/** Most pages written with one copy. */
+const RUN_MAX = 16;
 
 /**
  * Moves bytes from `offset` up to the end of the object. Bytes moved, 0 at the end, or an error.
@@ -69,6 +71,16 @@ function readIn(object: VmObject, pindex: number, wanted: number, ahead: ReadAhe
   return object.lookup(pindex) || object.getPage(pindex, false);
 }
 
+/** How many of `count` bytes from `offset` on a read finds in memory. */
+export function cachedBytes(object: VmObject, offset: number, count: number): number {
+  const end = Math.min(offset + count, object.sizeBytes);
+  let at = offset;
+  while (at < end && (object.isShmem || object.lookup(Math.floor(at / PAGE)) !== 0)) {
+    at += PAGE - (at % PAGE);
+  }
+  return Math.min(at, end) - offset;
+}
+
 function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: number): number {
   const { frames } = object;
   const from = (pa + at) as Paddr;
@@ -88,8 +100,14 @@ export function writeObject(object: VmObject, uio: Uio, offset: number): number 
     const at = offset + done;
     const inPage = at % PAGE;
     const step = Math.min(PAGE - inPage, n - done);
+    const pindex = Math.floor(at / PAGE);
     const busy = object.throttle();
-    const r = failed(busy) ? busy : writePage(object, uio, at, inPage, step);
+    if (failed(busy)) return done > 0 ? done : busy;
+    // What is overwritten as far as the file reaches need not be read first.
+    const isWhole = inPage === 0 && (step === PAGE || at + step >= object.sizeBytes);
+    const isFresh = isWhole && object.lookup(pindex) === 0 && uio.touch(step);
+    let r = isFresh ? writeFresh(object, uio, pindex, step) : 0;
+    if (r === 0) r = writeRun(object, uio, pindex, inPage, n - done);
     if (r < 0) return done > 0 ? done : r;
     done += r;
     if (offset + done > object.sizeBytes) object.grow(offset + done);
@@ -98,26 +116,55 @@ export function writeObject(object: VmObject, uio: Uio, offset: number): number 
   return done;
 }
 
-/** Moves `count` bytes into one page: bytes moved, or an error. */
-function writePage(object: VmObject, uio: Uio, at: number, inPage: number, count: number): number {
+/**
+ * Moves `count` bytes to the beginning of an absent page. What its frame held before is never seen: the bytes
+ * come without a fault, or not at all. `count`; 0 if they would not come so; or an error.
+ */
+function writeFresh(object: VmObject, uio: Uio, pindex: number, count: number): number {
   const { frames } = object;
-  const pindex = Math.floor(at / PAGE);
-  // What is overwritten as far as the file reaches need not be read first.
-  const isWhole = inPage === 0 && (count === PAGE || at + count >= object.sizeBytes);
-  const isFresh = isWhole && object.lookup(pindex) === 0;
-  const pa = isFresh ? object.grabPage(pindex) : object.getPage(pindex, true);
+  const pa = object.grabPage(pindex);
   if (failed(pa)) return pa;
-  frames.hold(pa);
-  const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, count);
-  let error = 0;
-  if (isFresh) {
-    if (r < count) error = object.fillRest(pindex, pa, Math.max(r, 0));
-    else if (r < PAGE) frames.mem.bulk.zero(pa + r, PAGE - r);
+  // Memory for it may have been had from the caller's own pages.
+  if (!uio.isReady(count)) {
+    object.discard(pindex, pindex + 1);
+    return 0;
   }
-  frames.codeWritten((pa + inPage) as Paddr, count);
-  // Memory for the caller's own page may have been had by writing this one back.
-  if (!failed(error)) error = object.markDirty(pindex);
-  frames.release(pa);
+  const r = uio.copyinPhys(frames.mem, pa, count);
+  if (count < PAGE) frames.mem.bulk.zero(pa + count, PAGE - count);
+  frames.codeWritten(pa, PAGE);
+  return r;
+}
+
+/** Moves up to `count` bytes into a page and those that follow it in memory: bytes moved, or an error. */
+function writeRun(
+  object: VmObject,
+  uio: Uio,
+  pindex: number,
+  inPage: number,
+  count: number,
+): number {
+  const { frames } = object;
+  const pa = object.getPage(pindex, true);
+  if (failed(pa)) return pa;
+  let pages = 1;
+  let bytes = Math.min(PAGE - inPage, count);
+  while (bytes < count && pages < RUN_MAX) {
+    const next = pa + pages * PAGE;
+    if (object.lookup(pindex + pages) !== next) break;
+    if (object.getPage(pindex + pages, true) !== next) break;
+    bytes = Math.min(bytes + PAGE, count);
+    pages++;
+  }
+  for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as Paddr);
+  const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, bytes);
+  frames.codeWritten((pa + inPage) as Paddr, bytes);
+  let error = 0;
+  for (let i = 0; i < pages; i++) {
+    // Memory for the caller's own pages may have been had by writing these back.
+    const again = object.markDirty(pindex + i);
+    if (failed(again)) error = again;
+    frames.release((pa + i * PAGE) as Paddr);
+  }
   return failed(error) ? error : r;
 }
 

@@ -30,6 +30,8 @@ export class Syncer extends Callout implements WritebackKeeper {
   expireNs = 30e9;
   /** 0: only the limits make it write. */
   writebackNs = 5e9;
+  /** How often vm.drop_caches was used. */
+  cacheDrops = 0;
   readonly #cpu: Cpu;
   readonly #pages: PageAllocator;
   /** The disk would not take more: until then no limit wakes it. */

@@ -6,12 +6,14 @@
  * each other's way (ETXTBSY).
  */
 import {
+  EAGAIN,
   EBADF,
   EFBIG,
   EINVAL,
   EISDIR,
   ENOTDIR,
   ENXIO,
+  EOPNOTSUPP,
   EOVERFLOW,
   type Errno,
   ESPIPE,
@@ -19,7 +21,15 @@ import {
 } from "../abi/errno.ts";
 import {
   O_APPEND,
+  O_DIRECT,
+  O_DSYNC,
   O_NOATIME,
+  O_SYNC,
+  RWF_APPEND,
+  RWF_DSYNC,
+  RWF_NOAPPEND,
+  RWF_NOWAIT,
+  RWF_SYNC,
   SEEK_CUR,
   SEEK_DATA,
   SEEK_END,
@@ -29,15 +39,19 @@ import {
 import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { ErrSeq } from "../vm/errseq.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
+import { adviseObject } from "./advice.ts";
 import type { Attr } from "./attr.ts";
+import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
 import { File } from "./file.ts";
 import { notifyEntry } from "./inotify.ts";
-import { MS_NOATIME, MS_NODIRATIME } from "./mount.ts";
+import { MS_NOATIME, MS_NODIRATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
+import { cachedBytes } from "./pagecache.ts";
 import type { Path } from "./path.ts";
-import { ReadAhead } from "./readahead.ts";
+import { FADV_SEQUENTIAL, ReadAhead } from "./readahead.ts";
 import type { DirSink, Vnode } from "./vnode.ts";
 
 /** Largest offset: what the page cache can index. */
@@ -47,10 +61,12 @@ export class VnodeFile extends File {
   readonly vp: Vnode;
   offset = 0;
   /** How it is read; null while it never was. */
-  ahead: ReadAhead | null = null;
+  #ahead: ReadAhead | null = null;
   /** Reading moves the access time. */
   readonly #keepsAtime: boolean;
   readonly #isRegular: boolean;
+  /** Errors of writing the file back, up to which its users know of them. */
+  #errorsSeen: number;
 
   /** Takes over the hold on `path`. */
   constructor(vp: Vnode, flags: number, path: Path) {
@@ -58,6 +74,8 @@ export class VnodeFile extends File {
     this.vp = vp;
     this.path = path;
     this.#isRegular = vp.type === S_IFREG;
+    this.#errorsSeen = this.#errors?.sample() ?? 0;
+    this.fsErrorsSeen = path.mount.fs.dirty?.errors.sample() ?? 0;
     const quiet = vp.isDir ? MS_NOATIME | MS_NODIRATIME : MS_NOATIME;
     const { mount } = path;
     this.#keepsAtime =
@@ -85,8 +103,11 @@ export class VnodeFile extends File {
   override pread(td: Thread, uio: Uio, offset: number): number {
     const { vp } = this;
     if (!this.#isRegular) return vp.isDir ? EISDIR : EINVAL;
-    this.ahead ??= new ReadAhead();
-    const r = vp.read(td, uio, offset, this.ahead);
+    this.#ahead ??= new ReadAhead();
+    const isPlain = (this.flags & O_DIRECT) === 0 && (uio.flags & RWF_NOWAIT) === 0;
+    const r = isPlain
+      ? vp.read(td, uio, offset, this.#ahead)
+      : this.#readOtherwise(td, uio, offset);
     if (r > 0) {
       if (this.#keepsAtime) vp.accessed();
       this.#notify(IN_ACCESS);
@@ -94,8 +115,26 @@ export class VnodeFile extends File {
     return r;
   }
 
+  /** A direct read, or one of what is in memory. */
+  #readOtherwise(td: Thread, uio: Uio, offset: number): number {
+    const object = this.vp.object();
+    if (failed(object)) return object;
+    if ((uio.flags & RWF_NOWAIT) !== 0 && offset < object.sizeBytes) {
+      const n = cachedBytes(object, offset, uio.resid);
+      if (n === 0) return EAGAIN;
+      uio.resid = Math.min(uio.resid, n);
+    }
+    if ((this.flags & O_DIRECT) !== 0) return readDirect(object, uio, offset);
+    return this.vp.read(td, uio, offset, null);
+  }
+
+  #isAppending(uio: Uio): boolean {
+    if ((uio.flags & RWF_APPEND) !== 0) return true;
+    return (this.flags & O_APPEND) !== 0 && (uio.flags & RWF_NOAPPEND) === 0;
+  }
+
   override write(td: Thread, uio: Uio): number {
-    if ((this.flags & O_APPEND) !== 0) {
+    if (this.#isAppending(uio)) {
       const a = this.vp.getattr();
       if (failed(a)) return a;
       this.offset = a.sizeBytes;
@@ -106,7 +145,7 @@ export class VnodeFile extends File {
   }
 
   override pwrite(td: Thread, uio: Uio, offset: number): number {
-    if ((this.flags & O_APPEND) === 0) return this.#writeAt(td, uio, offset);
+    if (!this.#isAppending(uio)) return this.#writeAt(td, uio, offset);
     const a = this.vp.getattr();
     return failed(a) ? a : this.#writeAt(td, uio, a.sizeBytes);
   }
@@ -116,9 +155,37 @@ export class VnodeFile extends File {
     const limit = Math.min(td.fileSizeLimit, MAX_FILE_BYTES);
     if (offset >= limit) return EFBIG;
     if (offset + uio.resid > limit) uio.resid = limit - offset;
+    const isDirect = (this.flags & O_DIRECT) !== 0;
+    if (isDirect && this.#keepsOnDisk) {
+      const refused = refuseUnaligned(uio, offset);
+      if (refused < 0) return refused;
+    } else if ((uio.flags & RWF_NOWAIT) !== 0) {
+      return EOPNOTSUPP;
+    }
     const r = this.vp.write(td, uio, offset);
-    if (r > 0) this.#notify(IN_MODIFY);
-    return r;
+    if (r <= 0) return r;
+    this.#notify(IN_MODIFY);
+    if (isDirect) {
+      const object = this.vp.object();
+      const done = failed(object) ? object : finishDirectWrite(object, offset, r);
+      if (done < 0) return done;
+    }
+    return this.#finishSync(uio.flags, r);
+  }
+
+  /** What O_SYNC, O_DSYNC and their like ask for after a write of `count` bytes: `count`, or an error. */
+  #finishSync(rwf: number, count: number): number {
+    const isWhole = (this.flags & O_SYNC) === O_SYNC || (rwf & RWF_SYNC) !== 0;
+    const isSync = isWhole || (this.flags & O_DSYNC) !== 0 || (rwf & RWF_DSYNC) !== 0;
+    if (!isSync && (this.path!.mount.flags & MS_SYNCHRONOUS) === 0) return count;
+    const r = this.fsync(!isWhole);
+    return r < 0 ? r : count;
+  }
+
+  /** False for files that live in memory. */
+  get #keepsOnDisk(): boolean {
+    const object = this.vp.object();
+    return !failed(object) && !object.isShmem;
   }
 
   override seek(offset: number, whence: number): number {
@@ -175,7 +242,35 @@ export class VnodeFile extends File {
   }
 
   override fsync(dataOnly: boolean): number {
-    return this.vp.fsync(dataOnly);
+    const r = this.vp.fsync(dataOnly);
+    const late = this.lateError();
+    return r < 0 ? r : late;
+  }
+
+  /** The error of a write-back since this was asked last, or since open: told once. */
+  override lateError(): number {
+    const errors = this.#errors;
+    if (!errors) return 0;
+    const r = errors.check(this.#errorsSeen);
+    this.#errorsSeen = errors.sample();
+    return r;
+  }
+
+  get #errors(): ErrSeq | null {
+    if (!this.#isRegular || this.path!.mount.fs.isReadOnly) return null;
+    const object = this.vp.object();
+    return failed(object) ? null : object.errors;
+  }
+
+  override advise(advice: number, offset: number, end: number): void {
+    if (!this.#isRegular) return;
+    if (advice <= FADV_SEQUENTIAL) {
+      this.#ahead ??= new ReadAhead();
+      this.#ahead.advice = advice;
+    } else {
+      const object = this.vp.object();
+      if (!failed(object)) adviseObject(object, advice, offset, end);
+    }
   }
 
   override bytesReadable(): number {

@@ -67,7 +67,11 @@ export abstract class CopyIo implements UserMemory {
     for (let done = 0; done < length; ) {
       const pa = this.readable(from + done);
       if (pa < 0) return pa;
-      const n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      let n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      // Pages that lie together, as they mostly do, are one copy.
+      while (n < length - done && this.#present(from + done + n, PTE_R) === pa + n) {
+        n = Math.min(n + PAGE_SIZE, length - done);
+      }
       bulk.copy(to + done, pa, n);
       done += n;
     }
@@ -79,7 +83,10 @@ export abstract class CopyIo implements UserMemory {
     for (let done = 0; done < length; ) {
       const pa = this.writable(to + done);
       if (pa < 0) return pa;
-      const n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      let n = Math.min(length - done, PAGE_SIZE - (pa & PAGE_MASK));
+      while (n < length - done && this.#present(to + done + n, PTE_W) === pa + n) {
+        n = Math.min(n + PAGE_SIZE, length - done);
+      }
       bulk.copy(pa, from + done, n);
       this.frames.codeWritten(pa as Paddr, n);
       done += n;
@@ -150,6 +157,13 @@ export abstract class CopyIo implements UserMemory {
     return 0;
   }
 
+  isPresent(from: number, length: number): boolean {
+    for (let at = from; at < from + length; at += PAGE_SIZE - (at % PAGE_SIZE)) {
+      if ((this.pageTable.get(at) & PTE_R) === 0) return false;
+    }
+    return true;
+  }
+
   /** The physical address behind `addr` for reading, or EFAULT. Valid until the next allocation. */
   readable(addr: number): number {
     let pte = this.pageTable.get(addr);
@@ -170,6 +184,12 @@ export abstract class CopyIo implements UserMemory {
       pte = this.pageTable.get(addr);
     }
     return ((pte & ~PAGE_MASK) >>> 0) + (addr % PAGE_SIZE);
+  }
+
+  /** The frame mapped at the page-aligned `addr` with the right `flag`, or -1. */
+  #present(addr: number, flag: number): number {
+    const pte = this.pageTable.get(addr);
+    return (pte & flag) === 0 ? -1 : (pte & ~PAGE_MASK) >>> 0;
   }
 
   #refused(fault: number): number {

@@ -30,6 +30,8 @@ export const PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;
 export interface MappedFile {
   hold(): unknown;
   release(): void;
+  /** msync(2): 0, or the error of a write-back that its user has not been told of. */
+  fsync(dataOnly: boolean): number;
 }
 
 /** Where an entry's pages are mapped: its Vmspace. */

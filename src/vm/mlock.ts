@@ -105,6 +105,8 @@ export function syncRange(vs: Vmspace, addr: number, length: number, flags: numb
     if ((flags & MS_INVALIDATE) !== 0 && (e.flags & VM_LOCKED) !== 0) return EBUSY;
     if ((flags & MS_SYNC) === 0 || !e.object || !e.isShared) continue;
     const r = e.object.sync(e.pindexOf(lo), e.pindexOf(at));
+    const whole = e.object.errors ? (e.file?.fsync(true) ?? 0) : 0;
+    if (failed(whole)) return whole;
     if (failed(r)) return r;
   }
   return hasHole ? ENOMEM : 0;

@@ -54,7 +54,10 @@ export abstract class VmObject {
   /** The frame of a page, filled; the page becomes dirty if `isWrite`. ENOMEM, EIO, EFBIG. */
   abstract getPage(pindex: number, isWrite: boolean): Paddr | Errno;
 
-  /** As getPage for writing, for a caller that overwrites all of the page: not filled. */
+  /**
+   * As getPage for writing, for a caller that fills all of the page at once, or discards it: an absent
+   * page comes with what its frame held before.
+   */
   abstract grabPage(pindex: number): Paddr | Errno;
 
   /** What went wrong when pages were written back; null where they never are. */
@@ -70,15 +73,6 @@ export abstract class VmObject {
 
   /** To be called by who dirtied pages: writes some back if there are too many. An error if that is of no use. */
   throttle(): number {
-    return 0;
-  }
-
-  /**
-   * A page that `grabPage` gave holds only its first `from` bytes of what was to be written: fills
-   * the rest with what the object has there. 0; or an error, and the page is gone.
-   */
-  fillRest(_pindex: number, pa: Paddr, from: number): number {
-    this.frames.mem.bulk.zero(pa + from, PAGE_SIZE - from);
     return 0;
   }
 

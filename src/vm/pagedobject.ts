@@ -85,20 +85,6 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     return this.frames.writeback.throttle();
   }
 
-  override fillRest(pindex: number, pa: Paddr, from: number): number {
-    const rest = this.frames.mem.u8.subarray(pa + from, pa + PAGE_SIZE);
-    if (pindex * PAGE_SIZE >= this.sizeBytes) {
-      if (from === 0) this.dropPage(pindex);
-      else rest.fill(0);
-      return 0;
-    }
-    const whole = new Uint8Array(PAGE_SIZE);
-    const r = this.#pager.pageIn(pindex, whole);
-    if (failed(r)) this.dropPage(pindex);
-    else rest.set(whole.subarray(from));
-    return r;
-  }
-
   override grow(sizeBytes: number): void {
     this.zeroTail();
     this.sizeBytes = sizeBytes;

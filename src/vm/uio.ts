@@ -18,6 +18,8 @@ export interface IoVec {
 export class Uio {
   /** Bytes still to move. */
   resid: number;
+  /** RWF_* of preadv2(2) and pwritev2(2). */
+  flags = 0;
   readonly #mem: UserMemory | null;
   readonly #buffer: Uint8Array | null;
   readonly #segments: readonly IoVec[] | null;
@@ -66,6 +68,45 @@ export class Uio {
 
   static kernel(buffer: Uint8Array): Uio {
     return new Uio(null, buffer, null, 0, buffer.length, buffer.length);
+  }
+
+  /** True if every segment begins and ends at a multiple of `unit`; to be asked before anything moved. */
+  isAligned(unit: number): boolean {
+    if (!this.#mem) return true;
+    if (!this.#segments) return this.#at % unit === 0 && this.#left % unit === 0;
+    return this.#segments.every((s) => s.base % unit === 0 && s.length % unit === 0);
+  }
+
+  /** True if the next `count` bytes can be read from the caller without a fault. */
+  isReady(count: number): boolean {
+    const user = this.#mem;
+    if (!user) return true;
+    if (count <= this.#left) return user.isPresent(this.#at, count);
+    return this.#pieces(count).every((s) => user.isPresent(s.base, s.length));
+  }
+
+  /** Brings the next `count` bytes of the caller into memory, as far as that goes: true if they are now. */
+  touch(count: number): boolean {
+    if (this.isReady(count)) return true;
+    const byte = new Uint8Array(1);
+    for (const { base, length } of this.#pieces(count)) {
+      for (let at = base; at < base + length; at += PAGE_SIZE - (at % PAGE_SIZE)) {
+        if (this.#mem!.copyin(at, byte) < 0) return false;
+      }
+    }
+    return this.isReady(count);
+  }
+
+  /** Where the next `count` bytes are. */
+  #pieces(count: number): readonly IoVec[] {
+    const out: IoVec[] = [{ base: this.#at, length: Math.min(this.#left, count) }];
+    let left = count - this.#left;
+    for (let i = this.#segment + 1; left > 0; i++) {
+      const { base, length } = this.#segments![i]!;
+      out.push({ base, length: Math.min(length, left) });
+      left -= length;
+    }
+    return out;
   }
 
   /** Moves up to `bytes.length` bytes out to the caller. Bytes moved, or EFAULT. */

@@ -26,4 +26,6 @@ export interface UserMemory {
   storeU64(to: number, value: number): number;
   /** Writes `length` zero bytes. */
   zero(to: number, length: number): number;
+  /** True if all of [from, from + length) can be read without a fault. */
+  isPresent(from: number, length: number): boolean;
 }

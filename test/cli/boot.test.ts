@@ -199,7 +199,7 @@ test("what is no raw image is named for what it is, before anything boots", () =
   for (const [path, words] of [
     [dir, /is a directory/],
     [gz, /gunzip/],
-    [qcow2, /qemu-img/],
+    [qcow2, /qcow2: cluster size/],
     [fifo, /not a disk image/],
     ["/dev/null", /not a disk image/],
   ] as const) {

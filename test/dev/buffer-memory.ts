@@ -66,4 +66,8 @@ export class BufferMemory implements UserMemory {
   #has(at: number, length: number): boolean {
     return at >= 0 && at + length <= this.bytes.length;
   }
+
+  isPresent(): boolean {
+    return true;
+  }
 }

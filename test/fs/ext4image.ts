@@ -18,6 +18,9 @@ import { Disks } from "../../src/vfs/disks.ts";
 import type { FileSystem } from "../../src/vfs/filesystem.ts";
 import { PageAllocator } from "../../src/vm/page.ts";
 
+/** Even, so that it is no byte of a model's file (model.ts). */
+const GARBAGE = 0xa4;
+
 export class MemoryStore implements BlockStore {
   readonly bytes: Uint8Array;
   readonly isReadOnly = false;
@@ -96,6 +99,22 @@ export function makeImage(dir: string, tree: string, sizeKib: number, options: s
     stdio: ["ignore", "ignore", "pipe"],
   });
   return image;
+}
+
+/** An empty volume in which whatever is not metadata is garbage, so that it shows if it is shown. */
+export function freshImage(dir: string, options: readonly string[], sizeKib: number): Uint8Array {
+  const path = join(dir, "fresh");
+  execFileSync("mke2fs", ["-q", "-F", ...options, path, `${sizeKib}k`], { stdio: "ignore" });
+  const bytes = new Uint8Array(readFileSync(path));
+  const text = execFileSync("dumpe2fs", [path], { stdio: ["ignore", "pipe", "ignore"] }).toString();
+  const size = Number(/Block size: +(\d+)/.exec(text)![1]);
+  for (const [, list] of text.matchAll(/^ {2}Free blocks: (.*)$/gm)) {
+    for (const [, from, to] of list!.matchAll(/(\d+)(?:-(\d+))?/g)) {
+      bytes.fill(GARBAGE, Number(from) * size, (Number(to ?? from) + 1) * size);
+    }
+  }
+  rmSync(path);
+  return bytes;
 }
 
 /** Runs debugfs commands that write. */

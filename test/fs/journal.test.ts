@@ -8,7 +8,9 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { EROFS } from "../../src/abi/errno.ts";
 import type { Ext4 } from "../../src/fs/ext4/ext4.ts";
+import { crc32be } from "../../src/lib/crc32be.ts";
 import { Random } from "../fuzz/random.ts";
 import { CrashStore } from "./crashstore.ts";
 import { debugfs, makeImage, mountBytes, mountStore, pattern, withTempDir } from "./ext4image.ts";
@@ -170,4 +172,137 @@ describe("after a crash the journal brings back a committed state", () => {
       });
     });
   }
+});
+
+describe("a journal that does not wait for its blocks (async_commit)", () => {
+  it("is replayed up to the first transaction that lacks some of them", () => {
+    withTempDir((dir) => {
+      const image = prepare(dir, ["-t", "ext4", "-b", "1024", "-O", "^64bit,^metadata_csum"]);
+      for (const [isDamaged, isSummed] of [
+        [false, true],
+        [true, true],
+        [true, false],
+      ] as const) {
+        const store = new CrashStore(image.bytes);
+        const block = logOneTransaction(store, image);
+        const size = image.blockSize;
+        const bytes = store.bytes.slice();
+        if (isSummed) sumUp(bytes, size);
+        const path = join(dir, "async");
+        if (isDamaged) {
+          let at = findRecord(bytes, size, 1) * size;
+          while (bytes[at] !== 0x77) at += size;
+          bytes[at + 500]! ^= 1;
+        }
+        writeFileSync(path, bytes);
+        const check = spawnSync("e2fsck", ["-fy", path]);
+        assert.ok(check.status === 0 || check.status === 1, check.stdout.toString());
+        const { result, messages } = mountBytes(bytes, "", false);
+        assert.ok(typeof result !== "number", messages.join("\n"));
+        assert.equal(result.unmount(), 0);
+        const ours = bytes.subarray(block * size, (block + 1) * size);
+        const theirs = readFileSync(path).subarray(block * size, (block + 1) * size);
+        assert.ok(Buffer.compare(ours, theirs) === 0, `${isDamaged} ${isSummed}`);
+        assert.equal(ours[100] === 0x77, !(isDamaged && isSummed));
+      }
+    });
+  });
+});
+
+/** Changes one block in one transaction, then the machine stops. The block's number. */
+function logOneTransaction(store: CrashStore, image: Image): number {
+  const { result } = mountStore(store, "", false);
+  const { volume } = result as Ext4;
+  const block = image.blocks[5]!;
+  assert.equal(volume.tx.start(1), 0);
+  const bp = volume.bread(block);
+  assert.ok(typeof bp !== "number");
+  bp.data.fill(0x77);
+  volume.tx.dirty(bp);
+  volume.tx.stop();
+  assert.equal(volume.tx.commit(), 0);
+  return block;
+}
+
+/** The newest block of the log of a type, by its number on the volume. */
+function findRecord(bytes: Uint8Array, size: number, type: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  let found = -1;
+  let newest = 0;
+  for (let b = 1; b * size < bytes.length; b++) {
+    if (view.getUint32(b * size) !== 0xc03b3998 || view.getUint32(b * size + 4) !== type) continue;
+    const sequence = view.getUint32(b * size + 8);
+    if (sequence >= newest) {
+      newest = sequence;
+      found = b;
+    }
+  }
+  assert.ok(found > 0);
+  return found;
+}
+
+/** Makes the log one with sums over whole transactions, as kernels before 3.5 wrote them. */
+function sumUp(bytes: Uint8Array, size: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const superAt = findRecord(bytes, size, 4) * size;
+  view.setUint32(superAt + 0x24, view.getUint32(superAt + 0x24) | 1);
+  view.setUint32(superAt + 0x28, view.getUint32(superAt + 0x28) | 4);
+  const first = findRecord(bytes, size, 1);
+  const commit = findRecord(bytes, size, 2);
+  // The transaction has one block, which need not lie beside its descriptor.
+  const block = (b: number): Uint8Array => bytes.subarray(b * size, (b + 1) * size);
+  let logged = first;
+  while (!block(logged).every((x) => x === 0x77)) logged++;
+  const sum = crc32be(crc32be(0xffffffff, block(first)), block(logged));
+  view.setUint8(commit * size + 12, 1);
+  view.setUint8(commit * size + 13, 4);
+  view.setUint32(commit * size + 16, sum);
+}
+
+describe("a disk that fails", () => {
+  it("makes the volume read-only, and what was committed stays", () => {
+    withTempDir((dir) => {
+      const image = prepare(dir, flavours["checksums, 64 bits"]!);
+      for (let budget = 60; budget < 900; budget += 7) {
+        const store = new CrashStore(image.bytes);
+        const random = new Random(budget);
+        const { result, messages } = mountStore(store, "", false);
+        assert.ok(typeof result !== "number");
+        const { volume } = result as Ext4;
+        store.budget = budget;
+        store.failsWritesOnly = budget % 2 === 0;
+        const committed = new Map<number, Uint8Array>();
+        const running = new Map<number, Uint8Array>();
+        let isFailed = false;
+        for (let i = 0; i < 2000 && !isFailed; i++) {
+          const r = volume.tx.start(4);
+          if (r < 0) break;
+          const b = random.pick(image.blocks);
+          const bp = volume.bread(b);
+          if (typeof bp !== "number") {
+            volume.tx.dirty(bp);
+            bp.view.setUint32(random.below(200) * 4, random.u32());
+            running.set(b, bp.data.slice());
+          }
+          volume.tx.stop();
+          if (!random.oneIn(4)) continue;
+          isFailed = volume.tx.commit() < 0;
+          if (!isFailed) for (const [n, data] of running.entries()) committed.set(n, data);
+        }
+        assert.equal(result.isReadOnly, true);
+        assert.equal(volume.tx.start(1), EROFS);
+        assert.match(messages.join(), /Remounting filesystem read-only/);
+        assert.equal(result.unmount(), 0);
+        const bytes = store.bytes.slice();
+        const again = mountBytes(bytes, "", false);
+        assert.ok(typeof again.result !== "number", again.messages.join("\n"));
+        assert.equal(again.result.unmount(), 0);
+        for (const [b, data] of committed) {
+          const got = bytes.subarray(b * image.blockSize, (b + 1) * image.blockSize);
+          const isNewer = Buffer.compare(got, running.get(b)!) === 0;
+          assert.ok(isNewer || Buffer.compare(got, data) === 0, `budget ${budget}, block ${b}`);
+        }
+      }
+    });
+  });
 });

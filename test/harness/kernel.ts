@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { errnoNames, failed } from "../../src/abi/errno.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../src/abi/fcntl.ts";
 import { SIG_IGN, SIGCHLD, SIGKILL } from "../../src/abi/signal.ts";
+import type { DiskConfig } from "../../src/boot/config.ts";
 import { enterRoot, makeFirstProcess } from "../../src/boot/firstproc.ts";
 import { Kernel } from "../../src/boot/kernel.ts";
 import { mountSystem } from "../../src/boot/mounts.ts";
@@ -56,11 +57,11 @@ export class TestKernel {
   readonly loop: UserLoop;
   readonly init: Lwp;
 
-  constructor(memoryMiB = 128, host = new TestHost()) {
+  constructor(memoryMiB = 128, host = new TestHost(), disks: readonly DiskConfig[] = []) {
     this.host = host;
     this.kernel = new Kernel(this.host, {
       memoryBytes: memoryMiB << 20,
-      disks: [],
+      disks,
       kenv: new Map(),
       isVerbose: false,
       program: { kind: "command", argv: [], env: [], cwd: "/" },

@@ -29,12 +29,16 @@ describe("system calls, compared with the host's", { skip: !hasCrossCompiler() }
   }
 });
 
-function runOnHost(source: string): string {
+/** A program that finds its host without what it is about, such as overlayfs, ends with this. */
+const NOT_HERE = 77;
+
+function runOnHost(source: string): string | null {
   const host = spawnSync(buildHost(join(HERE, source)), {
     encoding: "latin1",
     timeout: 30_000,
     stdio: ["ignore", "pipe", "inherit"],
   });
+  if (host.status === NOT_HERE) return null;
   assert.equal(host.status, 0, `on the host: ${host.stdout}`);
   return host.stdout;
 }

@@ -19,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* How a program ends on a host that has not got what the program is about. */
+#define T_NOT_HERE 77
+
 static int t_count, t_failed;
 
 __attribute__((unused))

@@ -4,14 +4,14 @@
  * A volume that was not unmounted cleanly is shown to readers as its journal
  * would leave it, without a byte being written: see recovery.ts. See ext4(5).
  */
-import { EBUSY, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
+import { EBUSY, EFSBADCRC, ENOTBLK, EROFS, type Errno, failed } from "../../abi/errno.ts";
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
-import { INCOMPAT_RECOVER } from "./features.ts";
+import { COMPAT_HAS_JOURNAL, INCOMPAT_RECOVER } from "./features.ts";
 import { type Inode, readInode } from "./inode.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
@@ -205,9 +205,17 @@ export class Ext4Type implements FileSystemType {
 
   #open(device: BlockDevice, options: MountOptions): Volume | Errno {
     const volume = Volume.open(device, this.#log, this.#clock);
+    if (volume === EFSBADCRC && !options.isAsItLies) return this.#openTorn(device);
     if (typeof volume === "number") return volume;
     if (options.isAsItLies || (volume.incompat & INCOMPAT_RECOVER) === 0) return volume;
     return openRecovered(volume);
+  }
+
+  /** The machine stopped while it wrote the superblock, which then is in the journal, too. */
+  #openTorn(device: BlockDevice): Volume | Errno {
+    const volume = Volume.open(device, this.#log, this.#clock, true);
+    if (typeof volume === "number") return volume;
+    return (volume.compat & COMPAT_HAS_JOURNAL) !== 0 ? openRecovered(volume) : EFSBADCRC;
   }
 }
 

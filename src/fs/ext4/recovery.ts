@@ -10,6 +10,7 @@
  */
 import { EFSBADCRC, EFSCORRUPTED, EOPNOTSUPP, type Errno, failed } from "../../abi/errno.ts";
 import { LOG_ERR, LOG_INFO } from "../../kern/log.ts";
+import { crc32be } from "../../lib/crc32be.ts";
 import { keepErrors } from "./errorlog.ts";
 import {
   BLOCK_COMMIT,
@@ -17,8 +18,10 @@ import {
   BLOCK_REVOKE,
   BlockHeader,
   COMMIT_CHKSUM_AT,
+  CommitBlock,
   JBD2_MAGIC,
   JOURNAL_64BIT,
+  JOURNAL_ASYNC_COMMIT,
   JOURNAL_CSUM_V3,
   REVOKE_COUNT_AT,
   REVOKE_HEADER_SIZE,
@@ -33,6 +36,11 @@ import { Volume } from "./volume.ts";
 
 const TWO32 = 4294967296;
 const FC_TAG_HEAD = 9;
+/** h_chksum_type of a commit block: CRC-32 of the whole transaction. */
+const COMMIT_CRC32 = 1;
+const SUM_START = 0xffffffff;
+/** From `#scanLogged`: the transaction was not written whole. */
+const STALE = -1000;
 
 /**
  * The volume as it is after its journal. EUCLEAN, EFSBADCRC for a damaged log,
@@ -77,12 +85,21 @@ export function openRecovered(volume: Volume): Volume | Errno {
   return recovered;
 }
 
+/** Sequence of the first transaction that the log does not hold whole, or an error. */
+export function endOfLog(journal: Journal): number {
+  const recovery = new Recovery(journal);
+  const r = recovery.run();
+  return failed(r) && r !== EOPNOTSUPP ? r : recovery.endSequence;
+}
+
 class Recovery {
   readonly blocks = new Map<number, Redirect>();
   /** Sequence of the first transaction that did not commit. */
   endSequence: number;
   readonly #journal: Journal;
   readonly #view: DataView;
+  /** Of all blocks of the transaction being scanned, where commit blocks keep that. */
+  #sum = SUM_START;
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -106,11 +123,12 @@ class Recovery {
     return this.#checkFastCommits(end);
   }
 
-  /** Sequence of the first transaction that has no commit block. */
+  /** Sequence of the first transaction that has no commit block, or a wrong sum under it. */
   #scan(): number {
     const journal = this.#journal;
     let at = journal.start;
     let { sequence } = journal;
+    this.#sum = SUM_START;
     for (let left = journal.length; left > 0; left--) {
       const view = this.#read(at);
       if (typeof view === "number") return view;
@@ -119,11 +137,13 @@ class Recovery {
       switch (BlockHeader.h_blocktype.get(view, 0)) {
         case BLOCK_DESCRIPTOR:
           if (!this.#isTailRight(view)) return sequence;
-          step += this.#tags(view, () => 0);
-          left -= step - 1;
+          step = this.#scanLogged(view, at, sequence);
+          if (step < 0) return step === STALE ? sequence : step;
+          left -= step++;
           break;
         case BLOCK_COMMIT:
           if (!this.#isCommitRight(view)) return sequence;
+          this.#sum = SUM_START;
           sequence = (sequence + 1) >>> 0;
           break;
         case BLOCK_REVOKE:
@@ -135,6 +155,29 @@ class Recovery {
       at = journal.wrap(at + step);
     }
     return sequence;
+  }
+
+  /**
+   * Looks through what follows a descriptor block at `at`: how many blocks that is, an
+   * error, or STALE if they are not all of this transaction. Its commit block proves
+   * nothing about them if it did not wait for them (async_commit).
+   */
+  #scanLogged(view: DataView, at: number, sequence: number): number {
+    const journal = this.#journal;
+    const isAsync = (journal.incompat & JOURNAL_ASYNC_COMMIT) !== 0 && journal.hasChecksums;
+    if (!isAsync && !journal.hasCommitSums) return this.#tags(view, () => 0);
+    const descriptor = new DataView(view.buffer.slice(0));
+    if (journal.hasCommitSums) this.#sum = crc32be(this.#sum, new Uint8Array(descriptor.buffer));
+    let isStale = false;
+    const n = this.#tags(descriptor, (_block, _flags, sum, index) => {
+      const logged = this.#read(journal.wrap(at + 1 + index));
+      if (typeof logged === "number") return logged;
+      const bytes = new Uint8Array(logged.buffer);
+      if (isAsync && journal.tagSum(sequence, bytes) !== sum) isStale = true;
+      if (journal.hasCommitSums) this.#sum = crc32be(this.#sum, bytes);
+      return 0;
+    });
+    return isStale ? STALE : n;
   }
 
   /** Notes the blocks of all transactions before `end`; `onRevoke` sees the revoke records. */
@@ -228,9 +271,14 @@ class Recovery {
   }
 
   #isCommitRight(view: DataView): boolean {
-    if (!this.#journal.hasChecksums) return true;
-    const sum = this.#journal.sumWithout(view, COMMIT_CHKSUM_AT);
-    return sum === view.getUint32(COMMIT_CHKSUM_AT);
+    const stored = view.getUint32(COMMIT_CHKSUM_AT);
+    if (this.#journal.hasChecksums) {
+      return this.#journal.sumWithout(view, COMMIT_CHKSUM_AT) === stored;
+    }
+    if (!this.#journal.hasCommitSums) return true;
+    const type = CommitBlock.h_chksum_type.get(view, 0);
+    if (type === 0 && stored === 0) return true;
+    return type === COMMIT_CRC32 && stored === this.#sum;
   }
 
   /** Fast commits after the last full one are changes that this kernel cannot show. */

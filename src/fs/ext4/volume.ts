@@ -124,8 +124,16 @@ export class Volume {
     this.orphans = new Orphans(this);
   }
 
-  /** Reads and checks the superblock. EINVAL: not ext4, or not for us; the log says why. */
-  static open(device: BlockDevice, log: KernelLog, clock: WallClock): Volume | Errno {
+  /**
+   * Reads and checks the superblock. EINVAL: not ext4, or not for us; EFSBADCRC; the log says
+   * why. `isTorn`: its checksum does not matter yet, for the journal may have it whole.
+   */
+  static open(
+    device: BlockDevice,
+    log: KernelLog,
+    clock: WallClock,
+    isTorn = false,
+  ): Volume | Errno {
     const refuse = (why: string, error: Errno): Errno => {
       log.log(LOG_ERR, `EXT4-fs (${device.name}): ${why}`);
       return error;
@@ -144,7 +152,8 @@ export class Volume {
     if (missing) {
       return refuse(`couldn't mount because of unsupported optional features (${missing})`, EINVAL);
     }
-    if (!isSuperblockSumRight(view, raw)) return refuse("bad superblock checksum", EFSBADCRC);
+    if (!isTorn && !isSuperblockSumRight(view, raw))
+      return refuse("bad superblock checksum", EFSBADCRC);
     const geometry = geometryOf(view, device.sizeBytes);
     if (typeof geometry === "string") return refuse(geometry, EINVAL);
     const cache = new BufferCache(device, geometry.blockSize, CACHE_BYTES);

@@ -21,6 +21,7 @@ import { JournalTransaction } from "./journaltransaction.ts";
 import { STATE_ERROR, STATE_VALID, SuperBlock } from "./layout.ts";
 import type { MountOptions } from "./options.ts";
 import { RecoveredDevice } from "./recovereddevice.ts";
+import { endOfLog } from "./recovery.ts";
 import { NoTransaction, type Transaction } from "./transaction.ts";
 import type { ErrorPolicy, Volume } from "./volume.ts";
 
@@ -45,10 +46,9 @@ export function startWriting(volume: Volume, options: MountOptions): number {
   volume.errorPolicy = options.errors ?? policies[SuperBlock.s_errors.get(view, 0)] ?? "remount-ro";
   const tx = openTransaction(volume, options);
   if (typeof tx === "number") return tx;
-  noteMount(volume, tx instanceof JournalTransaction);
-  const r = volume.writeSuperblock();
-  if (failed(r)) return refuse(volume, "unable to write superblock", r);
   volume.tx = tx;
+  const r = changeSuperblock(volume, () => noteMount(volume, tx instanceof JournalTransaction));
+  if (failed(r)) return refuse(volume, "unable to write superblock", r);
   const recovered = recoverOrphans(volume);
   if (!failed(recovered)) return 0;
   volume.tx = new NoTransaction();
@@ -58,19 +58,29 @@ export function startWriting(volume: Volume, options: MountOptions): number {
 /** Brings everything to its place and notes that the volume is whole. 0 or EIO. */
 export function stopWriting(volume: Volume): number {
   const { tx } = volume;
-  let r = tx.isReadOnly ? 0 : tx.checkpoint();
-  const isWhole = !tx.isReadOnly;
+  if (tx.isReadOnly) {
+    volume.tx = new NoTransaction();
+    return 0;
+  }
+  let r = tx.checkpoint();
+  if (!failed(r)) r = changeSuperblock(volume, () => noteUnmount(volume));
+  if (!failed(r) && tx instanceof JournalTransaction) r = tx.close();
   volume.tx = new NoTransaction();
-  if (!isWhole) return r;
-  if (tx instanceof JournalTransaction) r = tx.close();
+  return r;
+}
+
+/**
+ * Has `change` change the superblock, and writes it. It is longer than what a disk writes
+ * at once, so it goes into the log first: should it be torn, the log has it whole.
+ */
+function changeSuperblock(volume: Volume, change: () => void): number {
+  let r = volume.tx.start(1);
   if (failed(r)) return r;
-  const sb = SuperBlock;
-  const view = volume.superView;
-  const state = sb.s_state.get(view, 0);
-  sb.s_feature_incompat.set(view, 0, sb.s_feature_incompat.get(view, 0) & ~INCOMPAT_RECOVER);
-  sb.s_state.set(view, 0, state | (volume.mountState & STATE_VALID));
-  sb.s_wtime.set(view, 0, volume.clock.realtime().sec);
-  return volume.writeSuperblock();
+  change();
+  volume.superChanged();
+  volume.tx.stop();
+  r = volume.tx.commit();
+  return failed(r) ? r : volume.writeSuperblock();
 }
 
 function openTransaction(volume: Volume, options: MountOptions): Transaction | Errno {
@@ -93,7 +103,9 @@ function openTransaction(volume: Volume, options: MountOptions): Transaction | E
   if (typeof journal === "number") return refuse(volume, "journal is damaged", journal);
   if (typeof journal === "string") return refuse(volume, journal, EOPNOTSUPP);
   if (!journal.isVersion2) return refuse(volume, "journal of an old version", EOPNOTSUPP);
-  const last = device instanceof RecoveredDevice ? device.endSequence : journal.sequence;
+  // Without RECOVER the log has nothing that is not in its place; its numbers are used up.
+  const last = device instanceof RecoveredDevice ? device.endSequence : endOfLog(journal);
+  if (last < 0) return refuse(volume, "journal is damaged", last as Errno);
   const sequence = (last + 1) >>> 0;
   journal.chooseFeatures((volume.incompat & INCOMPAT_64BIT) !== 0, volume.hasMetadataCsum);
   let r = journal.writeSuper(journal.first, sequence, 0);
@@ -114,6 +126,15 @@ function noteMount(volume: Volume, isJournaled: boolean): void {
   sb.s_mtime.set(view, 0, now);
   sb.s_wtime.set(view, 0, now);
   sb.s_mnt_count.set(view, 0, (sb.s_mnt_count.get(view, 0) + 1) & 0xffff);
+}
+
+function noteUnmount(volume: Volume): void {
+  const sb = SuperBlock;
+  const view = volume.superView;
+  sb.s_feature_incompat.set(view, 0, sb.s_feature_incompat.get(view, 0) & ~INCOMPAT_RECOVER);
+  const state = sb.s_state.get(view, 0) | (volume.mountState & STATE_VALID);
+  sb.s_state.set(view, 0, state);
+  sb.s_wtime.set(view, 0, volume.clock.realtime().sec);
 }
 
 function warn(volume: Volume): void {

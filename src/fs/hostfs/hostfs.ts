@@ -154,18 +154,19 @@ export class HostfsType implements FileSystemType {
   readonly needsDevice = false;
   readonly #vfs: Vfs;
   readonly #frames: PageAllocator;
-  readonly #shared: ReadonlyMap<string, SharedDirectory>;
+  /** By tag. */
+  readonly shared: ReadonlyMap<string, SharedDirectory>;
   readonly #mounted = new Map<Share, Hostfs>();
 
   constructor(vfs: Vfs, frames: PageAllocator, shared: ReadonlyMap<string, SharedDirectory>) {
     this.#vfs = vfs;
     this.#frames = frames;
-    this.#shared = shared;
+    this.shared = shared;
   }
 
   /** EINVAL for a tag that is none, and for options: they are the embedder's. */
   mount({ source, data, isReadOnly }: MountRequest): FileSystem | Errno {
-    const shared = this.#shared.get(source);
+    const shared = this.shared.get(source);
     if (!shared || data !== "") return EINVAL;
     const { share } = shared;
     if (share.isReadOnly && !isReadOnly) return EROFS;
@@ -176,6 +177,12 @@ export class HostfsType implements FileSystemType {
     const fs = new Hostfs(this, this.#vfs, this.#frames, shared, root);
     this.#mounted.set(share, fs);
     return fs;
+  }
+
+  /** What is mounted of a share; undefined while nothing is. */
+  mounted(tag: string): Hostfs | undefined {
+    const shared = this.shared.get(tag);
+    return shared && this.#mounted.get(shared.share);
   }
 
   forget(fs: Hostfs): void {

@@ -11,6 +11,9 @@ interface MemoryUse {
   readonly total: number;
   readonly free: number;
   readonly fileCache: number;
+  /** Of these, pages of block special files. */
+  readonly buffers: number;
+  readonly activeFile: number;
   readonly dirty: number;
   readonly anon: number;
   readonly mapped: number;
@@ -28,15 +31,15 @@ export function meminfoText(fs: ProcFs): string {
     line("MemTotal", m.total) +
     line("MemFree", m.free) +
     line("MemAvailable", m.free + m.fileCache - m.dirty) +
-    line("Buffers", 0) +
-    line("Cached", m.fileCache + m.shmem) +
+    line("Buffers", m.buffers) +
+    line("Cached", m.fileCache - m.buffers + m.shmem) +
     line("SwapCached", 0) +
-    line("Active", m.anon + m.mapped) +
-    line("Inactive", Math.max(0, m.fileCache - m.mapped)) +
+    line("Active", m.anon + m.activeFile) +
+    line("Inactive", m.shmem + m.fileCache - m.activeFile) +
     line("Active(anon)", m.anon) +
     line("Inactive(anon)", m.shmem) +
-    line("Active(file)", Math.min(m.mapped, m.fileCache)) +
-    line("Inactive(file)", Math.max(0, m.fileCache - m.mapped)) +
+    line("Active(file)", m.activeFile) +
+    line("Inactive(file)", m.fileCache - m.activeFile) +
     line("Unevictable", m.locked) +
     line("Mlocked", m.locked) +
     line("SwapTotal", 0) +
@@ -66,6 +69,8 @@ export function meminfoText(fs: ProcFs): string {
 export function vmstatText(fs: ProcFs): string {
   const m = memoryUse(fs);
   const { meter } = fs.table.cpu;
+  const { queue, writeback } = fs.table.pages;
+  fs.table.syncer.setLimits();
   let sectorsRead = 0;
   let sectorsWritten = 0;
   for (const d of fs.disks.all) {
@@ -74,6 +79,10 @@ export function vmstatText(fs: ProcFs): string {
   }
   const rows: readonly (readonly [string, number])[] = [
     ["nr_free_pages", m.free],
+    ["nr_inactive_anon", m.shmem],
+    ["nr_active_anon", m.anon],
+    ["nr_inactive_file", m.fileCache - m.activeFile],
+    ["nr_active_file", m.activeFile],
     ["nr_mlock", m.locked],
     ["nr_anon_pages", m.anon],
     ["nr_mapped", m.mapped],
@@ -82,12 +91,21 @@ export function vmstatText(fs: ProcFs): string {
     ["nr_writeback", 0],
     ["nr_shmem", m.shmem],
     ["nr_page_table_pages", m.tables],
+    ["nr_dirtied", writeback.dirtied],
+    ["nr_written", writeback.written],
+    ["nr_dirty_threshold", writeback.hardLimitPages],
+    ["nr_dirty_background_threshold", writeback.limitPages],
     ["pgpgin", Math.floor(sectorsRead / 2)],
     ["pgpgout", Math.floor(sectorsWritten / 2)],
     ["pswpin", 0],
     ["pswpout", 0],
+    ["pgactivate", queue.activated],
+    ["pgdeactivate", queue.deactivated],
     ["pgfault", meter.faults],
     ["pgmajfault", meter.majorFaults],
+    ["pgsteal_direct", queue.evicted],
+    ["pgscan_direct", queue.scanned],
+    ["drop_pagecache", fs.table.syncer.cacheDrops],
   ];
   return rows.map(([name, n]) => `${name} ${n}\n`).join("");
 }
@@ -114,6 +132,8 @@ function memoryUse(fs: ProcFs): MemoryUse {
     total: pages.totalPages,
     free: pages.freePages,
     fileCache: pages.queue.length,
+    buffers: fs.disks.all.reduce((sum, d) => sum + (d.cache?.pages ?? 0), 0),
+    activeFile: pages.queue.activePages,
     dirty: pages.writeback.dirtyPages,
     anon,
     mapped,

@@ -10,7 +10,16 @@ import { spawnSync } from "node:child_process";
 export type LockResult = "locked" | "busy" | "unavailable";
 
 export function lockExclusive(fd: number): LockResult {
-  const r = spawnSync("flock", ["-n", "-x", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
+  return lock(fd, "-x");
+}
+
+/** Others may share it; nobody has it alone meanwhile. */
+export function lockShared(fd: number): LockResult {
+  return lock(fd, "-s");
+}
+
+function lock(fd: number, kind: "-x" | "-s"): LockResult {
+  const r = spawnSync("flock", ["-n", kind, "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
   if (r.error) return "unavailable";
   return r.status === 0 ? "locked" : "busy";
 }

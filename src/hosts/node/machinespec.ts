@@ -2,13 +2,25 @@
  * A machine as the embedder's thread describes it to the kernel's Worker:
  * structured-clonable, images named by path.
  */
-import type { FirstProgram } from "../../boot/config.ts";
+import type { DiskRates, FirstProgram } from "../../boot/config.ts";
 import type { StdioKinds } from "./nodehost.ts";
 
 export interface DiskSpec {
   readonly path: string;
+  /** -R: the image is never written. */
   readonly isCopyOnWrite: boolean;
+  /** -c: a CD-ROM. */
+  readonly isCdrom?: boolean;
   readonly serial: string;
+  /** What the image is; what its first bytes say if absent. */
+  readonly format?: ImageFormat;
+  /** Of -R: the qcow2 image that takes what is written; memory if absent. */
+  readonly overlay?: string;
+  /** Which backing files are followed: those beside the image, or all that are named. */
+  readonly backing?: BackingRule;
+  /** Most bytes that writes may take: of memory, or of the file that grows. */
+  readonly limitBytes?: number;
+  readonly rates?: DiskRates;
 }
 
 /** A directory of the host in the guest's tree. */
@@ -21,6 +33,9 @@ export interface ShareSpec {
   readonly uid: number;
   readonly gid: number;
 }
+
+export type ImageFormat = "raw" | "qcow2";
+export type BackingRule = "beside" | "any";
 
 export interface MachineSpec {
   readonly memoryBytes: number;

@@ -3,10 +3,10 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { boot } from "../../boot/boot.ts";
-import type { ShareConfig } from "../../boot/config.ts";
-import { FileDisk } from "./disk.ts";
+import type { DiskConfig, ShareConfig } from "../../boot/config.ts";
+import { diskConfig } from "./disk/opendisk.ts";
 import { tuneEngine } from "./engine.ts";
-import type { MachineSpec, ShareSpec } from "./machinespec.ts";
+import type { DiskSpec, MachineSpec, ShareSpec } from "./machinespec.ts";
 import { NodeHost } from "./nodehost.ts";
 import { ProfileFile } from "./profilefile.ts";
 import { Channel } from "./ring.ts";
@@ -25,22 +25,22 @@ function post(message: WorkerMessage): void {
 function main({ shared, spec }: WorkerData): void {
   tuneEngine();
   const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
+  const disks = openDisks(spec.disks);
   const shares = openShares(spec.shares);
-  if (typeof shares === "string") {
-    post({ kind: "ended", outcome: { kind: "nomachine", message: shares } });
+  if (typeof disks === "string" || typeof shares === "string") {
+    const message = typeof disks === "string" ? disks : `${shares}`;
+    post({ kind: "ended", outcome: { kind: "nomachine", message } });
     return;
   }
   const outcome = boot(host, {
     ...spec,
     shares,
-    disks: spec.disks.map((d) => ({
-      store: new FileDisk(d.path, d.isCopyOnWrite),
-      isCopyOnWrite: d.isCopyOnWrite,
-      serial: d.serial,
-    })),
+    disks,
     profile: spec.profileFd === null ? null : new ProfileFile(spec.profileFd, post),
     counts: { take: (counts) => post({ kind: "counts", counts }) },
   });
+  // What an image's format keeps in memory reaches its file here.
+  for (const { store } of disks) store.close();
   host.finish();
   post({ kind: "ended", outcome });
 }
@@ -54,6 +54,19 @@ function openShares(specs: readonly ShareSpec[]): ShareConfig[] | string {
     shares.push({ share, at, uid, gid });
   }
   return shares;
+}
+
+/** The disks, or why there are none: the command has tried them before, but files change. */
+function openDisks(specs: readonly DiskSpec[]): readonly DiskConfig[] | string {
+  const disks: DiskConfig[] = [];
+  for (const d of specs) {
+    try {
+      disks.push(diskConfig(d));
+    } catch (e) {
+      return `${d.path}: ${(e as Error).message}`;
+    }
+  }
+  return disks;
 }
 
 main(workerData as WorkerData);
