@@ -10,8 +10,6 @@ export interface DiskConfig {
   readonly store: BlockStore;
   /** -R: writes go to memory and vanish; the image itself is never written. */
   readonly isCopyOnWrite: boolean;
-  /** A CD-ROM, vcdN, instead of a disk, vkdN; never written. */
-  readonly isCdrom?: boolean;
   readonly serial: string;
   /** -c: a CD-ROM, read-only, in blocks of 2048 bytes. */
   readonly isCd?: boolean;

@@ -31,7 +31,7 @@ export function parseDisk(text: string, letter: DiskLetter): DiskSpec | string {
   const plain: DiskSpec = {
     path: text,
     isCopyOnWrite: letter !== "r",
-    ...(letter === "c" ? { isCdrom: true } : {}),
+    ...(letter === "c" ? { isCd: true } : {}),
     serial: "",
   };
   if (existsSync(text)) return plain;
@@ -54,7 +54,7 @@ export function parseDisk(text: string, letter: DiskLetter): DiskSpec | string {
 
 /** A complaint if there are too many of a kind. */
 export function checkCount(disks: readonly DiskSpec[]): string | null {
-  const cdroms = disks.filter((d) => d.isCdrom).length;
+  const cdroms = disks.filter((d) => d.isCd).length;
   if (disks.length - cdroms > MAX_DISKS) return `more than ${MAX_DISKS} disks`;
   return cdroms > MAX_DISKS ? `more than ${MAX_DISKS} CD-ROMs` : null;
 }

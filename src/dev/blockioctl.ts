@@ -51,7 +51,7 @@ import {
 } from "../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
-import type { Disk } from "../vfs/blockdevice.ts";
+import { type Disk, physicalBlockSize } from "../vfs/blockdevice.ts";
 import type { Disks } from "../vfs/disks.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { PartitionExtent } from "./partition/extent.ts";
@@ -97,9 +97,10 @@ export function blockIoctl(
     case BLKROSET:
       return isAdmin ? setReadOnly(driver, disk, arg, mem) : EACCES;
     case BLKSSZGET:
+      return mem.storeU32(arg, disk.blockSize);
     case BLKPBSZGET:
     case BLKIOMIN:
-      return mem.storeU32(arg, disk.blockSize);
+      return mem.storeU32(arg, physicalBlockSize(disk));
     case BLKIOOPT:
     case BLKALIGNOFF:
     case BLKDISCARDZEROES:

@@ -99,6 +99,11 @@ export interface BlockDevices {
   readonly all: readonly Disk[];
 }
 
+/** What a transfer had better be a multiple of: a page, where blocks are smaller than a CD-ROM's. */
+export function physicalBlockSize({ blockSize }: Disk): number {
+  return blockSize === 512 ? 4096 : blockSize;
+}
+
 export function newDiskCounts(): DiskCounts {
   return {
     reads: 0,

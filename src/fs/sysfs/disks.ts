@@ -4,13 +4,12 @@
  * A disk lives below devices/virtual/block, a partition below its disk; block/,
  * class/block and dev/block link to them. See sysfs(5), lsblk(8).
  */
-import type { Disk } from "../../vfs/blockdevice.ts";
+import { type Disk, physicalBlockSize } from "../../vfs/blockdevice.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import type { DiskObserver } from "../../vfs/disks.ts";
 import type { AttributeSource, SysDir } from "./nodes.ts";
 
 const SECTOR_BYTES = 512;
-const BLOCK_BYTES = 4096;
 /** What one request may discard: there is no limit, and a number must be said. */
 const MAX_DISCARD_BYTES = 2 ** 41;
 
@@ -103,12 +102,12 @@ function addQueue(queue: SysDir, disk: Disk): void {
     ["max_hw_sectors_kb", 1024],
     ["max_sectors_kb", 1024],
     ["max_segments", 128],
-    ["minimum_io_size", disk.blockSize],
+    ["minimum_io_size", physicalBlockSize(disk)],
     ["nomerges", 0],
     ["nr_requests", 128],
     ["nr_zones", 0],
     ["optimal_io_size", 0],
-    ["physical_block_size", Math.max(disk.blockSize, BLOCK_BYTES)],
+    ["physical_block_size", physicalBlockSize(disk)],
     ["rotational", 0],
     ["rq_affinity", 0],
     ["scheduler", "[none]"],

@@ -10,7 +10,7 @@ export interface DiskSpec {
   /** -R: the image is never written. */
   readonly isCopyOnWrite: boolean;
   /** -c: a CD-ROM. */
-  readonly isCdrom?: boolean;
+  readonly isCd?: boolean;
   readonly serial: string;
   /** What the image is; what its first bytes say if absent. */
   readonly format?: ImageFormat;

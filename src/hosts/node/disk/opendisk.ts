@@ -35,7 +35,7 @@ export function diskConfig(spec: DiskSpec): DiskConfig {
     store: openDisk(spec),
     // With an overlay the store itself keeps writes from the image.
     isCopyOnWrite: spec.isCopyOnWrite && spec.overlay === undefined,
-    isCdrom: spec.isCdrom ?? false,
+    isCd: spec.isCd ?? false,
     serial: spec.serial,
     ...(spec.limitBytes === undefined ? {} : { cowLimitBytes: spec.limitBytes }),
     rates: spec.rates ?? null,
@@ -74,7 +74,7 @@ export function openImage(
 /** All files of a disk, topmost first; nothing stays open. */
 export function filesOf(spec: DiskSpec): DiskFile[] {
   const rule = spec.backing ?? "beside";
-  const isReadOnly = spec.isCopyOnWrite || spec.isCdrom === true;
+  const isReadOnly = spec.isCopyOnWrite || spec.isCd === true;
   const files = chainOf(spec.path, isReadOnly, spec.format, rule);
   if (spec.overlay === undefined) return files;
   const { path } = spec;
