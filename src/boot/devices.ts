@@ -1,7 +1,10 @@
 /**
  * The devices of a machine: attached in order, announced, and given their nodes in /dev.
  */
+import { BLOCK_EXT_MAJOR, LOOP_CTRL_MINOR, LOOP_MAJOR, MISC_MAJOR } from "../abi/loop.ts";
 import { IoLimit } from "../dev/iolimit.ts";
+import { LoopControlDriver, LoopDriver } from "../dev/loop/loopdriver.ts";
+import { LOOP_NODES, LOOP_UNITS, Loops } from "../dev/loop/loops.ts";
 import { rescanPartitions } from "../dev/partition/scan.ts";
 import { registerTerminals, type Terminals } from "../dev/terminals.ts";
 import { VCD_MAJOR, VCD_MINORS, VCD_UNITS, Vcd } from "../dev/vcd.ts";
@@ -12,6 +15,7 @@ import type { Cpu } from "../kern/cpu.ts";
 import { type KernelLog, LOG_INFO } from "../kern/log.ts";
 import type { MsgBuf } from "../kern/msgbuf.ts";
 import type { Host } from "../platform/host.ts";
+import { makedev } from "../vfs/device.ts";
 import { Disks } from "../vfs/disks.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
@@ -21,6 +25,8 @@ import { DiskNodes } from "./disknodes.ts";
 /** Of a copy-on-write disk without a file for its writes: what it may keep in memory. */
 const OVERLAY_LIMIT_BYTES = 1 << 30;
 const MIB = 2 ** 20;
+/** As Debian numbers it. */
+const GID_DISK = 6;
 
 export function attachDisks(
   vfs: Vfs,
@@ -49,7 +55,15 @@ export function attachDisks(
   const driver = new VkdDriver(disks, vfs.mounts, pages);
   vfs.blkdevs.register("vkd", VKD_MAJOR, 0, VKD_UNITS * VKD_MINORS, driver);
   vfs.blkdevs.register("vcd", VCD_MAJOR, 0, VCD_UNITS * VCD_MINORS, driver);
+  attachLoops(vfs, disks, driver);
   return disks;
+}
+
+function attachLoops(vfs: Vfs, disks: Disks, driver: VkdDriver): void {
+  const loops = new Loops(disks, vfs.mounts);
+  vfs.blkdevs.register("loop", LOOP_MAJOR, 0, LOOP_UNITS, new LoopDriver(loops, driver));
+  vfs.blkdevs.register("blkext", BLOCK_EXT_MAJOR, 0, LOOP_UNITS * VKD_MINORS, driver);
+  vfs.chrdevs.register("misc", MISC_MAJOR, LOOP_CTRL_MINOR, 1, new LoopControlDriver(loops));
 }
 
 function announce(disk: Vkd | Vcd, disks: Disks, log: KernelLog): void {
@@ -70,6 +84,10 @@ export function attachTerminals(vfs: Vfs, host: Host, msgbuf: MsgBuf, log: Kerne
 /** Names what this machine has beyond the standard nodes. */
 export function makeNodes(devfs: Devfs, disks: Disks, host: Host): void {
   disks.observe(new DiskNodes(devfs));
+  devfs.addCharacter("loop-control", makedev(MISC_MAJOR, LOOP_CTRL_MINOR), 0o660, GID_DISK);
+  for (let unit = 0; unit < LOOP_NODES; unit++) {
+    devfs.addDisk(`loop${unit}`, makedev(LOOP_MAJOR, unit));
+  }
   if (host.stdin) devfs.addHostStream(0);
   if (host.stdout) devfs.addHostStream(1);
   if (host.stderr) devfs.addHostStream(2);

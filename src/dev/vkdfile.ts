@@ -59,7 +59,7 @@ export class VkdDriver implements DeviceDriver, BlockDriver {
   }
 
   isInUse(disk: Disk): boolean {
-    return disk.openers > 0 || this.#mounts.all.some((m) => m.fs.dev === disk.rdev);
+    return disk.openers > 0 || this.#mounts.isMounted(disk.rdev);
   }
 
   sync(rdev: number): number {
@@ -189,8 +189,11 @@ class VkdFile extends File {
   }
 
   override onLastClose(): void {
-    if (--this.#disk.openers > 0) return;
-    this.#pages.close();
-    this.#disk.cache = null;
+    const disk = this.#disk;
+    if (--disk.openers === 0) {
+      this.#pages.close();
+      disk.cache = null;
+    }
+    (disk.place?.whole ?? disk).closed?.();
   }
 }

@@ -89,6 +89,12 @@ export interface Disk extends BlockDevice {
   writeZeroes(offset: number, length: number): number;
   /** Requests of this kind of disk alone; ENOTTY, as where there is no such method, for the rest. */
   ioctl?(td: Thread, request: number, arg: number, mem: UserMemory, isWritable: boolean): number;
+  /** Somebody closed its special file or a part's, or unmounted what was on it. */
+  closed?(): void;
+  /** Number of a partition, where it does not follow from the disk's. */
+  partitionRdev?(number: number): number;
+  /** What this kind of disk alone shows in sysfs, by "directory/name"; may become other when it changes. */
+  attributes?(): readonly (readonly [path: string, value: string])[];
   /** BLKROSET. EACCES if what is below cannot be written anyway. */
   setReadOnly(isReadOnly: boolean): number;
 }

@@ -30,6 +30,11 @@ const MAX_NAMESPACES = 1024;
 const INITIAL_NS_INO = 0xeffffff8;
 const FIRST_NS_INO = 0xf0000000;
 
+/** Who must hear that a file system is no longer used. */
+export interface UnmountObserver {
+  unmounted(fs: FileSystem): void;
+}
+
 export class MountTable {
   readonly names: NameCache;
   readonly locks: LockTable;
@@ -39,6 +44,7 @@ export class MountTable {
   readonly #mounts = new Set<Mount>();
   /** Root entry and number of mounts of each mounted file system. */
   readonly #roots = new Map<FileSystem, { root: NameEntry; mounts: number }>();
+  readonly unmountObservers: UnmountObserver[] = [];
   readonly #freeGroupIds: number[] = [];
   /** Marked by MNT_EXPIRE, and not used since. */
   readonly expiring = new Set<Mount>();
@@ -59,6 +65,12 @@ export class MountTable {
   isWritten(m: Mount, throughAny: boolean): boolean {
     if (!throughAny || m.writers > 0) return m.writers > 0;
     for (const other of this.#mounts) if (other.fs === m.fs && other.writers > 0) return true;
+    return false;
+  }
+
+  /** True if the file system on device `dev` is in use, in a tree or not. */
+  isMounted(dev: number): boolean {
+    for (const fs of this.#roots.keys()) if (fs.dev === dev) return true;
     return false;
   }
 
@@ -429,6 +441,7 @@ export class MountTable {
     m.fs.sync();
     this.names.release(uses.root);
     m.fs.unmount();
+    for (const o of this.unmountObservers) o.unmounted(m.fs);
   }
 
   endNamespace(ns: MountNamespace): void {

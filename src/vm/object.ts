@@ -9,7 +9,7 @@
  * allocation: who keeps it longer, or copies to or from user memory meanwhile,
  * holds it (`frames.hold`, `frames.release`).
  */
-import { EFBIG, type Errno, failed } from "../abi/errno.ts";
+import { EAGAIN, EFBIG, ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import type { WaitQueue } from "../kern/waitqueue.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { ErrSeq } from "./errseq.ts";
@@ -83,6 +83,45 @@ export abstract class VmObject {
 
   /** Forgets the pages of [first, end) that are neither dirty nor in use. */
   dropClean(_first: number, _end: number): void {}
+
+  /**
+   * Fills `into` with what is at `offset`, zeroes past the end, for the kernel itself: what is in memory
+   * as it is there, the rest past the page cache, so that no frame is needed. 0, or EIO.
+   */
+  readBytes(offset: number, into: Uint8Array): number {
+    const { u8 } = this.frames.mem;
+    for (let done = 0; done < into.length; ) {
+      const inPage = (offset + done) % PAGE_SIZE;
+      const n = Math.min(PAGE_SIZE - inPage, into.length - done);
+      const pa = this.lookup(Math.floor((offset + done) / PAGE_SIZE));
+      if (pa === 0) into.fill(0, done, done + n);
+      else into.set(u8.subarray(pa + inPage, pa + inPage + n), done);
+      done += n;
+    }
+    return 0;
+  }
+
+  /**
+   * The same way back, within the size. 0, ENOSPC, EIO, …; EAGAIN while memory is being reclaimed and
+   * some is needed for it.
+   */
+  writeBytes(offset: number, from: Uint8Array): number {
+    for (let done = 0; done < from.length; ) {
+      const at = offset + done;
+      const n = Math.min(PAGE_SIZE - (at % PAGE_SIZE), from.length - done);
+      const pa = this.getPage(Math.floor(at / PAGE_SIZE), true);
+      if (failed(pa)) return pa === ENOMEM && this.frames.isReclaiming ? EAGAIN : pa;
+      this.putBytes(pa, at % PAGE_SIZE, from.subarray(done, done + n));
+      done += n;
+    }
+    return 0;
+  }
+
+  /** Changes bytes of a frame that may hold code, too. */
+  protected putBytes(pa: Paddr, at: number, bytes: Uint8Array): void {
+    this.frames.mem.u8.set(bytes, pa + at);
+    this.frames.codeWritten((pa + at) as Paddr, bytes.length);
+  }
 
   /** A write made it larger. */
   grow(sizeBytes: number): void {

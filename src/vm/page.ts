@@ -53,6 +53,8 @@ export class PageAllocator {
   /** Those of them that their files do not have yet. */
   readonly writeback = new Writeback();
   oomHandler: OomHandler | null = null;
+  /** Pages are being written so that an allocation can go on. */
+  isReclaiming = false;
   /** What the kernel may take of the host's memory for programs' objects. */
   readonly kmem: KernelMemory;
   /** Page table entries on their way to being dropped or held: room for those of one table. */
@@ -263,11 +265,20 @@ export class PageAllocator {
   }
 
   #allocHard(): Paddr | Errno {
+    // What is written to make room may itself ask for more.
+    if (this.isReclaiming) return ENOMEM;
     for (;;) {
-      if (this.queue.length > this.#keptCache && this.queue.reclaim(RECLAIM_BATCH) > 0) break;
+      if (this.queue.length > this.#keptCache && this.#reclaim() > 0) break;
       if (!this.oomHandler?.outOfMemory() || this.freePages > 0) break;
     }
     return this.freePages > 0 ? this.alloc() : ENOMEM;
+  }
+
+  #reclaim(): number {
+    this.isReclaiming = true;
+    const freed = this.queue.reclaim(RECLAIM_BATCH);
+    this.isReclaiming = false;
+    return freed;
   }
 
   #move(chunk: number, to: number): void {

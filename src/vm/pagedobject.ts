@@ -85,6 +85,86 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     return this.frames.writeback.throttle();
   }
 
+  override readBytes(offset: number, into: Uint8Array): number {
+    const { u8 } = this.frames.mem;
+    for (let done = 0; done < into.length; ) {
+      const at = offset + done;
+      const pindex = Math.floor(at / PAGE_SIZE);
+      const inPage = at % PAGE_SIZE;
+      const pa = this.pages.get(pindex);
+      const end = pa === 0 ? this.#absentFrom(pindex, offset + into.length) : pindex + 1;
+      const part = into.subarray(done, Math.min(into.length, end * PAGE_SIZE - offset));
+      if (pa !== 0) part.set(u8.subarray(pa + inPage, pa + inPage + part.length));
+      else {
+        const r = this.#readPast(pindex, end, inPage, part);
+        if (failed(r)) return r;
+      }
+      done += part.length;
+    }
+    return 0;
+  }
+
+  override writeBytes(offset: number, from: Uint8Array): number {
+    for (let done = 0; done < from.length; ) {
+      const at = offset + done;
+      const pindex = Math.floor(at / PAGE_SIZE);
+      const inPage = at % PAGE_SIZE;
+      const pa = this.pages.get(pindex);
+      const end = pa === 0 ? this.#absentFrom(pindex, offset + from.length) : pindex + 1;
+      const part = from.subarray(done, Math.min(from.length, end * PAGE_SIZE - offset));
+      const r =
+        pa === 0 ? this.#writePast(pindex, end, inPage, part) : this.#dirty(pindex, pa as Paddr);
+      if (failed(r)) return r;
+      if (pa !== 0) this.putBytes(pa as Paddr, inPage, part);
+      done += part.length;
+    }
+    return 0;
+  }
+
+  /** Where the run of absent pages ends that begins with `pindex`, no further than byte `limit`. */
+  #absentFrom(pindex: number, limit: number): number {
+    const stop = Math.min(pindex + CLUSTER_PAGES, Math.ceil(limit / PAGE_SIZE));
+    let end = pindex + 1;
+    while (end < stop && this.pages.get(end) === 0) end++;
+    return end;
+  }
+
+  /** Reads a part of the absent pages [first, end), from byte `at` on. */
+  #readPast(first: number, end: number, at: number, part: Uint8Array): number {
+    const length = (end - first) * PAGE_SIZE;
+    if (part.length === length) return this.#pager.pageIn(first, part);
+    const whole = new Uint8Array(length);
+    const r = this.#pager.pageIn(first, whole);
+    if (!failed(r)) part.set(whole.subarray(at, at + part.length));
+    return r;
+  }
+
+  /** Writes a part of the absent pages [first, end), from byte `at` on; what is around it stays. */
+  #writePast(first: number, end: number, at: number, part: Uint8Array): number {
+    const pager = this.#pager;
+    if (!pager.pageOut) return EROFS;
+    const length = (end - first) * PAGE_SIZE;
+    let bytes = part;
+    if (part.length !== length) {
+      bytes = new Uint8Array(length);
+      const lastStart = length - PAGE_SIZE;
+      let r = at === 0 ? 0 : pager.pageIn(first, bytes.subarray(0, PAGE_SIZE));
+      const isLastRead = at + part.length < length && (lastStart > 0 || at === 0);
+      if (!failed(r) && isLastRead) r = pager.pageIn(end - 1, bytes.subarray(lastStart));
+      if (failed(r)) return r;
+      bytes.set(part, at);
+    }
+    let r = 0;
+    let asked = first;
+    while (asked < end && !failed(r)) {
+      r = pager.mayDirty?.(asked) ?? 0;
+      if (!failed(r)) asked++;
+    }
+    if (!failed(r)) r = pager.pageOut(first, bytes);
+    if (failed(r)) for (let i = first; i < asked; i++) pager.undirtied?.(i);
+    return r;
+  }
+
   override grow(sizeBytes: number): void {
     this.zeroTail();
     this.sizeBytes = sizeBytes;

@@ -41,7 +41,8 @@ export function addPartition(disks: Disks, whole: Disk, extent: PartitionExtent)
   const { number, startBytes, sizeBytes, uuid, label } = extent;
   if (!(number >= 1 && number <= MAX_PARTITIONS) || !isWithin(whole, extent)) return EINVAL;
   if (disks.partitionsOf(whole).some((d) => d.place!.number === number)) return EBUSY;
-  const rdev = makedev(majorOf(whole.rdev), minorOf(whole.rdev) + number);
+  const rdev =
+    whole.partitionRdev?.(number) ?? makedev(majorOf(whole.rdev), minorOf(whole.rdev) + number);
   disks.add(new Partition({ whole, number, startBytes, uuid, label }, sizeBytes, rdev));
   return 0;
 }

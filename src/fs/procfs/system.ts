@@ -61,6 +61,7 @@ function majorLines(table: DeviceTable): string {
 function partitionsText(fs: ProcFs): string {
   let s = "major minor  #blocks  name\n\n";
   for (const d of fs.disks.all) {
+    if (d.sizeBytes === 0) continue;
     const blocks = String(Math.floor(d.sizeBytes / 1024)).padStart(10);
     s += `${String(majorOf(d.rdev)).padStart(4)}  ${String(minorOf(d.rdev)).padStart(7)} ${blocks} ${d.name}\n`;
   }

@@ -28,11 +28,16 @@ export class DiskTree implements DiskObserver {
     const up = "../".repeat(path.split("/").length);
     addAttributes(dir, disk);
     dir.addLink("subsystem", `${up}class/block`);
+    addOwn(dir, disk);
     if (disk.place) addPlace(dir, disk);
     else addWhole(dir, disk);
     if (!disk.place) root.dir("block").addLink(name, `../${path}`);
     root.dir("class/block").addLink(name, `../../${path}`);
     root.dir("dev/block").addLink(`${majorOf(rdev)}:${minorOf(rdev)}`, `../../${path}`);
+  }
+
+  diskChanged(disk: Disk): void {
+    if (disk.attributes) addOwn(this.#root.dir(placeOf(disk)), disk);
   }
 
   diskRemoved(disk: Disk): void {
@@ -64,6 +69,17 @@ function addAttributes(dir: SysDir, disk: Disk): void {
   dir.attribute("discard_alignment", "0\n");
   dir.attribute("inflight", "       0        0\n");
   dir.attribute("stat", new DiskStat(disk));
+}
+
+/** Attributes of its kind, in the directory of that name: loop/offset of loop0. */
+function addOwn(dir: SysDir, disk: Disk): void {
+  const attributes = disk.attributes?.() ?? [];
+  const kind = disk.name.replace(/\d+$/, "");
+  dir.remove(kind);
+  for (const [path, value] of attributes) {
+    const slash = path.lastIndexOf("/");
+    dir.dir(path.slice(0, slash)).attribute(path.slice(slash + 1), value);
+  }
 }
 
 function addPlace(dir: SysDir, { place }: Disk): void {
