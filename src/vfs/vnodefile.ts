@@ -128,13 +128,13 @@ export class VnodeFile extends File {
     return this.vp.read(td, uio, offset, null);
   }
 
-  #isAppending(uio: Uio): boolean {
+  protected isAppending(uio: Uio): boolean {
     if ((uio.flags & RWF_APPEND) !== 0) return true;
     return (this.flags & O_APPEND) !== 0 && (uio.flags & RWF_NOAPPEND) === 0;
   }
 
   override write(td: Thread, uio: Uio): number {
-    if (this.#isAppending(uio)) {
+    if (this.isAppending(uio)) {
       const a = this.vp.getattr();
       if (failed(a)) return a;
       this.offset = a.sizeBytes;
@@ -145,7 +145,7 @@ export class VnodeFile extends File {
   }
 
   override pwrite(td: Thread, uio: Uio, offset: number): number {
-    if (!this.#isAppending(uio)) return this.#writeAt(td, uio, offset);
+    if (!this.isAppending(uio)) return this.#writeAt(td, uio, offset);
     const a = this.vp.getattr();
     return failed(a) ? a : this.#writeAt(td, uio, a.sizeBytes);
   }

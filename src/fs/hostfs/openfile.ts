@@ -1,13 +1,9 @@
 /**
  * An open file of a share: keeps the host's file open, and appends where the host says the end is.
  */
-import { EFBIG, failed } from "../../abi/errno.ts";
-import { O_APPEND } from "../../abi/fcntl.ts";
-import { IN_MODIFY } from "../../abi/inotify.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { notifyEntry } from "../../vfs/inotify.ts";
 import type { Path } from "../../vfs/path.ts";
-import { MAX_FILE_BYTES, VnodeFile } from "../../vfs/vnodefile.ts";
+import { VnodeFile } from "../../vfs/vnodefile.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { HostRegular } from "./regular.ts";
 
@@ -20,20 +16,23 @@ export class HostFile extends VnodeFile {
     this.#node = node;
   }
 
-  /** The host's end, not the one that was there when the guest looked: several may append at once. */
   override write(td: Thread, uio: Uio): number {
-    if ((this.flags & O_APPEND) === 0) return super.write(td, uio);
-    if (uio.resid === 0) return 0;
-    const before = this.#node.getattr();
-    if (failed(before)) return before;
-    const limit = Math.min(td.fileSizeLimit, MAX_FILE_BYTES);
-    if (before.sizeBytes >= limit) return EFBIG;
-    uio.resid = Math.min(uio.resid, limit - before.sizeBytes);
-    const r = this.#node.append(uio);
-    if (r <= 0) return r;
-    const after = this.#node.getattr();
-    this.offset = failed(after) ? before.sizeBytes + r : after.sizeBytes;
-    notifyEntry(this.path!.entry, IN_MODIFY);
+    if (!this.isAppending(uio)) return super.write(td, uio);
+    const r = this.#append(() => super.write(td, uio));
+    if (r > 0) this.offset = this.#node.endOfAppend;
+    return r;
+  }
+
+  override pwrite(td: Thread, uio: Uio, offset: number): number {
+    if (!this.isAppending(uio)) return super.pwrite(td, uio, offset);
+    return this.#append(() => super.pwrite(td, uio, offset));
+  }
+
+  /** At the host's end of the file, not the one that there was when the guest looked: several may append at once. */
+  #append(write: () => number): number {
+    this.#node.isAppending = true;
+    const r = write();
+    this.#node.isAppending = false;
     return r;
   }
 

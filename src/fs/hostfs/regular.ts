@@ -47,6 +47,9 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
   /** Open files of the guest: while there are any, the handles stay. */
   #opens = 0;
   #object: PagedObject | null = null;
+  /** `write` is to write at the end, wherever that is. */
+  isAppending = false;
+  endOfAppend = 0;
   /** What the pages are worth: see above. */
   #version: string;
   #isTrusted: boolean;
@@ -170,10 +173,13 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
   #invalidate(object: PagedObject, sizeBytes: number): void {
     if (sizeBytes < object.sizeBytes) object.truncate(sizeBytes);
     else object.sizeBytes = sizeBytes;
-    const { queue } = object.frames;
+    const { queue, mem } = object.frames;
     for (const pindex of [...object.resident(0, Number.POSITIVE_INFINITY)]) {
       const pa = object.lookup(pindex);
-      if (pa !== 0 && !queue.isDirty(pa)) object.evict(pindex, pa);
+      if (pa === 0 || queue.isDirty(pa) || object.evict(pindex, pa)) continue;
+      // Somebody will not let go of it: then it is read again where it is.
+      this.pageIn(pindex, mem.u8.subarray(pa, pa + PAGE_SIZE));
+      object.frames.codeWritten(pa, PAGE_SIZE);
     }
   }
 
@@ -200,6 +206,7 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
   }
 
   override write(_td: Thread, uio: Uio, offset: number): number {
+    if (this.isAppending) return this.#append(uio);
     const handle = this.#writerHandle();
     if (handle < 0) return handle;
     return this.#send(uio, (bytes, done) => {
@@ -209,20 +216,21 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
     });
   }
 
-  /** Writes at the end that the host knows: bytes moved, or an error. */
-  append(uio: Uio): number {
+  /** Writes at the end that the host knows, and notes where that ended. */
+  #append(uio: Uio): number {
     const handle = this.#appenderHandle();
     if (handle < 0) return handle;
     const { share } = this.fs;
     return this.#send(uio, (bytes) => {
       const before = this.#object?.sizeBytes ?? -1;
       const r = share.append(handle, bytes);
-      if (r <= 0 || before < 0) return r;
+      if (r <= 0) return r;
       const stat = share.stat(handle);
+      if (typeof stat === "number") return r;
+      this.endOfAppend = stat.sizeBytes;
       // If somebody else appended meanwhile, nobody knows what is where.
-      if (typeof stat !== "number" && stat.sizeBytes === before + r) {
-        this.#store(before, bytes.subarray(0, r));
-      } else if (typeof stat !== "number") this.#compare(stat, true);
+      if (stat.sizeBytes === before + r) this.#store(before, bytes.subarray(0, r));
+      else this.#compare(stat, true);
       return r;
     });
   }
