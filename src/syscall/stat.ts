@@ -19,6 +19,7 @@ import {
   STATX_BASIC_STATS,
   STATX_BTIME,
   STATX_MNT_ID,
+  STATX_MNT_ID_UNIQUE,
   STATX_SIZE,
   Stat,
   Statfs,
@@ -143,14 +144,20 @@ export const sys_statx = syscall(
       place = at;
       a = at.entry.vnode!.getattr();
     }
-    return failed(a) ? a : storeStatx(td, out, a, place);
+    return failed(a) ? a : storeStatx(td, out, a, place, (mask & STATX_MNT_ID_UNIQUE) !== 0);
   },
 );
 
-function storeStatx(td: Lwp, out: number, a: Attr, place: Path | null): number {
+function storeStatx(
+  td: Lwp,
+  out: number,
+  a: Attr,
+  place: Path | null,
+  isUniqueId: boolean,
+): number {
   const v = td.cpu.scratchView;
   td.cpu.scratch.fill(0, 0, STATX_SIZE);
-  let mask = STATX_BASIC_STATS | STATX_MNT_ID;
+  let mask = STATX_BASIC_STATS | (isUniqueId ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID);
   Statx.stx_blksize.set(v, 0, a.blksize);
   Statx.stx_nlink.set(v, 0, a.nlink);
   Statx.stx_uid.set(v, 0, a.uid);
@@ -176,7 +183,8 @@ function storeStatx(td: Lwp, out: number, a: Attr, place: Path | null): number {
   Statx.stx_dev_major.set(v, 0, majorOf(a.dev));
   Statx.stx_dev_minor.set(v, 0, minorOf(a.dev));
   if (place) {
-    Statx.stx_mnt_id.set(v, 0, place.mount.id);
+    const { mount } = place;
+    Statx.stx_mnt_id.set(v, 0, isUniqueId ? mount.uniqueId : mount.id);
     if (place.entry === place.mount.root) Statx.stx_attributes.set(v, 0, STATX_ATTR_MOUNT_ROOT);
   }
   Statx.stx_mask.set(v, 0, mask);

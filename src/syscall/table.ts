@@ -12,6 +12,7 @@ import { eventfdSyscalls } from "./eventfd.ts";
 import { execSyscalls } from "./exec.ts";
 import { fcntlSyscalls } from "./fcntl.ts";
 import { fileSyscalls } from "./file.ts";
+import { fsopenSyscalls } from "./fsopen.ts";
 import { futexSyscalls } from "./futex.ts";
 import { handleSyscalls } from "./handle.ts";
 import { inotifySyscalls } from "./inotify.ts";
@@ -20,7 +21,9 @@ import { limitSyscalls } from "./limits.ts";
 import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
+import { mountattrSyscalls } from "./mountattr.ts";
 import { namespaceSyscalls } from "./namespaces.ts";
+import { opentreeSyscalls } from "./opentree.ts";
 import { pipeSyscalls } from "./pipe.ts";
 import { pivotRootSyscalls } from "./pivotroot.ts";
 import { pollSyscalls } from "./poll.ts";
@@ -32,6 +35,7 @@ import { signalfdSyscalls } from "./signalfd.ts";
 import { socketSyscalls } from "./socket.ts";
 import { spliceSyscalls } from "./splice.ts";
 import { statSyscalls } from "./stat.ts";
+import { statmountSyscalls } from "./statmount.ts";
 import { syncSyscalls } from "./sync.ts";
 import { syslogSyscalls } from "./syslog.ts";
 import { systemSyscalls } from "./system.ts";
@@ -70,7 +74,11 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   handleSyscalls,
   inotifySyscalls,
   memfdSyscalls,
+  fsopenSyscalls,
+  mountattrSyscalls,
   mountSyscalls,
+  opentreeSyscalls,
+  statmountSyscalls,
   signalfdSyscalls,
   spliceSyscalls,
   xattrSyscalls,

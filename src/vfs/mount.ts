@@ -46,6 +46,9 @@ export function mountFlags(flags: number): number {
   return (flags & MS_NOATIME) === 0 ? kept | MS_RELATIME : kept;
 }
 
+/** Numbers of mounts that are larger are unique for ever. */
+export const UNIQUE_ID_OFFSET = 2 ** 31;
+
 export class Mount {
   readonly table: MountTable;
   /** Shown to programs; never given to another. */
@@ -90,6 +93,11 @@ export class Mount {
 
   get isReadOnly(): boolean {
     return (this.flags & MS_RDONLY) !== 0 || this.fs.isReadOnly;
+  }
+
+  /** As statmount(2) and statx(2) show it: cannot be mistaken for `id`. */
+  get uniqueId(): number {
+    return this.id + UNIQUE_ID_OFFSET;
   }
 
   /** In a tree: below a parent, or at the top of a name space. */

@@ -375,6 +375,13 @@ export function pathString(root: Path, place: Path): string {
   return finish(s, isDeleted, "(unreachable)");
 }
 
+/** The path of an entry within its own file system: "/" for its root. */
+export function pathWithin(entry: NameEntry): string {
+  let s = "";
+  for (let e: NameEntry | null = entry; e?.parent; e = e.parent) s = `/${e.name}${s}`;
+  return s === "" ? "/" : s;
+}
+
 function finish(s: string, isDeleted: boolean, prefix: string): string {
   return `${prefix}${s.length === 0 ? "/" : s}${isDeleted ? " (deleted)" : ""}`;
 }

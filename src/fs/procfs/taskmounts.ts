@@ -15,8 +15,7 @@ import {
   MS_RDONLY,
   MS_RELATIME,
 } from "../../vfs/mount.ts";
-import type { NameEntry } from "../../vfs/namecache.ts";
-import { pathString } from "../../vfs/namei.ts";
+import { pathString, pathWithin } from "../../vfs/namei.ts";
 import { dominatingGroup } from "../../vfs/peergroup.ts";
 import { octalEscaped } from "./format.ts";
 import type { Task } from "./task.ts";
@@ -36,7 +35,7 @@ export function mountinfoText(t: Task): string {
     const dev = `${majorOf(mount.fs.dev)}:${minorOf(mount.fs.dev)}`;
     const parent = mount.parent?.id ?? mount.id;
     s +=
-      `${mount.id} ${parent} ${dev} ${octalEscaped(within(mount.root))} ${at} ` +
+      `${mount.id} ${parent} ${dev} ${octalEscaped(pathWithin(mount.root))} ${at} ` +
       `${mountOptions(mount)}${propagation(mount, t.proc)} - ${octalEscaped(mount.fs.typeName)} ${source(mount)} ` +
       `${fsOptions(mount)}\n`;
   }
@@ -85,13 +84,6 @@ function propagation(m: Mount, p: Proc): string {
     if (nearest && nearest !== m.master) s += ` propagate_from:${nearest.id}`;
   }
   return m.isUnbindable ? `${s} unbindable` : s;
-}
-
-/** Path of a mount's root within its own file system: "/" but for bind mounts. */
-function within(entry: NameEntry): string {
-  let s = "";
-  for (let e: NameEntry | null = entry; e?.parent; e = e.parent) s = `/${e.name}${s}`;
-  return s === "" ? "/" : s;
 }
 
 function source(m: Mount): string {
