@@ -3,7 +3,7 @@
  * mounts, with a file per name space. An open one keeps its name space, and
  * setns(2) takes it. See namespaces(7).
  */
-import { EINVAL, ENOTTY, type Errno, failed } from "../../abi/errno.ts";
+import { EINVAL, ENOTTY, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY } from "../../abi/fcntl.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import {
@@ -17,17 +17,24 @@ import {
   CLONE_NEWUTS,
 } from "../../abi/wait.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import { File } from "../../vfs/file.ts";
 import { type FileSystem, type StatFs, simpleStatfs } from "../../vfs/filesystem.ts";
 import type { Mount } from "../../vfs/mount.ts";
 import type { MountNamespace } from "../../vfs/mountns.ts";
-import type { Path } from "../../vfs/path.ts";
+import { holdPath, type Path } from "../../vfs/path.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import { Vnode } from "../../vfs/vnode.ts";
+import type { UserMemory } from "../../vm/usermem.ts";
 
 const NSFS_MAGIC = 0x6e736673;
+const NS_GET_USERNS = 0xb701;
+const NS_GET_PARENT = 0xb702;
 const NS_GET_NSTYPE = 0xb703;
+const NS_GET_OWNER_UID = 0xb704;
+/** The user name space that owns all others. */
+const USER_NS_INO = 0xeffffffd;
 
 const nsTypes: ReadonlyMap<string, number> = new Map([
   ["cgroup", CLONE_NEWCGROUP],
@@ -119,19 +126,37 @@ class NsVnode extends Vnode {
 
   override open(_td: Thread, flags: number): File | Errno {
     if ((flags & O_ACCMODE) !== O_RDONLY) return EINVAL;
-    return new NsFile(flags, nsName(this.#kind, this.ino), nsTypes.get(this.#kind)!, this.#mounts);
+    return nsFile(this.fs as NsFs, flags, this.#kind, this.ino, this.#mounts);
   }
 }
 
+function nsFile(
+  fs: NsFs,
+  flags: number,
+  kind: string,
+  ino: number,
+  mounts: MountNamespace | null,
+): NsFile {
+  return new NsFile(fs, flags, nsName(kind, ino), nsTypes.get(kind)!, mounts);
+}
+
 export class NsFile extends File {
+  readonly #fs: NsFs;
   readonly #name: string;
   /** CLONE_NEWNS and its like. */
   readonly nsType: number;
   /** Null for the kinds of which there is one only. */
   readonly mounts: MountNamespace | null;
 
-  constructor(flags: number, name: string, nsType: number, mounts: MountNamespace | null) {
+  constructor(
+    fs: NsFs,
+    flags: number,
+    name: string,
+    nsType: number,
+    mounts: MountNamespace | null,
+  ) {
     super(flags);
+    this.#fs = fs;
     this.#name = name;
     this.nsType = nsType;
     this.mounts = mounts?.hold() ?? null;
@@ -141,8 +166,25 @@ export class NsFile extends File {
     return this.#name;
   }
 
-  override ioctl(_td: Thread, request: number): number {
-    return request === NS_GET_NSTYPE ? this.nsType : ENOTTY;
+  override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
+    if (request === NS_GET_NSTYPE) return this.nsType;
+    if (request === NS_GET_USERNS) return this.nsType === CLONE_NEWUSER ? EPERM : this.#owner(td);
+    if (request === NS_GET_PARENT) {
+      return this.nsType === CLONE_NEWUSER || this.nsType === CLONE_NEWPID ? EPERM : EINVAL;
+    }
+    if (request !== NS_GET_OWNER_UID) return ENOTTY;
+    return this.nsType === CLONE_NEWUSER ? mem.storeU32(arg, 0) : EINVAL;
+  }
+
+  /** A descriptor of the user name space that this one belongs to. */
+  #owner(td: Thread): number {
+    const at = this.#fs.place("user", USER_NS_INO, null);
+    if (failed(at)) return at;
+    const fp = nsFile(this.#fs, O_RDONLY, "user", USER_NS_INO, null);
+    fp.path = holdPath(at);
+    const fd = (td as Lwp).fdtable.alloc(fp, true);
+    if (failed(fd)) fp.release();
+    return fd;
   }
 
   override onLastClose(): void {
