@@ -41,6 +41,7 @@ import { HostOutside } from "./outside.ts";
 import { Profiling } from "./profiling.ts";
 import { partitionHint, rootDevice } from "./rootdevice.ts";
 import { mountShares } from "./shares.ts";
+import { syncDisks } from "./shutdown.ts";
 import { ConsoleTrace } from "./trace.ts";
 
 const SIGUSR2 = 12;
@@ -126,6 +127,9 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   } finally {
     profiling?.finish();
     reporter?.report();
+  }
+  if (table.powerRequest !== null || program.kind === "command" || program.isSingleUser) {
+    syncDisks(kernel);
   }
   if (table.powerRequest === "reboot") return { kind: "reboot" };
   if (table.powerRequest === "halt") return { kind: "halt" };
