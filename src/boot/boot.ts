@@ -126,6 +126,7 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
     for (const m of kernel.vfs.mounts.all) m.fs.sync();
   } finally {
     profiling?.finish();
+    kernel.machine.finish();
     reporter?.report();
   }
   if (table.powerRequest !== null || program.kind === "command" || program.isSingleUser) {

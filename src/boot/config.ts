@@ -5,6 +5,7 @@ import type { CountsPort } from "../platform/counts.ts";
 import type { BlockStore } from "../platform/host.ts";
 import type { ProfilePort } from "../platform/profile.ts";
 import type { Share } from "../platform/share.ts";
+import type { TranslationStore } from "../platform/translations.ts";
 
 export interface DiskConfig {
   readonly store: BlockStore;
@@ -63,6 +64,8 @@ export interface MachineConfig {
   readonly profile?: ProfilePort | null;
   /** Who wants to know what was counted. */
   readonly counts?: CountsPort | null;
+  /** Where translated code is kept for later machines; absent or null for nowhere. */
+  readonly translations?: TranslationStore | null;
 }
 
 /** How a machine ended. */

@@ -62,6 +62,7 @@ export class Kernel {
       ramBytes: config.memoryBytes,
       clockNs: () => host.clock.monotonicNs(),
       maxCallDepth: host.callDepth,
+      translations: config.translations ?? null,
     });
     this.cpu = new Cpu(0, clock);
     this.pages = new PageAllocator(this.machine.mem, this.machine);

@@ -6,8 +6,9 @@
  */
 import { stat } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { cacheRoot } from "../hosts/node/cacheroot.ts";
 import { buildImage } from "../hosts/node/image/build.ts";
-import { Cache, cacheRoot } from "../hosts/node/image/cache.ts";
+import { Cache } from "../hosts/node/image/cache.ts";
 import { ensureImage as ensure } from "../hosts/node/image/ensure.ts";
 import { hostErrorLine, ImageError, UsageError } from "../hosts/node/image/error.ts";
 import {

@@ -17,7 +17,7 @@ export interface BulkMemory {
 /** `wasmPages` is the exact size of `memory`, in 64 KiB. */
 export function bulkMemory(memory: WebAssembly.Memory, wasmPages: number): BulkMemory {
   const module = new ModuleBuilder();
-  module.importMemory("memory", wasmPages);
+  module.importMemory("memory", wasmPages, wasmPages);
   const copy = new Asm().local_get(0).local_get(1).local_get(2).memory_copy();
   module.func(module.type([I32, I32, I32], []), [], copy, "copy");
   const zero = new Asm().local_get(0).i32_const(0).local_get(1).memory_fill();

@@ -4,6 +4,7 @@
  * Nothing here is RISC-V: another instruction set or a native machine can stand beside
  * this one behind the same calls. One Machine belongs to one Worker.
  */
+import type { TranslationStore } from "../platform/translations.ts";
 import { type Context, ContextPool } from "./context.ts";
 import { Hart } from "./hart.ts";
 import { PAGE_HAS_CODE } from "./layout.ts";
@@ -25,6 +26,8 @@ export interface MachineOptions {
   readonly maxDoubts?: number;
   /** TLB misses within 100 ms after which a region is compiled to go on after them. */
   readonly maxMisses?: number;
+  /** Where translations outlive the machine; absent or null for nowhere. */
+  readonly translations?: TranslationStore | null;
 }
 
 export interface MachineStats {
@@ -32,6 +35,8 @@ export interface MachineStats {
   regions: number;
   regionsMade: number;
   regionsDropped: number;
+  /** Regions that an earlier machine had made. */
+  regionsRestored: number;
   /** Guest instructions and WebAssembly bytes translated; milliseconds are the caller's to measure. */
   insnsTranslated: number;
   bytesTranslated: number;
@@ -60,6 +65,7 @@ export class Machine {
     regions: 0,
     regionsMade: 0,
     regionsDropped: 0,
+    regionsRestored: 0,
     insnsTranslated: 0,
     bytesTranslated: 0,
     modules: 0,
@@ -89,6 +95,7 @@ export class Machine {
       maxDepth: options.maxCallDepth ?? DEFAULT_CALL_DEPTH,
       maxDoubts: options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
       maxMisses: options.maxMisses ?? DEFAULT_MAX_MISSES,
+      store: options.translations ?? null,
     });
   }
 
@@ -102,6 +109,11 @@ export class Machine {
   /** Brings `stats` up to now. */
   settleStats(): void {
     for (const hart of this.harts) hart.settleStats();
+  }
+
+  /** Nothing runs any more: what was translated goes to the store. */
+  finish(): void {
+    this.#translator.finish();
   }
 
   /** An empty address space whose tables come from `frames`. */

@@ -37,6 +37,11 @@ export const counters: readonly Counter[] = [
   counter("vm.stats.vm.v_execs", "programs started", (t) => t.cpu.meter.execs),
   counter("machdep.jit.regions", "regions compiled now", (t) => t.machine.stats.regions),
   counter("machdep.jit.regions_made", "regions made", (t) => t.machine.stats.regionsMade),
+  counter(
+    "machdep.jit.regions_restored",
+    "of these, made by an earlier machine",
+    (t) => t.machine.stats.regionsRestored,
+  ),
   counter("machdep.jit.regions_dropped", "regions dropped", (t) => t.machine.stats.regionsDropped),
   counter(
     "machdep.jit.regions_evicted",

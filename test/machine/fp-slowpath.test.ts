@@ -48,7 +48,7 @@ for (const hasFusedMadd of HAS_FUSED_MADD ? [true, false] : [false]) {
 function instantiate(hasFusedMadd: boolean) {
   const helper = fpSlowHelper(hasFusedMadd);
   const m = new ModuleBuilder();
-  m.importMemory("memory", 1);
+  m.importMemory("memory", 1, 1);
   const soft = m.importFunc(SOFT_FLOAT.name, SOFT_FLOAT.params, SOFT_FLOAT.results);
   const asm = new Asm();
   helper.body!(asm, () => asm.call(soft));

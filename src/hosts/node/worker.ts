@@ -11,6 +11,7 @@ import { NodeHost } from "./nodehost.ts";
 import { ProfileFile } from "./profilefile.ts";
 import { Channel } from "./ring.ts";
 import { openShare } from "./share/share.ts";
+import { openTranslations } from "./translations.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
 interface WorkerData {
@@ -37,6 +38,7 @@ function main({ shared, spec }: WorkerData): void {
     shares,
     disks,
     profile: spec.profileFd === null ? null : new ProfileFile(spec.profileFd, post),
+    translations: openTranslations(import.meta.url, process.env),
     counts: { take: (counts) => post({ kind: "counts", counts }) },
   });
   // What an image's format keeps in memory reaches its file here.

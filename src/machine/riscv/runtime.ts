@@ -83,7 +83,7 @@ function instantiate(
   ) => void,
 ): Record<string, unknown> {
   const m = new ModuleBuilder();
-  m.importMemory("memory", mem.wasmPages);
+  m.importMemory("memory", mem.wasmPages, mem.wasmPages);
   m.importTable("table", TABLE_SIZE);
   const helpers = allHelpers(decoder);
   const index = new Map<Helper, number>();

@@ -5,13 +5,13 @@
  * The interpreter counts visits to jump targets and reports them here (`visit`). A target that was
  * visited often enough waits for the next such report, so that several are compiled as one module.
  */
+
+import type { TranslationStore } from "../../platform/translations.ts";
 import {
   BANK_JUMP,
   BANK_SWITCH,
   BANK_WRITE,
   BANK_WRITE_PAGES,
-  HEAT_BUCKETS,
-  HEAT_TABLE,
   PAGE_HAS_CODE,
   PAGE_IN_WRITE_TLB,
   PAGE_TLB_ENTRIES,
@@ -21,11 +21,14 @@ import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
-import { heatOffset, JUMP_BESIDE, jumpOffset } from "./interp.ts";
+import { JUMP_BESIDE, jumpOffset } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
-import { compileBatch } from "./jit/compile.ts";
+import { Archive } from "./jit/archive.ts";
+import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
-import { Discovery, followsCall, type Graph } from "./jit/graph.ts";
+import { Discovery, type Graph } from "./jit/graph.ts";
+import { Patience } from "./jit/patience.ts";
+import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import {
@@ -42,24 +45,10 @@ import { softFloatImport } from "./softfloat/softfloat.ts";
 const MAX_REGIONS = 12_000;
 /** Targets that may wait for compilation. */
 const MAX_PENDING = 32;
-/**
- * A page that was written this often since it was first translated is compiled more and more
- * reluctantly: data and code that share a page would be compiled for ever.
- */
-const DROPS_FORGIVEN = 8;
-/** Pages whose writes are counted at once. */
-const MAX_COUNTED_PAGES = 4096;
-/**
- * Code behind a call waits this many times the threshold: it is hot as soon as its function is, but once that
- * is compiled, hardly anybody enters there.
- */
-const RETURN_PATIENCE = 15;
-/** Entries that may wait at once. */
-const MAX_WAITING = 16384;
 /** Address spaces that begin between two coolings. */
 const ADOPTIONS_PER_COOLING = 32;
-/** Visits before something that could not be compiled is tried again: it may have been rewritten. */
-const UNCOMPILABLE_WAIT = 1_000_000;
+/** Visits of a target before a translation of an earlier machine is looked for. */
+const RESTORE_THRESHOLD = 64;
 /** Visits are counted in 16 bits. */
 const MAX_THRESHOLD = 0xffff;
 const TWO32 = 0x1_0000_0000;
@@ -78,6 +67,8 @@ export interface TranslatorOptions {
   /** See MachineOptions. */
   readonly maxDoubts: number;
   readonly maxMisses: number;
+  /** Where translations are kept from machine to machine. */
+  readonly store: TranslationStore | null;
 }
 
 /** Who runs generated code, and what that asks of it. */
@@ -106,14 +97,8 @@ export class Translator {
   readonly #switches = new Switches();
   readonly #doubts: Doubts;
   readonly #misses: Doubts;
-  /** How often translations of a physical page were dropped because it was written. */
-  readonly #drops = new Map<number, number>();
-  /** Visits that are still to come before something is compiled from such a page. */
-  readonly #pageWaits = new Map<number, number>();
-  /** Entries that must wait longer than others: for how many visits yet. */
-  readonly #waits = new Map<number, number>();
-  /** Regions by the bucket of their entry, which is kept full, so that visits are reported. */
-  readonly #regionsIn = new Uint16Array(HEAT_BUCKETS);
+  readonly #patience: Patience;
+  readonly #archive: Archive | null;
   #pending: Pending[] = [];
   #runner: Runner | undefined;
   #nextSlot = 1;
@@ -123,13 +108,15 @@ export class Translator {
   constructor(
     mem: PhysMem,
     stats: MachineStats,
-    { clockNs, threshold, maxDepth, maxDoubts, maxMisses }: TranslatorOptions,
+    { clockNs, threshold, maxDepth, maxDoubts, maxMisses, store }: TranslatorOptions,
   ) {
     this.mem = mem;
     this.#maxDepth = maxDepth;
     this.stats = stats;
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
+    this.#patience = new Patience(mem, this.#threshold);
+    this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
@@ -177,28 +164,19 @@ export class Translator {
   /** The bank at `addr` now serves `pt`. */
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
-    if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#cool();
+    if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#patience.cool();
   }
 
-  /** Halves the heat of what is not compiled: many programs share the buckets, one after the other. */
-  #cool(): void {
-    const { u16 } = this.mem;
-    for (let i = 0; i < HEAT_BUCKETS; i++) {
-      const at = (HEAT_TABLE >>> 1) + i;
-      if (this.#regionsIn[i] === 0) u16[at] = u16[at]! >>> 1;
-    }
+  /** The machine is ending: what it made goes to the store. */
+  finish(): void {
+    this.#archive?.finish();
   }
 
   /** Drops what was compiled from a physical page. */
   pageWritten(page: number): void {
     const regions = this.#regions.onPage(page);
     if (regions.length > 0) {
-      if (this.#drops.size >= MAX_COUNTED_PAGES) {
-        this.#drops.clear();
-        this.#pageWaits.clear();
-      }
-      this.#drops.set(page, (this.#drops.get(page) ?? 0) + 1);
-      this.#pageWaits.delete(page);
+      this.#patience.pageWritten(page);
       for (const region of regions) this.#drop(region);
     }
     const at = this.mem.pageFlags + page;
@@ -218,7 +196,12 @@ export class Translator {
       this.#setJump(bank, pc, known.slot);
       return known.slot;
     }
-    if (count < this.#threshold || !this.#isDue(pt, pc)) return 0;
+    const restored = count >= RESTORE_THRESHOLD ? this.#restore(pt, pc) : undefined;
+    if (restored) {
+      this.#setJump(bank, pc, restored.slot);
+      return restored.slot;
+    }
+    if (count < this.#threshold || !this.#patience.isDue(pt, pc)) return 0;
     const isSecond = this.#pending.some((p) => p.pc === pc && p.pt === pt);
     if (!isSecond) this.#pending.push({ pt, pc });
     if (!isSecond && this.#threshold > 1 && this.#pending.length < MAX_PENDING) return 0;
@@ -227,7 +210,7 @@ export class Translator {
     this.stats.translateNs += this.#clockNs() - begin;
     const made = this.#regions.find(pt, pc);
     if (!made) {
-      this.#waits.set(pc, UNCOMPILABLE_WAIT);
+      this.#patience.uncompilable(pc);
       return 0;
     }
     this.#setJump(bank, pc, made.slot);
@@ -256,41 +239,6 @@ export class Translator {
     this.#compilePending();
   }
 
-  /** True if `pc`, whose bucket is full, has been visited often enough itself to be compiled. */
-  #isDue(pt: PageTable, pc: number): boolean {
-    const bucket = heatOffset(pc | 0) >>> 1;
-    // A bucket with a region stays full, others start again: what this visit stands for.
-    const isShared = this.#regionsIn[bucket]! > 0;
-    const visits = isShared ? 1 : Math.max(1, this.#threshold);
-    let wait = this.#waits.get(pc);
-    if (wait === undefined) {
-      wait = this.#patience(pt, pc) + (isShared ? this.#threshold >>> 1 : 0);
-    } else {
-      wait = Math.max(0, wait - visits);
-    }
-    if (wait > 0 && this.#waits.size >= MAX_WAITING) this.#waits.clear();
-    if (wait > 0 || this.#waits.has(pc)) this.#waits.set(pc, wait);
-    if (wait === 0 && !this.#isReluctant(pt.get(pc) >>> 12, visits)) return true;
-    if (!isShared) this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = 0;
-    return false;
-  }
-
-  /** True while a page that keeps being written has not been visited often since it last was. */
-  #isReluctant(page: number, visits: number): boolean {
-    const drops = this.#drops.get(page) ?? 0;
-    if (drops <= DROPS_FORGIVEN) return false;
-    // A threshold of one means at once, whatever it costs.
-    const whole = (this.#threshold - 1) * 2 ** Math.min(drops - DROPS_FORGIVEN, 10);
-    const wait = (this.#pageWaits.get(page) ?? whole) - visits;
-    this.#pageWaits.set(page, wait);
-    return wait > 0;
-  }
-
-  /** Further visits that a return point waits for. */
-  #patience(pt: PageTable, pc: number): number {
-    return this.#threshold > 1 && followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
-  }
-
   /** Remembers the interpreter's last indirect jump if that is what led to `pc`. */
   #noteSwitch(bank: number, pc: number): void {
     const at = (bank + BANK_SWITCH) >>> 2;
@@ -311,26 +259,48 @@ export class Translator {
     this.#pending = [];
     if (graphs.length === 0) return;
     if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
-    const depth = this.#maxDepth;
-    const hopeFor = ({ entry }: Graph) => ({
-      arithmetic: this.#doubts.mayHope(entry),
-      hits: this.#misses.mayHope(entry),
-    });
-    const batch = compileBatch(graphs, depth, this.mem, this.#table, this.#runtime, hopeFor);
+    const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));
+    const module = compileBatch(graphs, this.#maxDepth, hopes);
+    const funcs = this.#link(module);
     this.stats.modules++;
-    this.stats.bytesTranslated += batch.bytes;
-    graphs.forEach((graph, i) => {
-      const slot = this.#takeSlot();
-      this.#table.set(slot, batch.funcs[i]);
-      this.#regions.add({ entry: graph.entry, slot, pages: graph.pages });
-      const bucket = heatOffset(graph.entry | 0) >>> 1;
-      this.#regionsIn[bucket]!++;
-      this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = this.#threshold;
-      for (const pa of graph.pages.values()) this.#protect(pa >>> 12);
-      this.stats.regionsMade++;
-      this.stats.insnsTranslated += graph.insns;
+    this.stats.bytesTranslated += module.bytes.length;
+    graphs.forEach(({ entry, pages, insns }, i) => {
+      this.#install(entry, pages, funcs[`r${i}`]);
+      this.stats.insnsTranslated += insns;
     });
+    this.#archive?.keep(graphs, hopes, module, this.mem);
+  }
+
+  #link(module: Unlinked): Functions {
+    return link(module, this.mem, this.#table, this.#runtime);
+  }
+
+  #hopeFor(entry: number): Hope {
+    return { arithmetic: this.#doubts.mayHope(entry), hits: this.#misses.mayHope(entry) };
+  }
+
+  #install(entry: number, pages: ReadonlyMap<number, number>, func: unknown): Region {
+    const region = { entry, slot: this.#takeSlot(), pages };
+    this.#table.set(region.slot, func);
+    this.#regions.add(region);
+    this.#patience.regionMade(entry);
+    for (const pa of pages.values()) this.#protect(pa >>> 12);
+    this.stats.regionsMade++;
     this.stats.regions = this.#regions.size;
+    return region;
+  }
+
+  /** The region at `pc` as an earlier machine made it of the same code, if one did. */
+  #restore(pt: PageTable, pc: number): Region | undefined {
+    const mayHave = ({ hope }: { hope: Hope }): boolean => {
+      const { arithmetic, hits } = this.#hopeFor(pc);
+      return (arithmetic || !hope.arithmetic) && (hits || !hope.hits);
+    };
+    const found = this.#archive?.restore(pt, pc, mayHave);
+    if (!found) return undefined;
+    if (this.#regions.size >= MAX_REGIONS) this.#evict();
+    this.stats.regionsRestored++;
+    return this.#install(pc, found.pages, found.func);
   }
 
   /** From now on a store to the page comes to `pageWritten` first. */
@@ -360,9 +330,7 @@ export class Translator {
   #drop(region: Region): void {
     this.epoch++;
     this.#regions.remove(region);
-    this.#waits.delete(region.entry);
-    const bucket = heatOffset(region.entry | 0) >>> 1;
-    if (--this.#regionsIn[bucket]! === 0) this.mem.u16[(HEAT_TABLE >>> 1) + bucket] = 0;
+    this.#patience.regionDropped(region.entry);
     this.#forgetJumps(region);
     this.#table.set(region.slot, this.#runtime.miss);
     this.#freeSlots.push(region.slot);

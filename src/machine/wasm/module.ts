@@ -7,6 +7,9 @@
 import { type Asm, F32, F64, I32, I64, V128, type ValType } from "./asm.ts";
 import { ByteSink } from "./bytes.ts";
 
+/** Most 64 KiB pages that a 32-bit memory can have. */
+export const MAX_MEMORY_PAGES = 65536;
+
 export interface FuncType {
   readonly params: readonly ValType[];
   readonly results: readonly ValType[];
@@ -38,8 +41,9 @@ export class ModuleBuilder {
     return i;
   }
 
-  importMemory(name: string, pages: number): void {
-    this.#import(name).byte(2).byte(3).u32(pages).u32(pages);
+  /** A shared memory of at least `min` and at most `max` pages of 64 KiB. */
+  importMemory(name: string, min: number, max: number): void {
+    this.#import(name).byte(2).byte(3).u32(min).u32(max);
   }
 
   importTable(name: string, elements: number): void {

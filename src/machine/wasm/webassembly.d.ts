@@ -27,6 +27,8 @@ declare namespace WebAssembly {
     set(index: number, value: unknown): void;
     grow(delta: number): number;
   }
+  class CompileError extends Error {}
+  class LinkError extends Error {}
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }

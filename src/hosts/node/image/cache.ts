@@ -13,8 +13,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { isMissing } from "./error.ts";
 
 export class Cache {
@@ -71,13 +70,6 @@ export class Cache {
     }
     return out;
   }
-}
-
-/** The cache directory by the XDG base directory specification. */
-export function cacheRoot(env: NodeJS.ProcessEnv): string {
-  const xdg = env["XDG_CACHE_HOME"];
-  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), ".cache");
-  return join(base, "vkernel");
 }
 
 /** The SHA-256 of a file, in hexadecimal. */

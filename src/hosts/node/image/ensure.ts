@@ -3,8 +3,9 @@
  */
 
 import { stat } from "node:fs/promises";
+import { cacheRoot } from "../cacheroot.ts";
 import { buildImage } from "./build.ts";
-import { Cache, cacheRoot } from "./cache.ts";
+import { Cache } from "./cache.ts";
 import { findImage, imagePath } from "./images.ts";
 import { type Progress, silent } from "./progress.ts";
 

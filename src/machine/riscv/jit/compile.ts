@@ -1,12 +1,15 @@
 /**
  * Puts a batch of regions into one WebAssembly module: a module costs some 30 µs, a function in
  * it a third of that.
+ *
+ * A module depends on nothing but the instructions of its regions and their addresses: it says by name what it
+ * imports, and any machine can link it.
  */
 
 import { readAt, readSpan, writeAt, writeSpan } from "../../mmu/lookup.ts";
 import type { PhysMem } from "../../physmem.ts";
 import { Asm, I32 } from "../../wasm/asm.ts";
-import { ModuleBuilder } from "../../wasm/module.ts";
+import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
 import { doubted, interpret, missed } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
@@ -14,25 +17,26 @@ import { TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
 import { type Hope, RegionCompiler } from "./region.ts";
 
-export interface Batch {
-  /** The function of each graph, in order. */
-  readonly funcs: unknown[];
-  readonly bytes: number;
+/** A module as bytes; the function of its n-th region is exported as "rn". */
+export interface Unlinked {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Names of what it imports from the runtime. */
+  readonly imports: readonly string[];
 }
 
+/** What a linked module exports. */
+export type Functions = Readonly<Record<string, unknown>>;
+
+/** Compiles each graph, hoping for what `hopes` says. */
 export function compileBatch(
   graphs: readonly Graph[],
   maxDepth: number,
-  mem: PhysMem,
-  table: WebAssembly.Table,
-  runtime: Runtime,
-  hopeFor: (graph: Graph) => Hope,
-): Batch {
+  hopes: readonly Hope[],
+): Unlinked {
   const m = new ModuleBuilder();
-  m.importMemory("memory", mem.wasmPages);
+  m.importMemory("memory", 1, MAX_MEMORY_PAGES);
   m.importTable("table", TABLE_SIZE);
   const index = new Map<Helper, number>();
-  const hopes = graphs.map(hopeFor);
   const helpers = [...helpersOf(graphs, hopes)];
   const imported = helpers.filter((h) => !h.isLocal);
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
@@ -43,11 +47,19 @@ export function compileBatch(
     const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!).compile();
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
-  const bytes = m.build();
-  const imports: Record<string, unknown> = { memory: mem.memory, table };
-  for (const h of imported) imports[h.name] = runtime.exports[h.name];
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: imports });
-  return { funcs: graphs.map((_, i) => instance.exports[`r${i}`]), bytes: bytes.length };
+  return { bytes: m.build(), imports: imported.map((h) => h.name) };
+}
+
+/** The functions of a module by name. Throws what WebAssembly throws if the bytes are no such module. */
+export function link(
+  { bytes, imports }: Unlinked,
+  mem: PhysMem,
+  table: WebAssembly.Table,
+  runtime: Runtime,
+): Functions {
+  const e: Record<string, unknown> = { memory: mem.memory, table };
+  for (const name of imports) e[name] = runtime.exports[name];
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { e }).exports;
 }
 
 function addLocal(m: ModuleBuilder, h: Helper, index: ReadonlyMap<Helper, number>): number {
