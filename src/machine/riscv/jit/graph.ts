@@ -17,6 +17,8 @@ import type { Switches } from "./switches.ts";
 
 const MAX_BLOCKS = 200;
 const MAX_INSNS = 160;
+/** A block that was begun within that bound may go on to its end, up to this one: long straight code has nothing cold. */
+const MAX_RUN = 1200;
 /** Instructions of functions that a region may have copies of, beyond that. */
 const MAX_INLINED = 100;
 /** How far a function may be of which it has a copy, bytes: distances fit 32 bits. */
@@ -97,7 +99,8 @@ export class Discovery {
 
   /** Reads on from `pc` until control leaves, telling of every direct target. */
   #straight(pc: number, found: (target: number) => void): void {
-    for (let at = pc; !this.#ops.has(at) && this.#ops.size < MAX_INSNS; ) {
+    if (this.#ops.size >= MAX_INSNS) return;
+    for (let at = pc; !this.#ops.has(at) && this.#ops.size < MAX_RUN; ) {
       const op = this.#inReach(at) ? this.#decode(at) : undefined;
       if (!op) return;
       this.#ops.set(at, op);
