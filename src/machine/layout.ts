@@ -64,7 +64,7 @@ export const BANK_SWITCH = 48;
 /** Times that an access missed the first level of the TLBs, and that it walked the page table (u32), kept for `stats`. */
 export const BANK_MISSES = 24;
 export const BANK_WALKS = 28;
-/** Read and write TLBs: entries {u64 lo, u32 base, u32 len - 7}, indexed by va >> 16. */
+/** Read and write TLBs: entries {u64 last, u32 delta, u32 length}, indexed by va >> 16: see mmu/refill.ts. */
 export const TLB_ENTRIES = 1024;
 export const BANK_READ = 64;
 export const BANK_WRITE = BANK_READ + TLB_ENTRIES * 16;

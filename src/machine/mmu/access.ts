@@ -106,11 +106,10 @@ export const spanSlow: Helper = {
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
     a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
     a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(entry);
-    // The refilled entry's window ends len + 7 after lo.
+    // The refilled entry's window ends 8 bytes after its last address.
     a.local_get(pa).i32_const(0);
-    a.local_get(va).local_get(entry).i64_load(0).i64_sub().i32_wrap_i64();
-    a.local_get(span).i32_add();
-    a.local_get(entry).i32_load(12).i32_const(7).i32_add().i32_le_u().select();
+    a.local_get(entry).i64_load(0).local_get(va).i64_sub().i32_wrap_i64();
+    a.i32_const(8).i32_add().local_get(span).i32_ge_u().select();
   },
 };
 

@@ -11,7 +11,7 @@ import { type Asm, I32, I64 } from "../wasm/asm.ts";
 import { loadSlow, spanSlow } from "./access.ts";
 import { refill, TLB_INDEX_MASK } from "./refill.ts";
 
-const [BANK, VA, SIZE, OFF, ENTRY, LEN] = [0, 1, 2, 3, 4, 5];
+const [BANK, VA, SIZE, LEFT, ENTRY] = [0, 1, 2, 3, 4];
 
 /** Takes an address (i64) to that of its TLB entry, less BANK_READ or BANK_WRITE. */
 export function tlbEntry(a: Asm, bank: number): Asm {
@@ -19,32 +19,45 @@ export function tlbEntry(a: Asm, bank: number): Asm {
   return a.i32_const(TLB_INDEX_MASK).i32_and().local_get(bank).i32_add();
 }
 
-/** Sets OFF and ENTRY, and leaves whether the entry has not the 8 bytes at VA. */
+/**
+ * Pushes how far an address is from the last one of its entry at which 8 bytes can be accessed. That is below the
+ * entry's length exactly if it is in the window.
+ *
+ * V8 merges a load from memory into an instruction that has it on the right, and then makes it a second time, because
+ * it might trap: here, and in `physical`, it is on the left.
+ */
+export const distance = (a: Asm, va: number, entry: number, part: number): Asm =>
+  a.local_get(entry).i64_load(part).local_get(va).i64_sub();
+
+/** Pushes the entry's length (i64). */
+export const lengthOf = (a: Asm, entry: number, part: number): Asm =>
+  a.local_get(entry).i64_load32_u(part + 12);
+
+/** Pushes the physical address of one that is in the window. */
+export const physical = (a: Asm, va: number, entry: number, part: number): Asm =>
+  a
+    .local_get(entry)
+    .i32_load(part + 8)
+    .local_get(va)
+    .i32_wrap_i64()
+    .i32_add();
+
+/** Sets LEFT and ENTRY, and leaves whether the entry has not the 8 bytes at VA. */
 function probe(a: Asm, part: number): Asm {
   a.local_get(VA);
   tlbEntry(a, BANK).local_set(ENTRY);
-  a.local_get(VA).local_get(ENTRY).i64_load(part).i64_sub().local_tee(OFF);
-  return a
-    .local_get(ENTRY)
-    .i64_load32_u(part + 12)
-    .local_tee(LEN)
-    .i64_ge_u();
+  distance(a, VA, ENTRY, part).local_tee(LEFT);
+  return lengthOf(a, ENTRY, part).i64_ge_u();
 }
 
-const hit = (a: Asm, part: number): Asm =>
-  a
-    .local_get(OFF)
-    .i32_wrap_i64()
-    .local_get(ENTRY)
-    .i32_load(part + 8)
-    .i32_add();
+const hit = (a: Asm, part: number): Asm => physical(a, VA, ENTRY, part);
 
 /** (bank, address, bytes to load): 8 at most. */
 export const readAt: Helper = {
   name: "readAt",
   params: [I32, I64, I32],
   results: [I32],
-  locals: [I64, I32, I64],
+  locals: [I64, I32],
   uses: [loadSlow],
   isLocal: true,
   body: (a, call) => {
@@ -61,7 +74,7 @@ export const writeAt: Helper = {
   name: "writeAt",
   params: [I32, I64, I32],
   results: [I32],
-  locals: [I64, I32, I64],
+  locals: [I64, I32],
   uses: [refill],
   isLocal: true,
   body: (a, call) => {
@@ -85,13 +98,12 @@ function spanOf(name: string, part: number, write: 0 | 1): Helper {
     name,
     params: [I32, I64, I32],
     results: [I32],
-    locals: [I64, I32, I64],
+    locals: [I64, I32],
     uses: [spanSlow],
     isLocal: true,
     body: (a, call) => {
-      // Both ends, for the sum alone may wrap around.
-      probe(a, part).local_get(OFF).local_get(SIZE).i64_extend_i32_u().i64_add();
-      a.i64_const(8).i64_sub().local_get(LEN).i64_ge_u().i32_or().unlikely().if_();
+      probe(a, part).local_get(LEFT).local_get(SIZE).i64_extend_i32_u();
+      a.i64_const(8).i64_sub().i64_lt_u().i32_or().unlikely().if_();
       a.local_get(BANK).local_get(VA).local_get(SIZE).i32_const(write);
       call(spanSlow);
       a.return_().end();

@@ -1,9 +1,9 @@
 /**
  * TLB refill: walks a page table and caches what it finds, all inside WebAssembly.
  *
- * An entry is a window {lo, base, len - 7}: addresses lo .. lo+len map to base .. base+len,
- * so one unsigned compare of `va - lo` checks mapping, permission, bounds and page
- * crossing of accesses up to 8 bytes. All-zero entries match nothing. A window is a
+ * An entry is a window {last, delta, length}: the `length` addresses up to `last` map to what is `delta` from them
+ * (modulo 2^32), and so do 7 bytes more, so one unsigned compare of `last - va` with the length checks mapping,
+ * permission, bounds and page crossing of accesses up to 8 bytes. All-zero entries match nothing. A window is a
  * 64 KiB block where the page table says so, else the run of alike contiguous pages
  * inside the 64 KiB granule. No write window covers a page that translations were made
  * from: a store to such a page first drops them (host call `codeWrite`).
@@ -124,20 +124,24 @@ const cacheWindow: Helper = {
   name: "cacheWindow",
   params: [I32, I64, I32, I32, I32, I32],
   results: [],
-  locals: [I32, I32, I32],
+  locals: [I32, I32, I32, I32],
   body: (a) => {
-    const [bank, va, write, pte, first, last, slot, before, page] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+    const [bank, va, write, pte, first, last] = [0, 1, 2, 3, 4, 5];
+    const [slot, before, page, length] = [6, 7, 8, 9];
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
     a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
     a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(slot);
     a.local_get(va).i32_wrap_i64().i32_const(12).i32_shr_u().i32_const(15).i32_and();
     a.local_get(first).i32_sub().i32_const(12).i32_shl().local_set(before);
+    a.local_get(last).local_get(first).i32_sub().i32_const(1).i32_add();
+    a.i32_const(12).i32_shl().i32_const(7).i32_sub().local_set(length);
+    // From the window's first byte to its last.
+    a.local_get(length).i32_const(1).i32_sub().local_get(before).i32_sub().local_set(before);
     a.local_get(slot).local_get(va).i64_const(-4096).i64_and();
-    a.local_get(before).i64_extend_i32_u().i64_sub().i64_store(0);
+    a.local_get(before).i64_extend_i32_s().i64_add().i64_store(0);
     a.local_get(slot).local_get(pte).i32_const(-4096).i32_and();
-    a.local_get(before).i32_sub().i32_store(8);
-    a.local_get(slot).local_get(last).local_get(first).i32_sub().i32_const(1).i32_add();
-    a.i32_const(12).i32_shl().i32_const(7).i32_sub().i32_store(12);
+    a.local_get(va).i32_wrap_i64().i32_const(-4096).i32_and().i32_sub().i32_store(8);
+    a.local_get(slot).local_get(length).i32_store(12);
     pageSlot(a, { bank, va, write }).local_set(page);
     copyEntry(a, slot, page);
   },
@@ -164,18 +168,18 @@ const refillFromPages: Helper = {
   name: "refillFromPages",
   params: [I32, I64, I32],
   results: [I32],
-  locals: [I32, I32, I64],
+  locals: [I32, I32],
   body: (a) => {
-    const [bank, va, write, page, slot, off] = [0, 1, 2, 3, 4, 5];
+    const [bank, va, write, page, slot] = [0, 1, 2, 3, 4];
     pageSlot(a, { bank, va, write }).local_set(page);
-    a.local_get(va).local_get(page).i64_load(0).i64_sub().local_tee(off);
+    a.local_get(page).i64_load(0).local_get(va).i64_sub();
     a.local_get(page).i64_load32_u(12).i64_ge_u().if_();
     a.i32_const(0).return_().end();
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
     a.i32_add().local_get(va).i64_const(12).i64_shr_u().i32_wrap_i64();
     a.i32_const(TLB_INDEX_MASK).i32_and().i32_add().local_set(slot);
     copyEntry(a, page, slot);
-    a.local_get(off).i32_wrap_i64().local_get(page).i32_load(8).i32_add();
+    a.local_get(page).i32_load(8).local_get(va).i32_wrap_i64().i32_add();
   },
 };
 

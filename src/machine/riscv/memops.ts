@@ -1,12 +1,12 @@
 /**
  * How the interpreter reaches memory: the TLB probe, inline.
  *
- * One compare of `va - lo` against the entry's length answers mapping, permission and
- * bounds; what fails it goes out of line (mmu/access.ts). Compiled code has mmu/lookup.ts.
+ * One compare of the distance to the window's last address with its length answers mapping, permission
+ * and bounds; what fails it goes out of line (mmu/access.ts). Compiled code has mmu/lookup.ts.
  */
 import { BANK_READ, BANK_WRITE } from "../layout.ts";
 import { loadSlow, storeOf, storeSlow } from "../mmu/access.ts";
-import { tlbEntry } from "../mmu/lookup.ts";
+import { distance, lengthOf, physical, tlbEntry } from "../mmu/lookup.ts";
 import { refill } from "../mmu/refill.ts";
 import { TRAP_FAULT_READ, TRAP_FAULT_WRITE, TRAP_MISALIGNED } from "../traps.ts";
 import { I32, I64, type ValType } from "../wasm/asm.ts";
@@ -91,23 +91,15 @@ export abstract class MemEmit extends FuncEmit {
     miss: (va: number) => void,
     use: () => void = () => {},
   ): void {
-    const [va, off, entry] = [this.temp(I64), this.temp(I64), this.temp(I32)];
+    const [va, entry] = [this.temp(I64), this.temp(I32)];
     address();
     this.local_tee(va);
     tlbEntry(this, BANK).local_set(entry);
-    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
-    this.local_get(entry)
-      .i64_load32_u(part + 12)
-      .i64_ge_u()
-      .unlikely()
-      .if_(type);
+    distance(this, va, entry, part);
+    lengthOf(this, entry, part).i64_ge_u().unlikely().if_(type);
     miss(va);
     this.else_();
-    this.local_get(off)
-      .i32_wrap_i64()
-      .local_get(entry)
-      .i32_load(part + 8)
-      .i32_add();
+    physical(this, va, entry, part);
     use();
     this.end();
   }

@@ -322,8 +322,9 @@ export class Translator {
     const u32 = this.mem.u32;
     const from = tlb >>> 2;
     for (let i = from; i < from + entries * 4; i += 4) {
-      const base = u32[i + 2]!;
-      if (pa >= base && pa < base + u32[i + 3]! + 7) u32.fill(0, i, i + 4);
+      // The window's last access ends 8 bytes after where the last begins.
+      const end = ((u32[i]! + u32[i + 2]!) >>> 0) + 8;
+      if (pa < end && pa >= end - 7 - u32[i + 3]!) u32.fill(0, i, i + 4);
     }
   }
 

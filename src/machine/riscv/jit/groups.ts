@@ -46,10 +46,10 @@ export interface Group {
 export interface Window {
   /** Bytes of the longest span that is looked up in it. */
   span: number;
-  /** Locals: lowest address (i64), length less span - 1 (i64), physical address (i32). Set by the emitter. */
-  lo: number;
+  /** Locals: last address that the span may have (i64), how many there are (i64), from virtual to physical (i32). Set by the emitter. */
+  last: number;
   len: number;
-  base: number;
+  delta: number;
 }
 
 /** An access that is a member of a group, or alone. */
@@ -197,7 +197,7 @@ class Grouping {
     const key = `${loop} ${rs1Of(op)} ${op.traits.stores}`;
     let window = this.#windows.get(key);
     if (!window) {
-      window = { span: 8, lo: -1, len: -1, base: -1 };
+      window = { span: 8, last: -1, len: -1, delta: -1 };
       this.#windows.set(key, window);
     }
     return window;

@@ -6,7 +6,16 @@
  */
 import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
 import { storeOf } from "../../mmu/access.ts";
-import { readAt, readSpan, tlbEntry, writeAt, writeSpan } from "../../mmu/lookup.ts";
+import {
+  distance,
+  lengthOf,
+  physical,
+  readAt,
+  readSpan,
+  tlbEntry,
+  writeAt,
+  writeSpan,
+} from "../../mmu/lookup.ts";
 import { F32, F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
 import { FuncEmit } from "../locals.ts";
@@ -316,27 +325,20 @@ export class JitEmit extends FuncEmit {
   /** The same inline, as if nothing ever missed the TLB: no call means no registers to save for one. */
   #hit(va: number, lookup: Helper, size: number): this {
     const part = lookup === readAt || lookup === readSpan ? BANK_READ : BANK_WRITE;
-    const [off, entry, len] = [this.temp(I64), this.temp(I32), this.temp(I64)];
+    const [left, entry] = [this.temp(I64), this.temp(I32)];
     this.local_get(va);
     tlbEntry(this, BANK).local_set(entry);
-    this.local_get(va).local_get(entry).i64_load(part).i64_sub().local_tee(off);
-    this.local_get(entry)
-      .i64_load32_u(part + 12)
-      .local_tee(len)
-      .i64_ge_u();
-    // Both ends, for the sum alone may wrap around.
-    if (size > 8) {
-      this.local_get(off)
-        .i64_const(size - 8)
-        .i64_add();
-      this.local_get(len).i64_ge_u().i32_or();
-    }
+    distance(this, va, entry, part).local_tee(left);
+    lengthOf(this, entry, part).i64_ge_u();
     this.#exitIf();
-    return this.local_get(off)
-      .i32_wrap_i64()
-      .local_get(entry)
-      .i32_load(part + 8)
-      .i32_add();
+    if (size > 8) {
+      this.local_get(left)
+        .i64_const(size - 8)
+        .i64_lt_u();
+      this.#exitIf();
+    }
+    physical(this, va, entry, part);
+    return this;
   }
 
   /**
@@ -345,35 +347,30 @@ export class JitEmit extends FuncEmit {
    */
   #throughWindow(window: Window, isStore: boolean, lookup: Helper, size: number): void {
     const part = isStore ? BANK_WRITE : BANK_READ;
-    const [va, off, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
+    const [va, left, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
     this.local_set(va);
     const done = this.block(I32);
     const slow = this.block();
-    this.local_get(va).local_get(window.lo).i64_sub().local_tee(off);
+    this.local_get(window.last).local_get(va).i64_sub();
     this.local_get(window.len).i64_ge_u().unlikely().if_();
     this.local_get(va);
     tlbEntry(this, BANK).local_set(entry);
-    this.local_get(va).local_get(entry).i64_load(part).local_tee(window.lo);
-    this.i64_sub().local_set(off);
-    // Entries say len - 7. Where the span is longer than the window, none of it is in.
-    this.local_get(entry).i64_load32_u(part + 12);
-    if (window.span > 8) {
-      this.local_tee(len)
-        .i64_const(window.span - 8)
-        .i64_sub()
-        .i64_const(0);
-      this.local_get(len)
-        .i64_const(window.span - 8)
-        .i64_gt_u()
-        .select();
+    // The last address for the span is as much before that for 8 bytes.
+    const behind = Math.max(window.span - 8, 0);
+    this.local_get(entry).i64_load(part).i64_const(behind).i64_sub().local_tee(window.last);
+    this.local_get(va).i64_sub().local_set(left);
+    lengthOf(this, entry, part);
+    if (behind > 0) {
+      this.local_tee(len).i64_const(behind).i64_sub().i64_const(0);
+      this.local_get(len).i64_const(behind).i64_gt_u().select();
     }
     this.local_set(window.len);
     this.local_get(entry)
       .i32_load(part + 8)
-      .local_set(window.base);
-    this.local_get(off).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
+      .local_set(window.delta);
+    this.local_get(left).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
     this.end();
-    this.local_get(off).i32_wrap_i64().local_get(window.base).i32_add();
+    this.local_get(va).i32_wrap_i64().local_get(window.delta).i32_add();
     this.br(done).end();
     if (this.hopesForHits) {
       this.i32_const(1).#exitIf().unreachable();
@@ -386,9 +383,9 @@ export class JitEmit extends FuncEmit {
   /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */
   openWindows(windows: Iterable<Window>): void {
     for (const window of windows) {
-      window.lo = this.newLocal(I64);
+      window.last = this.newLocal(I64);
       window.len = this.newLocal(I64);
-      window.base = this.newLocal(I32);
+      window.delta = this.newLocal(I32);
       this.#windows.push(window);
     }
   }
