@@ -8,6 +8,7 @@ import { Machine } from "../../src/machine/machine.ts";
 import { type PageTable, PTE_R, PTE_W, PTE_X } from "../../src/machine/mmu/pagetable.ts";
 import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
 import { assemble } from "../../src/machine/riscv/assemble.ts";
+import type { TranslationStore } from "../../src/platform/translations.ts";
 
 export const RX = PTE_R | PTE_X;
 export const RW = PTE_R | PTE_W;
@@ -21,7 +22,12 @@ export class Board {
   space: PageTable;
   #next: number;
 
-  constructor(jitThreshold: number, maxDoubts = 200, maxCallDepth = 150) {
+  constructor(
+    jitThreshold: number,
+    maxDoubts = 200,
+    maxCallDepth = 150,
+    translations: TranslationStore | null = null,
+  ) {
     this.machine = new Machine({
       ramBytes: 32 << 20,
       clockNs: () => 0,
@@ -30,6 +36,7 @@ export class Board {
       jitThreshold,
       maxDoubts,
       maxCallDepth,
+      translations,
     });
     this.#next = this.machine.mem.ramBase;
     this.hart = this.machine.newHart();

@@ -439,7 +439,8 @@ export class RegionCompiler implements Control {
     e.bank()
       .i32_load(slot + 8)
       .i32_const(0);
-    e.bank().i64_load(slot).i64_const(pc).i64_eq().select();
+    // V8 would merge the load into a comparison, and make it twice.
+    e.bank().i64_load(slot).i64_const(pc).i64_sub().i64_eqz().select();
   }
 
   #functionAt(pc: () => void): void {
@@ -452,7 +453,7 @@ export class RegionCompiler implements Control {
     e.i32_load(BANK_JUMP + 8).i32_const(0);
     e.local_get(slot).i64_load(BANK_JUMP);
     pc();
-    e.i64_eq().select();
+    e.i64_sub().i64_eqz().select();
   }
 
   #burnFuel(out: () => void): void {

@@ -1,0 +1,100 @@
+/** Translations that are kept in the cache directory, as the command's user meets them. */
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, beforeEach, test } from "node:test";
+import { imageOf, scratch, vkernel } from "./cli.ts";
+
+const dir = scratch();
+after(() => rmSync(dir, { recursive: true }));
+
+const FUNCTIONS = 16;
+const functions = Array.from(
+  { length: FUNCTIONS },
+  (_, i) => `
+__attribute__((noipa)) unsigned f${i}(unsigned n) {
+  unsigned x = ${i};
+  for (unsigned i = 0; i < n; i++) x = (x * 1664525u + ${i}) ^ (x >> 3);
+  return x;
+}`,
+).join("\n");
+const image = imageOf(dir, {
+  work: `#include <stdio.h>
+${functions}
+int main(void) {
+  unsigned (*const all[])(unsigned) = {${Array.from({ length: FUNCTIONS }, (_, i) => `f${i}`)}};
+  unsigned sum = 0;
+  for (int k = 0; k < 50; k++)
+    for (int i = 0; i < ${FUNCTIONS}; i++) sum = sum * 31 + all[i](1000 + k);
+  printf("%u\\n", sum);
+  return 0;
+}`,
+});
+
+const cache = join(dir, "cache");
+const builds = join(cache, "vkernel", "translations");
+const before = { ...process.env };
+beforeEach(() => {
+  rmSync(cache, { recursive: true, force: true });
+  delete process.env["VKERNEL_TRANSLATIONS"];
+  process.env["XDG_CACHE_HOME"] = cache;
+});
+after(() => Object.assign(process.env, before));
+
+interface Ran {
+  readonly stdout: string;
+  readonly restored: number;
+  readonly made: number;
+}
+
+function work(): Ran {
+  const r = vkernel(["run", "-v", image, "--", "/work"]);
+  assert.equal(r.status, 0, r.stderr);
+  const count = (name: string): number =>
+    Number(new RegExp(`machdep\\.jit\\.${name} +(\\d+)`).exec(r.stderr)?.[1]);
+  return { stdout: r.stdout, restored: count("regions_restored"), made: count("regions_made") };
+}
+
+/** The directory of this build, the only one. */
+const build = (): string => join(builds, readdirSync(builds)[0]!);
+
+test("the second run has the first one's translations, and the same result", () => {
+  const first = work();
+  const second = work();
+  assert.equal(first.restored, 0);
+  assert.ok(second.restored >= FUNCTIONS, `${second.restored} restored`);
+  assert.equal(second.stdout, first.stdout);
+  assert.deepEqual(
+    readdirSync(build()).map((name) => /\.seg$/.test(name)),
+    [true],
+  );
+});
+
+test("VKERNEL_TRANSLATIONS=off keeps nothing", () => {
+  process.env["VKERNEL_TRANSLATIONS"] = "off";
+  assert.equal(work().restored, 0);
+  assert.throws(() => readdirSync(builds), /ENOENT/);
+});
+
+test("a directory that others may write to is not believed", () => {
+  work();
+  chmodSync(build(), 0o777);
+  assert.equal(work().restored, 0);
+});
+
+test("a damaged file costs its translations only", () => {
+  const { stdout } = work();
+  const file = join(build(), readdirSync(build())[0]!);
+  const bytes = readFileSync(file);
+  for (let i = 1000; i < bytes.length - 1000; i += 97) bytes[i]! ^= 0x55;
+  writeFileSync(file, bytes);
+  assert.equal(work().stdout, stdout);
+  writeFileSync(file, bytes.subarray(0, bytes.length / 2));
+  assert.equal(work().stdout, stdout);
+});
+
+test("where nothing can be written, things go on without", () => {
+  mkdirSync(cache);
+  writeFileSync(join(cache, "vkernel"), "a file");
+  assert.equal(work().restored, 0);
+});

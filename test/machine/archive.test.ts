@@ -1,0 +1,197 @@
+/**
+ * Translations that outlive their machine: found again for the same code, for no other, and never the cause of
+ * anything but less work.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Paddr } from "../../src/machine/physmem.ts";
+import { TRAP_ECALL } from "../../src/machine/traps.ts";
+import type { TranslationSegment, TranslationStore } from "../../src/platform/translations.ts";
+import { Board, RX } from "./board.ts";
+import { Random } from "./random.ts";
+
+const CODE = 0x1_0000;
+const OTHER = 0x20_0000;
+const A0 = 10;
+const LOOPS = 12;
+const ROUNDS = 2000;
+const THRESHOLD = 1000;
+
+/** A store in memory: what earlier machines left, and what the next will find. */
+class Shelf implements TranslationStore {
+  segments: TranslationSegment[] = [];
+  #growing: Uint8Array[] = [];
+
+  append(bytes: Uint8Array): number {
+    this.#growing.push(bytes.slice());
+    return 0;
+  }
+
+  finish(isWhole: boolean): void {
+    if (isWhole) this.segments.unshift(segmentOf(Buffer.concat(this.#growing)));
+    this.#growing = [];
+  }
+
+  /** What is in the latest segment. */
+  get bytes(): Uint8Array {
+    const [first] = this.segments;
+    const bytes = new Uint8Array(first!.sizeBytes);
+    first!.read(0, bytes);
+    return bytes;
+  }
+}
+
+function segmentOf(content: Uint8Array): TranslationSegment {
+  return {
+    sizeBytes: content.length,
+    read(offset, into) {
+      if (offset < 0 || offset + into.length > content.length) return -5;
+      into.set(content.subarray(offset, offset + into.length));
+      return 0;
+    },
+  };
+}
+
+const holding = (content: Uint8Array): Shelf =>
+  Object.assign(new Shelf(), { segments: [segmentOf(content)] });
+
+/** From one loop to the next: further than a region reaches. */
+const APART = 0x4000;
+
+/** Maps and places loops, of which the n-th adds `add` + n to a0 at each turn; they run one after the other. */
+function placeProgram(
+  board: Board,
+  codes: readonly Paddr[],
+  at: number,
+  add: number,
+  step = -1,
+): void {
+  codes.forEach((code, n) => {
+    const loop = `li a1, ${ROUNDS}\nloop: addi a0, a0, ${add + n}\naddi a1, a1, ${step}\nbnez a1, loop`;
+    const end = n < LOOPS - 1 ? `lui a2, ${(at + (n + 1) * APART) / 4096}\njalr x0, 0(a2)` : "ecall";
+    board.place(code, `${loop}\n${end}`, at + n * APART);
+  });
+}
+
+function mapProgram(board: Board, at: number): Paddr[] {
+  return Array.from({ length: LOOPS }, (_, n) => {
+    const code = board.frame();
+    board.map(at + n * APART, code, RX);
+    return code;
+  });
+}
+
+const expected = (add: number): number =>
+  ROUNDS * Array.from({ length: LOOPS }, (_, n) => add + n).reduce((a, b) => a + b);
+
+interface Ran {
+  readonly a0: number;
+  readonly made: number;
+  readonly restored: number;
+}
+
+/** A machine with this store that runs the program at `at`, after `frames` others were taken, and ends. */
+function runOnce(
+  store: Shelf,
+  {
+    add = 1,
+    at = CODE,
+    frames = 0,
+    depth = 150,
+  }: {
+    add?: number;
+    at?: number;
+    frames?: number;
+    depth?: number;
+  } = {},
+): Ran {
+  const board = new Board(THRESHOLD, 200, depth, store);
+  for (let i = 0; i < frames; i++) board.frame();
+  placeProgram(board, mapProgram(board, at), at, add);
+  assert.equal(board.run(at), TRAP_ECALL);
+  board.machine.finish();
+  const { regionsMade, regionsRestored } = board.machine.stats;
+  return { a0: board.ctx.getX(A0), made: regionsMade, restored: regionsRestored };
+}
+
+test("the next machine finds them, wherever in its memory the code lies", () => {
+  const shelf = new Shelf();
+  const first = runOnce(shelf);
+  assert.deepEqual([first.a0, first.restored], [expected(1), 0]);
+  assert.ok(first.made >= LOOPS - 1);
+  const second = runOnce(shelf, { frames: 7 });
+  assert.deepEqual(second, { a0: expected(1), made: first.made, restored: first.made });
+  assert.equal(shelf.segments.length, 1, "who made nothing leaves nothing");
+});
+
+test("other code at the address, or the code at another address, is translated anew", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  assert.deepEqual(
+    [runOnce(shelf, { add: 2 }).a0, runOnce(shelf, { add: 2 }).a0],
+    [expected(2), expected(2)],
+  );
+  const elsewhere = runOnce(shelf, { at: OTHER });
+  assert.deepEqual([elsewhere.a0, elsewhere.restored], [expected(1), 0]);
+});
+
+test("code that differs behind the entry is not taken for it", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  const board = new Board(THRESHOLD, 200, 150, shelf);
+  placeProgram(board, mapProgram(board, CODE), CODE, 1, -2);
+  assert.equal(board.run(CODE), TRAP_ECALL);
+  assert.equal(board.ctx.getX(A0), expected(1) / 2);
+  assert.equal(board.machine.stats.regionsRestored, 0);
+});
+
+test("a restored region goes when its page is written, and comes back with its code", () => {
+  const shelf = new Shelf();
+  const { made } = runOnce(shelf);
+  const board = new Board(THRESHOLD, 200, 150, shelf);
+  const codes = mapProgram(board, CODE);
+  for (const add of [1, 5, 1]) {
+    placeProgram(board, codes, CODE, add);
+    board.ctx.setX(A0, 0);
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    assert.equal(board.ctx.getX(A0), expected(add));
+  }
+  assert.ok(board.machine.stats.regionsRestored > made);
+});
+
+test("machines whose calls nest otherwise do not share them", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  assert.equal(runOnce(shelf, { depth: 20 }).restored, 0);
+});
+
+test("damaged segments cost their translations, and nothing else", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  const sound = shelf.bytes;
+  const random = new Random(1);
+  for (let i = 0; i < 60; i++) {
+    const bytes = sound.slice();
+    // The index and the footer are small; they get their share.
+    const from = i % 2 === 0 ? 0 : bytes.length - 400;
+    for (let n = random.below(4); n >= 0; n--) {
+      bytes[from + random.below(bytes.length - from)]! ^= 1 << random.below(8);
+    }
+    const cut = i % 5 === 0 ? bytes.subarray(0, random.below(bytes.length)) : bytes;
+    assert.equal(runOnce(holding(cut)).a0, expected(1));
+  }
+  assert.equal(runOnce(holding(new Uint8Array(0))).a0, expected(1));
+  assert.equal(runOnce(holding(new Uint8Array(4096))).a0, expected(1));
+});
+
+test("a store that takes nothing is asked once", () => {
+  let asked = 0;
+  const full = Object.assign(new Shelf(), {
+    append: () => {
+      asked++;
+      return -28;
+    },
+  });
+  assert.equal(runOnce(full).a0, expected(1));
+  assert.deepEqual([asked, full.segments.length], [1, 0]);
+});
