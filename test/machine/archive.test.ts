@@ -68,7 +68,8 @@ function placeProgram(
 ): void {
   codes.forEach((code, n) => {
     const loop = `li a1, ${ROUNDS}\nloop: addi a0, a0, ${add + n}\naddi a1, a1, ${step}\nbnez a1, loop`;
-    const end = n < LOOPS - 1 ? `lui a2, ${(at + (n + 1) * APART) / 4096}\njalr x0, 0(a2)` : "ecall";
+    const end =
+      n < LOOPS - 1 ? `lui a2, ${(at + (n + 1) * APART) / 4096}\njalr x0, 0(a2)` : "ecall";
     board.place(code, `${loop}\n${end}`, at + n * APART);
   });
 }
