@@ -19,10 +19,13 @@ export class CrashStore implements BlockStore {
   readonly bytes: Uint8Array;
   /** Writes since the image that `new` was given; null is a flush. */
   readonly log: (Write | null)[] = [];
-  /** Reads and writes that are still granted; then the disk fails for good. */
-  budget = Number.POSITIVE_INFINITY;
-  /** Only writes fail, and count. */
-  failsWritesOnly = false;
+  /** Reads and writes before one fails; Infinity: none does. */
+  readsLeft = Number.POSITIVE_INFINITY;
+  writesLeft = Number.POSITIVE_INFINITY;
+  /** The one that fails is the only one; else all that follow fail too. */
+  isTransient = false;
+  /** Requests that failed. */
+  failures = 0;
   readonly #start: Uint8Array;
 
   constructor(image: Uint8Array) {
@@ -35,20 +38,28 @@ export class CrashStore implements BlockStore {
   }
 
   read(offset: number, into: Uint8Array): number {
-    if (!this.failsWritesOnly && this.budget-- <= 0) return EIO;
+    if (this.readsLeft-- <= 0) {
+      this.failures++;
+      if (this.isTransient) this.readsLeft = Number.POSITIVE_INFINITY;
+      return EIO;
+    }
     into.set(this.bytes.subarray(offset, offset + into.length));
     return 0;
   }
 
   write(offset: number, from: Uint8Array): number {
-    if (this.budget-- <= 0) return EIO;
+    if (this.writesLeft-- <= 0) {
+      this.failures++;
+      if (this.isTransient) this.writesLeft = Number.POSITIVE_INFINITY;
+      return EIO;
+    }
     this.bytes.set(from, offset);
     this.log.push({ offset, data: from.slice() });
     return 0;
   }
 
   flush(): number {
-    if (this.budget <= 0) return EIO;
+    if (this.writesLeft < 0) return EIO;
     this.log.push(null);
     return 0;
   }

@@ -158,7 +158,7 @@ export function mountStore(
     }),
   );
   const log = { log: (_level: number, text: string) => void messages.push(text) };
-  const clock = { realtime: () => ({ sec: 1_900_000_000, nsec: 0 }) };
+  const clock = { realtime: () => ({ sec: 1_700_000_000, nsec: 0 }) };
   const type = new Ext4Type("ext4", disks, frames, log, clock);
   const rdev = disks.all[0]!.rdev;
   const result = type.mount({ source: "vkd0", rdev, data, isReadOnly, cred: Cred.root() });

@@ -3,7 +3,15 @@
  * of a Model done on it, and how the two are compared.
  */
 import assert from "node:assert/strict";
-import { ENODATA, ENOSPC, EOPNOTSUPP, type Errno, failed } from "../../src/abi/errno.ts";
+import {
+  EIO,
+  ENODATA,
+  ENOSPC,
+  EOPNOTSUPP,
+  EROFS,
+  type Errno,
+  failed,
+} from "../../src/abi/errno.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from "../../src/abi/fcntl.ts";
 import { S_IFIFO, S_IFMT } from "../../src/abi/stat.ts";
 import type { Ext4 } from "../../src/fs/ext4/ext4.ts";
@@ -97,6 +105,8 @@ export class FileWorld extends World {
         });
       case "fsync":
         return this.#using(path, O_RDWR, (fp) => fp.fsync(false));
+      case "fdatasync":
+        return this.#using(path, O_RDWR, (fp) => fp.fsync(true));
       case "open": {
         const fp = vfsOpen(td, ctx, path, O_RDWR, 0);
         if (failed(fp)) return fp;
@@ -265,27 +275,35 @@ export function xattrValue(name: string, size: number): Uint8Array {
 
 /**
  * Does `o` on both; the results must agree. A file system may be full (then nothing
- * changes, or less is written), and one that failed says EIO or EROFS: the result.
+ * changes, or less is written), and one whose disk `hasFailed` may say EIO or EROFS,
+ * and nothing changed: the result.
  */
-export function step(world: FileWorld, model: Model, o: Op, told: string): number {
+export function step(
+  world: FileWorld,
+  model: Model,
+  o: Op,
+  told: string,
+  hasFailed: () => boolean = () => false,
+): number {
+  const isFault = (r: number): boolean => (r === EIO || r === EROFS) && hasFailed();
   if (o.op === "write") {
     const node = model.find(o.path)!;
     const n = world.fill(o.path, node.mode, o.offset, o.length);
     if (n > 0) model.apply({ ...o, length: n });
-    if (n > 0 || n === ENOSPC) return Math.min(n, 0);
+    if (n > 0 || n === ENOSPC || isFault(n)) return Math.min(n, 0);
     assert.fail(`${told}: wrote ${n}`);
   }
   if (o.op === "create") {
     const expected = model.find(o.path) ? model.apply(o) : 0;
     const id = expected === 0 ? model.peekId : 0;
     const r = world.create(o.path, id % 512);
-    if (r === ENOSPC && expected === 0) return r;
+    if ((r === ENOSPC && expected === 0) || isFault(r)) return r;
     assert.equal(r, expected, told);
     if (expected === 0) model.apply(o);
     return r;
   }
   const r = world.do(o);
-  if (r === ENOSPC || r === EOPNOTSUPP) return r;
+  if (r === ENOSPC || r === EOPNOTSUPP || isFault(r)) return r;
   assert.equal(Math.min(r, 0), model.apply(o), told);
   return r;
 }

@@ -88,7 +88,7 @@ export function cutRange(ranges: Ranges, from: number, to: number): Ranges {
 
 export type Op =
   | { readonly op: "mkdir" | "create" | "fifo"; readonly path: string }
-  | { readonly op: "rmdir" | "unlink" | "fsync" | "open"; readonly path: string }
+  | { readonly op: "rmdir" | "unlink" | "fsync" | "fdatasync" | "open"; readonly path: string }
   | { readonly op: "symlink"; readonly path: string; readonly target: string }
   | { readonly op: "link"; readonly path: string; readonly to: string }
   | { readonly op: "rename"; readonly path: string; readonly to: string; readonly flags: number }
@@ -226,6 +226,7 @@ export class Model {
           if (all.length === 0) continue;
           return { op, path: random.pick(all)[0], name: `user.x${random.below(6)}` };
         case "fsync":
+        case "fdatasync":
           if (files.length === 0) continue;
           return { op, path: random.pick(files) };
         case "open":
@@ -307,6 +308,7 @@ export class Model {
         this.find(o.path)!.xattrs.delete(o.name);
         return 0;
       case "fsync":
+      case "fdatasync":
         this.find(o.path)!.isDurable = true;
         return 0;
       case "open":
