@@ -17,6 +17,9 @@ import {
   failed,
 } from "../abi/errno.ts";
 import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
   O_ACCMODE,
   O_DIRECT,
   O_DSYNC,
@@ -167,6 +170,18 @@ class VkdFile extends File {
     const r = isFlush ? this.#pages.flush() : this.#pages.sync();
     if (isFlush && failed(r)) return r;
     return blockIoctl(this.#driver, this.#disk, this.isWritable, td, request, arg, mem);
+  }
+
+  /** Only zeroes can be had. See blkdev_fallocate of Linux's block/fops.c. */
+  override allocate(mode: number, offset: number, length: number): number {
+    const { sizeBytes, blockSize } = this.#disk;
+    if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) === 0) return EOPNOTSUPP;
+    const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+    if (offset >= sizeBytes || (offset + length > sizeBytes && !keepsSize)) return EINVAL;
+    const end = Math.min(offset + length, sizeBytes);
+    if (offset % blockSize !== 0 || end % blockSize !== 0) return EINVAL;
+    const r = this.#pages.sync();
+    return failed(r) ? r : this.#disk.writeZeroes(offset, end - offset);
   }
 
   override fsync(): number {

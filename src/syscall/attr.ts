@@ -21,7 +21,7 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
 } from "../abi/fcntl.ts";
-import { S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
+import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
 import { TimespecAbi } from "../abi/time.ts";
 import type { Timespec } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -175,6 +175,7 @@ function allocate(td: Lwp, fp: File, how: number, offset: number, length: number
   const type = a.mode & 0o170000;
   if (type === S_IFIFO) return ESPIPE;
   if (type === S_IFDIR) return EISDIR;
+  if (type === S_IFBLK) return fp.allocate(how, offset, length);
   if (type !== S_IFREG || !vp || !fp.path) return ENODEV;
   if (fp.path.mount.isReadOnly) return EROFS;
   const grows = (how & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_COLLAPSE_RANGE)) === 0;

@@ -270,7 +270,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     if (td.state === "running" && hasDeliverableSignal(td)) takeSignals(td);
   }
 
-  /** The thread sleeps for what it used of a disk beyond its limit, if so true; only SIGKILL shortens that. */
+  /** The thread sleeps for what it used of a disk beyond its limit, if so true; only what kills it shortens that. */
   #pay(td: Lwp): boolean {
     const isDue = td.payUntilNs > this.#cpu.clock.monotonicNs() && td.proc.fatalSignal === 0;
     if (isDue) td.sleepUntil(null, "iolimit", td.payUntilNs);

@@ -111,6 +111,11 @@ export abstract class File {
     return EINVAL;
   }
 
+  /** fallocate(2) on what is no regular file. */
+  allocate(_mode: number, _offset: number, _length: number): number {
+    return ENODEV;
+  }
+
   /** posix_fadvise(2): FADV_* for [offset, end). */
   advise(_advice: number, _offset: number, _end: number): void {}
 

@@ -232,6 +232,17 @@ it("a disk with a limit is slow, and no faster than that", () => {
   assert.equal(guest(["-R", `${extra},bw=1m,iops=500`, base], limits), "1048576\n500\n");
 });
 
+it("whoever owes a disk time sleeps, and nobody else does; a signal that kills ends that", () => {
+  const extra = join(dir, "slow.img");
+  writeFileSync(extra, new Uint8Array(8 << 20));
+  // It would be two minutes, longer than the machine is waited for.
+  const script = `
+    dd if=/dev/vkd1 of=/dev/null bs=8M count=1 2>/dev/null & p=$!
+    until grep -q iolimit /proc/$p/wchan; do :; done
+    echo waits; kill -CONT $p; cat /proc/$p/wchan; echo; kill -TERM $p; wait $p; echo $?`;
+  assert.equal(guest(["-R", `${extra},bw=64k`, base], script), "waits\niolimit\n143\n");
+});
+
 it("wrong options are named, and a file whose name looks like options is a file", () => {
   for (const [text, words] of [
     [`${base},iops=many`, /iops=many: want a number/],
