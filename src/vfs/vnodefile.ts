@@ -12,6 +12,7 @@ import {
   EINVAL,
   EISDIR,
   ENOTDIR,
+  ENOTTY,
   ENXIO,
   EOPNOTSUPP,
   EOVERFLOW,
@@ -42,10 +43,13 @@ import type { Thread } from "../kern/thread.ts";
 import type { ErrSeq } from "../vm/errseq.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
+import type { UserMemory } from "../vm/usermem.ts";
 import { adviseObject } from "./advice.ts";
 import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
+import { mapIoctl } from "./fiemap.ts";
 import { File } from "./file.ts";
+import { fileAttrIoctl } from "./fileattr.ts";
 import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
@@ -239,6 +243,12 @@ export class VnodeFile extends File {
     const r = this.vp.setattr({ sizeBytes });
     if (r >= 0) this.#notify(IN_MODIFY);
     return r;
+  }
+
+  override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
+    const { isReadOnly } = this.path!.mount;
+    const r = fileAttrIoctl(td, this.vp, isReadOnly, request, arg, mem);
+    return r === ENOTTY && this.#isRegular ? mapIoctl(td, this.vp, request, arg, mem) : r;
   }
 
   override fsync(dataOnly: boolean): number {
