@@ -78,7 +78,7 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   if (typeof device === "string") return { kind: "nomachine", message: device };
   const { disk, typeName } = device;
   const said = log.msgbuf.nextSeq;
-  const root = mountRoot(vfs, td, `/dev/${disk.name}`, disk.rdev, typeName);
+  const root = mountRoot(vfs, td, disk, typeName);
   if (failed(root)) {
     // What the file system found wrong says more than its errno.
     const why = log.msgbuf.at(said)?.text ?? rootText(root);

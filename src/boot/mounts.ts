@@ -5,6 +5,7 @@
 import { EINVAL, ENODEV, ENOENT, ENOTDIR, type Errno, failed } from "../abi/errno.ts";
 import { type KernelLog, LOG_INFO, LOG_WARNING } from "../kern/log.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { Disk } from "../vfs/blockdevice.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
 import { type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../vfs/mount.ts";
 import { lookupEntry, namei, nameiParent, WALK_FOLLOW } from "../vfs/namei.ts";
@@ -18,6 +19,7 @@ interface BootMount {
   readonly data: string;
 }
 
+const CD_BLOCK = 2048;
 const QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /** In order: what lies below another mount comes after it. */
@@ -42,18 +44,21 @@ const SCRATCH_MOUNTS: readonly BootMount[] = [
   { at: "/root", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=700" },
 ];
 
-/** File system types that a root may have, in the order they are tried. */
-const ROOT_TYPES = ["ext4", "iso9660"];
+/** File system types that a root on `disk` may have, in the order they are tried. */
+function rootTypes({ blockSize }: Disk): readonly string[] {
+  return blockSize === CD_BLOCK ? ["iso9660", "ext4"] : ["ext4", "iso9660"];
+}
 
-/** The root from device `rdev`, of type `wanted` if that is said; ENODEV if no type knows what is on it. */
+/** The root from `disk`, of type `wanted` if that is said; ENODEV if no type knows what is on it. */
 export function mountRoot(
   vfs: Vfs,
   td: Thread,
-  source: string,
-  rdev: number,
+  disk: Disk,
   wanted: string | null = null,
 ): Mount | Errno {
-  for (const typeName of wanted ? [wanted] : ROOT_TYPES) {
+  const source = `/dev/${disk.name}`;
+  const { rdev } = disk;
+  for (const typeName of wanted ? [wanted] : rootTypes(disk)) {
     const type = vfs.types.get(typeName);
     if (!type) continue;
     const fs = type.mount({ source, rdev, data: "", isReadOnly: true, cred: td.cred });

@@ -62,7 +62,7 @@ function makeMachine(): { kernel: Kernel; td: Lwp } {
   });
   const td = makeFirstProcess(kernel.table);
   assert.ok(td instanceof Lwp);
-  const root = mountRoot(kernel.vfs, td, "/dev/vkd0", kernel.disks.all[0]!.rdev);
+  const root = mountRoot(kernel.vfs, td, kernel.disks.all[0]!);
   assert.ok(!failed(root));
   enterRoot(td, root);
   mountSystem(td.fs, td, kernel.log);
