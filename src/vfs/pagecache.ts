@@ -95,6 +95,7 @@ function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: numb
 /** Moves bytes to `offset`, growing the object as they arrive. Bytes moved, or an error. */
 export function writeObject(object: VmObject, uio: Uio, offset: number): number {
   const n = uio.resid;
+  if (offset + n > object.sizeBytes) object.zeroTail();
   let done = 0;
   while (done < n) {
     const at = offset + done;

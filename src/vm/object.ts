@@ -123,6 +123,9 @@ export abstract class VmObject {
     this.frames.codeWritten((pa + at) as Paddr, bytes.length);
   }
 
+  /** Before it becomes larger: clears what a shared map may have stored past the end of the last page. */
+  zeroTail(): void {}
+
   /** A write made it larger. */
   grow(sizeBytes: number): void {
     this.sizeBytes = sizeBytes;

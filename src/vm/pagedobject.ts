@@ -165,8 +165,12 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     return r;
   }
 
-  override grow(sizeBytes: number): void {
+  override truncate(sizeBytes: number): void {
     this.zeroTail();
+    super.truncate(sizeBytes);
+  }
+
+  override grow(sizeBytes: number): void {
     this.sizeBytes = sizeBytes;
     this.#pager.grown?.(sizeBytes);
   }
@@ -410,13 +414,14 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     }
   }
 
-  /** Clears what a shared map may have stored past the end of the file in its last page. */
-  zeroTail(): void {
+  override zeroTail(): void {
     const rest = this.sizeBytes & PAGE_MASK;
     const pa =
       rest === 0 || this.mappings.size === 0
         ? 0
         : this.lookup(Math.floor(this.sizeBytes / PAGE_SIZE));
-    if (pa !== 0) this.frames.mem.bulk.zero(pa + rest, PAGE_SIZE - rest);
+    if (pa === 0) return;
+    this.frames.mem.bulk.zero(pa + rest, PAGE_SIZE - rest);
+    this.frames.codeWritten((pa + rest) as Paddr, PAGE_SIZE - rest);
   }
 }
