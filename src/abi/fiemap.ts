@@ -1,9 +1,16 @@
-/** Where a file's blocks are: FS_IOC_FIEMAP, FIBMAP and FIGETBSZ of ioctl(2). Source: include/uapi/linux/fiemap.h. */
+/**
+ * Where a file's blocks are, and which are free: FS_IOC_FIEMAP, FIBMAP, FIGETBSZ and FITRIM of ioctl(2).
+ * Source: include/uapi/linux/fiemap.h, fs.h.
+ */
 import { bytes, struct, u32, u64 } from "../lib/struct.ts";
 
 export const FIBMAP = 1;
 export const FIGETBSZ = 2;
 export const FS_IOC_FIEMAP = 0xc020660b;
+
+export const FITRIM = 0xc0185879;
+
+export const FstrimRange = struct({ start: u64, len: u64, minlen: u64 });
 
 export const Fiemap = struct({
   fm_start: u64,

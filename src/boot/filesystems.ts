@@ -27,7 +27,7 @@ export function registerFileSystems(
 ): Devfs {
   const ext4s = new Map<number, Ext4>();
   for (const name of ["ext4", "ext3", "ext2"]) {
-    vfs.registerType(new Ext4Type(name, disks, pages, log, vfs.clock, false, ext4s));
+    vfs.registerType(new Ext4Type(name, disks, pages, log, vfs.clock, true, ext4s));
   }
   vfs.registerType(new Iso9660Type(disks, pages, log));
   vfs.registerType(new TmpfsType(vfs, pages));

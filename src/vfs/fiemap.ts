@@ -1,5 +1,6 @@
 /**
- * ioctl(2) requests that ask where a file's blocks are: filefrag(8), cp(1), LILO.
+ * ioctl(2) requests about the disk under a file: where its blocks are (filefrag(8)),
+ * and which blocks of its file system are free (fstrim(8)).
  * Source: Documentation/filesystems/fiemap.rst, fs/ioctl.c.
  */
 import { EBADR, EFBIG, EINVAL, ENOTTY, EPERM, failed } from "../abi/errno.ts";
@@ -9,11 +10,14 @@ import {
   FIEMAP_EXTENT_UNKNOWN,
   FIEMAP_FLAG_SYNC,
   FIGETBSZ,
+  FITRIM,
   Fiemap,
   FiemapExtent,
   FS_IOC_FIEMAP,
+  FstrimRange,
 } from "../abi/fiemap.ts";
-import { CAP_SYS_RAWIO } from "../kern/cred.ts";
+import { S_IFREG } from "../abi/stat.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_RAWIO } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { MAX_OBJECT_BYTES } from "../vm/object.ts";
 import type { UserMemory } from "../vm/usermem.ts";
@@ -44,7 +48,8 @@ export function mapIoctl(
     const a = vp.getattr();
     return failed(a) ? a : mem.storeU32(arg, a.blksize);
   }
-  if (request !== FIBMAP) return ENOTTY;
+  if (request === FITRIM) return td.cred.hasCap(CAP_SYS_ADMIN) ? trim(vp, arg, mem) : EPERM;
+  if (request !== FIBMAP || vp.type !== S_IFREG) return ENOTTY;
   return td.cred.hasCap(CAP_SYS_RAWIO) ? fibmap(vp, arg, mem) : EPERM;
 }
 
@@ -110,4 +115,18 @@ function fibmap(vp: Vnode, arg: number, mem: UserMemory): number {
   if (e !== null && failed(e)) return e;
   const isThere = e !== null && e.offset <= at && (e.flags & FIEMAP_EXTENT_UNKNOWN) === 0;
   return mem.storeU32(arg, isThere ? (e.physical + at - e.offset) / a.blksize : 0);
+}
+
+function trim(vp: Vnode, arg: number, mem: UserMemory): number {
+  const range = new Uint8Array(FstrimRange.sizeof);
+  const view = new DataView(range.buffer);
+  const r = mem.copyin(arg, range);
+  if (failed(r)) return r;
+  if (!vp.fs.trim) return ENOTTY;
+  const start = FstrimRange.start.get(view, 0);
+  const end = start + FstrimRange.len.get(view, 0);
+  const trimmed = vp.fs.trim(start, end, FstrimRange.minlen.get(view, 0));
+  if (failed(trimmed)) return trimmed;
+  FstrimRange.len.set(view, 0, trimmed);
+  return mem.copyout(arg, range);
 }

@@ -44,6 +44,8 @@ export interface FileSystem {
   showOptions?(): string;
   /** How many file systems lie below this one that lies on others; absent: none. */
   readonly stackDepth?: number;
+  /** FITRIM: tells the disk of free runs of at least `least` bytes in [start, end). Bytes told of, or an error. */
+  trim?(start: number, end: number, least: number): number;
   /** mount -o remount: other options, or read-only and back; EINVAL if it cannot. */
   remount?(isReadOnly: boolean, data: string): number;
 }

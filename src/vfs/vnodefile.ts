@@ -12,7 +12,6 @@ import {
   EINVAL,
   EISDIR,
   ENOTDIR,
-  ENOTTY,
   ENXIO,
   EOPNOTSUPP,
   EOVERFLOW,
@@ -49,7 +48,6 @@ import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
 import { mapIoctl } from "./fiemap.ts";
 import { File } from "./file.ts";
-import { fileAttrIoctl } from "./fileattr.ts";
 import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
@@ -246,9 +244,7 @@ export class VnodeFile extends File {
   }
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
-    const { isReadOnly } = this.path!.mount;
-    const r = fileAttrIoctl(td, this.vp, isReadOnly, request, arg, mem);
-    return r === ENOTTY && this.#isRegular ? mapIoctl(td, this.vp, request, arg, mem) : r;
+    return mapIoctl(td, this.vp, request, arg, mem);
   }
 
   override fsync(dataOnly: boolean): number {

@@ -253,10 +253,10 @@ describe("files hold what was written, in memory and on the disk", () => {
           assert.ok(fs instanceof Ext4);
           const random = new Random(seed);
           let files = openAll(fs, random, contents);
-          for (let i = 0; i < 600; i++) {
+          for (let i = 0; i < 400; i++) {
             random.pick(files).step();
-            if (i % 100 === 99) for (const f of files) f.check();
-            if (i % 200 === 150) {
+            if (i % 80 === 79) for (const f of files) f.check();
+            if (i % 160 === 120) {
               assert.equal(fs.unmount(), 0);
               writeFileSync(image, bytes);
               fsck(image);

@@ -17,6 +17,7 @@ import { ROOT_INO, SuperBlock } from "./layout.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
 import { openRecovered } from "./recovery.ts";
 import { volumeStatFs } from "./statfs.ts";
+import { trimVolume } from "./trim.ts";
 import { Ext4Vnode } from "./vnode.ts";
 import { Volume, type WallClock } from "./volume.ts";
 import { startWriting, stopWriting } from "./writable.ts";
@@ -103,6 +104,10 @@ export class Ext4 implements FileSystem, Committer {
   /** What changed so far outlives a crash when it returns. 0 or EIO. */
   commit(): number {
     return this.volume.tx.commit();
+  }
+
+  trim(start: number, end: number, least: number): number {
+    return trimVolume(this.volume, start, end, least);
   }
 
   unmount(): number {
