@@ -154,7 +154,7 @@ export class MountTable {
   mountInternal(fs: FileSystem): Mount | Errno {
     const root = this.#rootOf(fs);
     if (failed(root)) return root;
-    const m = this.#make(fs, root, 0, "none", 0);
+    const m = this.#make(fs, root, mountFlags(0), "none", 0);
     if (!failed(m)) m.refs = 1;
     return m;
   }

@@ -123,8 +123,8 @@ export abstract class Vnode {
     return EOPNOTSUPP;
   }
 
-  /** It was read: the access time moves if the relatime rule says so. */
-  accessed(): void {}
+  /** It was read: the access time moves if the relatime rule says so, or at once if `isStrict`. */
+  accessed(_isStrict: boolean): void {}
 
   lookup(_name: string): Vnode | Errno {
     return ENOTDIR;

@@ -49,7 +49,7 @@ import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
 import { mapIoctl } from "./fiemap.ts";
 import { File } from "./file.ts";
 import { notifyEntry } from "./inotify.ts";
-import { MS_NOATIME, MS_NODIRATIME, MS_SYNCHRONOUS } from "./mount.ts";
+import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
 import { cachedBytes } from "./pagecache.ts";
 import type { Path } from "./path.ts";
@@ -66,6 +66,8 @@ export class VnodeFile extends File {
   #ahead: ReadAhead | null = null;
   /** Reading moves the access time. */
   readonly #keepsAtime: boolean;
+  /** Every time, not only as relatime has it. */
+  readonly #isStrict: boolean;
   readonly #isRegular: boolean;
   /** Errors of writing the file back, up to which its users know of them. */
   #errorsSeen: number;
@@ -80,6 +82,7 @@ export class VnodeFile extends File {
     this.fsErrorsSeen = path.mount.fs.dirty?.errors.sample() ?? 0;
     const quiet = vp.isDir ? MS_NOATIME | MS_NODIRATIME : MS_NOATIME;
     const { mount } = path;
+    this.#isStrict = (mount.flags & MS_RELATIME) === 0;
     this.#keepsAtime =
       (flags & O_NOATIME) === 0 && (mount.flags & quiet) === 0 && !mount.isReadOnly;
     if (this.isWritable) {
@@ -111,7 +114,7 @@ export class VnodeFile extends File {
       ? vp.read(td, uio, offset, this.#ahead)
       : this.#readOtherwise(td, uio, offset);
     if (r > 0) {
-      if (this.#keepsAtime) vp.accessed();
+      if (this.#keepsAtime) vp.accessed(this.#isStrict);
       this.#notify(IN_ACCESS);
     }
     return r;
@@ -230,7 +233,7 @@ export class VnodeFile extends File {
       },
     });
     if (r >= 0) {
-      if (this.#keepsAtime) this.vp.accessed();
+      if (this.#keepsAtime) this.vp.accessed(this.#isStrict);
       this.#notify(IN_ACCESS);
     }
     return r;

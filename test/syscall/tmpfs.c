@@ -1,6 +1,7 @@
 /* tmpfs: its limits and who counts against them, remounting, unnamed files, whiteouts, holes, attributes. */
 #include "mountns.h"
 #include <dirent.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -132,6 +133,57 @@ static void data(void)
 	CHECK_ERRNO("squashfs", mount("/dev/null", "m", "squashfs-x", 0, NULL), ENODEV);
 }
 
+static long atime(const char *path)
+{
+	stat(path, &st);
+	return st.st_atim.tv_sec;
+}
+
+static void readIt(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	if (read(fd, buf, 10) < 0) perror(path);
+	close(fd);
+}
+
+/* atime in the past, mtime before or after it. */
+static void setTimes(const char *path, long a, long m)
+{
+	struct timespec t[2] = { { a, 0 }, { m, 0 } };
+	utimensat(AT_FDCWD, path, t, 0);
+}
+
+static void times(void)
+{
+	mount("t", "m", "tmpfs", 0, NULL);
+	int fd = open("m/f", O_CREAT | O_WRONLY, 0644);
+	CHECK("ten bytes", write(fd, "0123456789", 10) == 10);
+	close(fd);
+	long now = time(NULL);
+	/* ctime is now, so an atime in the past is before it. */
+	setTimes("m/f", now - 10, now - 20);
+	readIt("m/f");
+	CHECK("relatime: before the last change", atime("m/f") >= now - 1);
+	setTimes("m/f", now + 1000, now - 20);
+	readIt("m/f");
+	CHECK("not after it", atime("m/f") == now + 1000);
+	mount(NULL, "m", NULL, MS_REMOUNT | MS_STRICTATIME, NULL);
+	readIt("m/f");
+	CHECK("strictatime: always", atime("m/f") < now + 900);
+	mount(NULL, "m", NULL, MS_REMOUNT | MS_NOATIME, NULL);
+	setTimes("m/f", 1000, 2000);
+	readIt("m/f");
+	CHECK("noatime: never", atime("m/f") == 1000);
+	mkdir("m/d", 0755);
+	mount(NULL, "m", NULL, MS_REMOUNT | MS_NODIRATIME, NULL);
+	setTimes("m/d", 1000, 2000);
+	fd = open("m/d", O_RDONLY | O_DIRECTORY);
+	syscall(SYS_getdents64, fd, buf, 1000);
+	close(fd);
+	CHECK("nodiratime: not for directories", atime("m/d") == 1000);
+	CHECK("gone", umount("m") == 0);
+}
+
 int main(void)
 {
 	t_own_mounts();
@@ -141,6 +193,7 @@ int main(void)
 	names();
 	removeWhileListing();
 	data();
+	times();
 	CHECK("clean", rmdir("m") == 0 && chdir("/") == 0 && rmdir(dir) == 0);
 	return t_end();
 }

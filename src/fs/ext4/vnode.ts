@@ -122,14 +122,14 @@ export class Ext4Vnode extends Vnode {
   }
 
   /** relatime: once per change of the file, and once a day. */
-  override accessed(): void {
+  override accessed(isStrict: boolean): void {
     const ip = this.inode;
     const { volume } = ip;
     if (volume.isReadOnly || ip.has(NOATIME_FL) || ip.nlink === 0) return;
     const now = volume.clock.realtime();
     const { atime } = ip;
     const isAfterChange = isLater(atime, ip.mtime) && isLater(atime, ip.ctime);
-    if (isAfterChange && now.sec - atime.sec < DAY_SEC) return;
+    if (!isStrict && isAfterChange && now.sec - atime.sec < DAY_SEC) return;
     if (failed(volume.tx.start(1))) return;
     ip.atime = now;
     ip.dirtyTimes();

@@ -157,8 +157,8 @@ export class OvlNode extends Vnode {
   }
 
   /** What is read from a lower layer leaves no trace there. */
-  override accessed(): void {
-    this.upper?.vnode?.accessed();
+  override accessed(isStrict: boolean): void {
+    this.upper?.vnode?.accessed(isStrict);
   }
 
   override readlink(): string | Errno {

@@ -74,10 +74,10 @@ export abstract class TmpNode extends Vnode implements Attr {
   }
 
   /** relatime: once per change of the file, and once a day. */
-  override accessed(): void {
+  override accessed(isStrict: boolean): void {
     const now = this.fs.clock.realtime();
     const isAfterChange = isLater(this.atime, this.mtime) && isLater(this.atime, this.ctime);
-    if (isAfterChange && now.sec - this.atime.sec < DAY_SEC) return;
+    if (!isStrict && isAfterChange && now.sec - this.atime.sec < DAY_SEC) return;
     this.atime = now;
   }
 
