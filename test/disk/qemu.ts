@@ -24,6 +24,15 @@ export function withTempDir<T>(run: (dir: string) => T): T {
   }
 }
 
+export async function withTempDirAsync(run: (dir: string) => Promise<void>): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "vkernel-disk-"));
+  try {
+    await run(dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
 export function qemuImg(args: readonly string[], options: ExecFileSyncOptions = {}): string {
   return execFileSync("qemu-img", args, { stdio: "pipe", ...options }).toString();
 }
