@@ -9,7 +9,7 @@ import { type Errno, failed } from "../../abi/errno.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import { LOG_INFO } from "../../kern/log.ts";
 import { truncateBlocks } from "./filemap.ts";
-import { FREE_INODE_CREDITS, freeInode, isInodeUsed } from "./ialloc.ts";
+import { FREE_INODE_CREDITS, freeInode, isInodeUsed, readyToFree } from "./ialloc.ts";
 import { type Inode, readOrphan } from "./inode.ts";
 import { INLINE_DATA_FL, STATE_ERROR, SuperBlock } from "./layout.ts";
 import { ORPHAN_CREDITS } from "./orphan.ts";
@@ -24,9 +24,16 @@ export function evictInode(ip: Inode): number {
   if (failed(cut)) return cut;
   let r = tx.start(XATTR_CREDITS + ORPHAN_CREDITS + FREE_INODE_CREDITS);
   if (failed(r)) return r;
-  r = dropXattrs(ip);
-  if (!failed(r)) r = orphans.remove(ip);
-  if (!failed(r)) r = freeInode(ip);
+  // What cannot be read leaves the inode on the list, for another time.
+  r = ip.dirty();
+  if (!failed(r)) r = orphans.ready(ip);
+  if (!failed(r)) r = readyToFree(ip);
+  if (!failed(r)) r = dropXattrs(ip);
+  if (!failed(r)) {
+    r = orphans.remove(ip);
+    if (!failed(r)) r = freeInode(ip);
+    if (failed(r)) tx.abort(`inode #${ip.ino} was freed by half: error ${-r}`);
+  }
   tx.stop();
   return r;
 }

@@ -161,16 +161,21 @@ export class FileData implements Pager {
   /** Ranges of blocks that the write under way added to what is delayed. */
   readonly #added: number[] = [];
 
-  /** Writes dirty pages and times that wait. 0, or the first error. */
+  /** Writes dirty pages, and the size and times that wait. 0, or the first error. */
   writeOut(): number {
     const r = this.object.sync(0, Number.POSITIVE_INFINITY);
-    const saved = this.#saveInode(0);
+    // With nothing left to write, what is missing at the end of the file is a hole.
+    const isAll = !failed(r) && this.delayed.blocks.size === 0;
+    const saved = this.#saveInode(isAll ? this.inode.sizeBytes : 0);
     return failed(r) ? r : saved;
   }
 
   /** All of it, or all that reading it back needs, is on stable storage. 0, EIO, ENOSPC. */
   fsync(dataOnly: boolean): number {
-    const r = dataOnly ? this.object.sync(0, Number.POSITIVE_INFINITY) : this.writeOut();
+    const r =
+      dataOnly && this.inode.diskSizeBytes >= this.inode.sizeBytes
+        ? this.object.sync(0, Number.POSITIVE_INFINITY)
+        : this.writeOut();
     const synced = syncInode(this.inode, dataOnly);
     return failed(r) ? r : synced;
   }

@@ -70,6 +70,15 @@ export function newInode(dir: Inode, name: Uint8Array, wanted: NewInode): Inode 
   return ENOSPC;
 }
 
+/** Sees to it that `freeInode` has all it needs. 0, or EUCLEAN, EFSBADCRC, EIO. */
+export function readyToFree(ip: Inode): number {
+  const { volume } = ip;
+  const desc = volume.groups.read(groupOf(volume, ip.ino));
+  if (typeof desc === "number") return desc;
+  const bp = inodeBitmap(volume, desc);
+  return typeof bp === "number" ? bp : 0;
+}
+
 /**
  * Gives the number of an inode back, and makes it dirty for the last time; its
  * blocks and attributes are gone already. EUCLEAN, EFSBADCRC, EIO.

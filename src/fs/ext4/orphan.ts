@@ -41,6 +41,11 @@ export class Orphans {
     return 0;
   }
 
+  /** Sees to it that `remove` has all it needs. 0 or EIO. */
+  ready(ip: Inode): number {
+    return this.#list[this.#list.lastIndexOf(ip) + 1]?.dirty() ?? 0;
+  }
+
   /** Takes `ip` off the list; the caller makes it dirty. EIO. */
   remove(ip: Inode): number {
     if (!ip.isOrphan) return 0;
