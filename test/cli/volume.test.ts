@@ -133,6 +133,15 @@ test("a program in a shared directory runs, and root cannot write where the shar
   assert.deepEqual(host.readdirSync(dir), ["hello"]);
 });
 
+test("a machine that boots has its volumes, and they outlive it", () => {
+  const dir = fresh("booted");
+  host.writeFileSync(join(dir, "from"), "host");
+  const script = "cat /srv/data/from > /srv/data/to; poweroff -f\n";
+  const r = vkernel(["-s", "-R", minimal, "--volume", `${dir}:/srv/data`], script);
+  assert.equal(r.status, 0, r.stdout + r.stderr);
+  assert.equal(host.readFileSync(join(dir, "to"), "utf8"), "host");
+});
+
 test("a volume that cannot be is one clear line", () => {
   host.writeFileSync(join(scratch, "file"), "");
   const cases: readonly (readonly [number, string, RegExp])[] = [
@@ -144,6 +153,7 @@ test("a volume that cannot be is one clear line", () => {
     [64, `${scratch}:/mnt:rx`, /want ro, rw, uid=N or gid=N/],
     [64, `${scratch}:/mnt:ro,uid=me`, /uid=me: not a number/],
     [125, `${scratch}/none:/mnt`, /none: no such directory$/m],
+    [125, "/proc:/mnt", /\/proc: \/proc has this very process in it and cannot be shared$/m],
     [125, `${scratch}/file:/mnt`, /file: not a directory$/m],
     [125, `${scratch}:/etc/passwd`, /cannot mount a directory on \/etc\/passwd: not a directory$/m],
   ];

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
+  EACCES,
   EINVAL,
   ENAMETOOLONG,
   ENOENT,
@@ -30,6 +31,7 @@ import {
 } from "../../src/abi/fcntl.ts";
 import { S_IFIFO } from "../../src/abi/stat.ts";
 import { Handles } from "../../src/fs/hostfs/handles.ts";
+import { openShare } from "../../src/hosts/node/share/share.ts";
 import type { Share } from "../../src/platform/share.ts";
 import { chmod, chown, truncate, utimes } from "../../src/vfs/attributes.ts";
 import { link, mkdir, mknod, symlink } from "../../src/vfs/create.ts";
@@ -249,6 +251,17 @@ test("symlinks lead about in the guest's tree; devices, FIFOs and sockets are se
   } finally {
     w.end();
   }
+});
+
+test("a /proc is not entered, whatever is shared: the machine's own process is in it", () => {
+  const share = openShare("/", true);
+  assert(typeof share !== "string");
+  const stat = share.statAt(share.root, "proc");
+  assert(typeof stat !== "number");
+  assert.equal(share.find(share.root, "proc"), EACCES);
+  assert.equal(share.handles, 1);
+  share.end();
+  assert.equal(typeof openShare("/proc/self", true), "string");
 });
 
 test("all is owned by whom the share says, nobody gives it away, and set-id bits never reach the host", () => {

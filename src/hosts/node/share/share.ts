@@ -11,9 +11,13 @@
  * Contents are opened in two steps, because opening a device or a FIFO has
  * effects, and may wait: O_PATH takes hold of whatever it is, and only a regular
  * file is then opened, by /proc/self/fd/N. See proc_pid_fd(5), open(2) on O_PATH.
+ *
+ * What is mounted below the directory belongs to it, but for a /proc: that would
+ * have this very process in it, its memory and its descriptors.
  */
 import * as fs from "node:fs";
 import {
+  EACCES,
   EBADF,
   EINVAL,
   EIO,
@@ -53,6 +57,7 @@ const {
 } = fs.constants;
 /** Node does not name it; the same on every architecture that it runs on. */
 const O_PATH = 0x200000;
+const MAX_FILE_SYSTEMS = 1024;
 const PROC_SUPER_MAGIC = 0x9fa0;
 const NAME_MAX = 255;
 /** The mode bits that a guest may set on a file of the host: a set-user-ID program would run as the embedder. */
@@ -70,6 +75,10 @@ export function openShare(path: string, isReadOnly: boolean): NodeShare | string
   const here = hostCall(() => fs.fstatSync(root, BIGINT));
   const there = hostCall(() => fs.statSync(`/proc/self/fd/${root}/.`, BIGINT));
   const proc = hostCall(() => fs.statfsSync("/proc/self/fd").type);
+  if (hostCall(() => fs.statfsSync(`/proc/self/fd/${root}`).type) === PROC_SUPER_MAGIC) {
+    fs.closeSync(root);
+    return "/proc has this very process in it and cannot be shared";
+  }
   const isSame =
     typeof here === "object" &&
     typeof there === "object" &&
@@ -97,6 +106,8 @@ export class NodeShare implements Share {
   readonly isReadOnly: boolean;
   readonly root: ShareHandle;
   readonly #rootDev: bigint;
+  /** Those met, by device number: true if they may be entered. */
+  readonly #fileSystems = new Map<bigint, boolean>();
   /** Descriptors that are handles: no other is ever touched. */
   readonly #open = new Set<ShareHandle>();
 
@@ -129,7 +140,27 @@ export class NodeShare implements Share {
 
   find(dir: ShareHandle, name: string): ShareHandle | number {
     const path = this.#at(dir, name);
-    return typeof path === "number" ? path : this.#opened(path, O_PATH | O_NOFOLLOW);
+    if (typeof path === "number") return path;
+    const handle = this.#opened(path, O_PATH | O_NOFOLLOW);
+    if (handle < 0 || this.#mayEnter(handle)) return handle;
+    this.close(handle);
+    return EACCES;
+  }
+
+  /** False for what is in a /proc. */
+  #mayEnter(handle: ShareHandle): boolean {
+    const stats = hostCall(() => fs.fstatSync(handle, BIGINT));
+    if (typeof stats === "number") return false;
+    const { dev } = stats;
+    let may = this.#fileSystems.get(dev);
+    if (may === undefined) {
+      const type = hostCall(() => fs.statfsSync(`${FD_DIR}${handle}`).type);
+      if (typeof type === "number" && type < 0) return false;
+      may = type !== PROC_SUPER_MAGIC;
+      if (this.#fileSystems.size >= MAX_FILE_SYSTEMS) this.#fileSystems.clear();
+      this.#fileSystems.set(dev, may);
+    }
+    return may;
   }
 
   open(handle: ShareHandle, how: number): ShareHandle | number {
