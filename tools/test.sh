@@ -12,7 +12,7 @@ for pair in riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user q
 <<<<<<< HEAD
   python3:python3 flock:util-linux qemu-img:qemu-utils sfdisk:fdisk; do
 =======
-  python3:python3 flock:util-linux xorriso:xorriso genisoimage:genisoimage isoinfo:genisoimage; do
+  python3:python3 flock:util-linux xorriso:xorriso genisoimage:genisoimage isoinfo:genisoimage mkzftree:zisofs-tools; do
 >>>>>>> dbf941d (Read ISO 9660 with Rock Ridge and Joliet)
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done

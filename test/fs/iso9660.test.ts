@@ -1,5 +1,6 @@
 /** ISO 9660, read: images of xorriso and genisoimage, compared with isoinfo and with what was put into them. */
 import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   lstatSync,
   mkdirSync,
@@ -30,6 +31,7 @@ import {
 } from "./isoimage.ts";
 
 const skip = noIsoTools;
+const noZisofs = spawnSync("mkzftree", ["-V"]).error ? "mkzftree is not installed" : false;
 
 /** Only directories that isoinfo walks too: it does not follow those that were moved. */
 function assertListed(ours: Listing, theirs: Listing, moved: RegExp): void {
@@ -162,6 +164,31 @@ function smallImage(dir: string, options: readonly string[], ...names: string[])
 }
 
 describe("an iso9660 file system", { skip }, () => {
+  it("reads compressed files as they were", { skip: skip || noZisofs }, () => {
+    withTempDir((dir) => {
+      const tree = join(dir, "tree");
+      mkdirSync(tree);
+      const files = new Map<string, Uint8Array>([
+        ["text", Buffer.from("all work and no play\n".repeat(9000))],
+        ["holes", Buffer.concat([pattern(40000, 1), Buffer.alloc(200000), pattern(99, 2)])],
+        ["noise", pattern(100001, 3)],
+        ["small", Buffer.from("x")],
+      ]);
+      for (const [name, bytes] of files) writeFileSync(join(tree, name), bytes);
+      execFileSync("mkzftree", ["--one-filesystem", tree, join(dir, "packed")]);
+      const image = genisoimage(join(dir, "image"), join(dir, "packed"), ["-R", "-z"]);
+      const root = isoRoot(readFileSync(image));
+      for (const [name, bytes] of files) {
+        const vp = isoChild(root, name);
+        assert.equal(vp.getattr().sizeBytes, bytes.length, name);
+        assert.ok(Buffer.compare(isoContents(vp), bytes) === 0, name);
+      }
+      assert.ok(isoChild(root, "text").getattr().blocks < 100);
+      const stored = isoChild(isoRoot(readFileSync(image), "nocompress"), "text");
+      assert.deepEqual(isoContents(stored), new Uint8Array(readFileSync(join(dir, "packed/text"))));
+    });
+  });
+
   it("strings the extents of a large file together", () => {
     withTempDir((dir) => {
       // Two files become the two extents of one, as level 3 has it for more than 4 GiB.

@@ -23,6 +23,7 @@ import { DR_DATE, FLAG_DIRECTORY } from "./layout.ts";
 import { DirRecord } from "./record.ts";
 import { type Compression, type RockRidge, rockRidgeOf } from "./rockridge.ts";
 import type { Volume } from "./volume.ts";
+import { isReadable } from "./zisofs.ts";
 
 const KNOWN_TYPES: ReadonlySet<number> = new Set([
   S_IFBLK,
@@ -42,6 +43,8 @@ export interface IsoInode {
   readonly gid: number;
   readonly rdev: number;
   readonly sizeBytes: number;
+  /** Bytes on the disc: another number if they are compressed. */
+  readonly storedBytes: number;
   /** 512-byte blocks that the contents take on the disc. */
   readonly blocks512: number;
   readonly atime: Timespec;
@@ -101,7 +104,7 @@ export function inodeOf(
   const date = shortDate(record.bytes, DR_DATE);
   const symlink = type === S_IFLNK ? (rr.symlink ?? "") : null;
   const compression = type === S_IFREG && !o.noCompress ? (rr.compression ?? null) : null;
-  return {
+  const inode: IsoInode = {
     ino: inoOf(volume, placeOf(record)),
     mode,
     nlink: rr.nlink ?? 1,
@@ -109,6 +112,7 @@ export function inodeOf(
     gid: o.gid ?? rr.gid ?? 0,
     rdev: type === S_IFBLK || type === S_IFCHR ? (rr.rdev ?? 0) : 0,
     sizeBytes: symlink?.length ?? compression?.sizeBytes ?? stored,
+    storedBytes: stored,
     blocks512: Math.ceil(stored / 512),
     atime: rr.atime ?? date,
     mtime: rr.mtime ?? date,
@@ -117,6 +121,9 @@ export function inodeOf(
     symlink,
     compression,
   };
+  if (!compression || isReadable(volume, inode)) return inode;
+  volume.say(LOG_WARNING, `inode ${inode.ino}: unknown compression, shown as stored`);
+  return { ...inode, sizeBytes: stored, compression: null };
 }
 
 const NOTHING: RockRidge = {};

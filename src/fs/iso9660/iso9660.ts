@@ -18,6 +18,7 @@ import { parseIsoOptions, showIsoOptions } from "./options.ts";
 import type { DirRecord } from "./record.ts";
 import { IsoVnode } from "./vnode.ts";
 import { Volume } from "./volume.ts";
+import { Zisofs } from "./zisofs.ts";
 
 const ISOFS_SUPER_MAGIC = 0x9660;
 const NAME_MAX = 255;
@@ -28,6 +29,7 @@ export class Iso9660 implements FileSystem {
   readonly isNameCacheable = true;
   readonly volume: Volume;
   readonly frames: PageAllocator;
+  readonly zisofs: Zisofs;
   readonly #owner: Iso9660Type;
   /** Case is no difference: Joliet's way, unless the mount says otherwise. */
   readonly #isCaseless: boolean;
@@ -38,6 +40,7 @@ export class Iso9660 implements FileSystem {
     this.#owner = owner;
     this.volume = volume;
     this.frames = frames;
+    this.zisofs = new Zisofs(volume);
     const { check } = volume.options;
     this.#isCaseless = check === null ? volume.isJoliet : check === "r";
   }

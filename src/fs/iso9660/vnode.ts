@@ -70,6 +70,7 @@ export class IsoVnode extends Vnode implements Pager {
   /** Fills `into` with contents from `offset`, zeroes past the end. 0, EIO. */
   readContents(offset: number, into: Uint8Array): number {
     const ip = this.inode;
+    if (ip.compression) return this.fs.zisofs.read(ip, offset, into);
     return readStored(this.fs.volume, ip, ip.sizeBytes, offset, into);
   }
 
