@@ -8,12 +8,12 @@
  * dirties pages has to help. It does a few megabytes at a time, so that
  * programs run in between. See Linux's mm/page-writeback.c, proc_sys_vm(5).
  */
-import { failed } from "../abi/errno.ts";
+import { EAGAIN, failed } from "../abi/errno.ts";
 import { Callout } from "../kern/callout.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
-import type { WritebackKeeper } from "../vm/writeback.ts";
+import type { DirtyDomain, WritebackKeeper } from "../vm/writeback.ts";
 
 /** Pages written in one go: 4 MiB. */
 const BATCH_PAGES = 1024;
@@ -82,14 +82,15 @@ export class Syncer extends Callout implements WritebackKeeper {
     if (writeback.dirtyPages >= writeback.limitPages && now >= this.#restUntilNs) this.#wakeAt(now);
   }
 
-  throttle(): number {
+  throttle(domain: DirtyDomain): number {
     const { writeback } = this.#pages;
     this.setLimits();
     const goal = Math.floor((writeback.limitPages + writeback.hardLimitPages) / 2);
     while (writeback.dirtyPages > writeback.hardLimitPages) {
       const before = writeback.dirtyPages;
-      const r = this.#writeOldest(Math.min(BATCH_PAGES, before - goal), Number.POSITIVE_INFINITY);
-      if (writeback.dirtyPages >= before) return r;
+      this.#writeOldest(Math.min(BATCH_PAGES, before - goal), Number.POSITIVE_INFINITY);
+      // One disk that takes nothing is no reason to refuse what is for another.
+      if (writeback.dirtyPages >= before) return domain.trouble === EAGAIN ? 0 : domain.trouble;
     }
     return 0;
   }
@@ -117,12 +118,13 @@ export class Syncer extends Callout implements WritebackKeeper {
     let result = 0;
     let left = pages;
     for (const domain of [...writeback.domains]) {
+      domain.trouble = 0;
       for (const object of [...domain.objects]) {
         if (left <= 0) return result;
         if (object.dirtySinceNs > sinceNs) break;
         const before = writeback.dirtyPages;
         const r = object.sync(0, Number.POSITIVE_INFINITY, left);
-        if (failed(r)) result = r;
+        if (failed(r)) domain.trouble = result = r;
         left -= Math.max(0, before - writeback.dirtyPages);
       }
     }

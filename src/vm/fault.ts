@@ -177,6 +177,8 @@ function mapObject(vs: Vmspace, e: MapEntry, va: number): number {
 
 /** A write to a page of a shared object, mapped read-only or not at all. */
 function shareWrite(vs: Vmspace, e: MapEntry, va: number): number {
+  // Before, not after: it may write the very page, and protect it.
+  e.object!.throttle();
   const pa = objectPage(vs, e, va, true);
   if (pa < 0) return -pa;
   const old = vs.pageTable.get(va);

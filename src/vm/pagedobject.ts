@@ -82,7 +82,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   }
 
   override throttle(): number {
-    return this.frames.writeback.throttle();
+    return this.frames.writeback.throttle(this.#domain);
   }
 
   override readBytes(offset: number, into: Uint8Array): number {

@@ -36,8 +36,11 @@ export interface WritebackKeeper {
   commitDue(dueNs: number): void;
   /** A page becomes dirty, and `limitPages` are. */
   overLimit(): void;
-  /** Who dirties pages has to help, as there are more than `hardLimitPages`: 0, or an error if nothing can be written. */
-  throttle(): number;
+  /**
+   * Who dirties pages of `domain` has to help, as there are more than `hardLimitPages`: 0, or the error
+   * for which nothing of the domain can be written.
+   */
+  throttle(domain: DirtyDomain): number;
 }
 
 const COMMIT_NS = 5e9;
@@ -68,9 +71,9 @@ export class Writeback {
     if (this.dirtyPages >= this.limitPages) this.keeper?.overLimit();
   }
 
-  throttle(): number {
+  throttle(domain: DirtyDomain): number {
     if (this.dirtyPages <= this.hardLimitPages || !this.keeper) return 0;
-    return this.keeper.throttle();
+    return this.keeper.throttle(domain);
   }
 }
 
@@ -82,6 +85,8 @@ export class DirtyDomain {
   /** When its metadata is to be on disk; Infinity while it is. */
   commitDueNs = Number.POSITIVE_INFINITY;
   commitIntervalNs = COMMIT_NS;
+  /** Why its pages could not be written when the keeper tried last; 0 if they could. */
+  trouble = 0;
   readonly writeback: Writeback;
   readonly committer: Committer | null;
 

@@ -1,18 +1,21 @@
 /** Block special files: one cache for all openers, true to the disk below. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EACCES, EINVAL, EIO, ENOSPC, failed } from "../../src/abi/errno.ts";
-import { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR, SEEK_END } from "../../src/abi/fcntl.ts";
-import { MAP_SHARED } from "../../src/abi/mman.ts";
+import { EACCES, EAGAIN, EINVAL, EIO, ENOSPC, failed } from "../../src/abi/errno.ts";
+import { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR, RWF_NOWAIT, SEEK_END } from "../../src/abi/fcntl.ts";
+import { MAP_SHARED, MS_SYNC } from "../../src/abi/mman.ts";
 import { Vkd } from "../../src/dev/vkd.ts";
 import { VkdDriver } from "../../src/dev/vkdfile.ts";
 import { KernelMemory } from "../../src/kern/kmem.ts";
 import type { Thread } from "../../src/kern/thread.ts";
+import { FADV_DONTNEED, FADV_WILLNEED } from "../../src/vfs/advice.ts";
 import { Disks } from "../../src/vfs/disks.ts";
 import type { File } from "../../src/vfs/file.ts";
 import { LockTable } from "../../src/vfs/lockf.ts";
 import { MountTable } from "../../src/vfs/mounttable.ts";
 import { NameCache } from "../../src/vfs/namecache.ts";
+import { FADV_RANDOM } from "../../src/vfs/readahead.ts";
+import { syncRange } from "../../src/vm/mlock.ts";
 import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { MemoryStore, pattern } from "../fs/ext4image.ts";
@@ -179,6 +182,46 @@ test("tell each opener once of a write that failed, and try it again", () => {
   const late = s.open(O_RDONLY);
   assert.equal(late.fsync(false), 0);
   late.release();
+});
+
+test("tell msync(2) of it too", () => {
+  const s = new Scene();
+  const fp = s.open();
+  const object = fp.object();
+  assert.ok(!failed(object));
+  const vs = s.world.space();
+  const a = vs.mmap({ addr: 0, length: PAGE_SIZE, prot: RW, flags: MAP_SHARED, object, file: fp });
+  vs.storeU32(a, 5);
+  assert.equal(syncRange(vs, a, PAGE_SIZE, MS_SYNC), 0);
+  vs.storeU32(a, 6);
+  s.store.isFailing = true;
+  assert.equal(syncRange(vs, a, PAGE_SIZE, MS_SYNC), EIO);
+  s.store.isFailing = false;
+  assert.equal(syncRange(vs, a, PAGE_SIZE, MS_SYNC), 0);
+  assert.equal(s.store.bytes[0], 6);
+  vs.destroy();
+  fp.release();
+});
+
+test("give what is in memory to who would not wait", () => {
+  const s = new Scene();
+  const fp = s.open();
+  const hurried = (offset: number, count: number) => {
+    const uio = Uio.kernel(new Uint8Array(count));
+    uio.flags = RWF_NOWAIT;
+    return fp.pread(td, uio, offset);
+  };
+  assert.equal(hurried(0, 100), EAGAIN);
+  fp.advise(FADV_RANDOM, 0, 0);
+  read(fp, 0, 2 * PAGE_SIZE);
+  assert.equal(hurried(100, 10 * PAGE_SIZE), 2 * PAGE_SIZE - 100);
+  assert.equal(hurried(2 * PAGE_SIZE, 1), EAGAIN);
+  fp.advise(FADV_WILLNEED, 2 * PAGE_SIZE, 3 * PAGE_SIZE);
+  assert.equal(hurried(2 * PAGE_SIZE, 1), 1);
+  fp.advise(FADV_DONTNEED, 0, SIZE);
+  assert.equal(hurried(0, 1), EAGAIN);
+  assert.equal(hurried(SIZE, 1), 0, "the end is known at once");
+  fp.release();
 });
 
 test("of a disk that must not be written cannot be opened for it", () => {

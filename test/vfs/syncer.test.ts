@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EIO } from "../../src/abi/errno.ts";
+import { MAP_SHARED } from "../../src/abi/mman.ts";
 import { KernelClock } from "../../src/kern/clock.ts";
 import { Cpu } from "../../src/kern/cpu.ts";
 import { writeObject } from "../../src/vfs/pagecache.ts";
@@ -10,7 +11,7 @@ import { PagedObject } from "../../src/vm/pagedobject.ts";
 import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { DirtyDomain } from "../../src/vm/writeback.ts";
-import { World } from "../vm/harness.ts";
+import { RW, World } from "../vm/harness.ts";
 import { StoredFile } from "../vm/storedfile.ts";
 
 const SEC = 1e9;
@@ -160,6 +161,39 @@ test("a disk that takes nothing ends writes at the hard limit, and makes no busy
   s.pass(60);
   assert.equal(f.pager.stored.size, 41);
   assert.ok(s.isIdle);
+});
+
+test("a disk that takes nothing does not end writes to others", () => {
+  const s = new Scene();
+  s.syncer.bytes = 40 * PAGE_SIZE;
+  s.syncer.setLimits();
+  const bad = s.file();
+  bad.pager.isFailing = true;
+  assert.equal(bad.write(0, 100), 41 * PAGE_SIZE);
+  const domain = new DirtyDomain(s.world.frames.writeback);
+  const good = new PagedObject(s.world.frames, new StoredFile(), 0, domain);
+  const bytes = new Uint8Array(200 * PAGE_SIZE);
+  assert.equal(writeObject(good, Uio.kernel(bytes), 0), bytes.length);
+  assert.ok(good.dirtyPages < 10);
+  assert.equal(bad.write(50), EIO);
+});
+
+test("stores through shared maps are held to the limit as well", () => {
+  const s = new Scene();
+  s.syncer.bytes = 40 * PAGE_SIZE;
+  s.syncer.setLimits();
+  const pager = new StoredFile();
+  const object = new PagedObject(s.world.frames, pager, 500 * PAGE_SIZE, s.domain);
+  const vs = s.world.space();
+  const length = 500 * PAGE_SIZE;
+  const a = vs.mmap({ addr: 0, length, prot: RW, flags: MAP_SHARED, object });
+  for (let i = 0; i < 500; i++) assert.equal(vs.storeU32(a + i * PAGE_SIZE, i), 0);
+  assert.ok(object.dirtyPages <= 41);
+  for (let i = 0; i < 500; i++) assert.equal(vs.storeU32(a + i * PAGE_SIZE, i + 1), 0);
+  s.pass(60);
+  for (let i = 0; i < 500; i++) {
+    assert.equal(new DataView(pager.stored.get(i)!.buffer).getUint32(0, true), i + 1);
+  }
 });
 
 test("its period can be changed, and 0 leaves it to the limits", () => {
