@@ -10,7 +10,9 @@ import fc from "fast-check";
 import {
   EACCES,
   EINVAL,
+  EMFILE,
   ENAMETOOLONG,
+  ENFILE,
   ENOENT,
   ENOSPC,
   ENXIO,
@@ -105,20 +107,24 @@ test("what the guest writes the host sees at once, and errors are the host's", (
   });
 });
 
+/** A share with some calls of its own. */
+function instead(share: Share, calls: Partial<Share>): Share {
+  return new Proxy(share, {
+    get(target, key) {
+      const value = Reflect.get(key in calls ? calls : target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 test("a full host is ENOSPC where the write is, and what was written before stays", () => {
   let room = 10;
   const wrap = (share: Share): Share =>
-    new Proxy(share, {
-      get(target, key) {
-        if (key !== "write") {
-          const value = Reflect.get(target, key, target);
-          return typeof value === "function" ? value.bind(target) : value;
-        }
-        return (handle: number, offset: number, from: Uint8Array) => {
-          const n = Math.min(room, from.length);
-          room -= n;
-          return n === 0 ? ENOSPC : target.write(handle, offset, from.subarray(0, n));
-        };
+    instead(share, {
+      write(handle, offset, from) {
+        const n = Math.min(room, from.length);
+        room -= n;
+        return n === 0 ? ENOSPC : share.write(handle, offset, from.subarray(0, n));
       },
     });
   inShare(
@@ -405,12 +411,46 @@ test("a handful of descriptors does for a large tree, and a deep one", () => {
   });
 });
 
+test("a host that runs out of descriptors is asked for fewer", () => {
+  let handles = (): number => 0;
+  const wrap = (share: Share): Share => {
+    const most = (open: () => number): number => (handles() >= 20 ? EMFILE : open());
+    return instead(share, {
+      find: (dir, name) => most(() => share.find(dir, name)),
+      open: (handle, how) => most(() => share.open(handle, how)),
+      create: (dir, name, mode) => most(() => share.create(dir, name, mode)),
+    });
+  };
+  inShare(
+    (w) => {
+      handles = () => w.share.handles;
+      const dirs = Array.from({ length: 30 }, (_, i) => `/s/d${i}`);
+      for (const dir of dirs) {
+        assert.equal(mkdir(w.td, w.ctx, dir, 0o755, null), 0);
+        w.open(`${dir}/f`, O_CREAT | O_RDWR).release();
+        assert.deepEqual(w.names(dir), ["f"]);
+      }
+      for (const dir of dirs) w.open(`${dir}/f`, O_WRONLY | O_APPEND).release();
+      const open = [];
+      for (const dir of dirs) {
+        const fp = vfsOpen(w.td, w.ctx, `${dir}/f`, O_RDONLY, 0);
+        if (failed(fp)) assert.equal(fp, ENFILE);
+        else open.push(fp);
+      }
+      assert.ok(open.length >= 10 && open.length < 20, `${open.length} files open`);
+      for (const fp of open) fp.release();
+      assert.equal(w.text("/s/d29/f"), "");
+    },
+    { wrap },
+  );
+});
+
 test("too many open files are ENFILE, and closing them makes room", () => {
   inShare((w) => {
     Object.defineProperty(w.hostfs, "handles", { value: new Handles(4, 10) });
     for (let i = 0; i < 12; i++) host.writeFileSync(join(w.dir, `f${i}`), String(i));
     const open = Array.from({ length: 10 }, (_, i) => w.open(`/s/f${i}`, O_RDONLY));
-    assert.equal(vfsOpen(w.td, w.ctx, "/s/f11", O_RDONLY, 0), -23);
+    assert.equal(vfsOpen(w.td, w.ctx, "/s/f11", O_RDONLY, 0), ENFILE);
     open.pop()!.release();
     assert.equal(w.text("/s/f11"), "11");
     for (const fp of open) fp.release();

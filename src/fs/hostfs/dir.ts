@@ -102,9 +102,10 @@ export class HostDir extends HostNode implements HandleHolder {
     const { fs } = this;
     if (fs.share.isReadOnly) return EROFS;
     if ((mode & S_IFMT) !== S_IFREG) return EPERM;
-    const dir = this.handle();
-    if (dir < 0) return dir as Errno;
-    const handle = fs.handles.opened(() => fs.share.create(dir, name, mode));
+    const handle = fs.handles.opened(() => {
+      const dir = this.handle();
+      return dir < 0 ? dir : fs.share.create(dir, name, mode);
+    });
     if (handle < 0) return handle as Errno;
     const stat = fs.share.stat(handle);
     const node = typeof stat === "number" ? (stat as Errno) : fs.node(stat, this, name);

@@ -114,9 +114,10 @@ export abstract class HostNode extends Vnode {
     const { share, handles } = this.fs;
     const { parent, name } = this;
     if (!parent || this.isGone) return ESTALE;
-    const dir = parent.handle();
-    if (dir < 0) return dir;
-    const handle = handles.opened(() => share.find(dir, name));
+    const handle = handles.opened(() => {
+      const dir = parent.handle();
+      return dir < 0 ? dir : share.find(dir, name);
+    });
     if (handle < 0) return handle === ENOENT ? ESTALE : handle;
     const stat = share.stat(handle);
     if (typeof stat !== "number" && stat.id === this.id) return handle;

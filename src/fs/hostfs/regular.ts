@@ -146,7 +146,7 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
   #obtain(how: number): number {
     const { share, handles } = this.fs;
     if (share.isReadOnly && how !== SHARE_READ) return EROFS;
-    const r = this.withHandle((h) => handles.opened(() => share.open(h, how)));
+    const r = handles.opened(() => this.withHandle((h) => share.open(h, how)));
     if (r >= 0 && this.#opens === 0) handles.used(this);
     return r;
   }
