@@ -74,6 +74,8 @@ export const STATX_MNT_ID = 0x1000;
 export const STATX_MNT_ID_UNIQUE = 0x4000;
 export const STATX__RESERVED = -0x80000000;
 export const STATX_ATTR_MOUNT_ROOT = 0x2000;
+/** Compressed, immutable, append-only, no dump: as FS_*_FL. */
+export const STATX_ATTR_FLAGS = 0x74;
 
 export const Statfs = struct({
   f_type: i64,

@@ -15,6 +15,7 @@ import {
   ST_RELATIME,
   ST_VALID,
   STATX__RESERVED,
+  STATX_ATTR_FLAGS,
   STATX_ATTR_MOUNT_ROOT,
   STATX_BASIC_STATS,
   STATX_BTIME,
@@ -166,7 +167,13 @@ function storeStatx(
   Statx.stx_ino.set(v, 0, a.ino);
   Statx.stx_size.set(v, 0, a.sizeBytes);
   Statx.stx_blocks.set(v, 0, a.blocks);
-  Statx.stx_attributes_mask.set(v, 0, STATX_ATTR_MOUNT_ROOT);
+  let attributes = 0;
+  let known = STATX_ATTR_MOUNT_ROOT;
+  if (a.fileFlags !== undefined) {
+    // The attributes of statx(2) have the values of the flags.
+    known |= STATX_ATTR_FLAGS;
+    attributes |= a.fileFlags & STATX_ATTR_FLAGS;
+  }
   Statx.stx_atime_sec.set(v, 0, a.atime.sec);
   Statx.stx_atime_nsec.set(v, 0, a.atime.nsec);
   Statx.stx_mtime_sec.set(v, 0, a.mtime.sec);
@@ -185,8 +192,10 @@ function storeStatx(
   if (place) {
     const { mount } = place;
     Statx.stx_mnt_id.set(v, 0, isUniqueId ? mount.uniqueId : mount.id);
-    if (place.entry === place.mount.root) Statx.stx_attributes.set(v, 0, STATX_ATTR_MOUNT_ROOT);
+    if (place.entry === place.mount.root) attributes |= STATX_ATTR_MOUNT_ROOT;
   }
+  Statx.stx_attributes.set(v, 0, attributes);
+  Statx.stx_attributes_mask.set(v, 0, known);
   Statx.stx_mask.set(v, 0, mask);
   return td.proc.vmspace.copyout(out, td.cpu.scratchPrefix(STATX_SIZE));
 }

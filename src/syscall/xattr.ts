@@ -13,12 +13,12 @@ import {
 } from "../abi/errno.ts";
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
 import { IN_ATTRIB } from "../abi/inotify.ts";
-import { S_IFDIR, S_IFREG } from "../abi/stat.ts";
+import { S_IFDIR, S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { bytesOf } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { access, isOwnerOrCapable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
+import { access, isOwnerOrCapable, isUnchangeable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
 import { notifyEntry } from "../vfs/inotify.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vnode } from "../vfs/vnode.ts";
@@ -158,8 +158,10 @@ function store(td: Lwp, value: Uint8Array, out: number, room: number): number {
   return r < 0 ? r : value.length;
 }
 
-/** Who may use which name space on what: xattr(7). POSIX ACLs are not offered. */
+/** Who may use which name space on what: xattr(7), acl(5). */
 function mayUse(td: Lwp, vp: Vnode, name: string, isWrite: boolean): number {
+  if (isWrite && isUnchangeable(vp)) return EPERM;
+  if (name === ACL_ACCESS || name === ACL_DEFAULT) return mayUseAcl(td, vp, isWrite);
   const dot = name.indexOf(".");
   const space = dot < 0 ? "" : name.slice(0, dot);
   if (space === "system" || dot < 0 || dot === name.length - 1) {
@@ -180,6 +182,18 @@ function mayUse(td: Lwp, vp: Vnode, name: string, isWrite: boolean): number {
   if (isSticky && isWrite && !isOwnerOrCapable(a, td.cred)) return EPERM;
   return access(vp, td.cred, isWrite ? MAY_WRITE : MAY_READ);
 }
+
+/** Everybody may read a list, the owner may change it; symbolic links have none. */
+function mayUseAcl(td: Lwp, vp: Vnode, isWrite: boolean): number {
+  if (vp.type === S_IFLNK || !vp.keepsAcls) return ENOTSUP;
+  if (!isWrite) return 0;
+  const a = vp.getattr();
+  if (failed(a)) return a;
+  return isOwnerOrCapable(a, td.cred) ? 0 : EPERM;
+}
+
+const ACL_ACCESS = "system.posix_acl_access";
+const ACL_DEFAULT = "system.posix_acl_default";
 
 export const xattrSyscalls: readonly (readonly [number, Syscall])[] = [
   [5, sys_setxattr],

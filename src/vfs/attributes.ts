@@ -14,12 +14,21 @@ import {
   ETXTBSY,
   failed,
 } from "../abi/errno.ts";
+import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { CAP_CHOWN, CAP_FSETID, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
-import { access, chmodBits, isOwnerOrCapable, MAY_WRITE, withoutSetId } from "./access.ts";
+import {
+  access,
+  chmodBits,
+  hasFileFlag,
+  isOwnerOrCapable,
+  isUnchangeable,
+  MAY_WRITE,
+  withoutSetId,
+} from "./access.ts";
 import type { Attr, AttrChange } from "./attr.ts";
 import { notifyEntry } from "./inotify.ts";
 import type { Path } from "./path.ts";
@@ -32,6 +41,7 @@ export function chmod(at: Path, cred: Cred, mode: number): number {
   const a = vp.getattr();
   if (failed(a)) return a;
   if (!isOwnerOrCapable(a, cred)) return EPERM;
+  if (isUnchangeable(vp)) return EPERM;
   if (vp.type === S_IFLNK) return EOPNOTSUPP;
   return changed(at, vp.setattr({ mode: chmodBits(a, mode, cred) }));
 }
@@ -42,6 +52,7 @@ export function chown(at: Path, cred: Cred, uid: number, gid: number): number {
   const vp = at.entry.vnode!;
   const a = vp.getattr();
   if (failed(a)) return a;
+  if (isUnchangeable(vp)) return EPERM;
   const isCapable = cred.hasCap(CAP_CHOWN);
   const isOwner = a.uid === cred.fsuid;
   if (uid !== -1 && !isCapable && !(isOwner && uid === a.uid)) return EPERM;
@@ -69,6 +80,8 @@ export function utimes(
   const vp = at.entry.vnode!;
   const a = vp.getattr();
   if (failed(a)) return a;
+  const binding = isNow ? FS_IMMUTABLE_FL : FS_IMMUTABLE_FL | FS_APPEND_FL;
+  if (hasFileFlag(vp, binding)) return EPERM;
   if (!isOwnerOrCapable(a, cred)) {
     if (!isNow) return EPERM;
     const denied = access(vp, cred, MAY_WRITE);
@@ -88,6 +101,7 @@ export function truncate(td: Thread, at: Path, sizeBytes: number): number {
   if (at.mount.isReadOnly) return EROFS;
   const denied = access(vp, td.cred, MAY_WRITE);
   if (denied < 0) return denied;
+  if (hasFileFlag(vp, FS_APPEND_FL)) return EPERM;
   if (vp.writers < 0) return ETXTBSY;
   if (sizeBytes > Math.min(td.fileSizeLimit, MAX_FILE_BYTES)) return EFBIG;
   const a = vp.getattr();

@@ -8,7 +8,7 @@ import { IN_ATTRIB, IN_CREATE, IN_ISDIR } from "../abi/inotify.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
-import { access, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import { access, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";
@@ -26,7 +26,7 @@ export function mkdir(
   const at = prepare(td, ctx, path, start, true);
   if (failed(at)) return at;
   const dir = at.dir.vnode!;
-  const vp = dir.mkdir(at.name, mode & ~ctx.umask & 0o1777, td.cred);
+  const vp = dir.mkdir(at.name, maskedMode(ctx, dir, mode) & 0o1777, td.cred);
   if (failed(vp)) return vp;
   ctx.vfs.names.enter(at.dir, at.name, vp);
   notifyVnode(dir, IN_CREATE | IN_ISDIR, at.name);
@@ -53,7 +53,7 @@ export function mknod(
   const isWhiteout = type === S_IFCHR && rdev === 0;
   if (isDevice && !isWhiteout && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
   const dir = at.dir.vnode!;
-  const bits = (type === 0 ? S_IFREG : type) | (mode & ~ctx.umask & 0o7777);
+  const bits = (type === 0 ? S_IFREG : type) | (maskedMode(ctx, dir, mode) & 0o7777);
   const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
   if (failed(vp)) return vp;
   ctx.vfs.names.enter(at.dir, at.name, vp);
@@ -107,7 +107,7 @@ function linkHeld(
   if (at.mount !== from.mount) return EXDEV;
   const a = vp.getattr();
   if (failed(a)) return a;
-  if (vp.isDir) return EPERM;
+  if (vp.isDir || isUnchangeable(vp)) return EPERM;
   if (a.nlink === 0 && !from.entry.isLinkable) return ENOENT;
   const dir = at.dir.vnode!;
   const r = dir.link(at.name, vp);
@@ -116,6 +116,11 @@ function linkHeld(
   notifyVnode(vp, IN_ATTRIB);
   notifyVnode(dir, IN_CREATE, at.name);
   return 0;
+}
+
+/** Permissions of a new file in `dir`: less the umask, unless an access control list says. */
+export function maskedMode(ctx: FsContext, dir: Vnode, mode: number): number {
+  return dir.hasDefaultAcl ? mode : mode & ~ctx.umask;
 }
 
 /** True for who may link by descriptor alone (AT_EMPTY_PATH). */

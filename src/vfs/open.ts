@@ -40,11 +40,13 @@ import {
   O_TMPFILE_BIT,
   O_TRUNC,
 } from "../abi/fcntl.ts";
+import { FS_APPEND_FL } from "../abi/fsflags.ts";
 import { IN_CREATE, IN_MODIFY, IN_OPEN } from "../abi/inotify.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
-import { access, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
+import { access, hasFileFlag, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
 import { clearSetId } from "./attributes.ts";
+import { maskedMode } from "./create.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyEntry, notifyVnode } from "./inotify.ts";
@@ -118,6 +120,9 @@ export function openAt(
   if (want !== 0) {
     const denied = access(vp, td.cred, want);
     if (denied < 0) return denied as Errno;
+  }
+  if (hasFileFlag(vp, FS_APPEND_FL) && isWriting) {
+    if ((flags & O_APPEND) === 0 || (flags & O_TRUNC) !== 0) return EPERM;
   }
   if ((flags & O_NOATIME) !== 0) {
     const a = vp.getattr();
@@ -219,7 +224,7 @@ function create(
   if (at.mount.isReadOnly) return EROFS;
   const denied = access(dvp, td.cred, MAY_WRITE | MAY_EXEC);
   if (denied < 0) return denied as Errno;
-  const bits = mode & ~ctx.umask & 0o7777;
+  const bits = maskedMode(ctx, dvp, mode) & 0o7777;
   const vp = dvp.mknod(name, S_IFREG | bits, 0, td.cred);
   if (failed(vp)) return vp;
   const entry = vfs.names.enter(dir, name, vp);
@@ -244,7 +249,7 @@ function openTmpfile(
   if (at.mount.isReadOnly) return EROFS;
   const denied = access(dvp, td.cred, MAY_WRITE | MAY_EXEC);
   if (denied < 0) return denied as Errno;
-  const vp = dvp.tmpfile(S_IFREG | (mode & ~ctx.umask & 0o7777), td.cred);
+  const vp = dvp.tmpfile(S_IFREG | (maskedMode(ctx, dvp, mode) & 0o7777), td.cred);
   if (failed(vp)) return vp;
   const entry = ctx.vfs.names.makeUnnamed(at.entry, vp, (flags & O_EXCL) === 0);
   const fp = openAt(td, ctx.vfs, { mount: at.mount, entry }, flags & ~O_DIRECTORY, true);

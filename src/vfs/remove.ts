@@ -9,12 +9,14 @@ import {
   ENOENT,
   ENOTDIR,
   ENOTEMPTY,
+  EPERM,
   EROFS,
   type Errno,
   EXDEV,
   failed,
 } from "../abi/errno.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../abi/fcntl.ts";
+import { FS_APPEND_FL } from "../abi/fsflags.ts";
 import {
   IN_ATTRIB,
   IN_DELETE,
@@ -26,7 +28,7 @@ import {
 } from "../abi/inotify.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
-import { access, checkSticky, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import { access, checkSticky, hasFileFlag, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
 import type { FsContext } from "./fscontext.ts";
 import { endWatches, notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";
@@ -108,7 +110,9 @@ function lostName(vp: Vnode): void {
 /** Write and search permission in `dir`, and the sticky rule for `vp`. */
 function mayDelete(dir: Vnode, vp: Vnode, cred: Cred): number {
   const denied = access(dir, cred, MAY_WRITE | MAY_EXEC);
-  return denied < 0 ? denied : checkSticky(dir, vp, cred);
+  if (denied < 0) return denied;
+  if (hasFileFlag(dir, FS_APPEND_FL) || isUnchangeable(vp)) return EPERM;
+  return checkSticky(dir, vp, cred);
 }
 
 /** renameat2(2). `flags`: RENAME_NOREPLACE, RENAME_WHITEOUT or RENAME_EXCHANGE. */

@@ -86,6 +86,11 @@ export abstract class Vnode {
     return 0;
   }
 
+  /** It can have access control lists, as the attributes system.posix_acl_*. */
+  get keepsAcls(): boolean {
+    return false;
+  }
+
   /** New files in this directory get their permissions from an access control list: no umask. */
   get hasDefaultAcl(): boolean {
     return false;

@@ -12,6 +12,7 @@ import {
   EINVAL,
   EISDIR,
   ENOTDIR,
+  ENOTTY,
   ENXIO,
   EOPNOTSUPP,
   EOVERFLOW,
@@ -48,6 +49,7 @@ import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
 import { mapIoctl } from "./fiemap.ts";
 import { File } from "./file.ts";
+import { fileAttrIoctl } from "./fileattr.ts";
 import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
@@ -247,7 +249,9 @@ export class VnodeFile extends File {
   }
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
-    return mapIoctl(td, this.vp, request, arg, mem);
+    const { isReadOnly } = this.path!.mount;
+    const r = fileAttrIoctl(td, this.vp, isReadOnly, request, arg, mem);
+    return r === ENOTTY ? mapIoctl(td, this.vp, request, arg, mem) : r;
   }
 
   override fsync(dataOnly: boolean): number {

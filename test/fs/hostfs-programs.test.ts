@@ -9,13 +9,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
-import { HostfsType } from "../../src/fs/hostfs/hostfs.ts";
+import { type Hostfs, HostfsType } from "../../src/fs/hostfs/hostfs.ts";
 import { openShare } from "../../src/hosts/node/share/share.ts";
 import { namei } from "../../src/vfs/namei.ts";
 import { buildGuest, buildHost, hasCrossCompiler } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
 
 const SOURCES = join(import.meta.dirname, "..", "syscall");
+
+const FUZZ = join(import.meta.dirname, "..", "fuzz");
+const SEEDS = Number(process.env["FUZZ_SEEDS"] ?? 2);
 
 const PROGRAMS = [
   ...["busy", "events", "exec", "files", "futex"],
@@ -26,7 +29,7 @@ const PROGRAMS = [
 const LACKING =
   /^(not )?ok \d+ (SEEK_DATA|SEEK_HOLE|fallocate grows|fallocate keeps the size|punch a hole|what the hole left)\b.*\n|^\d+ checks, \d+ failed\n/gm;
 
-function shareAsTmp(kernel: TestKernel, dir: string): () => void {
+function shareAt(kernel: TestKernel, path: string, dir: string): () => void {
   const share = openShare(dir, false);
   assert(typeof share !== "string", String(share));
   const { vfs, pages } = kernel.kernel;
@@ -34,10 +37,16 @@ function shareAsTmp(kernel: TestKernel, dir: string): () => void {
   const type = new HostfsType(vfs, pages, new Map([["tmp", { share, uid: 0, gid: 0 }]]));
   const fs = type.mount({ source: "tmp", rdev: 0, data: "", isReadOnly: false, cred: td.cred });
   assert(!failed(fs));
-  const at = namei(td.fs, td, "/tmp", 0);
+  const at = namei(td.fs, td, path, 0);
   assert(!failed(at));
   assert(!failed(vfs.mounts.mount(fs, at, 0, "tmp")));
-  return () => share.end();
+  return () => {
+    const { pinned, idle } = (fs as Hostfs).handles;
+    const left = share.handles;
+    share.end();
+    assert.equal(pinned, 0, "files that nobody has open");
+    assert.ok(left <= 1 + 2 * idle, `${left} handles for ${idle} idle files`);
+  };
 }
 
 describe("programs in a shared directory", { skip: !hasCrossCompiler() }, () => {
@@ -48,7 +57,7 @@ describe("programs in a shared directory", { skip: !hasCrossCompiler() }, () => 
       const dir = host.mkdtempSync(join(tmpdir(), "share-"));
       host.chmodSync(dir, 0o1777);
       const kernel = new TestKernel();
-      const end = shareAsTmp(kernel, dir);
+      const end = shareAt(kernel, "/tmp", dir);
       try {
         kernel.copyIn(buildGuest(source), `/bin/${name}`);
         const guest = kernel.run([`/bin/${name}`], { timeoutMs: 60_000 });
@@ -61,4 +70,22 @@ describe("programs in a shared directory", { skip: !hasCrossCompiler() }, () => 
       }
     });
   }
+
+  it("survives random calls on files, and leaves no handle behind", () => {
+    const program = buildGuest(join(FUZZ, "filecalls.c"));
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const dir = host.mkdtempSync(join(tmpdir(), "share-"));
+      const kernel = new TestKernel(64);
+      kernel.mkdir("/fuzz");
+      const end = shareAt(kernel, "/fuzz", dir);
+      try {
+        kernel.copyIn(program, "/bin/filecalls");
+        const r = kernel.run(["/bin/filecalls", String(seed), "10000"], { timeoutMs: 60_000 });
+        assert.equal(r.stdout, "10000 calls\n", `seed ${seed}: ${r.stderr}`);
+      } finally {
+        end();
+        host.rmSync(dir, { recursive: true });
+      }
+    }
+  });
 });

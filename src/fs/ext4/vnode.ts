@@ -157,6 +157,10 @@ export class Ext4Vnode extends Vnode {
     return this.inode.generation;
   }
 
+  override get keepsAcls(): boolean {
+    return true;
+  }
+
   override get hasDefaultAcl(): boolean {
     const acl = this.isDir ? defaultAcl(this.inode) : null;
     return acl !== null && typeof acl !== "number";

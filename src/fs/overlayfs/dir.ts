@@ -13,6 +13,7 @@ import type { Cred } from "../../kern/cred.ts";
 import { MAY_EXEC, MAY_READ, MAY_WRITE, ownership } from "../../vfs/access.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import type { NameEntry } from "../../vfs/namecache.ts";
+import { formatAcl, inheritAcl, parseAcl } from "../../vfs/posixacl.ts";
 import type { DirSink, Vnode } from "../../vfs/vnode.ts";
 import { YES } from "./attrnames.ts";
 import { DirList, FIRST_SEQ } from "./dirlist.ts";
@@ -29,6 +30,9 @@ import {
   renameReal,
 } from "./real.ts";
 import { renameOverlay } from "./rename.ts";
+
+const ACL_ACCESS = "system.posix_acl_access";
+const ACL_DEFAULT = "system.posix_acl_default";
 
 export class OvlDir extends OvlNode {
   #list: DirList | null = null;
@@ -142,15 +146,26 @@ export class OvlDir extends OvlNode {
     const temp = fs.work!.make({ ...what, mode: owner.mode }, maker);
     if (failed(temp)) return temp;
     const { name } = there;
-    let r = 0;
+    let r = this.#giveAcls(temp.vnode!, owner.mode);
     if (temp.vnode!.isDir) {
-      r = fs.attrNames.setNote(temp.vnode!, "opaque", YES) < 0 ? EIO : 0;
+      if (r >= 0) r = fs.attrNames.setNote(temp.vnode!, "opaque", YES) < 0 ? EIO : 0;
       if (r >= 0) r = renameReal(fs.vfs, temp, this.upper!, name, RENAME_EXCHANGE);
       if (r >= 0) fs.work!.discard(there);
-    } else r = renameReal(fs.vfs, temp, this.upper!, name, 0);
+    } else if (r >= 0) r = renameReal(fs.vfs, temp, this.upper!, name, 0);
     if (r >= 0) return temp;
     fs.work!.discard(temp);
     return r as Errno;
+  }
+
+  /** What the file would have inherited, had it been made in its place. */
+  #giveAcls(made: Vnode, mode: number): number {
+    const value = this.real.hasDefaultAcl ? this.real.getxattr(ACL_DEFAULT) : null;
+    if (value === null || made.type === S_IFLNK) return 0;
+    if (failed(value)) return value;
+    const acl = parseAcl(value);
+    if (acl === null || failed(acl)) return 0;
+    const r = made.setxattr(ACL_ACCESS, formatAcl(inheritAcl(acl, mode)), 0);
+    return r >= 0 && made.isDir ? made.setxattr(ACL_DEFAULT, value, 0) : r;
   }
 
   override link(name: string, vp: Vnode): number {

@@ -14,6 +14,9 @@ import { WorkDir } from "./workdir.ts";
 /** Overlays on overlays, as deep as Linux lets them be. */
 const MAX_STACK_DEPTH = 2;
 
+/** Their files are not data that could be copied. */
+const NO_LAYERS = new Set(["proc", "sysfs", "devpts", "nsfs"]);
+
 export class OverlayType implements FileSystemType {
   readonly typeName = "overlay";
   readonly needsDevice = false;
@@ -60,6 +63,8 @@ export class OverlayType implements FileSystemType {
     }
     const tops = [...(upper && work ? [upper, work] : []), ...lower];
     if (areOverlapping(tops)) return this.#refuse(ELOOP, "layers overlap");
+    const odd = tops.find((t) => NO_LAYERS.has(t.mount.fs.typeName));
+    if (odd) return this.#refuse(EINVAL, `${odd.mount.fs.typeName} cannot be a layer`);
     if (tops.some((t) => (t.mount.fs.stackDepth ?? 0) >= MAX_STACK_DEPTH)) {
       return this.#refuse(EINVAL, "too many file systems on top of each other");
     }

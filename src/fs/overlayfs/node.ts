@@ -13,6 +13,7 @@ import { S_IFREG } from "../../abi/stat.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../abi/xattr.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
+import type { FileExtent } from "../../vfs/fiemap.ts";
 import type { File } from "../../vfs/file.ts";
 import type { NameEntry } from "../../vfs/namecache.ts";
 import type { ReadAhead } from "../../vfs/readahead.ts";
@@ -111,7 +112,26 @@ export class OvlNode extends Vnode {
       mtime: a.mtime,
       ctime: a.ctime,
       btime: a.btime,
+      ...(a.acl ? { acl: a.acl } : {}),
+      ...(a.fileFlags === undefined ? {} : { fileFlags: a.fileFlags }),
     };
+  }
+
+  override get fileFlags(): number {
+    return this.real.fileFlags;
+  }
+
+  override setFileFlags(flags: number): number {
+    const real = this.writable();
+    return failed(real) ? real : real.setFileFlags(flags);
+  }
+
+  override get hasDefaultAcl(): boolean {
+    return this.real.hasDefaultAcl;
+  }
+
+  override extentAt(offset: number): FileExtent | null | Errno {
+    return this.real.extentAt(offset);
   }
 
   /** The lower file does not know that it lost its name here. */

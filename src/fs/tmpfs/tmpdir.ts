@@ -114,6 +114,7 @@ export class TmpDir extends TmpNode {
     const owner = ownership(this, mode, cred);
     const node = new TmpFile(this.fs, owner.mode, owner.uid, owner.gid);
     node.nlink = 0;
+    node.inheritAcls(this);
     return node;
   }
 
@@ -217,6 +218,7 @@ export class TmpDir extends TmpNode {
     if (this.#entries.has(name)) return EEXIST;
     if (!this.fs.hasRoomForName(name) || !this.fs.chargeInode()) return ENOSPC;
     const node = build(ownership(this, mode, cred));
+    node.inheritAcls(this);
     this.#add(name, node);
     this.#touch();
     return node;

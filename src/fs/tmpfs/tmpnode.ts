@@ -4,16 +4,29 @@
  * A node is its own Attr, so that stat(2) makes no garbage. It is gone when it
  * has no name (`nlink` 0) and no user (`refs` 0), whichever comes last.
  */
-import { E2BIG, EEXIST, ENODATA, ENOSPC, type Errno } from "../../abi/errno.ts";
-import { S_IFMT } from "../../abi/stat.ts";
+import { E2BIG, EACCES, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, type Errno } from "../../abi/errno.ts";
+import { S_IFLNK, S_IFMT } from "../../abi/stat.ts";
 import { XATTR_CREATE, XATTR_REPLACE, XATTR_SIZE_MAX } from "../../abi/xattr.ts";
 import type { Timespec } from "../../kern/clock.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
+import {
+  type Acl,
+  aclAfterChmod,
+  formatAcl,
+  inheritAcl,
+  isPlain,
+  modeOfAcl,
+  parseAcl,
+} from "../../vfs/posixacl.ts";
 import { Vnode } from "../../vfs/vnode.ts";
 import type { Tmpfs } from "./tmpfs.ts";
 
 /** Bytes that the names of one file's extended attributes may take. */
 const MAX_XATTR_LIST = 65536;
+const ACL_ACCESS = "system.posix_acl_access";
+const ACL_DEFAULT = "system.posix_acl_default";
+/** What an entry of an access control list takes, about. */
+const ACL_ENTRY_BYTES = 64;
 const DAY_SEC = 86_400;
 
 export abstract class TmpNode extends Vnode implements Attr {
@@ -28,6 +41,10 @@ export abstract class TmpNode extends Vnode implements Attr {
   mtime: Timespec;
   ctime: Timespec;
   readonly btime: Timespec;
+  /** Access control list, kept in step with `mode`; null where that says all. */
+  acl: Acl | null = null;
+  /** What new files in a directory inherit. */
+  defaultAcl: Acl | null = null;
   #xattrs: Map<string, Uint8Array> | null = null;
   #isFreed = false;
 
@@ -60,7 +77,10 @@ export abstract class TmpNode extends Vnode implements Attr {
       if (r < 0) return r;
       this.mtime = now;
     }
-    if (change.mode !== undefined) this.mode = (this.mode & S_IFMT) | (change.mode & 0o7777);
+    if (change.mode !== undefined) {
+      this.mode = (this.mode & S_IFMT) | (change.mode & 0o7777);
+      if (this.acl) this.acl = aclAfterChmod(this.acl, this.mode);
+    }
     if (change.uid !== undefined) this.uid = change.uid;
     if (change.gid !== undefined) this.gid = change.gid;
     if (change.atime !== undefined) this.atime = change.atime;
@@ -107,15 +127,63 @@ export abstract class TmpNode extends Vnode implements Attr {
       this.fs.releaseXattr(name.length + value.length);
     }
     this.#xattrs = null;
+    if (this.acl) this.#putAcl("acl", null);
+    if (this.defaultAcl) this.#putAcl("defaultAcl", null);
   }
 
   protected freeData(): void {}
 
+  override get hasDefaultAcl(): boolean {
+    return this.defaultAcl !== null;
+  }
+
+  #aclOf(name: string): "acl" | "defaultAcl" | null {
+    if (name === ACL_ACCESS) return "acl";
+    return name === ACL_DEFAULT ? "defaultAcl" : null;
+  }
+
+  #setAcl(which: "acl" | "defaultAcl", value: Uint8Array): number {
+    if (this.type === S_IFLNK) return EOPNOTSUPP;
+    const acl = parseAcl(value);
+    if (typeof acl === "number") return acl;
+    if (which === "defaultAcl" && !this.isDir) return acl ? EACCES : 0;
+    const kept = which === "acl" && acl && isPlain(acl) ? null : acl;
+    const r = this.#putAcl(which, kept);
+    if (r < 0) return r;
+    if (which === "acl" && acl) this.mode = (this.mode & ~0o777) | modeOfAcl(acl);
+    this.ctime = this.fs.clock.realtime();
+    return 0;
+  }
+
+  #putAcl(which: "acl" | "defaultAcl", acl: Acl | null): number {
+    const more = ACL_ENTRY_BYTES * ((acl?.length ?? 0) - (this[which]?.length ?? 0));
+    if (!this.fs.chargeXattr(more)) return ENOSPC;
+    this[which] = acl;
+    return 0;
+  }
+
+  /** A new file gets what `dir` has for it; where there is no room for lists, its mode alone. */
+  inheritAcls(dir: TmpNode): void {
+    const inherited = dir.defaultAcl;
+    if (!inherited || this.type === S_IFLNK) return;
+    const acl = inheritAcl(inherited, this.mode);
+    this.mode = (this.mode & ~0o777) | modeOfAcl(acl);
+    if (!isPlain(acl)) this.#putAcl("acl", acl);
+    if (this.isDir) this.#putAcl("defaultAcl", inherited);
+  }
+
   override getxattr(name: string): Uint8Array | Errno {
+    const which = this.#aclOf(name);
+    if (which) {
+      const acl = this[which];
+      return acl ? formatAcl(acl) : ENODATA;
+    }
     return this.#xattrs?.get(name) ?? ENODATA;
   }
 
   override setxattr(name: string, value: Uint8Array, flags: number): number {
+    const which = this.#aclOf(name);
+    if (which) return this.#setAcl(which, value);
     const old = this.#xattrs?.get(name);
     if (old && (flags & XATTR_CREATE) !== 0) return EEXIST;
     if (!old && (flags & XATTR_REPLACE) !== 0) return ENODATA;
@@ -132,10 +200,15 @@ export abstract class TmpNode extends Vnode implements Attr {
   }
 
   override listxattr(): readonly string[] {
-    return [...(this.#xattrs?.keys() ?? [])];
+    const names = [...(this.#xattrs?.keys() ?? [])];
+    if (this.acl) names.unshift(ACL_ACCESS);
+    if (this.defaultAcl) names.unshift(ACL_DEFAULT);
+    return names;
   }
 
   override removexattr(name: string): number {
+    const which = this.#aclOf(name);
+    if (which) return this.#putAcl(which, null);
     const old = this.#xattrs?.get(name);
     if (!old) return ENODATA;
     this.#xattrs!.delete(name);
