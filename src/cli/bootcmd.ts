@@ -45,7 +45,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   const disks = await Promise.all(o.disks.map(byName));
-  const badDisk = checkVolumes(o.shares) ?? claimDisks(disks);
+  const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
     complain(badDisk);
     return EX_NOINPUT;

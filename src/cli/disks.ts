@@ -7,8 +7,7 @@
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { DiskImageError } from "../hosts/disk/imagefile.ts";
-import { type DiskFile, filesOf } from "../hosts/node/disk/opendisk.ts";
-import { makeOverlay } from "../hosts/node/disk/overlay.ts";
+import { type DiskFile, filesOf } from "../hosts/node/disk/diskfiles.ts";
 import { lockExclusive, lockShared } from "../hosts/node/lock.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
 import { complain, fileError } from "./report.ts";
@@ -30,11 +29,15 @@ export function claimLock(fd: number, path: string): boolean {
 }
 
 /** Opens each image once to see that it can be had, and locks its files. A complaint, or null. */
-export function claimDisks(disks: readonly DiskSpec[]): string | null {
+export async function claimDisks(disks: readonly DiskSpec[]): Promise<string | null> {
   const claimed: DiskFile[] = [];
   for (const d of disks) {
     try {
-      if (d.overlay !== undefined && !existsSync(d.overlay)) makeOverlay(d);
+      if (d.overlay !== undefined && !existsSync(d.overlay)) {
+        // Formats are loaded only for what needs them: a machine starts sooner without.
+        const { makeOverlay } = await import("../hosts/node/disk/overlay.ts");
+        makeOverlay(d);
+      }
       for (const file of filesOf(d)) {
         const wrong = claimFile(file, claimed);
         if (wrong) return wrong;

@@ -7,7 +7,8 @@ import { failed } from "../abi/errno.ts";
 import { DiskImageError } from "../hosts/disk/imagefile.ts";
 import { Qcow2 } from "../hosts/disk/qcow2/qcow2.ts";
 import { differences, heldRanges, readPadded } from "../hosts/node/disk/difference.ts";
-import { backingOf, chainOf, filesOf, isSameFile, openFiles } from "../hosts/node/disk/opendisk.ts";
+import { backingOf, chainOf, filesOf, isSameFile } from "../hosts/node/disk/diskfiles.ts";
+import { openFiles } from "../hosts/node/disk/opendisk.ts";
 import { resetOverlay } from "../hosts/node/disk/overlay.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
 import type { BlockStore } from "../platform/host.ts";
@@ -60,6 +61,9 @@ export async function commitOverlay(
   claimFiles([files[0]!, ...baseFiles]);
   const from = openFiles(files);
   const to = openFiles(baseFiles);
+  if (to instanceof Qcow2 && to.sizeBytes < from.sizeBytes) {
+    throw new DiskImageError(`${path}: smaller than the overlay`);
+  }
   try {
     const bytes = copy(overlay, from, to);
     answer(`${mib(bytes)} written to ${path}\n`);

@@ -55,7 +55,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   const disks = await Promise.all([root, ...o.disks].map(byName));
-  const badDisk = checkVolumes(o.shares) ?? claimDisks(disks);
+  const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
     complain(badDisk);
     return EX_RUN_FAILURE;

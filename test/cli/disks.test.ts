@@ -81,6 +81,19 @@ describe("an overlay", { skip: noQemuImg }, () => {
     assert.equal(vkernel(diff).status, 0);
   });
 
+  it("is committed to a base that is a qcow2 image as well", () => {
+    const target = join(dir, "layers");
+    mkdirSync(target);
+    const [lower, upper] = [join(target, "lower.qcow2"), join(target, "upper.qcow2")];
+    qemuImg(["convert", "-O", "qcow2", base, lower]);
+    guest([`${lower},overlay=${upper}`], "seq 1 9999 | dd of=/dev/vkd0 bs=1M seek=40 conv=fsync");
+    const flat = join(target, "flat");
+    qemuImg(["convert", "-O", "raw", upper, flat]);
+    assert.equal(vkernel(["image", "commit", upper, lower]).status, 0);
+    assert.equal(check(lower) + check(upper), "");
+    assert.equal(vkernel(["image", "diff", flat, lower]).status, 0);
+  });
+
   it("is refused above another base, and for a disk of -r", () => {
     const other = join(dir, "other.img");
     copyFileSync(base, other);

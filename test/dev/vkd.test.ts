@@ -1,7 +1,7 @@
 /** vkd(4): bounds, copy-on-write and its limit, over a store kept in memory. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EIO, ENOSPC, EROFS } from "../../src/abi/errno.ts";
+import { EIO, ENOSPC, EOPNOTSUPP, EROFS } from "../../src/abi/errno.ts";
 import { Vkd } from "../../src/dev/vkd.ts";
 import { MemoryStore, pattern } from "../fs/ext4image.ts";
 
@@ -38,11 +38,26 @@ describe("a virtual disk", () => {
       x = (Math.imul(x, 1103515245) + 12345) >>> 0;
       return Math.floor((x / 4294967296) * n);
     };
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 600; i++) {
       const at = random(SIZE);
       const data = pattern(Math.min(random(9000), SIZE - at), i);
-      assert.equal(vkd.write(at, data), 0);
-      model.set(data, at);
+      switch (random(4)) {
+        case 0:
+          assert.equal(vkd.writeZeroes(at, data.length), 0);
+          model.fill(0, at, at + data.length);
+          break;
+        case 1: {
+          assert.equal(vkd.discard(at, data.length), 0);
+          // Each byte as it was, or zero.
+          assert.equal(vkd.read(at, data), 0);
+          for (const [k, byte] of data.entries()) if (byte !== model[at + k]) assert.equal(byte, 0);
+          model.set(data, at);
+          break;
+        }
+        default:
+          assert.equal(vkd.write(at, data), 0);
+          model.set(data, at);
+      }
       const from = random(SIZE);
       const got = new Uint8Array(Math.min(random(20000), SIZE - from));
       assert.equal(vkd.read(from, got), 0);
@@ -60,5 +75,48 @@ describe("a virtual disk", () => {
     vkd.read(8000, got);
     assert.deepEqual(got.subarray(192), bytes.slice(8192, 8400));
     assert.deepEqual(got.subarray(0, 192), new Uint8Array(192));
+  });
+
+  it("gives memory back when what it holds is discarded, and uses it again", () => {
+    const { vkd } = disk(true, false, 16384);
+    for (let round = 0; round < 50; round++) {
+      assert.equal(vkd.write(0, pattern(12288, round)), 0);
+      assert.equal(vkd.overlayBytes, 12288);
+      assert.equal(vkd.discard(0, 12288), 0);
+      assert.equal(vkd.overlayBytes, 0);
+      const got = new Uint8Array(12288).fill(1);
+      assert.equal(vkd.read(0, got), 0);
+      assert.deepEqual(got, new Uint8Array(12288));
+    }
+  });
+
+  it("notes zeroes at little cost, but not at none", () => {
+    const size = 64 << 20;
+    const store = {
+      sizeBytes: size,
+      isReadOnly: true,
+      read: () => 0,
+      write: () => EIO,
+      flush: () => 0,
+      close() {},
+    };
+    const vkd = new Vkd(0, store, { isCopyOnWrite: true, overlayLimitBytes: 1 << 20, serial: "" });
+    assert.equal(vkd.writeZeroes(0, 32 << 20), 0);
+    assert.equal(vkd.overlayBytes, 0);
+    assert.equal(vkd.writeZeroes(0, size), 0);
+    const small = new Vkd(0, store, { isCopyOnWrite: true, overlayLimitBytes: 65536, serial: "" });
+    assert.equal(small.writeZeroes(0, size), ENOSPC);
+  });
+
+  it("discards nothing where the store cannot, and writes zeroes all the same", () => {
+    const { vkd, bytes } = disk(false);
+    assert.equal(vkd.discardBytes, 0);
+    assert.equal(vkd.discard(0, 4096), EOPNOTSUPP);
+    assert.equal(vkd.writeZeroes(1000, 3000), 0);
+    assert.deepEqual(bytes.subarray(1000, 4000), new Uint8Array(3000));
+    assert.notEqual(bytes[4001]! | bytes[4002]! | bytes[4003]!, 0);
+    assert.equal(vkd.setReadOnly(true), 0);
+    assert.equal(vkd.writeZeroes(0, 1), EROFS);
+    assert.equal(vkd.discard(0, 1), EROFS);
   });
 });

@@ -1,4 +1,5 @@
 /** An image's file kept in memory, which remembers what was written between which syncs. */
+import { ENOSPC } from "../../src/abi/errno.ts";
 import type { ImageFile } from "../../src/hosts/disk/imagefile.ts";
 import type { Decompressor } from "../../src/hosts/disk/qcow2/compressed.ts";
 
@@ -10,6 +11,8 @@ interface Write {
 export class MemoryFile implements ImageFile {
   readonly isReadOnly = false;
   readonly punchBytes = 0;
+  /** The host's disk has room for the file up to here. */
+  roomBytes = 64 << 20;
   /** Writes in order; null is a sync. */
   readonly log: (Write | null)[] = [];
   #bytes: Uint8Array;
@@ -36,8 +39,8 @@ export class MemoryFile implements ImageFile {
 
   write(offset: number, from: Uint8Array): number {
     const end = offset + from.length;
-    // Nothing in these tests is so large: a damaged image led there.
-    if (end > 64 << 20) return -28;
+    // Without a limit nothing in these tests is so large: a damaged image led there.
+    if (end > this.roomBytes) return ENOSPC;
     if (end > this.#bytes.length) {
       const grown = new Uint8Array(end);
       grown.set(this.#bytes);

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
+import { ENOSPC } from "../../src/abi/errno.ts";
 import { newQcow2 } from "../../src/hosts/disk/qcow2/create.ts";
 import { Qcow2 } from "../../src/hosts/disk/qcow2/qcow2.ts";
 import { crashed, MemoryFile, noDecompressor } from "./memoryfile.ts";
@@ -96,5 +97,54 @@ it("nothing flushed is lost, wherever it is cut", { skip: noQemuImg }, () => {
         assert.equal(check(path, true), "", `cut at ${cut}`);
       }
     }
+  });
+});
+
+it("a full disk of the host is ENOSPC, and the image stays whole", { skip: noQemuImg }, () => {
+  withTempDir((dir) => {
+    const path = join(dir, "disk");
+    qemuImg([
+      "create",
+      "-q",
+      "-f",
+      "qcow2",
+      "-o",
+      "cluster_size=1k,refcount_bits=64",
+      path,
+      `${SIZE}`,
+    ]);
+    const file = new MemoryFile(new Uint8Array(readFileSync(path)));
+    const disk = new Qcow2(file, options);
+    const random = randomFrom(5);
+    const model = new Uint8Array(SIZE);
+    let refused = 0;
+    for (let step = 0; step < 400; step++) {
+      // Room comes a little at a time, never for all that is written.
+      if (step % 20 === 0) file.roomBytes = file.sizeBytes + 30_000;
+      const at = random(SIZE / SECTOR) * SECTOR;
+      const data = new Uint8Array(Math.min(1 + random(12_000), SIZE - at)).fill(step);
+      const r = disk.write(at, data);
+      if (r === 0) {
+        model.set(data, at);
+        continue;
+      }
+      assert.equal(r, ENOSPC);
+      refused++;
+      // Any part of it may have been written.
+      const now = new Uint8Array(data.length);
+      assert.equal(disk.read(at, now), 0);
+      for (const [i, byte] of now.entries()) {
+        if (byte !== model[at + i]) assert.equal(byte, step & 0xff);
+      }
+      model.set(now, at);
+      if (random(5) === 0) disk.flush();
+    }
+    assert.ok(refused > 20, `${refused}`);
+    file.roomBytes = 64 << 20;
+    assert.equal(disk.flush(), 0);
+    assert.ok(Buffer.compare(readAll(disk), model) === 0);
+    disk.close();
+    writeFileSync(path, file.bytes);
+    assert.equal(check(path), "");
   });
 });

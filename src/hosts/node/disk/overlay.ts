@@ -8,7 +8,8 @@ import { realpathSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { newQcow2 } from "../../disk/qcow2/create.ts";
 import type { DiskSpec } from "../machinespec.ts";
-import { filesOf, openDisk } from "./opendisk.ts";
+import { filesOf } from "./diskfiles.ts";
+import { openDisk } from "./opendisk.ts";
 
 /** Makes the overlay that `spec` names, empty; its size is the base's. Throws Node's errors. */
 export function makeOverlay(spec: DiskSpec): void {
