@@ -84,6 +84,7 @@ export function attachTerminals(vfs: Vfs, host: Host, msgbuf: MsgBuf, log: Kerne
 /** Names what this machine has beyond the standard nodes. */
 export function makeNodes(devfs: Devfs, disks: Disks, host: Host): void {
   disks.observe(new DiskNodes(devfs));
+  if (disks.named("vcd0")) devfs.addLink("cdrom", "vcd0");
   devfs.addCharacter("loop-control", makedev(MISC_MAJOR, LOOP_CTRL_MINOR), 0o660, GID_DISK);
   for (let unit = 0; unit < LOOP_NODES; unit++) {
     devfs.addDisk(`loop${unit}`, makedev(LOOP_MAJOR, unit));

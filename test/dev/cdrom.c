@@ -26,6 +26,7 @@ int main(void)
 {
 	struct stat st;
 	CHECK("a block device", stat("/dev/vcd0", &st) == 0 && S_ISBLK(st.st_mode));
+	CHECK("by its common name", readlink("/dev/cdrom", buf, sizeof buf) == 4 && memcmp(buf, "vcd0", 4) == 0);
 	CHECK_ERRNO("for reading only", open("/dev/vcd0", O_RDWR), EACCES);
 	int fd = open("/dev/vcd0", O_RDONLY | O_NONBLOCK), n = 0;
 	unsigned long long bytes = 0;
