@@ -7,7 +7,7 @@
  * cache is what is read and written, so both always see the same. Another
  * block device will do as well.
  */
-import { EINVAL, EIO, EOPNOTSUPP, type Errno, failed } from "../../abi/errno.ts";
+import { EBADF, EINVAL, EIO, EOPNOTSUPP, type Errno, failed } from "../../abi/errno.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../abi/fcntl.ts";
 import { S_IFBLK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Attr } from "../../vfs/attr.ts";
@@ -30,8 +30,9 @@ export class Backing {
     this.disk = disk;
   }
 
-  /** Holds `file` until `release`. EINVAL if nothing can stand on it. */
+  /** Holds `file` until `release`. EINVAL if nothing can stand on it, EBADF if it cannot be read. */
   static on(file: File, disks: Disks): Backing | Errno {
+    if (!file.isReadable) return EBADF;
     const attr = file.stat();
     if (failed(attr)) return attr;
     const type = attr.mode & S_IFMT;
