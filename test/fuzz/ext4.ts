@@ -58,12 +58,12 @@ export function fuzzExt4(seeds: number, first = 1): FuzzResult {
 }
 
 /** Blocks of 1 KiB that are not file contents: where a flipped byte matters. */
-interface Target {
+export interface Target {
   readonly bytes: Uint8Array;
   readonly metadata: readonly number[];
 }
 
-function makeImages(): Target[] {
+export function makeImages(): Target[] {
   return withTempDir((dir) => {
     const tree = join(dir, "tree");
     makeTree(tree, 120);
@@ -100,7 +100,7 @@ function metadataBlocks(image: string, bytes: Uint8Array): number[] {
   return out;
 }
 
-function damage(bytes: Uint8Array, metadata: readonly number[], random: () => number): void {
+export function damage(bytes: Uint8Array, metadata: readonly number[], random: () => number): void {
   const flips = 1 + Math.floor(random() * 12);
   for (let i = 0; i < flips; i++) {
     const block = metadata[Math.floor(random() * metadata.length)]!;
@@ -156,7 +156,7 @@ class Walk {
   }
 }
 
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let a = seed | 0;
   return () => {
     a = (a + 0x6d2b79f5) | 0;
