@@ -1,6 +1,6 @@
 /** --volume from the command line: Debian's own programs in a shared directory, against the host's. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as host from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -80,6 +80,39 @@ test("find, cp, tar and rm in a shared directory do what they do on the host", (
   assert.ok(!host.existsSync(join(dir, "one", "d1")));
   const sums = onHost(join(dir, "one"), "LC_ALL=C find . -type f -exec cat {} + | cksum");
   assert.equal(rest!.split("\n")[0]!.split(" ")[1], sums.split(" ")[1]!.trim());
+});
+
+/** An image with git in it, if somebody built one. */
+const gitImage = ["compatibility", "bench"]
+  .map((name) => vkernel(["image", "path", name]))
+  .find((r) => r.status === 0)
+  ?.stdout.trim();
+const hasGit = spawnSync("git", ["--version"]).status === 0;
+const noGit = !gitImage ? "no image with git in it" : !hasGit ? "no git on the host" : false;
+
+test("git makes the same commits on both sides, and each side trusts the other's", {
+  skip: noGit,
+}, () => {
+  const dir = fresh("git");
+  const reference = fresh("git-reference");
+  const setup = `set -e; export HOME=$PWD GIT_CONFIG_NOSYSTEM=1
+    export GIT_AUTHOR_DATE='2020-01-01T00:00:00Z' GIT_COMMITTER_DATE='2020-01-01T00:00:00Z'
+    git config --global user.email a@b; git config --global user.name n
+    git config --global --add safe.directory '*'; git config --global init.defaultBranch main`;
+  const script = `${setup}
+    git init -q a; cd a
+    for i in 1 2 3 4 5 6 7 8; do mkdir -p d$i; seq $((i * 100)) > d$i/f; ln -s ../d1/f d$i/l; done
+    git add .; git commit -qm first
+    git mv d1 e1; rm -r d2; echo more >> d3/f; git add -A; git commit -qm second
+    cd ..; git clone -q a b; cd b; git checkout -q -b topic HEAD~1; echo topic > t; git add t; git commit -qm topic
+    git merge -q -m merged main; git gc -q; git fsck --no-progress; git status --porcelain
+    git log --format='%H %s'`;
+  const run = ["run", "-m", "512m", "-w", "/mnt", "--volume", `${dir}:/mnt`, gitImage!, "--"];
+  const guest = vkernel([...run, "bash", "-c", script]);
+  assert.equal(guest.stderr, "");
+  assert.equal(guest.stdout, onHost(reference, script));
+  const check = `${setup}; cd b; git fsck --no-progress; git status --porcelain; git log --format='%H %s'`;
+  assert.equal(onHost(dir, check), guest.stdout);
 });
 
 test("a database with locks and shared maps lives in a shared directory", () => {
