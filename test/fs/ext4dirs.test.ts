@@ -10,7 +10,7 @@ import { dirIndexOf } from "../../src/fs/ext4/htree.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import { Random } from "../fuzz/random.ts";
-import { makeImage, mountBytes, namesIn, withTempDir } from "./ext4image.ts";
+import { debugfs, makeImage, mountBytes, namesIn, withTempDir } from "./ext4image.ts";
 
 const root = Cred.root();
 
@@ -236,6 +236,32 @@ describe("an unlinked file that is in use", () => {
       const crashed = mountAgain(top);
       assert.equal(crashed.orphans, "3 orphans recovered");
       void again;
+    });
+  });
+
+  it("is freed where another kernel left it in the orphan file", () => {
+    withTempDir((dir) => {
+      mkdirSync(join(dir, "tree"));
+      writeFileSync(join(dir, "tree", "f"), new Uint8Array(30000).fill(1));
+      const options = ["-t", "ext4", "-b", "1024", "-O", "orphan_file,^metadata_csum"];
+      const image = makeImage(dir, join(dir, "tree"), 16384, options);
+      const number = (command: string, pattern: RegExp): number => {
+        return Number(pattern.exec(debugfs(image, [command]))?.[1]);
+      };
+      const file = number("show_super_stats -h", /Orphan file inode:\s+(\d+)/);
+      const block = number(`bmap <${file}> 0`, /^(\d+)$/m);
+      const orphan = number("stat /f", /Inode: (\d+)/);
+      debugfs(image, ["set_inode_field /f links_count 0", "unlink /f", "feature orphan_present"]);
+      const bytes = new Uint8Array(readFileSync(image));
+      new DataView(bytes.buffer).setUint32(block * 1024 + 8, orphan, true);
+      const { result, messages } = mountBytes(bytes, "", false);
+      assert.ok(typeof result !== "number", messages.join("\n"));
+      assert.match(messages.join("\n"), /1 orphans recovered/);
+      assert.equal(result.unmount(), 0);
+      writeFileSync(image, bytes);
+      const r = spawnSync("e2fsck", ["-fn", image]);
+      assert.equal(r.status, 0, r.stdout.toString());
+      assert.ok(!debugfs(image, ["features"]).includes("orphan_present"));
     });
   });
 });

@@ -13,6 +13,7 @@ import { FREE_INODE_CREDITS, freeInode, isInodeUsed, readyToFree } from "./iallo
 import { type Inode, readOrphan } from "./inode.ts";
 import { INLINE_DATA_FL, STATE_ERROR, SuperBlock } from "./layout.ts";
 import { ORPHAN_CREDITS } from "./orphan.ts";
+import { clearOrphanFile, isOrphanFileInUse, readOrphanFile } from "./orphanfile.ts";
 import { isFastSymlink } from "./symlink.ts";
 import type { Volume } from "./volume.ts";
 import { dropXattrs, XATTR_CREDITS } from "./xattrwrite.ts";
@@ -61,10 +62,32 @@ export function recoverOrphans(volume: Volume): number {
     const r = ip.nlink === 0 ? evictInode(ip) : cutToSize(ip);
     if (failed(r)) return r;
   }
+  if (isOrphanFileInUse(volume)) {
+    const r = recoverFile(volume, isDamaged, seen);
+    if (failed(r)) return r;
+  }
   if (seen.size > 0) {
     volume.log.log(LOG_INFO, `EXT4-fs (${volume.device.name}): ${seen.size} orphans recovered`);
   }
   return 0;
+}
+
+/** As the list; what is in it is noted on the list first, so that the way to its end is the same. */
+function recoverFile(volume: Volume, isDamaged: boolean, seen: Set<number>): number {
+  const inos = readOrphanFile(volume);
+  if (typeof inos === "number") return inos;
+  for (const ino of isDamaged ? [] : inos) {
+    const ip = seen.has(ino) ? null : usedOrphan(volume, ino);
+    if (ip === null || typeof ip === "number") continue;
+    seen.add(ino);
+    let r = volume.tx.start(ORPHAN_CREDITS);
+    if (failed(r)) return r;
+    r = volume.orphans.add(ip);
+    volume.tx.stop();
+    if (!failed(r)) r = ip.nlink === 0 ? evictInode(ip) : cutToSize(ip);
+    if (failed(r)) return r;
+  }
+  return clearOrphanFile(volume);
 }
 
 function usedOrphan(volume: Volume, ino: number): Inode | Errno {

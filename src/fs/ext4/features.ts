@@ -33,7 +33,11 @@ export const RO_COMPAT_BIGALLOC = 0x200;
 export const RO_COMPAT_METADATA_CSUM = 0x400;
 
 /** What a volume with these bits needs from whoever changes it, this kernel does. */
+/** Orphans may be in the orphan file. */
+export const RO_COMPAT_ORPHAN_PRESENT = 0x10000;
+
 const RO_COMPAT_WRITABLE =
+  RO_COMPAT_ORPHAN_PRESENT |
   RO_COMPAT_SPARSE_SUPER |
   RO_COMPAT_LARGE_FILE |
   RO_COMPAT_HUGE_FILE |
@@ -52,7 +56,6 @@ const roCompatNames: ReadonlyMap<number, string> = new Map([
   [0x2000, "project"],
   [0x4000, "shared_blocks"],
   [0x8000, "verity"],
-  [0x10000, "orphan_present"],
 ]);
 
 const INCOMPAT_SUPPORTED =

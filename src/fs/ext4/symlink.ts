@@ -5,6 +5,7 @@
 import { type Errno, failed } from "../../abi/errno.ts";
 import { byteString } from "../../lib/bytes.ts";
 import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
+import { INCOMPAT_EA_INODE } from "./features.ts";
 import { growBlock } from "./filemap.ts";
 import { inlineData } from "./inline.ts";
 import type { Inode } from "./inode.ts";
@@ -22,6 +23,8 @@ export function targetMax(ip: Inode): number {
 /** The target is in the inode unless blocks are held for it. */
 export function isFastSymlink(ip: Inode): boolean {
   if (ip.has(INLINE_DATA_FL | EXTENTS_FL) || ip.diskSizeBytes > FAST_SYMLINK_MAX) return false;
+  // Values of attributes in inodes of their own count as blocks held, too.
+  if ((ip.volume.incompat & INCOMPAT_EA_INODE) !== 0) return true;
   const { blockSize, clusterRatio } = ip.volume.geometry;
   const forXattrs = ip.xattrBlock === 0 ? 0 : (blockSize / 512) * clusterRatio;
   return ip.has(EA_INODE_FL) || ip.blocks512 <= forXattrs;

@@ -64,8 +64,11 @@ export function writeXattr(
     if (failed(r)) return r;
   }
   storeInodeXattrs(ip, plan.inner);
-  if (old && old.valueIno !== 0) return releaseValue(ip, old);
-  return 0;
+  const large = value !== null && isLarge(plan, name);
+  const held =
+    (large ? heldUnits(ip, value.length) : 0) - (old?.valueIno ? heldUnits(ip, old.valueSize) : 0);
+  ip.blocks512 = Math.max(0, ip.blocks512 + held);
+  return old && old.valueIno !== 0 ? releaseValue(ip, old) : 0;
 }
 
 /** The file goes, and its attributes with it. EUCLEAN, EFSBADCRC, EIO. */
@@ -75,6 +78,17 @@ export function dropXattrs(ip: Inode): number {
     if (failed(r)) return r;
   }
   return dropXattrBlock(ip);
+}
+
+function isLarge(plan: Plan, name: XattrName): boolean {
+  return [...plan.inner, ...plan.outer].some((x) => isNamed(x, name) && x.valueIno !== 0);
+}
+
+/** 512-byte units that a value in an inode of its own counts for whoever has it. */
+function heldUnits(ip: Inode, valueSize: number): number {
+  const { blockSize, clusterRatio } = ip.volume.geometry;
+  const cluster = blockSize * clusterRatio;
+  return (Math.ceil(valueSize / cluster) * cluster) / 512;
 }
 
 /** Where the new attribute goes. */
