@@ -76,16 +76,17 @@ function start(kernel: Kernel, config: MachineConfig): Outcome | null {
   if (!bootDisk) return noMachine("no root disk", ENODEV);
   const device = rootDevice(config.kenv, disks, bootDisk);
   if (typeof device === "string") return { kind: "nomachine", message: device };
-  const { disk, typeName } = device;
+  const { disk } = device;
   const said = log.msgbuf.nextSeq;
-  const root = mountRoot(vfs, td, disk, typeName);
+  const root = mountRoot(vfs, td, device);
   if (failed(root)) {
     // What the file system found wrong says more than its errno.
     const why = log.msgbuf.at(said)?.text ?? rootText(root);
     const hint = partitionHint(disk, disks);
     return { kind: "nomachine", message: `cannot mount the root: ${why}${hint}` };
   }
-  log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, read-only`);
+  const mode = root.isReadOnly ? "read-only" : "read-write";
+  log.log(LOG_INFO, `mounted root from ${root.fs.typeName}:${disk.name}, ${mode}`);
   enterRoot(td, root);
   mountSystem(td.fs, td, log);
   const unshared = mountShares(td.fs, td, config.shares ?? [], log);

@@ -26,7 +26,7 @@ import type { MachineConfig } from "./config.ts";
 import { attachDisks, attachTerminals, makeNodes } from "./devices.ts";
 import { registerFileSystems, registerProcfs, registerShares } from "./filesystems.ts";
 import { Kprintf } from "./kprintf.ts";
-import { MOUNTFROM } from "./rootdevice.ts";
+import { MOUNTFROM, MOUNTFROM_OPTIONS } from "./rootdevice.ts";
 import { sharedDirectories } from "./shares.ts";
 import { VERSION } from "./version.ts";
 
@@ -108,7 +108,8 @@ export class Kernel {
 /** What /proc/cmdline shows: the root, and the kernel environment. */
 function cmdlineOf(config: MachineConfig): string {
   const root = config.kenv.get(MOUNTFROM)?.replace(/^.*:|\/dev\//g, "") ?? "vkd0";
-  const words = [`root=/dev/${root}`, "ro", "console=hvc0"];
+  const options = (config.kenv.get(MOUNTFROM_OPTIONS) ?? "").split(",");
+  const words = [`root=/dev/${root}`, options.includes("rw") ? "rw" : "ro", "console=hvc0"];
   for (const [name, value] of config.kenv) words.push(`${name}=${value}`);
   return words.join(" ");
 }

@@ -11,6 +11,7 @@ import { type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../vfs/mo
 import { lookupEntry, namei, nameiParent, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import type { RootDevice } from "./rootdevice.ts";
 
 interface BootMount {
   readonly at: string;
@@ -49,24 +50,23 @@ function rootTypes({ blockSize }: Disk): readonly string[] {
   return blockSize === CD_BLOCK ? ["iso9660", "ext4"] : ["ext4", "iso9660"];
 }
 
-/** The root from `disk`, of type `wanted` if that is said; ENODEV if no type knows what is on it. */
+/** The root; ENODEV if no type knows what is on the disk. */
 export function mountRoot(
   vfs: Vfs,
   td: Thread,
-  disk: Disk,
-  wanted: string | null = null,
+  { disk, typeName: wanted, isReadOnly, data }: RootDevice,
 ): Mount | Errno {
   const source = `/dev/${disk.name}`;
   const { rdev } = disk;
   for (const typeName of wanted ? [wanted] : rootTypes(disk)) {
     const type = vfs.types.get(typeName);
     if (!type) continue;
-    const fs = type.mount({ source, rdev, data: "", isReadOnly: true, cred: td.cred });
+    const fs = type.mount({ source, rdev, data, isReadOnly, cred: td.cred });
     if (failed(fs)) {
       if (fs === EINVAL) continue;
       return fs;
     }
-    return vfs.mounts.mount(fs, null, MS_RDONLY, source);
+    return vfs.mounts.mount(fs, null, isReadOnly ? MS_RDONLY : 0, source);
   }
   return ENODEV;
 }

@@ -1,17 +1,23 @@
 /**
  * Which device the root is on: the kernel environment's vfs.root.mountfrom, as
  * in the ancestor ("ext4:vkd0p1"; the type and /dev/ may be left out), else
- * the boot disk as a whole. See loader.conf(5), vfs_mountroot.c.
+ * the boot disk as a whole; and how it is mounted. See loader.conf(5), vfs_mountroot.c.
  */
 import type { Disk } from "../vfs/blockdevice.ts";
 import type { Disks } from "../vfs/disks.ts";
 
 export const MOUNTFROM = "vfs.root.mountfrom";
+/** As mount -o takes them: "rw", and what the file system knows. */
+export const MOUNTFROM_OPTIONS = "vfs.root.mountfrom.options";
 
 export interface RootDevice {
   readonly disk: Disk;
   /** Null: try the types that there are. */
   readonly typeName: string | null;
+  /** Unless rw is asked for. */
+  readonly isReadOnly: boolean;
+  /** The other options, for the file system. */
+  readonly data: string;
 }
 
 /** The root's device, or what is wrong with the wish for it. */
@@ -20,12 +26,15 @@ export function rootDevice(
   disks: Disks,
   bootDisk: Disk,
 ): RootDevice | string {
+  const words = (kenv.get(MOUNTFROM_OPTIONS) ?? "").split(",").filter((word) => word !== "");
+  const isReadOnly = words.findLast((word) => word === "rw" || word === "ro") !== "rw";
+  const data = words.filter((word) => word !== "rw" && word !== "ro").join(",");
   const wish = kenv.get(MOUNTFROM);
-  if (wish === undefined) return { disk: bootDisk, typeName: null };
+  if (wish === undefined) return { disk: bootDisk, typeName: null, isReadOnly, data };
   const colon = wish.indexOf(":");
   const name = wish.slice(colon + 1).replace(/^\/dev\//, "");
   const disk = disks.named(name);
-  if (disk) return { disk, typeName: colon > 0 ? wish.slice(0, colon) : null };
+  if (disk) return { disk, typeName: colon > 0 ? wish.slice(0, colon) : null, isReadOnly, data };
   return `${MOUNTFROM}=${wish}: no such disk; there are ${disks.all.map((d) => d.name).join(", ")}`;
 }
 

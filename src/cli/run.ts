@@ -31,6 +31,8 @@ interface RunOptions {
   cwd: string;
   isVerbose: boolean;
   isTraced: boolean;
+  /** --rw: the image itself. */
+  isWritten: boolean;
   profile: string | null;
   readonly shares: ShareSpec[];
   /** Beyond the root. */
@@ -49,7 +51,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain(`${o} (vkernel run --help for help)`);
     return EX_USAGE;
   }
-  const root = parseDisk(o.image, "R");
+  const root = parseDisk(o.image, o.isWritten ? "r" : "R");
   if (typeof root === "string") {
     complain(`${root} (vkernel run --help for help)`);
     return EX_USAGE;
@@ -99,7 +101,7 @@ function specOf(o: RunOptions, disks: readonly DiskSpec[]): MachineSpec {
     memoryBytes: o.memoryBytes,
     disks,
     shares: o.shares,
-    kenv: new Map(),
+    kenv: new Map(o.isWritten || disks[0]!.overlay ? [["vfs.root.mountfrom.options", "rw"]] : []),
     isVerbose: o.isVerbose,
     program: {
       kind: "command",
@@ -129,6 +131,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     cwd: "/",
     isVerbose: false,
     isTraced: false,
+    isWritten: false,
     profile: null,
     shares: [],
     disks: [],
@@ -183,7 +186,8 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
       o.isTraced = true;
       return null;
     default:
-      return "--rw: images are mounted read-only until read-write ext4 is in";
+      o.isWritten = true;
+      return null;
   }
 }
 

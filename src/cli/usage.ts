@@ -22,7 +22,8 @@ Boot a machine from a disk image:
   --volume DIR:PATH[:ro|rw][,uid=N][,gid=N]
                     show the directory DIR of this computer at PATH (repeatable)
   -e name=value:..  kernel environment; init=PATH names the first program,
-                    vfs.root.mountfrom=vkd0p1 the root's partition
+                    vfs.root.mountfrom=vkd0p1 the root's partition, and
+                    vfs.root.mountfrom.options=rw makes it writable
   -s                single user: /bin/sh instead of init; its end is the machine's
   -p pidfile        write the process id here, locked while the machine runs
   -v                verbose boot, with timings; at the end a table of what was counted
@@ -60,7 +61,7 @@ memory and vanish, unless --rw is given, or ",overlay=FILE" after the image: the
                   written unless it says ro, and all of it root's unless it says whose
   -v              show boot messages on stderr, and at the end a table of what was counted
   --profile file  sample programs and system calls, for ui.perfetto.dev or speedscope.app
-  --rw            write to the image itself (arrives with read-write ext4)
+  --rw            write to the image itself: the root is mounted read-write
   --strace        write every system call to stderr
   -h, --help      this text
 

@@ -62,7 +62,12 @@ function makeMachine(): { kernel: Kernel; td: Lwp } {
   });
   const td = makeFirstProcess(kernel.table);
   assert.ok(td instanceof Lwp);
-  const root = mountRoot(kernel.vfs, td, kernel.disks.all[0]!);
+  const root = mountRoot(kernel.vfs, td, {
+    disk: kernel.disks.all[0]!,
+    typeName: null,
+    isReadOnly: true,
+    data: "",
+  });
   assert.ok(!failed(root));
   enterRoot(td, root);
   mountSystem(td.fs, td, kernel.log);
