@@ -9,7 +9,7 @@
  * damaged is left alone.
  * Source: fs/ext4/balloc.c, mballoc.c of Linux for what must hold.
  */
-import { ENOSPC, type Errno, failed } from "../../abi/errno.ts";
+import { EIO, ENOSPC, type Errno, failed } from "../../abi/errno.ts";
 import type { Cred } from "../../kern/cred.ts";
 import { CAP_SYS_RESOURCE } from "../../kern/cred.ts";
 import type { Buf } from "../../vfs/bio.ts";
@@ -201,6 +201,8 @@ export class BlockAllocator implements Committed {
       if (failed(r)) result = r;
       at = end;
     }
+    // Whoever frees them has taken them out of a map already, in memory at least.
+    if (result === EIO) this.volume.tx.abort(`blocks ${start}+${count} cannot be freed`);
     if (isMetadata) for (let i = 0; i < count; i++) this.volume.tx.forget(start + i);
     return result;
   }
@@ -230,9 +232,9 @@ export class BlockAllocator implements Committed {
     if (this.#available[group]! <= 0) return ENOSPC;
     const groups = this.#groups;
     const desc = groups.read(group);
-    if (typeof desc === "number") return this.#leaveAlone(group);
+    if (typeof desc === "number") return desc === EIO ? desc : this.#leaveAlone(group);
     const bp = this.bitmap(desc);
-    if (typeof bp === "number") return this.#leaveAlone(group);
+    if (typeof bp === "number") return bp === EIO ? bp : this.#leaveAlone(group);
     const base = groups.firstBlock(group);
     const end = groups.blocksIn(group);
     const bits = this.#inUse(group, bp.data);

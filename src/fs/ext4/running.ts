@@ -17,6 +17,8 @@ export abstract class RunningTransaction implements Transaction {
   /** Blocks changed since the last commit. */
   protected readonly blocks = new Map<number, Buf>();
   #depth = 0;
+  /** The operation under way has changed something. */
+  #hasChanged = false;
   #isAborted = false;
   #isCommitting = false;
   #ordered = new Set<OrderedData>();
@@ -60,6 +62,7 @@ export abstract class RunningTransaction implements Transaction {
       if (failed(r)) return r;
     }
     if (this.#depth++ === 0) {
+      this.#hasChanged = false;
       this.volume.cache.trim();
       this.volume.cache.isBusy = true;
     }
@@ -78,6 +81,7 @@ export abstract class RunningTransaction implements Transaction {
       this.abort(`block ${bp.blkno} was changed in two places`);
       return;
     }
+    this.#hasChanged = true;
     if (this.blocks.size === 0) this.volume.watcher?.changed();
     this.blocks.set(bp.blkno, bp);
   }
@@ -87,6 +91,11 @@ export abstract class RunningTransaction implements Transaction {
     this.blocks.delete(blkno);
     this.volume.cache.forget(blkno);
     this.forgotten(blkno);
+  }
+
+  readFailed(blkno: number): void {
+    if (this.#depth === 0 || !this.#hasChanged) return;
+    this.abort(`block ${blkno} cannot be read in the middle of a change`);
   }
 
   order(writer: OrderedData): void {

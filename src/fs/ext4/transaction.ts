@@ -40,6 +40,11 @@ export interface Transaction {
   dirty(bp: Buf): void;
   /** A metadata block was freed: what was to be written of it no longer is. */
   forget(blkno: number): void;
+  /**
+   * A metadata block cannot be read: in the middle of a change that aborts, for the change can
+   * neither go on nor be undone. Before the first `dirty` of an operation it is only an error.
+   */
+  readFailed(blkno: number): void;
   /** The contents behind `writer` go to the disk before the transaction commits. */
   order(writer: OrderedData): void;
   /** `f` runs once, after the running transaction has committed; not if it aborts. */
@@ -78,6 +83,8 @@ export class NoTransaction implements Transaction {
   forget(_blkno: number): void {
     panic("ext4: a read-only volume was changed");
   }
+
+  readFailed(_blkno: number): void {}
 
   order(_writer: OrderedData): void {}
 

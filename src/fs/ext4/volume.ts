@@ -163,7 +163,9 @@ export class Volume {
   }
 
   bread(blkno: number): Buf | Errno {
-    return this.cache.bread(blkno);
+    const bp = this.cache.bread(blkno);
+    if (typeof bp === "number") this.tx.readFailed(blkno);
+    return bp;
   }
 
   /** A zeroed buffer for a block just allocated. */
