@@ -183,6 +183,10 @@ int main(void)
 	CHECK("seven deep", pread(all[6], other, 4, 8 * 512) == 4 && memcmp(other, "part", 4) == 0);
 	CHECK_ERRNO("eleven is too deep", pread(all[10], other, 4, 20 * 4096), EIO);
 	for (int i = 10; i >= 0; i--) close(all[i]), sprintf(name, "%d", i);
+	int made = 0;
+	while (ioctl(ctl, LOOP_CTL_ADD, -1) >= 0) made++;
+	CHECK("not without end", errno == ENOSPC && made > 8 && made < 256);
+	CHECK("a free one is still found", ioctl(ctl, LOOP_CTL_GET_FREE) >= 0);
 	unlink("disk");
 	unlink("same");
 	unlink("short");

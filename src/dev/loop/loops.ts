@@ -16,8 +16,10 @@ import { LoopDisk } from "./loopdisk.ts";
 
 /** Nodes from the start. */
 export const LOOP_NODES = 8;
-/** Numbers go up to this; a bound on what a hostile guest can pile up. */
+/** Numbers are below this. */
 export const LOOP_UNITS = 256;
+/** Devices at once: a bound on what a hostile guest can pile up in /sys, each with fifteen partitions. */
+const MAX_LOOPS = 64;
 
 export class Loops implements UnmountObserver {
   readonly disks: Disks;
@@ -34,15 +36,16 @@ export class Loops implements UnmountObserver {
 
   /** The device of that number, made if need be; null if there cannot be one. */
   open(unit: number): LoopDisk | null {
-    return this.#units.get(unit) ?? (unit < LOOP_UNITS ? this.#make(unit) : null);
+    const known = this.#units.get(unit);
+    return known ?? (unit < LOOP_UNITS && !this.#isFull ? this.#make(unit) : null);
   }
 
   /** LOOP_CTL_ADD; negative: the next number. The number, or EEXIST, EINVAL, ENOSPC. */
   add(unit: number): number {
     if (unit >= LOOP_UNITS) return EINVAL;
     if (this.#units.has(unit)) return EEXIST;
-    const next = unit < 0 ? this.#unusedUnit() : unit;
-    return next < 0 ? next : this.#make(next).unit;
+    if (this.#isFull) return ENOSPC;
+    return this.#make(unit < 0 ? this.#unusedUnit() : unit).unit;
   }
 
   /** LOOP_CTL_GET_FREE: the number of a device that stands on nothing, or ENOSPC. */
@@ -52,8 +55,9 @@ export class Loops implements UnmountObserver {
       if (!d.backing && (found < 0 || d.unit < found)) found = d.unit;
     }
     const unused = this.#unusedUnit();
-    if (found >= 0 && (unused < 0 || found < unused)) return found;
-    return unused < 0 ? unused : this.#make(unused).unit;
+    if (found >= 0 && found < unused) return found;
+    if (this.#isFull) return found >= 0 ? found : ENOSPC;
+    return this.#make(unused).unit;
   }
 
   /** LOOP_CTL_REMOVE. */
@@ -104,8 +108,13 @@ export class Loops implements UnmountObserver {
     return disk;
   }
 
+  get #isFull(): boolean {
+    return this.#units.size >= MAX_LOOPS;
+  }
+
   #unusedUnit(): number {
-    for (let unit = 0; unit < LOOP_UNITS; unit++) if (!this.#units.has(unit)) return unit;
-    return ENOSPC;
+    let unit = 0;
+    while (this.#units.has(unit)) unit++;
+    return unit;
   }
 }
