@@ -109,7 +109,7 @@ export class Kernel {
 function cmdlineOf(config: MachineConfig): string {
   const root = config.kenv.get(MOUNTFROM)?.replace(/^.*:|\/dev\//g, "") ?? "vkd0";
   const options = (config.kenv.get(MOUNTFROM_OPTIONS) ?? "").split(",");
-  const words = [`root=/dev/${root}`, options.includes("rw") ? "rw" : "ro", "console=hvc0"];
+  const words = [`root=/dev/${root}`, options.includes("ro") ? "ro" : "rw", "console=hvc0"];
   for (const [name, value] of config.kenv) words.push(`${name}=${value}`);
   return words.join(" ");
 }

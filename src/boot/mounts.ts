@@ -2,12 +2,20 @@
  * The first mounts: the root from its disk, and what every Unix program
  * expects above it. All of it is done as process 1, before it starts.
  */
-import { EINVAL, ENODEV, ENOENT, ENOTDIR, type Errno, failed } from "../abi/errno.ts";
+import { EINVAL, ENODEV, ENOENT, ENOTDIR, EROFS, type Errno, failed } from "../abi/errno.ts";
 import { type KernelLog, LOG_INFO, LOG_WARNING } from "../kern/log.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { Disk } from "../vfs/blockdevice.ts";
+import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
-import { type Mount, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY } from "../vfs/mount.ts";
+import {
+  type Mount,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  MS_RELATIME,
+} from "../vfs/mount.ts";
 import { lookupEntry, namei, nameiParent, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vfs } from "../vfs/vfs.ts";
@@ -50,7 +58,7 @@ function rootTypes({ blockSize }: Disk): readonly string[] {
   return blockSize === CD_BLOCK ? ["iso9660", "ext4"] : ["ext4", "iso9660"];
 }
 
-/** The root; ENODEV if no type knows what is on the disk. */
+/** The root; ENODEV if no type knows what is on the disk, EROFS if it was to be written and cannot be. */
 export function mountRoot(
   vfs: Vfs,
   td: Thread,
@@ -61,12 +69,16 @@ export function mountRoot(
   for (const typeName of wanted ? [wanted] : rootTypes(disk)) {
     const type = vfs.types.get(typeName);
     if (!type) continue;
-    const fs = type.mount({ source, rdev, data, isReadOnly, cred: td.cred });
-    if (failed(fs)) {
-      if (fs === EINVAL) continue;
-      return fs;
+    const request = { source, rdev, data, cred: td.cred };
+    let fs: FileSystem | Errno = EROFS;
+    if (isReadOnly !== true && !disk.isReadOnly) fs = type.mount({ ...request, isReadOnly: false });
+    if (failed(fs) && fs !== EINVAL && isReadOnly !== false) {
+      fs = type.mount({ ...request, isReadOnly: true });
     }
-    return vfs.mounts.mount(fs, null, isReadOnly ? MS_RDONLY : 0, source);
+    if (fs === EINVAL) continue;
+    if (failed(fs)) return fs;
+    const flags = fs.isReadOnly ? MS_RDONLY | MS_RELATIME : MS_RELATIME;
+    return vfs.mounts.mount(fs, null, flags, source);
   }
   return ENODEV;
 }

@@ -7,15 +7,15 @@ import type { Disk } from "../vfs/blockdevice.ts";
 import type { Disks } from "../vfs/disks.ts";
 
 export const MOUNTFROM = "vfs.root.mountfrom";
-/** As mount -o takes them: "rw", and what the file system knows. */
+/** As mount -o takes them: "ro" or "rw", and what the file system knows. */
 export const MOUNTFROM_OPTIONS = "vfs.root.mountfrom.options";
 
 export interface RootDevice {
   readonly disk: Disk;
   /** Null: try the types that there are. */
   readonly typeName: string | null;
-  /** Unless rw is asked for. */
-  readonly isReadOnly: boolean;
+  /** Null: to be written if that can be. */
+  readonly isReadOnly: boolean | null;
   /** The other options, for the file system. */
   readonly data: string;
 }
@@ -27,7 +27,8 @@ export function rootDevice(
   bootDisk: Disk,
 ): RootDevice | string {
   const words = (kenv.get(MOUNTFROM_OPTIONS) ?? "").split(",").filter((word) => word !== "");
-  const isReadOnly = words.findLast((word) => word === "rw" || word === "ro") !== "rw";
+  const mode = words.findLast((word) => word === "rw" || word === "ro");
+  const isReadOnly = mode === undefined ? null : mode === "ro";
   const data = words.filter((word) => word !== "rw" && word !== "ro").join(",");
   const wish = kenv.get(MOUNTFROM);
   if (wish === undefined) return { disk: bootDisk, typeName: null, isReadOnly, data };

@@ -31,8 +31,8 @@ interface RunOptions {
   cwd: string;
   isVerbose: boolean;
   isTraced: boolean;
-  /** --rw: the image itself. */
-  isWritten: boolean;
+  /** Writes to the root vanish (or go to an overlay), reach the image, or are refused. */
+  root: "cow" | "rw" | "ro";
   profile: string | null;
   readonly shares: ShareSpec[];
   /** Beyond the root. */
@@ -51,12 +51,17 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain(`${o} (vkernel run --help for help)`);
     return EX_USAGE;
   }
-  const root = parseDisk(o.image, o.isWritten ? "r" : "R");
+  const root = parseDisk(o.image, "R");
   if (typeof root === "string") {
     complain(`${root} (vkernel run --help for help)`);
     return EX_USAGE;
   }
-  const disks = await Promise.all([root, ...o.disks].map(byName));
+  if (o.root === "rw" && root.overlay !== undefined) {
+    complain("--rw and an overlay: writes go to one of them (vkernel run --help for help)");
+    return EX_USAGE;
+  }
+  const [first, ...others] = await Promise.all([root, ...o.disks].map(byName));
+  const disks = [{ ...first!, isCopyOnWrite: o.root !== "rw" }, ...others];
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
     complain(badDisk);
@@ -101,7 +106,7 @@ function specOf(o: RunOptions, disks: readonly DiskSpec[]): MachineSpec {
     memoryBytes: o.memoryBytes,
     disks,
     shares: o.shares,
-    kenv: new Map(o.isWritten || disks[0]!.overlay ? [["vfs.root.mountfrom.options", "rw"]] : []),
+    kenv: new Map(o.root === "cow" ? [] : [["vfs.root.mountfrom.options", o.root]]),
     isVerbose: o.isVerbose,
     program: {
       kind: "command",
@@ -120,7 +125,7 @@ function specOf(o: RunOptions, disks: readonly DiskSpec[]): MachineSpec {
 /** The options, "help", or a complaint. */
 function parseRunOptions(argv: readonly string[]): RunOptions | string {
   const spec = {
-    flags: ["v", "h", "help", "rw", "strace"],
+    flags: ["v", "h", "help", "rw", "ro", "strace"],
     values: ["m", "n", "e", "w", "profile", "volume", "r", "R", "c"],
   };
   const parsed = getopt(argv, spec);
@@ -131,7 +136,7 @@ function parseRunOptions(argv: readonly string[]): RunOptions | string {
     cwd: "/",
     isVerbose: false,
     isTraced: false,
-    isWritten: false,
+    root: "cow",
     profile: null,
     shares: [],
     disks: [],
@@ -186,7 +191,8 @@ function applyRunOption(o: RunOptions, name: string, value: string): string | nu
       o.isTraced = true;
       return null;
     default:
-      o.isWritten = true;
+      if (o.root !== "cow" && o.root !== name) return "--rw and --ro: one of them";
+      o.root = name === "rw" ? "rw" : "ro";
       return null;
   }
 }

@@ -4,7 +4,7 @@ export const usage = `vkernel: a Unix kernel that runs as an ordinary program
 usage: vkernel [-hsv] [-e name=value:...] [-m size] [-n ncpus] [-p pidfile]
                [-r file[:serno][,...]] [-R file[:serno][,...]] [-c file]
                [--volume dir:path[:ro]] [--profile file]
-       vkernel run [--rw] [-m size] [-n ncpus] [-e NAME=value] [-w dir]
+       vkernel run [--rw|--ro] [-m size] [-n ncpus] [-e NAME=value] [-w dir]
                [-r|-R|-c file] [--volume dir:path[:ro]] [--profile file]
                IMAGE -- CMD [ARG...]
        vkernel image build|ls|path|rm|verify|diff|commit ...
@@ -23,7 +23,7 @@ Boot a machine from a disk image:
                     show the directory DIR of this computer at PATH (repeatable)
   -e name=value:..  kernel environment; init=PATH names the first program,
                     vfs.root.mountfrom=vkd0p1 the root's partition, and
-                    vfs.root.mountfrom.options=rw makes it writable
+                    vfs.root.mountfrom.options=ro mounts it read-only
   -s                single user: /bin/sh instead of init; its end is the machine's
   -p pidfile        write the process id here, locked while the machine runs
   -v                verbose boot, with timings; at the end a table of what was counted
@@ -61,7 +61,8 @@ memory and vanish, unless --rw is given, or ",overlay=FILE" after the image: the
                   written unless it says ro, and all of it root's unless it says whose
   -v              show boot messages on stderr, and at the end a table of what was counted
   --profile file  sample programs and system calls, for ui.perfetto.dev or speedscope.app
-  --rw            write to the image itself: the root is mounted read-write
+  --rw            write to the image itself, which nobody else can use meanwhile
+  --ro            mount the image read-only
   --strace        write every system call to stderr
   -h, --help      this text
 

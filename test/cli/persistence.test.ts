@@ -26,10 +26,17 @@ it("run --rw changes the image, and leaves a file system that e2fsck finds whole
   const first = vkernel(["run", "--rw", image, "--", "/bin/sh", "-c", script]);
   assert.equal(first.status, 0, first.stderr);
   assert.equal(fsck(image), "");
-  const lines = ["run", image, "--", "/bin/sh", "-c", "wc -l </new/link; touch /x 2>/dev/null"];
+  const lines = [
+    "run",
+    "--ro",
+    image,
+    "--",
+    "/bin/sh",
+    "-c",
+    "wc -l </new/link; touch /x 2>/dev/null",
+  ];
   const second = vkernel(lines);
   assert.equal(second.stdout, "50000\n");
-  // Without --rw the root is read-only.
   assert.equal(second.status, 1);
 });
 

@@ -9,7 +9,8 @@ export function runInGuest(
   argv: readonly string[],
   options: { readonly input?: string; readonly memory?: string; readonly timeoutMs?: number } = {},
 ): Outcome {
-  const args = [CLI, "run", "-m", options.memory ?? "512m", image, "--", ...argv];
+  // The oracle's root is read-only.
+  const args = [CLI, "run", "--ro", "-m", options.memory ?? "512m", image, "--", ...argv];
   const r = spawnSync(process.execPath, args, {
     input: options.input ?? "",
     encoding: "latin1",

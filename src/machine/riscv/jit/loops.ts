@@ -40,7 +40,8 @@ export function innermostAt(nodes: readonly Linked[], header: number): ReadonlyS
   const latches = [...new Set(nodes[header]!.preds)].filter((p) => p >= header);
   const bodies = latches.map((latch) => withLatch(nodes, latch, undefined, header));
   const core = bodies.reduce((least, body) => (body.size < least.size ? body : least));
-  if (bodies.every((body) => core.isSubsetOf(body))) return core;
+  const inner = [...core];
+  if (bodies.every((body) => inner.every((i) => body.has(i)))) return core;
   return new Set(bodies.flatMap((body) => [...body]));
 }
 
