@@ -11,11 +11,15 @@ import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { PTE_D, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { FAULT_ACCERR, FAULT_BUS, FAULT_OK, FAULT_OOM } from "./faultcode.ts";
-import { type MapEntry, VM_RAND_READ } from "./mapentry.ts";
+import { type MapEntry, VM_RAND_READ, VM_SEQ_READ } from "./mapentry.ts";
+import type { VmObject } from "./object.ts";
 import { CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
 import { ownRights, PTE_ANON, PTE_SHMEM, PTE_ZERO, readRights } from "./pte.ts";
 import { allocPrivate, hasPrivate } from "./reservation.ts";
 import type { Vmspace } from "./vmspace.ts";
+
+/** Read at once of a map that is read in order: 1 MiB. */
+const SEQ_PAGES = 256;
 
 /** Resolves an access to a page of `e`, which holds `addr`: a FAULT_*. */
 export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number): number {
@@ -126,11 +130,18 @@ function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): num
     vs.majorFaults++;
     vs.frames.meter.majorFaults++;
     vs.minorFaults--;
+    fillAhead(e, object, pindex);
   }
   const pa: Paddr | Errno = object.getPage(pindex, isWrite);
   if (failed(pa)) return pa === ENOMEM ? -FAULT_OOM : -FAULT_BUS;
   vs.frames.hold(pa);
   return pa;
+}
+
+/** Reads as madvise(2) asked for; else getPage reads what is around. */
+function fillAhead(e: MapEntry, object: VmObject, pindex: number): void {
+  if ((e.flags & VM_RAND_READ) !== 0) object.fill(pindex, pindex + 1);
+  else if ((e.flags & VM_SEQ_READ) !== 0) object.fill(pindex, pindex + SEQ_PAGES);
 }
 
 /** Maps a page of the object, which the caller holds for the page table. */

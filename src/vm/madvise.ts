@@ -149,8 +149,8 @@ function advisePages(vs: Vmspace, e: MapEntry, start: number, end: number, advic
     case MADV_POPULATE_WRITE:
       return prefault(vs, e, start, end, advice === MADV_POPULATE_WRITE ? PROT_WRITE : PROT_READ);
     default:
-      // COLD, PAGEOUT: there is no swap to send pages to.
-      return isLocked ? EINVAL : 0;
+      // COLD, PAGEOUT: there is no swap to send private pages to.
+      return isLocked ? EINVAL : retire(vs, e, start, end, advice === MADV_PAGEOUT);
   }
 }
 
@@ -163,9 +163,22 @@ function readAhead(e: MapEntry, start: number, end: number): void {
     READ_AHEAD_PAGES,
     Math.ceil(object.sizeBytes / PAGE_SIZE) - first,
   );
-  for (let i = 0; i < pages && object.frames.isPlentiful; i++) {
-    if (failed(object.getPage(first + i, false))) return;
-  }
+  // Advice: what cannot be read now will be missed later.
+  object.fill(first, first + pages);
+}
+
+/** COLD: the file's pages go first when memory is short. PAGEOUT: now, if nobody else uses them. */
+function retire(vs: Vmspace, e: MapEntry, start: number, end: number, isAtOnce: boolean): number {
+  const { object } = e;
+  if (!object) return 0;
+  const first = e.pindexOf(start);
+  const last = e.pindexOf(end);
+  object.deactivate(first, last);
+  if (!isAtOnce || object.isShmem) return 0;
+  object.sync(first, last);
+  vs.unmapPages(start, end, false);
+  object.dropClean(first, last);
+  return 0;
 }
 
 function prefault(vs: Vmspace, e: MapEntry, start: number, end: number, access: number): number {

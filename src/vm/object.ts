@@ -81,6 +81,9 @@ export abstract class VmObject {
     return 0;
   }
 
+  /** The pages of [first, end) will not be used soon. */
+  deactivate(_first: number, _end: number): void {}
+
   /** Forgets the pages of [first, end) that are neither dirty nor in use. */
   dropClean(_first: number, _end: number): void {}
 

@@ -182,6 +182,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   evict(pindex: number, pa: Paddr): boolean {
     if (this.frames.refs(pa) > 1) return false;
     if (this.frames.queue.isDirty(pa)) {
+      if (this.#domain.isResting()) return false;
       this.#writeAround(pindex);
       // What it wrote meanwhile may have dropped the page, or used it.
       if (this.pages.get(pindex) !== pa) return false;
@@ -259,7 +260,10 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     while (first > start && this.pages.isDirty(first - 1)) first--;
     let end = pindex + 1;
     while (end < start + CLUSTER_PAGES && this.pages.isDirty(end)) end++;
-    this.#write(first, end - first);
+    const r = this.#writeRun(first, end - first);
+    if (!failed(r) || r === EAGAIN) return;
+    this.#note(r);
+    this.#domain.rest();
   }
 
   /** Writes `count` dirty neighbours: 0, or why they, or some of them, stay dirty. */
@@ -275,11 +279,13 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
         if (one === EAGAIN) break;
       }
     }
-    if (failed(r) && r !== EAGAIN) {
-      this.errors.set(r);
-      this.#domain.errors.set(r);
-    }
+    if (failed(r) && r !== EAGAIN) this.#note(r);
     return r;
+  }
+
+  #note(error: number): void {
+    this.errors.set(error);
+    this.#domain.errors.set(error);
   }
 
   #writeRun(first: number, count: number): number {
@@ -405,6 +411,12 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     this.frames.zero(pa);
     this.#keep(pindex, pa);
     return pa;
+  }
+
+  override deactivate(first: number, end: number): void {
+    for (const pindex of this.pages.within(first, end)) {
+      this.frames.queue.deactivate(this.pages.get(pindex) as Paddr);
+    }
   }
 
   override dropClean(first: number, end: number): void {

@@ -44,6 +44,7 @@ export interface WritebackKeeper {
 }
 
 const COMMIT_NS = 5e9;
+const REST_PAGES = 64;
 
 /** All that is dirty in a machine. */
 export class Writeback {
@@ -90,9 +91,24 @@ export class DirtyDomain {
   readonly writeback: Writeback;
   readonly committer: Committer | null;
 
+  /** How many more pages reclaim passes over before it tries to write one again. */
+  #restLeft = 0;
+
   constructor(writeback: Writeback, committer: Committer | null = null) {
     this.writeback = writeback;
     this.committer = committer;
+  }
+
+  /** Reclaim could not write a page: it is not to try with each of thousands. */
+  rest(): void {
+    this.#restLeft = REST_PAGES;
+  }
+
+  /** True if reclaim should pass over a dirty page. */
+  isResting(): boolean {
+    if (this.#restLeft === 0) return false;
+    this.#restLeft--;
+    return true;
   }
 
   get isDirty(): boolean {

@@ -353,4 +353,26 @@ describe("sysctls", () => {
     assert.equal(text(`${path}boot_id`), text(`${path}boot_id`));
     assert.ok(list("/proc/sys").includes("vm"));
   });
+
+  it("set the syncer's limits, in percent or in bytes", () => {
+    const { syncer, pages } = kernel.table;
+    const vm = "/proc/sys/vm/";
+    assert.equal(text(`${vm}dirty_ratio`), "20\n");
+    assert.equal(text(`${vm}dirty_background_ratio`), "10\n");
+    assert.equal(text(`${vm}dirty_expire_centisecs`), "3000\n");
+    assert.equal(text(`${vm}dirty_writeback_centisecs`), "500\n");
+    assert.equal(write(`${vm}dirty_bytes`, "4096"), EINVAL);
+    assert.equal(write(`${vm}dirty_bytes`, "8192000\n"), 8);
+    assert.equal(text(`${vm}dirty_ratio`), "0\n");
+    assert.equal(pages.writeback.hardLimitPages, 2000);
+    assert.equal(write(`${vm}dirty_ratio`, "101"), EINVAL);
+    assert.equal(write(`${vm}dirty_ratio`, "20"), 2);
+    assert.equal(text(`${vm}dirty_bytes`), "0\n");
+    assert.equal(write(`${vm}dirty_expire_centisecs`, "100"), 3);
+    assert.equal(syncer.expireNs, 1e9);
+    assert.equal(write(`${vm}vfs_cache_pressure`, "200"), 3);
+    assert.equal(write(`${vm}drop_caches`, "9"), EINVAL);
+    assert.match(text("/proc/vmstat"), /^nr_dirty_threshold [1-9]/m);
+    assert.match(text("/proc/meminfo"), /^Dirty: +0 kB$/m);
+  });
 });

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EAGAIN, EIO, ENOSPC, failed } from "../../src/abi/errno.ts";
-import { MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE } from "../../src/abi/mman.ts";
+import {
+  MADV_PAGEOUT,
+  MADV_RANDOM,
+  MADV_SEQUENTIAL,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../src/abi/mman.ts";
 import { readObject, writeObject } from "../../src/vfs/pagecache.ts";
 import { ReadAhead } from "../../src/vfs/readahead.ts";
 import { ErrSeq } from "../../src/vm/errseq.ts";
@@ -219,4 +227,39 @@ test("read-ahead grows for who reads in order, and reads nothing extra for who d
   }
   assert.equal(pager.pagesRead, 50);
   assert.ok(!failed(object.fill(0, 10)));
+});
+
+test("madvise(2) says how a map is read, and that it no longer is", () => {
+  const { world, pager, object } = setUp(4096);
+  object.grow(1000 * PAGE_SIZE);
+  const vs = world.space();
+  const length = 1000 * PAGE_SIZE;
+  const a = vs.mmap({ addr: 0, length, prot: RW, flags: MAP_SHARED, object });
+  vs.madvise(a, length, MADV_RANDOM);
+  for (let i = 0; i < 20; i++) vs.loadU32(a + i * 37 * PAGE_SIZE);
+  assert.equal(pager.pagesRead, 20);
+  pager.reads = 0;
+  vs.madvise(a, length, MADV_SEQUENTIAL);
+  for (let i = 750; i < 1000; i++) vs.loadU32(a + i * PAGE_SIZE);
+  assert.ok(pager.reads <= 2, `${pager.reads}`);
+  vs.storeU32(a + 800 * PAGE_SIZE, 7);
+  vs.madvise(a + 750 * PAGE_SIZE, 250 * PAGE_SIZE, MADV_PAGEOUT);
+  assert.equal(object.residentPages, 20);
+  assert.equal(pager.stored.size, 1);
+  assert.equal(vs.loadU32(a + 800 * PAGE_SIZE), 7);
+  vs.destroy();
+  object.release();
+  assert.equal(world.leaked, 0);
+});
+
+test("a disk that takes nothing is not tried with each page that could be reclaimed", () => {
+  const { pager, object } = setUp(2048);
+  let tries = 0;
+  pager.pageOut = () => {
+    tries++;
+    return EIO;
+  };
+  for (let i = 0; i < 3000 && write(object, i * PAGE_SIZE, new Uint8Array(PAGE_SIZE)) > 0; i++);
+  assert.ok(object.dirtyPages > 1500);
+  assert.ok(tries < 200, `${tries}`);
 });
