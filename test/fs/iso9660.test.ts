@@ -260,6 +260,19 @@ describe("an iso9660 file system", { skip }, () => {
     });
   });
 
+  it("leaves out what is hidden, if it is told to", () => {
+    withTempDir((dir) => {
+      const bytes = smallImage(dir, ["-R", "-hidden", "secret"], "open", "secret");
+      assert.deepEqual(isoNames(isoRoot(bytes)), [".", "..", "open", "secret"]);
+      const root = isoRoot(bytes, "hide");
+      assert.deepEqual(isoNames(root), [".", "..", "open"]);
+      assert.equal(root.lookup("secret"), ENOENT);
+      bytes[recordOf(bytes, "OPEN.;1") + 25] = 4;
+      assert.deepEqual(isoNames(isoRoot(bytes)), [".", "..", "secret"]);
+      assert.deepEqual(isoNames(isoRoot(bytes, "showassoc")), [".", "..", "open", "secret"]);
+    });
+  });
+
   it("minds case as it is told", () => {
     withTempDir((dir) => {
       const bytes = smallImage(dir, ["-R", "-J"], "Name.Txt");
@@ -298,6 +311,51 @@ describe("a damaged iso9660 image", { skip }, () => {
   it("is no file system without its descriptors", () => {
     assert.equal(mountIso(new Uint8Array(1 << 16)).result, EINVAL);
     assert.equal(mountIso(new Uint8Array(100)).result, EINVAL);
+  });
+
+  it("may hold compressed files that are not", { skip: noZisofs }, () => {
+    withTempDir((dir) => {
+      const tree = join(dir, "tree");
+      mkdirSync(tree);
+      writeFileSync(join(tree, "f"), "0123456789".repeat(20000));
+      execFileSync("mkzftree", [tree, join(dir, "packed")]);
+      const image = genisoimage(join(dir, "image"), join(dir, "packed"), ["-R", "-z"]);
+      const good = readFileSync(image);
+      const magic = good.indexOf(Buffer.from("37e45396c9dbd607", "hex"));
+      const read = (change: (bytes: Buffer) => void) => {
+        const bytes = Buffer.from(good);
+        change(bytes);
+        const vp = isoChild(isoRoot(bytes), "f");
+        return [vp.inode.sizeBytes, vp.pageIn(0, new Uint8Array(4096))];
+      };
+      assert.deepEqual(
+        read(() => {}),
+        [200000, 0],
+      );
+      const pointer = magic + 16;
+      assert.deepEqual(
+        read((b) => b.writeUInt32LE(0xffffffff, pointer)),
+        [200000, EIO],
+      );
+      assert.deepEqual(
+        read((b) => b.writeUInt32LE(0xffffffff, pointer + 4)),
+        [200000, EIO],
+      );
+      assert.deepEqual(
+        read((b) => b.writeUInt32LE(0, pointer + 4)),
+        [200000, EIO],
+      );
+      assert.deepEqual(
+        read((b) => b.writeUInt32LE(b.readUInt32LE(pointer), pointer + 4)),
+        [200000, 0],
+      );
+      assert.deepEqual(
+        read((b) => b.fill(0xff, b.readUInt32LE(pointer) + magic + 2, magic + 60)),
+        [200000, EIO],
+      );
+      const [shown] = read((b) => b.fill(0, magic, magic + 8));
+      assert.ok(shown! < 10000, "without its header it is what is stored");
+    });
   });
 
   it("ends where it ends: contents beyond it are EIO", () => {

@@ -22,6 +22,10 @@ export class LoopDriver implements DeviceDriver {
   open(td: Thread, rdev: number, flags: number): File | Errno {
     return this.#loops.open(minorOf(rdev)) ? this.#disks.open(td, rdev, flags) : ENXIO;
   }
+
+  sync(rdev: number): number {
+    return this.#disks.sync?.(rdev) ?? 0;
+  }
 }
 
 export class LoopControlDriver implements DeviceDriver {
