@@ -128,6 +128,9 @@ export abstract class Vnode {
     return EOPNOTSUPP;
   }
 
+  /** A file that was open for writing is closed. */
+  writerClosed(): void {}
+
   /** It was read: the access time moves if the relatime rule says so, or at once if `isStrict`. */
   accessed(_isStrict: boolean): void {}
 

@@ -296,6 +296,7 @@ export class VnodeFile extends File {
     if (this.isWritable) {
       vp.writers--;
       this.path!.mount.writers--;
+      vp.writerClosed();
     }
     this.#notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   }

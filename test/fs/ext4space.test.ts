@@ -28,9 +28,22 @@ function thread(cred: Cred): Thread {
   return { cred, fileSizeLimit: Number.POSITIVE_INFINITY } as unknown as Thread;
 }
 
+/** A disk that forgets what it may forget. */
+class TrimStore extends MemoryStore {
+  readonly discardBytes = 512;
+  discarded = 0;
+
+  discard(offset: number, length: number): number {
+    this.bytes.fill(0xdd, offset, offset + length);
+    this.discarded += length;
+    return 0;
+  }
+}
+
 interface World {
   readonly fs: Ext4;
   readonly image: string;
+  readonly store: TrimStore;
   file(name: string): Ext4Vnode;
   /** Unmounts and writes the image for the tools to see. */
   finish(): void;
@@ -41,6 +54,7 @@ function world(
   sizeKib: number,
   ramBytes: number,
   run: (w: World) => void,
+  mountOptions = "",
 ): void {
   withTempDir((dir) => {
     const tree = join(dir, "tree");
@@ -48,11 +62,13 @@ function world(
     for (const name of ["a", "b", "c"]) writeFileSync(join(tree, name), "");
     const image = makeImage(dir, tree, sizeKib, [...options, "-N", "64"]);
     const bytes = readFileSync(image);
-    const { result: fs } = mountStore(new MemoryStore(bytes), "", false, newFrames(ramBytes));
+    const store = new TrimStore(bytes);
+    const { result: fs } = mountStore(store, mountOptions, false, newFrames(ramBytes));
     assert.ok(fs instanceof Ext4);
     run({
       fs,
       image,
+      store,
       file: (name) => child(fs.root() as Ext4Vnode, name).hold(),
       finish() {
         assert.equal(fs.unmount(), 0);
@@ -182,4 +198,76 @@ it("ext4 keeps to the largest size of each kind of file", () => {
   };
   assert.deepEqual(last(["-t", "ext4", "-b", "1024"]), [4, EFBIG]);
   assert.deepEqual(last(["-t", "ext2", "-b", "1024"]), [4, EFBIG]);
+});
+
+it("ext4 has what replaces a file on the disk before it does", () => {
+  world(["-t", "ext4", "-b", "4096"], 8192, 1 << 20, (w) => {
+    const dir = w.fs.root() as Ext4Vnode;
+    const old = pattern(9000, 1);
+    const fresh = pattern(5000, 2);
+    for (const name of ["a", "b"]) {
+      assert.equal(write(w.file(name), old, 0), old.length);
+      assert.equal(w.file(name).fsync(false), 0);
+    }
+    assert.equal(write(w.file("c"), fresh, 0), fresh.length);
+    assert.equal(dir.rename("c", w.file("c"), dir, "a", w.file("a"), 0), 0);
+    assert.equal(w.file("b").setattr({ sizeBytes: 0 }), 0);
+    assert.equal(write(w.file("b"), fresh, 0), fresh.length);
+    w.file("b").writerClosed();
+    assert.equal(w.fs.commit(), 0);
+    const crashed = mountStore(
+      new MemoryStore(w.store.bytes.slice()),
+      "",
+      false,
+      newFrames(1 << 20),
+    );
+    assert.ok(crashed.result instanceof Ext4);
+    for (const name of ["a", "b"]) {
+      const back = new Uint8Array(10_000);
+      const vp = child(crashed.result.root() as Ext4Vnode, name);
+      assert.equal(vp.read(thread(root), Uio.kernel(back), 0, null), fresh.length, name);
+      assert.deepEqual(back.subarray(0, fresh.length), fresh);
+    }
+    w.finish();
+  });
+});
+
+describe("ext4 tells the disk what is free", () => {
+  it("when fstrim(8) asks", () => {
+    world(["-t", "ext4", "-b", "1024"], 8192, 1 << 20, (w) => {
+      const data = pattern(500_000, 3);
+      assert.equal(write(w.file("a"), data, 0), data.length);
+      assert.equal(write(w.file("b"), data, 0), data.length);
+      assert.equal(w.file("b").fsync(false), 0);
+      assert.equal(w.file("b").setattr({ sizeBytes: 0 }), 0);
+      // Without what is promised to the first, which is free still.
+      const free = w.fs.statfs().bfree * 1024;
+      const trimmed = w.fs.trim(0, Number.POSITIVE_INFINITY, 0);
+      assert.ok(trimmed >= free && trimmed < free + 1.2 * data.length, `${trimmed} of ${free}`);
+      assert.equal(w.store.discarded, trimmed);
+      w.finish();
+    });
+  });
+
+  it("as soon as it is, with the mount option discard", () => {
+    world(
+      ["-t", "ext4", "-b", "1024"],
+      8192,
+      1 << 20,
+      (w) => {
+        const a = w.file("a");
+        assert.equal(write(a, pattern(500_000, 3), 0), 500_000);
+        assert.equal(a.fsync(false), 0);
+        assert.equal(a.setattr({ sizeBytes: 100_000 }), 0);
+        assert.equal(w.store.discarded, 0, "not before the commit");
+        assert.equal(w.fs.commit(), 0);
+        assert.ok(w.store.discarded >= 390 * 1024);
+        const back = new Uint8Array(100_000);
+        assert.equal(a.read(thread(root), Uio.kernel(back), 0, null), 100_000);
+        assert.deepEqual(back, pattern(500_000, 3).subarray(0, 100_000));
+        w.finish();
+      },
+      "discard",
+    );
+  });
 });

@@ -72,6 +72,11 @@ export class BlockAllocator implements Committed {
   reserved = 0;
   /** Kept for block maps when all else is gone. */
   pool = 0;
+  /** The disk is told of freed blocks. */
+  isDiscarding = false;
+  /** Who may use the reserved blocks besides the superuser; group 0 is nobody. */
+  resuid = 0;
+  resgid = 0;
   /** Freed by the running transaction: a bitmap for each group that has some. */
   #freed = new Map<number, Uint8Array>();
   #freedCount = 0;
@@ -152,10 +157,8 @@ export class BlockAllocator implements Committed {
 
   /** Whether `cred` may use what s_r_blocks_count keeps back. */
   isPrivileged(cred: Cred): boolean {
-    const view = this.volume.superView;
-    if (cred.fsuid === SuperBlock.s_def_resuid.get(view, 0)) return true;
-    const gid = SuperBlock.s_def_resgid.get(view, 0);
-    return cred.hasCap(CAP_SYS_RESOURCE) || (gid !== 0 && cred.isMember(gid));
+    if (cred.fsuid === this.resuid || cred.hasCap(CAP_SYS_RESOURCE)) return true;
+    return this.resgid !== 0 && cred.isMember(this.resgid);
   }
 
   /** False if the blocks are not on the volume or are its own: no file can have them. */
@@ -212,6 +215,7 @@ export class BlockAllocator implements Committed {
     for (const [group, bits] of this.#freed) {
       const count = this.#groups.blocksIn(group);
       const freed = count - countClear(bits, 0, count);
+      if (this.isDiscarding) this.#discard(group, bits, count);
       this.#available[group] = this.#available[group]! + freed;
       this.#longest[group] = this.#available[group]!;
     }
@@ -350,6 +354,17 @@ export class BlockAllocator implements Committed {
     desc.changed();
     this.#available[desc.group] = Math.min(this.#available[desc.group]!, free);
     return bp;
+  }
+
+  /** Tells the disk of freed runs. It is advice: what goes wrong does not matter. */
+  #discard(group: number, bits: Uint8Array, count: number): void {
+    const { device, geometry } = this.volume;
+    const base = this.#groups.firstBlock(group);
+    for (let at = nextSet(bits, 0, count); at < count; ) {
+      const stop = nextClear(bits, at, count);
+      device.discard?.((base + at) * geometry.blockSize, (stop - at) * geometry.blockSize);
+      at = nextSet(bits, stop, count);
+    }
   }
 
   #leaveAlone(group: number): Errno {

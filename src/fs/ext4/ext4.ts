@@ -20,7 +20,7 @@ import { volumeStatFs } from "./statfs.ts";
 import { trimVolume } from "./trim.ts";
 import { Ext4Vnode } from "./vnode.ts";
 import { Volume, type WallClock } from "./volume.ts";
-import { startWriting, stopWriting } from "./writable.ts";
+import { applyOptions, startWriting, stopWriting } from "./writable.ts";
 
 export class Ext4 implements FileSystem, Committer {
   readonly typeName: string;
@@ -57,6 +57,11 @@ export class Ext4 implements FileSystem, Committer {
 
   root(): Vnode | Errno {
     return this.vnode(ROOT_INO);
+  }
+
+  /** What replaces a file is to be on the disk first. */
+  get isReplacingSafely(): boolean {
+    return this.#options.isReplacingSafely;
   }
 
   /** The vnode of inode `ino`. EUCLEAN, EFSBADCRC, EIO; ESTALE if the inode is free. */
@@ -130,6 +135,7 @@ export class Ext4 implements FileSystem, Committer {
     if (failed(r)) return r;
     this.#options = options;
     this.dirty.commitIntervalNs = options.commitSec * 1e9;
+    if (!this.isReadOnly) applyOptions(this.volume, options);
     return 0;
   }
 

@@ -38,6 +38,8 @@ export function syncInode(ip: Inode, dataOnly: boolean): number {
 export class FileData implements Pager {
   readonly inode: Inode;
   readonly object: PagedObject;
+  /** It was cut to nothing: what is written then replaces what was there. */
+  isReplaced = false;
   /** Times changed in memory that the inode table does not have yet. */
   timesPending = false;
   readonly delayed: Delayed;
@@ -168,6 +170,13 @@ export class FileData implements Pager {
     const isAll = !failed(r) && this.delayed.blocks.size === 0;
     const saved = this.#saveInode(isAll ? this.inode.sizeBytes : 0);
     return failed(r) ? r : saved;
+  }
+
+  /** Somebody is done with writing it. What replaces a file does not wait, as with Linux's auto_da_alloc. */
+  writerClosed(): void {
+    if (!this.isReplaced) return;
+    this.isReplaced = false;
+    this.object.sync(0, Number.POSITIVE_INFINITY);
   }
 
   /** All of it, or all that reading it back needs, is on stable storage. 0, EIO, ENOSPC. */

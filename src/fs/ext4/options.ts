@@ -19,6 +19,13 @@ export interface MountOptions {
   readonly commitSec: number;
   /** nobarrier: the disk is not asked to flush. */
   readonly isBarrierless: boolean;
+  /** discard: the disk is told of blocks that were freed. */
+  readonly isDiscarding: boolean;
+  /** auto_da_alloc: what replaces a file is written out first, so that a crash leaves the old or the new. */
+  readonly isReplacingSafely: boolean;
+  /** resuid=, resgid=: who may use the reserved blocks; null: as the superblock says. */
+  readonly resuid: number | null;
+  readonly resgid: number | null;
 }
 
 /** Linux's, which commit=0 stands for too. */
@@ -87,6 +94,10 @@ export function parseOptions(data: string): MountOptions | Errno {
   let isWriteback = false;
   let isBarrierless = false;
   let isAsItLies = false;
+  let isDiscarding = false;
+  let isReplacingSafely = true;
+  let resuid: number | null = null;
+  let resgid: number | null = null;
   let commitSec = COMMIT_SEC;
   for (const option of shown) {
     const eq = option.indexOf("=");
@@ -101,6 +112,22 @@ export function parseOptions(data: string): MountOptions | Errno {
     if (name === "nobarrier") isBarrierless = true;
     if (name === "noload" || name === "norecovery") isAsItLies = true;
     if (name === "load") isAsItLies = false;
+    if (name === "discard" || name === "nodiscard") isDiscarding = name === "discard";
+    if (name === "auto_da_alloc") isReplacingSafely = true;
+    if (name === "noauto_da_alloc") isReplacingSafely = false;
+    if (name === "resuid") resuid = Number(value);
+    if (name === "resgid") resgid = Number(value);
   }
-  return { shown: shown.join(","), isAsItLies, errors, isWriteback, commitSec, isBarrierless };
+  return {
+    shown: shown.join(","),
+    isAsItLies,
+    errors,
+    isWriteback,
+    commitSec,
+    isBarrierless,
+    isDiscarding,
+    isReplacingSafely,
+    resuid,
+    resgid,
+  };
 }

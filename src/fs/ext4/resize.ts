@@ -51,6 +51,7 @@ function shrink(data: FileData, size: number): number {
   const begun = volume.tx.start(unmapCredits(ip) + ORPHAN_CREDITS);
   if (failed(begun)) return begun;
   object.truncate(size);
+  if (size === 0) data.isReplaced = true;
   data.forgetDelayed(first);
   data.mapChanged();
   ip.resize(size);

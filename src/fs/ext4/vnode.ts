@@ -287,6 +287,8 @@ export class Ext4Vnode extends Vnode {
     const there = over ? (over as Ext4Vnode).inode : null;
     const to = { dir: (toDir as Ext4Vnode).inode, name: toName, ip: there };
     if ((flags & RENAME_EXCHANGE) !== 0) return exchangeNames(from, to);
+    // Those who replace a file without fsync(2) count on finding the old or the new.
+    if (over && this.fs.isReplacingSafely) (vp as Ext4Vnode).#data?.writeOut();
     return moveName(from, to, (flags & RENAME_WHITEOUT) !== 0);
   }
 
@@ -296,6 +298,10 @@ export class Ext4Vnode extends Vnode {
 
   override listxattr(): readonly string[] | Errno {
     return listXattrs(this.inode);
+  }
+
+  override writerClosed(): void {
+    if (this.fs.isReplacingSafely) this.#data?.writerClosed();
   }
 
   override setxattr(name: string, value: Uint8Array, flags: number): number {

@@ -43,7 +43,7 @@ export function startWriting(volume: Volume, options: MountOptions): number {
   warn(volume);
   const view = volume.superView;
   volume.mountState = SuperBlock.s_state.get(view, 0);
-  volume.errorPolicy = options.errors ?? policies[SuperBlock.s_errors.get(view, 0)] ?? "remount-ro";
+  applyOptions(volume, options);
   const tx = openTransaction(volume, options);
   if (typeof tx === "number") return tx;
   volume.tx = tx;
@@ -53,6 +53,16 @@ export function startWriting(volume: Volume, options: MountOptions): number {
   if (!failed(recovered)) return 0;
   volume.tx = new NoTransaction();
   return refuse(volume, "orphan cleanup failed", recovered);
+}
+
+/** What a mount, or a remount, asks of a volume that is written. */
+export function applyOptions(volume: Volume, options: MountOptions): void {
+  const sb = SuperBlock;
+  const { superView: view, alloc } = volume;
+  volume.errorPolicy = options.errors ?? policies[sb.s_errors.get(view, 0)] ?? "remount-ro";
+  alloc.isDiscarding = options.isDiscarding;
+  alloc.resuid = options.resuid ?? sb.s_def_resuid.get(view, 0);
+  alloc.resgid = options.resgid ?? sb.s_def_resgid.get(view, 0);
 }
 
 /** Brings everything to its place and notes that the volume is whole. 0 or EIO. */
