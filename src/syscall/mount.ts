@@ -6,6 +6,7 @@ import type { Lwp } from "../proc/lwp.ts";
 import {
   type Mount,
   MS_BIND,
+  MS_DIRSYNC,
   MS_MOVE,
   MS_NOATIME,
   MS_NODIRATIME,
@@ -18,6 +19,7 @@ import {
   MS_SILENT,
   MS_SLAVE,
   MS_STRICTATIME,
+  MS_SYNCHRONOUS,
   MS_UNBINDABLE,
   mountFlags,
 } from "../vfs/mount.ts";
@@ -30,6 +32,8 @@ import { isOwnRoot, newFileSystem, place, reconfigure } from "./mounting.ts";
 const MS_MGC_VAL = -0x3f130000; // 0xc0ed0000: what programs older than Linux 2.4 add
 const MS_MGC_MSK = -0x10000;
 const ATIME_FLAGS = MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME;
+/** Of the file system, so that remounting a bind mount leaves them. */
+const SYNC_FLAGS = MS_SYNCHRONOUS | MS_DIRSYNC;
 const PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
 export const sys_mount = syscall(
@@ -90,7 +94,8 @@ function remount(td: Lwp, at: Path, bits: number, data: string): number {
   // Who names no rule for access times keeps the one that is.
   const kept = (bits & ATIME_FLAGS) === 0 ? mount.flags & ATIME_FLAGS : 0;
   const strict = (bits & ATIME_FLAGS) === 0 && kept === 0 ? MS_STRICTATIME : 0;
-  mount.flags = mountFlags(bits | kept | strict);
+  const sync = isBind ? mount.flags & SYNC_FLAGS : bits & SYNC_FLAGS;
+  mount.flags = mountFlags((bits & ~SYNC_FLAGS) | kept | strict | sync);
   mount.ns?.change();
   return 0;
 }

@@ -118,8 +118,8 @@ function move(td: Lwp, from: Path, to: Path): number {
   const m = from.mount;
   if (!mayChange(td, from) || to.mount.ns !== td.fs.ns) return EINVAL;
   if (from.entry.vnode!.isDir !== to.entry.vnode!.isDir) return EINVAL;
-  if (m.contains(to.mount)) return ELOOP;
-  return m.isAttached ? mounts.move(from, to) : mounts.attach(m, to);
+  if (m.isAttached) return mounts.move(from, to);
+  return m.contains(to.mount) ? ELOOP : mounts.attach(m, to);
 }
 
 /** MOVE_MOUNT_SET_GROUP: `to` shares and follows as `from` does. */

@@ -41,6 +41,7 @@ import {
   MS_NOEXEC,
   MS_NOSUID,
   MS_RDONLY,
+  MS_SYNCHRONOUS,
 } from "../vfs/mount.ts";
 import { nameiAs, WALK_EMPTY, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
@@ -241,7 +242,7 @@ function storeStatfs(td: Lwp, out: number, fs: FileSystem, mount: Mount): number
 
 /** MS_* and ST_* agree in the low bits only. */
 function mountStFlags(mount: Mount): number {
-  let st = ST_VALID | (mount.flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC));
+  let st = ST_VALID | (mount.flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS));
   if (mount.isReadOnly) st |= MS_RDONLY;
   if ((mount.flags & MS_NOATIME) !== 0) st |= MS_NOATIME;
   else st |= ST_RELATIME;

@@ -37,7 +37,15 @@ export const MS_STRICTATIME = 1 << 24;
 
 /** What a mount itself remembers of its flags; the rest are requests. */
 const MOUNT_FLAGS =
-  MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW | MS_NOATIME | MS_NODIRATIME;
+  MS_RDONLY |
+  MS_NOSUID |
+  MS_NODEV |
+  MS_NOEXEC |
+  MS_NOSYMFOLLOW |
+  MS_NOATIME |
+  MS_NODIRATIME |
+  MS_SYNCHRONOUS |
+  MS_DIRSYNC;
 
 /** What a mount keeps of the flags of mount(2); relatime is what one gets unless one asks otherwise. */
 export function mountFlags(flags: number): number {

@@ -246,9 +246,10 @@ export class MountTable {
       // The copies become peers of the original: so it needs a group.
       const alone = tree.filter((m) => !m.group);
       for (const m of alone) joinGroup(m, this.newGroup());
+      const fresh = new Set(alone.map((m) => m.group!));
       const copyOf = (source: Mount, kind: CopyKind): Mount | Errno =>
         this.#copy({ mount: source, entry: source.root }, true, kind, true, null);
-      const r = propagateMount(at.mount, at.entry, top, copyOf, copies);
+      const r = propagateMount(at.mount, at.entry, top, copyOf, fresh, copies);
       if (r < 0) {
         for (const c of copies) this.dissolve(c.top);
         for (const m of alone) leaveGroup(m);
@@ -314,6 +315,8 @@ export class MountTable {
   move(from: Path, to: Path): number {
     const m = from.mount;
     if (from.entry !== m.root || !m.isAttached || !m.parent || m.parent.group) return EINVAL;
+    const isReceived = this.topmost(to).mount.group !== null;
+    if (isReceived && m.subtree().some((each) => each.isUnbindable)) return EINVAL;
     if (m.contains(to.mount)) return ELOOP;
     const back: Path = { mount: m.parent, entry: m.mountpoint! };
     m.refs++;

@@ -20,14 +20,16 @@ export interface Copied {
 
 /**
  * Copies of the tree `source`, which is about to be mounted on `entry` in
- * `dest`, for everybody who is to receive it. On an error the copies made so
- * far are in `out` all the same: the caller takes them back.
+ * `dest`, for everybody who is to receive it. `fresh` are the groups that the
+ * tree got for this, and does not share in yet where it receives itself. On an
+ * error the copies made so far are in `out` all the same: the caller takes them back.
  */
 export function propagateMount(
   dest: Mount,
   entry: NameEntry,
   source: Mount,
   copyTree: CopyTree,
+  fresh: ReadonlySet<PeerGroup>,
   out: Copied[],
 ): number {
   const group = dest.group;
@@ -44,7 +46,7 @@ export function propagateMount(
     const seen = new Set<PeerGroup>();
     for (const slave of [...next.group.slaves]) {
       const own = slave.group;
-      if (!own) {
+      if (!own || fresh.has(own)) {
         if (!receives(slave, entry)) continue;
         const top = copyTree(next.source, "slave");
         if (failed(top)) return top;

@@ -110,6 +110,8 @@ int main(void)
 	CHECK("plain bind would show below", umount("n/dir") == 0 && access("n/dir/inner", F_OK) == 0 && umount("n") == 0);
 	CHECK_ERRNO("a mount with a mount on it", umount("m"), EBUSY);
 	CHECK("all unmounted", umount("m/dir") == 0 && umount("m") == 0);
+	CHECK("sync is shown", mount("s", "m", "tmpfs", MS_SYNCHRONOUS, NULL) == 0 && shown("/m tmpfs rw,sync,relatime") && statfs("m", &sf) == 0 && (sf.f_flags & 16));
+	CHECK("and stays when only the mount changes", mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_NOSUID, NULL) == 0 && shown("/m tmpfs rw,sync,nosuid,relatime") && umount("m") == 0);
 	CHECK("users may not", STATUS_OF({
 		setresuid(1000, 1000, 1000);
 		if (mount("x", "/tmp", "tmpfs", 0, NULL) != -1 || errno != EPERM) _exit(1);

@@ -6,6 +6,7 @@ import type { Proc } from "../../proc/proc.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import {
   type Mount,
+  MS_DIRSYNC,
   MS_NOATIME,
   MS_NODEV,
   MS_NODIRATIME,
@@ -14,6 +15,7 @@ import {
   MS_NOSYMFOLLOW,
   MS_RDONLY,
   MS_RELATIME,
+  MS_SYNCHRONOUS,
 } from "../../vfs/mount.ts";
 import { pathString, pathWithin } from "../../vfs/namei.ts";
 import { dominatingGroup } from "../../vfs/peergroup.ts";
@@ -113,10 +115,16 @@ function ownOptions(m: Mount): string {
   return own === "" ? "" : `,${octalEscaped(own, "#")}`;
 }
 
+/** What Linux keeps with the file system, not with the mount. */
+function syncOptions(m: Mount): string {
+  const sync = (m.flags & MS_SYNCHRONOUS) !== 0 ? ",sync" : "";
+  return (m.flags & MS_DIRSYNC) !== 0 ? `${sync},dirsync` : sync;
+}
+
 function fsOptions(m: Mount): string {
-  return (m.fs.isReadOnly ? "ro" : "rw") + ownOptions(m);
+  return (m.fs.isReadOnly ? "ro" : "rw") + syncOptions(m) + ownOptions(m);
 }
 
 function allOptions(m: Mount): string {
-  return (m.isReadOnly ? "ro" : "rw") + flagOptions(m) + ownOptions(m);
+  return (m.isReadOnly ? "ro" : "rw") + syncOptions(m) + flagOptions(m) + ownOptions(m);
 }
