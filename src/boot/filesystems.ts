@@ -1,6 +1,7 @@
 /** The file system types that a machine knows; the only place that lists them. */
+import { Vcd } from "../dev/vcd.ts";
 import { Vkd } from "../dev/vkd.ts";
-import { addVkdSysctls } from "../dev/vkdsysctl.ts";
+import { addVcdSysctls, addVkdSysctls } from "../dev/vkdsysctl.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
@@ -55,7 +56,10 @@ export function registerShares(
 export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
   const sysctls = new SysctlDir();
   addKernelSysctls(sysctls, table);
-  for (const d of disks.all) if (d instanceof Vkd) addVkdSysctls(sysctls, d);
+  for (const d of disks.all) {
+    if (d instanceof Vkd) addVkdSysctls(sysctls, d);
+    else if (d instanceof Vcd) addVcdSysctls(sysctls, d);
+  }
   table.vfs.registerType(new ProcFsType({ table, sysctls, disks }));
   return sysctls;
 }

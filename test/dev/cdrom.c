@@ -58,6 +58,9 @@ int main(void)
 	CHECK("its descriptor", pread(fd, buf, 6, 16 * 2048) == 6 && memcmp(buf, "\001CD001", 6) == 0);
 	CHECK("ends where it ends", pread(fd, buf, 4096, bytes - 10) == 10 && pread(fd, buf, 1, bytes) == 0);
 	close(fd);
+	char size[32];
+	sprintf(size, "%llu\n", bytes);
+	CHECK("in sysctl", shown("/proc/sys/hw/vcd0/size", size));
 	CHECK("in /proc/partitions", shown("/proc/partitions", "vcd0"));
 	CHECK("in /sys", shown("/sys/block/vcd0/removable", "1") && shown("/sys/block/vcd0/ro", "1") && shown("/sys/block/vcd0/queue/logical_block_size", "2048"));
 	CHECK("among the file systems", shown("/proc/filesystems", "\tiso9660\n"));

@@ -170,6 +170,12 @@ int main(void)
 	CHECK_ERRNO("a bad block size", ioctl(lo, LOOP_CONFIGURE, &c), EINVAL);
 	CHECK_ERRNO("another ioctl", ioctl(lo, 0x4c70, &c), EINVAL);
 
+	c.info.lo_flags = 0;
+	c.block_size = 0;
+	c.fd = short_;
+	unlink("short");
+	CHECK("of a file without a name", ioctl(lo, LOOP_CONFIGURE, &c) == 0 && shown("/sys/block/loop20/loop/backing_file", "/tmp/short (deleted)\n") && ioctl(lo, LOOP_CLR_FD, 0) == 0);
+
 	/* Eleven loops, each on the one below. */
 	int below = same, all[11];
 	char name[32];
@@ -189,6 +195,5 @@ int main(void)
 	CHECK("a free one is still found", ioctl(ctl, LOOP_CTL_GET_FREE) >= 0);
 	unlink("disk");
 	unlink("same");
-	unlink("short");
 	return t_end();
 }

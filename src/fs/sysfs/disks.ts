@@ -76,9 +76,23 @@ function addOwn(dir: SysDir, disk: Disk): void {
   const attributes = disk.attributes?.() ?? [];
   const kind = disk.name.replace(/\d+$/, "");
   dir.remove(kind);
-  for (const [path, value] of attributes) {
+  for (const [path] of attributes) {
     const slash = path.lastIndexOf("/");
-    dir.dir(path.slice(0, slash)).attribute(path.slice(slash + 1), value);
+    dir.dir(path.slice(0, slash)).attribute(path.slice(slash + 1), new OwnAttribute(disk, path));
+  }
+}
+
+class OwnAttribute implements AttributeSource {
+  readonly #disk: Disk;
+  readonly #path: string;
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk;
+    this.#path = path;
+  }
+
+  text(): string {
+    return this.#disk.attributes?.().find(([path]) => path === this.#path)?.[1] ?? "";
   }
 }
 
