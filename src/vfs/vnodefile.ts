@@ -37,6 +37,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "../abi/fcntl.ts";
+import { FS_SYNC_FL } from "../abi/fsflags.ts";
 import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
@@ -44,6 +45,7 @@ import type { ErrSeq } from "../vm/errseq.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
+import { hasFileFlag } from "./access.ts";
 import { adviseObject } from "./advice.ts";
 import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
@@ -184,7 +186,9 @@ export class VnodeFile extends File {
   #finishSync(rwf: number, count: number): number {
     const isWhole = (this.flags & O_SYNC) === O_SYNC || (rwf & RWF_SYNC) !== 0;
     const isSync = isWhole || (this.flags & O_DSYNC) !== 0 || (rwf & RWF_DSYNC) !== 0;
-    if (!isSync && (this.path!.mount.flags & MS_SYNCHRONOUS) === 0) return count;
+    const isAlways =
+      (this.path!.mount.flags & MS_SYNCHRONOUS) !== 0 || hasFileFlag(this.vp, FS_SYNC_FL);
+    if (!isSync && !isAlways) return count;
     const r = this.fsync(!isWhole);
     return r < 0 ? r : count;
   }

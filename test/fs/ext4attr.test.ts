@@ -17,6 +17,7 @@ import {
 import { O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from "../../src/abi/fcntl.ts";
 import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../../src/abi/fsflags.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../src/abi/xattr.ts";
+import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { access, MAY_EXEC, MAY_READ, MAY_WRITE } from "../../src/vfs/access.ts";
 import { chmod, truncate } from "../../src/vfs/attributes.ts";
 import { link, mkdir } from "../../src/vfs/create.ts";
@@ -51,13 +52,14 @@ function onVolume(
   options: string[],
   run: (w: FileWorld) => void,
   after: (image: string) => void = () => {},
+  data = "",
 ): void {
   withTempDir((dir) => {
     mkdirSync(join(dir, "tree"));
     const image = makeImage(dir, join(dir, "tree"), 8192, options);
     const bytes = new Uint8Array(readFileSync(image));
     const w = new FileWorld();
-    const { result, messages } = mountStore(new MemoryStore(bytes), "", false, w.pages);
+    const { result, messages } = mountStore(new MemoryStore(bytes), data, false, w.pages);
     assert.ok(typeof result !== "number", messages.join("\n"));
     w.attach(result);
     run(w);
@@ -302,6 +304,45 @@ describe("times", () => {
       assert.ok(!failed(a));
       assert.deepEqual(a.atime, { sec: 2147483647, nsec: 0 });
       assert.deepEqual(a.mtime, { sec: -2147483648, nsec: 0 });
+    });
+  });
+});
+
+describe("mount options", () => {
+  const keep = (): void => {};
+
+  it("put name spaces of attributes away", () => {
+    const run = (w: FileWorld): void => {
+      const vp = create(w, "/mnt/f");
+      assert.equal(vp.keepsAcls, false);
+      assert.equal(vp.setxattr("user.a", new Uint8Array(1), 0), EOPNOTSUPP);
+      assert.equal(vp.setxattr("trusted.a", new Uint8Array(1), 0), 0);
+      assert.deepEqual(vp.listxattr(), ["trusted.a"]);
+    };
+    onVolume(EXT4, run, keep, "noacl,nouser_xattr");
+  });
+
+  it("grpid gives new files the group of their directory", () => {
+    const run = (w: FileWorld): void => {
+      assert.equal(vnode(w, "/mnt").setattr({ gid: 1234 }), 0);
+      const a = create(w, "/mnt/f").getattr();
+      assert.ok(!failed(a));
+      assert.equal(a.gid, 1234);
+    };
+    onVolume(EXT4, run, keep, "grpid");
+  });
+});
+
+describe("chattr +D", () => {
+  it("makes names permanent at once", () => {
+    onVolume(EXT4, (w) => {
+      const vp = vnode(w, "/mnt") as Ext4Vnode;
+      const { tx } = vp.inode.volume;
+      create(w, "/mnt/f");
+      assert.equal(tx.isCommitted(vp.inode.sequence), false);
+      assert.equal(vp.setFileFlags(0x10000), 0);
+      create(w, "/mnt/g");
+      assert.equal(tx.isCommitted(vp.inode.sequence), true);
     });
   });
 });

@@ -55,6 +55,10 @@ export class Ext4 implements FileSystem, Committer {
     return this.volume.isReadOnly;
   }
 
+  get options(): MountOptions {
+    return this.#options;
+  }
+
   root(): Vnode | Errno {
     return this.vnode(ROOT_INO);
   }

@@ -26,6 +26,12 @@ export interface MountOptions {
   /** resuid=, resgid=: who may use the reserved blocks; null: as the superblock says. */
   readonly resuid: number | null;
   readonly resgid: number | null;
+  /** grpid, bsdgroups: a new file belongs to the group of its directory. */
+  readonly inheritsGroup: boolean;
+  /** Not noacl. */
+  readonly hasAcls: boolean;
+  /** Not nouser_xattr. */
+  readonly hasUserXattrs: boolean;
 }
 
 /** Linux's, which commit=0 stands for too. */
@@ -99,6 +105,9 @@ export function parseOptions(data: string): MountOptions | Errno {
   let resuid: number | null = null;
   let resgid: number | null = null;
   let commitSec = COMMIT_SEC;
+  let inheritsGroup = false;
+  let hasAcls = true;
+  let hasUserXattrs = true;
   for (const option of shown) {
     const eq = option.indexOf("=");
     const name = eq < 0 ? option : option.slice(0, eq);
@@ -117,6 +126,10 @@ export function parseOptions(data: string): MountOptions | Errno {
     if (name === "noauto_da_alloc") isReplacingSafely = false;
     if (name === "resuid") resuid = Number(value);
     if (name === "resgid") resgid = Number(value);
+    if (name === "grpid" || name === "bsdgroups") inheritsGroup = true;
+    if (name === "nogrpid" || name === "sysvgroups") inheritsGroup = false;
+    if (name === "acl" || name === "noacl") hasAcls = name === "acl";
+    if (name === "user_xattr" || name === "nouser_xattr") hasUserXattrs = name === "user_xattr";
   }
   return {
     shown: shown.join(","),
@@ -129,5 +142,8 @@ export function parseOptions(data: string): MountOptions | Errno {
     isReplacingSafely,
     resuid,
     resgid,
+    inheritsGroup,
+    hasAcls,
+    hasUserXattrs,
   };
 }

@@ -38,7 +38,7 @@ import { extentOf, seekFile } from "./fileholes.ts";
 import { writeFile } from "./fileio.ts";
 import type { NewInode } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
-import { NOATIME_FL, SETTABLE_FL } from "./layout.ts";
+import { DIRSYNC_FL, NOATIME_FL, SETTABLE_FL, SYNC_FL } from "./layout.ts";
 import {
   exchangeNames,
   linkName,
@@ -158,17 +158,17 @@ export class Ext4Vnode extends Vnode {
   }
 
   override get keepsAcls(): boolean {
-    return true;
+    return this.fs.options.hasAcls;
   }
 
   override get hasDefaultAcl(): boolean {
-    const acl = this.isDir ? defaultAcl(this.inode) : null;
+    const acl = this.isDir && this.keepsAcls ? defaultAcl(this.inode) : null;
     return acl !== null && typeof acl !== "number";
   }
 
   #accessAcl(): Acl | null | Errno {
     if (this.#acl === undefined) {
-      const acl = this.type === S_IFLNK ? null : accessAcl(this.inode);
+      const acl = this.type !== S_IFLNK && this.keepsAcls ? accessAcl(this.inode) : null;
       if (typeof acl === "number") return acl;
       this.#acl = acl;
     }
@@ -240,7 +240,7 @@ export class Ext4Vnode extends Vnode {
     return this.#adopt(
       makeFile(this.inode, name, this.#wanted(mode, cred), (ip) => {
         if (ip.type === S_IFCHR || ip.type === S_IFBLK) ip.rdev = rdev;
-        return inheritAcls(ip, this.inode);
+        return this.#inherit(ip);
       }),
     );
   }
@@ -248,7 +248,7 @@ export class Ext4Vnode extends Vnode {
   override mkdir(name: string, mode: number, cred: Cred): Vnode | Errno {
     const wanted = this.#wanted(S_IFDIR | mode, cred);
     const dir = this.inode;
-    return this.#adopt(makeDirectory(dir, name, wanted, (ip) => inheritAcls(ip, dir)));
+    return this.#adopt(makeDirectory(dir, name, wanted, (ip) => this.#inherit(ip)));
   }
 
   override symlink(name: string, target: string, cred: Cred): Vnode | Errno {
@@ -260,19 +260,19 @@ export class Ext4Vnode extends Vnode {
   override tmpfile(mode: number, cred: Cred): Vnode | Errno {
     const dir = this.inode;
     const wanted = this.#wanted(mode, cred);
-    return this.#adopt(makeUnnamed(dir, wanted, (ip) => inheritAcls(ip, dir)));
+    return this.#adopt(makeUnnamed(dir, wanted, (ip) => this.#inherit(ip)));
   }
 
   override link(name: string, vp: Vnode): number {
-    return linkName(this.inode, name, (vp as Ext4Vnode).inode);
+    return this.#changed(linkName(this.inode, name, (vp as Ext4Vnode).inode));
   }
 
   override unlink(name: string, vp: Vnode): number {
-    return unlinkName(this.inode, name, (vp as Ext4Vnode).inode);
+    return this.#changed(unlinkName(this.inode, name, (vp as Ext4Vnode).inode));
   }
 
   override rmdir(name: string, vp: Vnode): number {
-    return removeDirectory(this.inode, name, (vp as Ext4Vnode).inode);
+    return this.#changed(removeDirectory(this.inode, name, (vp as Ext4Vnode).inode));
   }
 
   override rename(
@@ -286,18 +286,22 @@ export class Ext4Vnode extends Vnode {
     const from = { dir: this.inode, name, ip: (vp as Ext4Vnode).inode };
     const there = over ? (over as Ext4Vnode).inode : null;
     const to = { dir: (toDir as Ext4Vnode).inode, name: toName, ip: there };
-    if ((flags & RENAME_EXCHANGE) !== 0) return exchangeNames(from, to);
+    const isExchange = (flags & RENAME_EXCHANGE) !== 0;
     // Those who replace a file without fsync(2) count on finding the old or the new.
-    if (over && this.fs.isReplacingSafely) (vp as Ext4Vnode).#data?.writeOut();
-    return moveName(from, to, (flags & RENAME_WHITEOUT) !== 0);
+    if (over && !isExchange && this.fs.isReplacingSafely) (vp as Ext4Vnode).#data?.writeOut();
+    const r = isExchange
+      ? exchangeNames(from, to)
+      : moveName(from, to, (flags & RENAME_WHITEOUT) !== 0);
+    return (toDir as Ext4Vnode).#changed(this.#changed(r));
   }
 
   override getxattr(name: string): Uint8Array | Errno {
-    return getXattr(this.inode, name);
+    return this.#keeps(name) ? getXattr(this.inode, name) : EOPNOTSUPP;
   }
 
   override listxattr(): readonly string[] | Errno {
-    return listXattrs(this.inode);
+    const names = listXattrs(this.inode);
+    return typeof names === "number" ? names : names.filter((name) => this.#keeps(name));
   }
 
   override writerClosed(): void {
@@ -312,10 +316,17 @@ export class Ext4Vnode extends Vnode {
     return this.#changeXattr(name, null, 0);
   }
 
+  /** False for name spaces that a mount option puts away. */
+  #keeps(name: string): boolean {
+    const { hasAcls, hasUserXattrs } = this.fs.options;
+    return (hasUserXattrs || !name.startsWith("user.")) && (hasAcls || !name.startsWith("system."));
+  }
+
   #changeXattr(name: string, value: Uint8Array | null, flags: number): number {
     const ip = this.inode;
     const stored = storedName(name);
     if (!stored) return EOPNOTSUPP;
+    if (!this.#keeps(name)) return EOPNOTSUPP;
     const isAcl = isAclIndex(stored.nameIndex);
     const r = operate(ip.volume, XATTR_CREDITS + 1, () => {
       const changed =
@@ -343,11 +354,26 @@ export class Ext4Vnode extends Vnode {
   }
 
   #wanted(mode: number, cred: Cred): NewInode {
-    return ownership(this.inode, mode, cred);
+    const { inode: dir } = this;
+    if (!this.fs.options.inheritsGroup) return ownership(dir, mode, cred);
+    return { mode, uid: cred.fsuid, gid: dir.gid };
+  }
+
+  #inherit(ip: Inode): number {
+    return this.keepsAcls ? inheritAcls(ip, this.inode) : 0;
   }
 
   #adopt(made: Inode | Errno): Vnode | Errno {
-    return typeof made === "number" ? made : this.fs.adopt(made);
+    if (typeof made === "number") return made;
+    this.#changed(0);
+    return this.fs.adopt(made);
+  }
+
+  /** Names in it changed: chattr +D and +S want that to be permanent at once. */
+  #changed(result: number): number {
+    const ip = this.inode;
+    if (!failed(result) && ip.has(DIRSYNC_FL | SYNC_FL)) syncInode(ip, false);
+    return result;
   }
 }
 
