@@ -1,44 +1,33 @@
 /**
- * Objects whose pages come from a pager: the page cache of a file.
+ * Objects whose pages go to a pager, too: the page cache of a file.
  *
- * A miss reads an aligned 64 KiB in one request, into contiguous frames where
- * the allocator has them, and more when a program touches one after the other;
- * read(2) says itself how much to fill. Clean pages are reclaimed under pressure;
- * dirty ones are written first. Dirty pages go to the pager in runs of
- * neighbours, so that what was written in order is allocated and written in
- * order; while a run is on its way its pages count as clean, and an error
- * makes them dirty again.
+ * Clean pages are reclaimed under pressure, dirty ones are written first. Dirty
+ * pages go to the pager in runs of neighbours, so that what was written in
+ * order is allocated and written in order; while a run is on its way its pages
+ * count as clean, and an error makes them dirty again.
  */
-import { EAGAIN, EFBIG, ENOMEM, EROFS, type Errno, failed } from "../abi/errno.ts";
+import { EAGAIN, EROFS, type Errno, failed } from "../abi/errno.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { ErrSeq } from "./errseq.ts";
-import { MAX_OBJECT_BYTES, VmObject } from "./object.ts";
+import { FilledObject } from "./filledobject.ts";
 import type { PageAllocator } from "./page.ts";
 import type { PageOwner } from "./pagequeue.ts";
 import type { Pager } from "./pager.ts";
-import { CHUNK_PAGES, PAGE_MASK, PAGE_SIZE } from "./param.ts";
+import { PAGE_MASK, PAGE_SIZE } from "./param.ts";
 import { DirtyDomain, type DirtyObject } from "./writeback.ts";
 
 /** Most pages of one pageOut: 1 MiB. */
 const CLUSTER_PAGES = 256;
-/** Most pages read around one that a program touched in a file that it goes through in order. */
-const AROUND_MAX = 128;
 
-export class PagedObject extends VmObject implements PageOwner, DirtyObject {
-  readonly isShmem = false;
+export class PagedObject extends FilledObject implements PageOwner, DirtyObject {
   dirtySinceNs = 0;
   /** What went wrong when its pages were written. */
   override readonly errors = new ErrSeq();
-  readonly #pager: Pager;
   readonly #domain: DirtyDomain;
-  /** Where the pages end that were read around the last one that a program touched, and how many they were. */
-  #aroundNext = -1;
-  #aroundPages = CHUNK_PAGES;
 
   /** `domain`: that of the pager's file system; by default one of its own. */
   constructor(frames: PageAllocator, pager: Pager, sizeBytes: number, domain?: DirtyDomain) {
-    super(frames, sizeBytes);
-    this.#pager = pager;
+    super(frames, pager, sizeBytes);
     this.#domain = domain ?? new DirtyDomain(frames.writeback);
   }
 
@@ -53,7 +42,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
 
   getPage(pindex: number, isWrite: boolean): Paddr | Errno {
     let pa: Paddr | Errno | 0 = this.pages.get(pindex);
-    if (pa === 0) pa = this.#read(pindex);
+    if (pa === 0) pa = this.readAround(pindex);
     if (failed(pa)) return pa;
     this.frames.queue.touch(pa);
     return isWrite ? this.#dirty(pindex, pa) : pa;
@@ -64,7 +53,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     if (pa === 0) {
       pa = this.allocFor(pindex);
       if (failed(pa)) return pa;
-      this.#keep(pindex, pa);
+      this.keep(pindex, pa);
       const r = this.#dirty(pindex, pa);
       if (failed(r)) this.dropPage(pindex);
       return r;
@@ -75,10 +64,6 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   override markDirty(pindex: number): number {
     const pa = this.pages.get(pindex);
     return pa === 0 ? 0 : this.#dirty(pindex, pa);
-  }
-
-  override touch(pa: Paddr): void {
-    this.frames.queue.touch(pa);
   }
 
   override throttle(): number {
@@ -132,16 +117,16 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   /** Reads a part of the absent pages [first, end), from byte `at` on. */
   #readPast(first: number, end: number, at: number, part: Uint8Array): number {
     const length = (end - first) * PAGE_SIZE;
-    if (part.length === length) return this.#pager.pageIn(first, part);
+    if (part.length === length) return this.pager.pageIn(first, part);
     const whole = new Uint8Array(length);
-    const r = this.#pager.pageIn(first, whole);
+    const r = this.pager.pageIn(first, whole);
     if (!failed(r)) part.set(whole.subarray(at, at + part.length));
     return r;
   }
 
   /** Writes a part of the absent pages [first, end), from byte `at` on; what is around it stays. */
   #writePast(first: number, end: number, at: number, part: Uint8Array): number {
-    const pager = this.#pager;
+    const pager = this.pager;
     if (!pager.pageOut) return EROFS;
     const length = (end - first) * PAGE_SIZE;
     let bytes = part;
@@ -172,11 +157,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
 
   override grow(sizeBytes: number): void {
     this.sizeBytes = sizeBytes;
-    this.#pager.grown?.(sizeBytes);
-  }
-
-  unmap(pindex: number): void {
-    for (const m of this.mappings) m.unmapPages(pindex, pindex + 1, false);
+    this.pager.grown?.(sizeBytes);
   }
 
   evict(pindex: number, pa: Paddr): boolean {
@@ -193,7 +174,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   }
 
   override sync(first: number, end: number, maxPages = Number.POSITIVE_INFINITY): number {
-    if (!this.#pager.pageOut || this.pages.dirtyPages === 0) return 0;
+    if (!this.pager.pageOut || this.pages.dirtyPages === 0) return 0;
     const dirty = this.pages.dirtyWithin(first, end, maxPages);
     let result = 0;
     for (let i = 0; i < dirty.length; ) {
@@ -214,15 +195,15 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     this.frames.queue.remove(pa);
     super.dropPage(pindex);
     if (!wasDirty) return;
-    this.#pager.undirtied?.(pindex);
+    this.pager.undirtied?.(pindex);
     this.#noteClean();
   }
 
   /** Marks a page dirty, if the pager lets it: `pa`, or why not. */
   #dirty(pindex: number, pa: Paddr): Paddr | Errno {
     if (this.frames.queue.isDirty(pa)) return pa;
-    if (!this.#pager.pageOut) return EROFS;
-    const r = this.#pager.mayDirty?.(pindex) ?? 0;
+    if (!this.pager.pageOut) return EROFS;
+    const r = this.pager.mayDirty?.(pindex) ?? 0;
     if (failed(r)) return r;
     this.frames.writeback.pageDirtied();
     this.#markDirty(pindex, pa);
@@ -236,7 +217,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     if (this.pages.dirtyPages > 1 || this.#domain.objects.has(this)) return;
     this.dirtySinceNs = this.frames.writeback.nowNs;
     this.#domain.add(this);
-    this.#pager.dirtyChanged?.(true);
+    this.pager.dirtyChanged?.(true);
   }
 
   /** True if it was dirty; `#noteClean` must follow. */
@@ -250,7 +231,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
   #noteClean(): void {
     if (this.pages.dirtyPages > 0 || !this.#domain.objects.has(this)) return;
     this.#domain.remove(this);
-    this.#pager.dirtyChanged?.(false);
+    this.pager.dirtyChanged?.(false);
   }
 
   /** Writes the run of dirty pages that `pindex` is in, as far as it is one cluster. */
@@ -299,7 +280,7 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
       this.#clean(first + i, pa);
     }
     this.zeroTail();
-    const r = this.#pager.pageOut!(first, this.#bytesOf(pas));
+    const r = this.pager.pageOut!(first, this.#bytesOf(pas));
     for (let i = 0; i < count; i++) {
       const pa = pas[i]!;
       frames.release(pa);
@@ -324,106 +305,6 @@ export class PagedObject extends VmObject implements PageOwner, DirtyObject {
     const copy = new Uint8Array(length);
     for (const [i, pa] of pas.entries()) copy.set(u8.subarray(pa, pa + PAGE_SIZE), i * PAGE_SIZE);
     return copy;
-  }
-
-  #keep(pindex: number, pa: Paddr): void {
-    this.pages.set(pindex, pa);
-    this.frames.queue.add(pa, this, pindex);
-  }
-
-  /** Brings in a page that a program touched, and the absent ones around it. */
-  #read(pindex: number): Paddr | Errno {
-    if (pindex * PAGE_SIZE >= MAX_OBJECT_BYTES) return EFBIG;
-    const endPage = Math.ceil(this.sizeBytes / PAGE_SIZE);
-    if (pindex >= endPage) return this.#zeroFill(pindex);
-    let first = pindex - (pindex % CHUNK_PAGES);
-    if (first === this.#aroundNext) this.#aroundPages = Math.min(2 * this.#aroundPages, AROUND_MAX);
-    else this.#aroundPages = CHUNK_PAGES;
-    let end = Math.min(first + this.#aroundPages, endPage);
-    this.#aroundNext = end;
-    if (!this.frames.makeRoom(end - first)) {
-      first = pindex;
-      end = pindex + 1;
-    }
-    const r = this.#fillFrom(first, end, pindex);
-    if (failed(r)) return r;
-    return this.pages.get(pindex) as Paddr;
-  }
-
-  override fill(first: number, end: number): number {
-    const stop = Math.min(end, Math.ceil(this.sizeBytes / PAGE_SIZE));
-    if (first >= stop) return 0;
-    this.frames.makeRoom(stop - first);
-    return this.#fillFrom(first, stop, first);
-  }
-
-  /**
-   * Reads the absent pages of [first, end), in as few reads as there are runs of absent pages in
-   * contiguous frames. 0; an error only if the page `wanted` could not be had.
-   */
-  #fillFrom(first: number, end: number, wanted: number): number {
-    const run: Paddr[] = [];
-    let result = 0;
-    for (let i = first; i <= end; i++) {
-      const isAbsent = i < end && this.pages.get(i) === 0;
-      const pa = isAbsent ? this.#frameFor(i, i === wanted) : 0;
-      if (run.length > 0 && pa !== run.at(-1)! + PAGE_SIZE) {
-        const r = this.#readRun(i - run.length, run);
-        if (failed(r)) result = r;
-        run.length = 0;
-      }
-      if (!failed(pa) && pa !== 0) run.push(pa);
-      else if (failed(pa) && i === wanted) return pa;
-      else if (failed(pa) && i > wanted) break;
-    }
-    return this.pages.get(wanted) === 0 ? result : 0;
-  }
-
-  /** A frame for an absent page; one that only may be wanted is not worth a reclaim. */
-  #frameFor(pindex: number, isWanted: boolean): Paddr | Errno {
-    return isWanted || this.frames.freePages > 0 ? this.allocFor(pindex) : ENOMEM;
-  }
-
-  /** Reads pages into contiguous frames; where that fails, page by page: 0, or the last error. */
-  #readRun(first: number, run: readonly Paddr[]): number {
-    const start = run[0]!;
-    const { u8 } = this.frames.mem;
-    const whole = this.#pager.pageIn(first, u8.subarray(start, start + run.length * PAGE_SIZE));
-    let result = 0;
-    for (const [i, pa] of run.entries()) {
-      let r = whole;
-      if (failed(r) && run.length > 1) {
-        r = this.#pager.pageIn(first + i, u8.subarray(pa, pa + PAGE_SIZE));
-      }
-      if (failed(r)) {
-        result = r;
-        this.frames.release(pa);
-      } else {
-        this.#keep(first + i, pa);
-      }
-    }
-    return result;
-  }
-
-  #zeroFill(pindex: number): Paddr | Errno {
-    const pa = this.allocFor(pindex);
-    if (failed(pa)) return pa;
-    this.frames.zero(pa);
-    this.#keep(pindex, pa);
-    return pa;
-  }
-
-  override deactivate(first: number, end: number): void {
-    for (const pindex of this.pages.within(first, end)) {
-      this.frames.queue.deactivate(this.pages.get(pindex) as Paddr);
-    }
-  }
-
-  override dropClean(first: number, end: number): void {
-    for (const pindex of this.pages.within(first, end)) {
-      const pa = this.pages.get(pindex) as Paddr;
-      if (this.frames.refs(pa) === 1 && !this.frames.queue.isDirty(pa)) this.dropPage(pindex);
-    }
   }
 
   override zeroTail(): void {
