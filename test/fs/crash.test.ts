@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { failed } from "../../src/abi/errno.ts";
+import { Random } from "../fuzz/random.ts";
 import { CROWDED_KINDS, crashRun } from "./crash.ts";
-import { freshImage, withTempDir } from "./ext4image.ts";
+import { CrashStore } from "./crashstore.ts";
+import { freshImage, MemoryStore, mountStore, withTempDir } from "./ext4image.ts";
+import { FileWorld } from "./ext4world.ts";
+import { contentsAt } from "./model.ts";
 
 const flavours: Record<string, string[]> = {
   ext4: ["-t", "ext4", "-b", "4096"],
@@ -49,3 +54,63 @@ describe("after a crash at any write, what was fsynced is there and the volume i
     });
   });
 });
+
+describe("a file that was replaced without fsync is whole after a crash, old or new", () => {
+  /** Contents of `/f` at every crash on the way from OLD to NEW, which `replace` and a commit go. */
+  const seen = (replace: (world: FileWorld) => void): ReadonlySet<string> =>
+    withTempDir((dir) => {
+      const store = new CrashStore(freshImage(dir, ["-t", "ext4"], 16384));
+      const world = new FileWorld();
+      const { result } = mountStore(store, "", false, world.pages);
+      assert.ok(typeof result !== "number");
+      world.attach(result);
+      assert.equal(world.create("/f", OLD), 0);
+      assert.equal(world.fill("/f", OLD, 0, SIZE), SIZE);
+      assert.equal(world.do({ op: "sync" }), 0);
+      const start = store.log.length;
+      replace(world);
+      assert.equal(world.do({ op: "commit" }), 0);
+      const found = new Set<string>();
+      store.crashes(
+        new Random(1),
+        (place) => place >= start,
+        (image) => {
+          const after = new FileWorld(2 << 20);
+          const mounted = mountStore(new MemoryStore(image), "", false, after.pages);
+          assert.ok(typeof mounted.result !== "number");
+          after.attach(mounted.result);
+          const at = after.lookup("/f");
+          assert.ok(!failed(at));
+          const bytes = after.readAt(at.entry.vnode!, 0, SIZE + 1);
+          assert.ok(typeof bytes !== "number");
+          const is = (mode: number): boolean =>
+            Buffer.compare(bytes, contentsAt(mode, [[0, SIZE]], 0, SIZE)) === 0;
+          found.add(is(OLD) ? "old" : is(NEW) ? "new" : `${bytes.length} bytes`);
+          after.vfs.release(at);
+          after.detach();
+        },
+      );
+      return found;
+    });
+
+  it("by a rename", () => {
+    const found = seen((world) => {
+      assert.equal(world.create("/g", NEW), 0);
+      assert.equal(world.fill("/g", NEW, 0, SIZE), SIZE);
+      assert.equal(world.do({ op: "rename", path: "/g", to: "/f", flags: 0 }), 0);
+    });
+    assert.deepEqual([...found].sort(), ["new", "old"]);
+  });
+
+  it("by a truncation and a write", () => {
+    const found = seen((world) => {
+      assert.equal(world.do({ op: "truncate", path: "/f", size: 0 }), 0);
+      assert.equal(world.fill("/f", NEW, 0, SIZE), SIZE);
+    });
+    assert.deepEqual([...found].sort(), ["new", "old"]);
+  });
+});
+
+const OLD = 0o644;
+const NEW = 0o600;
+const SIZE = 50000;

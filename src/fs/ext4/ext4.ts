@@ -105,7 +105,9 @@ export class Ext4 implements FileSystem, Committer {
     const doomed = [...this.#doomed];
     this.#doomed.clear();
     for (const vp of doomed) if (vp.refs === 0) vp.inactive();
-    const result = this.dirty.sync();
+    let result = this.dirty.sync();
+    // Sizes and times wait in memory without a dirty page, too.
+    for (const vp of this.#vnodes.values()) result = Math.min(result, vp.writeOut());
     const r = this.volume.tx.checkpoint();
     return failed(r) ? r : result;
   }

@@ -206,12 +206,21 @@ export class Ext4Vnode extends Vnode {
     return data.saveTimes();
   }
 
+  /** Writes what of it waits in memory, if it still is in use: pages, size, times. 0, or the first error. */
+  writeOut(): number {
+    return this.#data?.writeOut() ?? 0;
+  }
+
   override fsync(dataOnly: boolean): number {
     return this.#data ? this.#data.fsync(dataOnly) : syncInode(this.inode, dataOnly);
   }
 
   #resize(sizeBytes: number): number {
-    return this.type === S_IFREG ? resizeFile(this.#contents(), sizeBytes) : EINVAL;
+    if (this.type !== S_IFREG) return EINVAL;
+    const r = resizeFile(this.#contents(), sizeBytes);
+    // What is written instead goes to the disk with the truncation (auto_da_alloc).
+    if (r === 0 && sizeBytes === 0 && this.fs.isReplacingSafely) this.inode.volume.tx.order(this);
+    return r;
   }
 
   override lookup(name: string): Vnode | Errno {
