@@ -265,6 +265,69 @@ static void again(void)
 	umount("m");
 }
 
+/* A copy that does not fit leaves nothing behind. */
+static void full(void)
+{
+	mkdir("l5", 0755);
+	mkdir("s5", 0755);
+	int fd = open("l5/large", O_CREAT | O_WRONLY, 0644);
+	memset(buf, 'x', sizeof buf);
+	CHECK("a large file", write(fd, buf, 200000) == 200000);
+	close(fd);
+	mkdir("l5/d", 0755);
+	fd = open("l5/d/sparse", O_CREAT | O_WRONLY, 0644);
+	ftruncate(fd, 10 << 20);
+	pwrite(fd, "end", 3, (10 << 20) - 3);
+	close(fd);
+	CHECK("a small place for it", mount("s", "s5", "tmpfs", 0, "size=64k") == 0 && mkdir("s5/u", 0755) == 0 && mkdir("s5/w", 0755) == 0 && mount("o", "m", "overlay", 0, "lowerdir=l5,upperdir=s5/u,workdir=s5/w,userxattr") == 0);
+	CHECK_ERRNO("does not fit", open("m/large", O_RDWR), ENOSPC);
+	CHECK("and leaves nothing", strcmp(names("s5/u"), "") == 0 && strcmp(names("s5/w/work"), "") == 0);
+	fd = open("m/large", O_RDONLY);
+	CHECK("it can be read all the same", read(fd, buf, 1000) == 1000 && buf[999] == 'x' && chmod("m/large", 0600) == -1);
+	close(fd);
+	CHECK("a file that is cut fits", (fd = open("m/large", O_WRONLY | O_TRUNC)) >= 0 && fstat(fd, &st) == 0 && st.st_size == 0);
+	close(fd);
+	CHECK("holes take no room", chmod("m/d/sparse", 0600) == 0 && stat("s5/u/d/sparse", &st) == 0 && st.st_size == 10 << 20 && st.st_blocks == 8);
+	CHECK("gone", umount("m") == 0 && umount("s5") == 0);
+}
+
+/* What a user makes is the user's; what a user may not do to a file below, copying it up does not allow. */
+static void users(void)
+{
+	if (t_user != 0) {
+		CHECK("users, where there are several", 1);
+		return;
+	}
+	mkdir("l6", 0755);
+	mkdir("u6", 0777);
+	mkdir("w6", 0755);
+	put("l6/theirs", "secret");
+	chmod("l6/theirs", 0600);
+	put("l6/mine", "mine");
+	chown("l6/mine", 1000, 1000);
+	mkdir("l6/dir", 0777);
+	chown("l6/dir", 1000, 1000);
+	mkdir("l6/group", 0777);
+	chown("l6/group", 0, 5000);
+	chmod("l6/group", 02777);
+	put("l6/dir/old", "old");
+	chmod("u6", 0755);
+	chmod(".", 0755);
+	CHECK("users, where there are several", mount("o", "m", "overlay", 0, "lowerdir=l6,upperdir=u6,workdir=w6") == 0 && STATUS_OF({
+		setgid(1000);
+		setuid(1000);
+		if (open("m/theirs", O_RDONLY) != -1 || errno != EACCES) _exit(1);
+		if (open("m/new", O_CREAT | O_WRONLY, 0644) != -1 || errno != EACCES) _exit(2);
+		if (chmod("m/theirs", 0666) != -1 || errno != EPERM) _exit(3);
+		if (put("m/mine", "MINE") != 4 || !holds("m/mine", "MINE")) _exit(4);
+		if (put("m/dir/new", "n") != 1 || stat("m/dir/new", &st) || st.st_uid != 1000) _exit(5);
+		if (unlink("m/dir/old") || put("m/dir/old", "o") != 1 || stat("m/dir/old", &st) || st.st_uid != 1000) _exit(6);
+		if (put("m/group/f", "f") != 1 || stat("m/group/f", &st) || st.st_gid != 5000) _exit(7);
+		if (unlink("m/group/f") || mkdir("m/group/f", 0755) || stat("m/group/f", &st) || st.st_gid != 5000 || !(st.st_mode & 02000)) _exit(8);
+	}) == 0 && stat("u6/mine", &st) == 0 && st.st_uid == 1000 && isThere("u6/theirs") == 0);
+	umount("m");
+}
+
 static void redirected(void)
 {
 	if (t_user == 0 && mkdir("u4", 0755) == 0 && mkdir("w4", 0755) == 0 && mkdir("l4", 0755) == 0 && mkdir("l4/a", 0755) == 0 && mkdir("l4/a/b", 0755) == 0 && put("l4/a/b/f", "f") == 1
@@ -296,6 +359,8 @@ int main(void)
 	moving();
 	again();
 	redirected();
+	full();
+	users();
 	CHECK("clean", chdir("/") == 0 && umount(dir) == 0 && rmdir(dir) == 0);
 	return t_end();
 }

@@ -14,7 +14,6 @@ import { XATTR_CREATE, XATTR_REPLACE } from "../../abi/xattr.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import type { FileExtent } from "../../vfs/fiemap.ts";
-import type { File } from "../../vfs/file.ts";
 import type { NameEntry } from "../../vfs/namecache.ts";
 import type { ReadAhead } from "../../vfs/readahead.ts";
 import { Vnode } from "../../vfs/vnode.ts";
@@ -144,7 +143,8 @@ export class OvlNode extends Vnode {
     return failed(real) ? real : real.setattr(change);
   }
 
-  override open(_td: Thread, flags: number): File | Errno | null {
+  /** Opening for writing copies up; O_TRUNC did so already, without the contents. */
+  override openData(flags: number): Errno | null {
     if (this.type !== S_IFREG || (flags & O_ACCMODE) === O_RDONLY) return null;
     const real = this.writable();
     return failed(real) ? real : null;
