@@ -184,16 +184,83 @@ static void times(void)
 	CHECK("gone", umount("m") == 0);
 }
 
+/* The value of an access control list: owner, user 1000, group, mask, others. */
+static int acl(char *out, int owner, int user, int group, int mask, int other)
+{
+	struct { unsigned short tag, perm; unsigned id; } e[5] = {
+		{ 1, owner, -1 }, { 2, user, 1000 }, { 4, group, -1 }, { 0x10, mask, -1 }, { 0x20, other, -1 },
+	};
+	memcpy(out, "\2\0\0\0", 4);
+	memcpy(out + 4, e, sizeof e);
+	return 4 + sizeof e;
+}
+
+static int hasAcl(const char *path, const char *name, int owner, int user, int group, int mask, int other)
+{
+	char want[100], got[100];
+	int n = acl(want, owner, user, group, mask, other);
+	return getxattr(path, name, got, sizeof got) == n && memcmp(want, got, n) == 0;
+}
+
+static int modeOf(const char *path)
+{
+	return stat(path, &st) == 0 ? st.st_mode & 07777 : -1;
+}
+
+#define ACCESS "system.posix_acl_access"
+#define DEFAULT "system.posix_acl_default"
+
+static void lists(void)
+{
+	char value[100];
+	mount("t", "m", "tmpfs", 0, "mode=777");
+	touch("m/f");
+	chmod("m/f", 0640);
+	int n = acl(value, 6, 7, 4, 6, 0);
+	/* In a user name space there is no user 1000. */
+	int isAlone = t_user != 0 || (setxattr("m/f", ACCESS, value, n, 0) == -1 && errno == EOPNOTSUPP);
+	CHECK("a list for another user", isAlone || hasAcl("m/f", ACCESS, 6, 7, 4, 6, 0));
+	CHECK("the mask is the group's bits", isAlone || modeOf("m/f") == 0660);
+	CHECK("who may then read and write", isAlone || STATUS_OF({
+		setgid(1000);
+		setuid(1000);
+		int fd = open("m/f", O_RDWR);
+		if (fd < 0 || access("m/f", X_OK) == 0) _exit(1);
+	}) == 0);
+	CHECK("others may not", isAlone || STATUS_OF({
+		setgid(1001);
+		setuid(1001);
+		if (open("m/f", O_RDONLY) != -1 || errno != EACCES) _exit(1);
+	}) == 0);
+	CHECK("chmod changes the mask", isAlone || (chmod("m/f", 0604) == 0 && hasAcl("m/f", ACCESS, 6, 7, 4, 0, 4)));
+	CHECK("listed", isAlone || (listxattr("m/f", buf, 1000) >= (long)sizeof ACCESS && strcmp(buf, ACCESS) == 0));
+	CHECK("removed", isAlone || (removexattr("m/f", ACCESS) == 0 && getxattr("m/f", ACCESS, buf, 100) == -1 && errno == ENODATA && modeOf("m/f") == 0604));
+	mkdir("m/d", 0755);
+	n = acl(value, 7, 5, 5, 7, 1);
+	CHECK("a list to inherit", isAlone || setxattr("m/d", DEFAULT, value, n, 0) == 0);
+	int mask = umask(077);
+	touch("m/d/f");
+	mkdir("m/d/sub", 0777);
+	umask(mask);
+	CHECK("a file has it, whatever the umask", isAlone || (hasAcl("m/d/f", ACCESS, 6, 5, 5, 4, 0) && modeOf("m/d/f") == 0640));
+	CHECK("a directory, too, and hands it on", isAlone || (hasAcl("m/d/sub", ACCESS, 7, 5, 5, 7, 1) && hasAcl("m/d/sub", DEFAULT, 7, 5, 5, 7, 1)));
+	CHECK("not for files", isAlone || (setxattr("m/f", DEFAULT, value, n, 0) == -1 && errno == EACCES));
+	value[4] = 9;
+	CHECK("nonsense is none", isAlone || (setxattr("m/f", ACCESS, value, n, 0) == -1 && errno == EINVAL));
+	CHECK("gone", umount("m") == 0);
+}
+
 int main(void)
 {
 	t_own_mounts();
 	char dir[] = "/tmp/tmpfs.XXXXXX";
-	CHECK(mkdtemp(dir) && chdir(dir) == 0 && mkdir("m", 0755) == 0);
+	CHECK(mkdtemp(dir) && chmod(dir, 0755) == 0 && chdir(dir) == 0 && mkdir("m", 0755) == 0);
 	limits();
 	names();
 	removeWhileListing();
 	data();
 	times();
+	lists();
 	CHECK("clean", rmdir("m") == 0 && chdir("/") == 0 && rmdir(dir) == 0);
 	return t_end();
 }

@@ -125,6 +125,10 @@ export class OvlNode extends Vnode {
     return failed(real) ? real : real.setFileFlags(flags);
   }
 
+  override get keepsAcls(): boolean {
+    return this.real.keepsAcls;
+  }
+
   override get hasDefaultAcl(): boolean {
     return this.real.hasDefaultAcl;
   }

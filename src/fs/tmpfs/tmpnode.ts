@@ -133,6 +133,10 @@ export abstract class TmpNode extends Vnode implements Attr {
 
   protected freeData(): void {}
 
+  override get keepsAcls(): boolean {
+    return this.fs.typeName === "tmpfs";
+  }
+
   override get hasDefaultAcl(): boolean {
     return this.defaultAcl !== null;
   }
