@@ -250,6 +250,15 @@ describe("extended attributes", () => {
       assert.equal(vp.fs.sync(), 0);
       assert.deepEqual(vp.fs.statfs(), free);
       assert.equal(vp.setxattr("user.large", pattern(20000, 1), 0), 0);
+      const before = vp.fs.statfs();
+      const other = create(w, "/mnt/g");
+      for (const name of ["user.a", "user.b", "user.c"]) {
+        assert.equal(other.setxattr(name, pattern(9000, name.charCodeAt(5)), 0), 0);
+      }
+      assert.equal(unlink(w.td, w.ctx, "/mnt/g", null), 0);
+      w.vfs.names.clear();
+      assert.equal(vp.fs.sync(), 0);
+      assert.deepEqual(vp.fs.statfs(), before);
     });
   });
 

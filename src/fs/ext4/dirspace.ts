@@ -23,7 +23,8 @@ export function growDirectory(dir: Inode, count: number): NewBlock[] | Errno {
     const pblk = growBlock(dir, lblk);
     const bp = failed(pblk) ? pblk : volume.bnew(pblk);
     if (typeof bp === "number") {
-      truncateBlocks(dir, first);
+      const r = truncateBlocks(dir, first);
+      if (failed(r)) volume.tx.abort(`inode #${dir.ino}: new blocks cannot be given back`);
       return bp as Errno;
     }
     blocks.push({ bp, lblk });

@@ -16,20 +16,21 @@ import { ORPHAN_CREDITS } from "./orphan.ts";
 import { clearOrphanFile, isOrphanFileInUse, readOrphanFile } from "./orphanfile.ts";
 import { isFastSymlink } from "./symlink.ts";
 import type { Volume } from "./volume.ts";
-import { dropXattrs, XATTR_CREDITS } from "./xattrwrite.ts";
+import { dropXattrBlock } from "./xattrblock.ts";
+import { dropLargeXattrs, XATTR_CREDITS } from "./xattrwrite.ts";
 
 /** Ends an inode that is on the orphan list and that nobody uses. 0 or an error; then it stays there. */
 export function evictInode(ip: Inode): number {
   const { tx, orphans } = ip.volume;
-  const cut = dropContents(ip);
-  if (failed(cut)) return cut;
-  let r = tx.start(XATTR_CREDITS + ORPHAN_CREDITS + FREE_INODE_CREDITS);
+  let r = dropContents(ip);
+  if (!failed(r)) r = dropLargeXattrs(ip);
+  if (!failed(r)) r = tx.start(XATTR_CREDITS + ORPHAN_CREDITS + FREE_INODE_CREDITS);
   if (failed(r)) return r;
   // What cannot be read leaves the inode on the list, for another time.
   r = ip.dirty();
   if (!failed(r)) r = orphans.ready(ip);
   if (!failed(r)) r = readyToFree(ip);
-  if (!failed(r)) r = dropXattrs(ip);
+  if (!failed(r)) r = dropXattrBlock(ip);
   if (!failed(r)) {
     r = orphans.remove(ip);
     if (!failed(r)) r = freeInode(ip);
@@ -42,9 +43,10 @@ export function evictInode(ip: Inode): number {
 /** Within an operation: undoes the making of an inode that has not got a name. */
 export function discardInode(ip: Inode): void {
   ip.nlink = 0;
-  dropContents(ip);
-  dropXattrs(ip);
-  freeInode(ip);
+  let r = dropContents(ip);
+  if (!failed(r)) r = dropXattrBlock(ip);
+  if (!failed(r)) r = freeInode(ip);
+  if (failed(r)) ip.volume.tx.abort(`inode #${ip.ino} cannot be given back: error ${-r}`);
 }
 
 /** At a mount for writing: ends or cuts what a crash left on the list. 0 or EROFS, EIO. */

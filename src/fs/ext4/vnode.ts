@@ -54,7 +54,7 @@ import { operate } from "./operation.ts";
 import { resizeFile } from "./resize.ts";
 import { readTarget, targetMax } from "./symlink.ts";
 import { getXattr, isAclIndex, listXattrs, storedName } from "./xattr.ts";
-import { writeXattr, XATTR_CREDITS } from "./xattrwrite.ts";
+import { writeXattr, XATTR_CREDITS, xattrCredits } from "./xattrwrite.ts";
 
 const NAME_MAX = 255;
 const DAY_SEC = 86_400;
@@ -337,7 +337,7 @@ export class Ext4Vnode extends Vnode {
     if (!stored) return EOPNOTSUPP;
     if (!this.#keeps(name)) return EOPNOTSUPP;
     const isAcl = isAclIndex(stored.nameIndex);
-    const r = operate(ip.volume, XATTR_CREDITS + 1, () => {
+    const r = operate(ip.volume, xattrCredits(ip, value?.length ?? 0) + 1, () => {
       const changed =
         value && isAcl ? setAcl(ip, stored.nameIndex, value) : writeXattr(ip, stored, value, flags);
       if (failed(changed)) return changed;

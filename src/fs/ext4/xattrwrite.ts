@@ -6,16 +6,14 @@
  */
 import { EEXIST, ENODATA, ENOSPC, type Errno, failed } from "../../abi/errno.ts";
 import { XATTR_CREATE, XATTR_REPLACE } from "../../abi/xattr.ts";
+import { CREDITS_PER_RUN } from "./alloc.ts";
 import * as feature from "./features.ts";
+import { MAP_CREDITS, unmapCredits } from "./filemap.ts";
+import { FREE_INODE_CREDITS, NEW_INODE_CREDITS } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
+import { operate } from "./operation.ts";
 import { isNamed, type XattrName } from "./xattr.ts";
-import {
-  blockXattrRoom,
-  blockXattrs,
-  dropXattrBlock,
-  isBlockShared,
-  storeBlockXattrs,
-} from "./xattrblock.ts";
+import { blockXattrRoom, blockXattrs, isBlockShared, storeBlockXattrs } from "./xattrblock.ts";
 import {
   inodeXattrRoom,
   inodeXattrs,
@@ -28,6 +26,14 @@ import { holdValue, makeValueInode, releaseValue, valueHashOf } from "./xattrino
 
 /** Old block, new block, what allocates them, and inodes of values. */
 export const XATTR_CREDITS = 24;
+
+/** Blocks that giving an attribute a value of `length` bytes may change: XATTR_CREDITS, unless it is large. */
+export function xattrCredits(ip: Inode, length: number): number {
+  if ((ip.volume.incompat & feature.INCOMPAT_EA_INODE) === 0) return XATTR_CREDITS;
+  const blocks = Math.ceil(length / ip.volume.geometry.blockSize);
+  const made = NEW_INODE_CREDITS + blocks * (1 + CREDITS_PER_RUN) + MAP_CREDITS;
+  return XATTR_CREDITS + made + unmapCredits(ip) + FREE_INODE_CREDITS;
+}
 
 interface Plan {
   readonly inner: readonly Xattr[];
@@ -71,13 +77,27 @@ export function writeXattr(
   return old && old.valueIno !== 0 ? releaseValue(ip, old) : 0;
 }
 
-/** The file goes, and its attributes with it. EUCLEAN, EFSBADCRC, EIO. */
-export function dropXattrs(ip: Inode): number {
-  if ((ip.volume.incompat & feature.INCOMPAT_EA_INODE) !== 0) {
-    const r = releaseAll(ip);
+/**
+ * The file goes: gives up the values that are in inodes of their own, each in
+ * an operation. What is left goes with dropXattrBlock. EUCLEAN, EFSBADCRC, EIO.
+ */
+export function dropLargeXattrs(ip: Inode): number {
+  const { volume } = ip;
+  if ((volume.incompat & feature.INCOMPAT_EA_INODE) === 0) return 0;
+  const inner = inodeXattrs(ip);
+  if (typeof inner === "number") return inner;
+  // In a block that others share they stay with those.
+  const outer = isBlockShared(ip) ? [] : blockXattrs(ip);
+  if (typeof outer === "number") return outer;
+  for (const x of [...inner, ...outer]) {
+    if (x.valueIno === 0) continue;
+    const r = operate(volume, xattrCredits(ip, 0), () => {
+      const removed = writeXattr(ip, x, null, 0);
+      return failed(removed) ? removed : ip.dirty();
+    });
     if (failed(r)) return r;
   }
-  return dropXattrBlock(ip);
+  return 0;
 }
 
 function isLarge(plan: Plan, name: XattrName): boolean {
@@ -133,19 +153,6 @@ function storeOuter(ip: Inode, before: readonly Xattr[], after: readonly Xattr[]
     if (x.valueIno === 0) continue;
     const held = holdValue(ip, x);
     if (failed(held)) return held;
-  }
-  return 0;
-}
-
-function releaseAll(ip: Inode): number {
-  const inner = inodeXattrs(ip);
-  if (typeof inner === "number") return inner;
-  const outer = ip.xattrBlock === 0 || isBlockShared(ip) ? [] : blockXattrs(ip);
-  if (typeof outer === "number") return outer;
-  for (const x of [...inner, ...outer]) {
-    if (x.valueIno === 0) continue;
-    const r = releaseValue(ip, x);
-    if (failed(r)) return r;
   }
   return 0;
 }
