@@ -22,6 +22,7 @@ import { Uio } from "../../src/vm/uio.ts";
 import { Random } from "../fuzz/random.ts";
 import {
   child,
+  debugfs,
   MemoryStore,
   makeImage,
   mountStore,
@@ -296,3 +297,69 @@ function openAll(fs: Ext4, random: Random, old: readonly Uint8Array[]): FileMode
     return f;
   });
 }
+
+it("small files live in their inodes, and leave them when they grow", () => {
+  withTempDir((dir) => {
+    const tree = join(dir, "tree");
+    mkdirSync(tree);
+    const image = makeImage(dir, tree, 8192, ["-t", "ext4", "-b", "1024", "-O", "inline_data"]);
+    const bytes = readFileSync(image);
+    const store = new MemoryStore(bytes);
+    const mounted = () => {
+      const { result: fs } = mountStore(store, "", false, newFrames(1 << 20));
+      assert.ok(fs instanceof Ext4);
+      return fs;
+    };
+    const sizes = [1, 30, 59, 60, 61, 64, 100, 130, 150, 160, 170, 200];
+    let fs = mounted();
+    for (const n of sizes) {
+      const made = (fs.root() as Ext4Vnode).mknod(`f${n}`, 0o100644, 0, td.cred);
+      assert.ok(typeof made !== "number");
+      const vp = made.hold() as Ext4Vnode;
+      assert.equal(vp.write(td, Uio.kernel(pattern(n, n)), 0), n);
+      if (n === 130) assert.equal(vp.setxattr("user.x", pattern(10, 1), 0), 0);
+      vp.release();
+    }
+    assert.equal(fs.unmount(), 0);
+    const look = (expected: (n: number) => Uint8Array) => {
+      writeFileSync(image, bytes);
+      fsck(image);
+      const inline = new Set<number>();
+      for (const n of sizes) {
+        const wanted = expected(n);
+        const stat = debugfs(image, [`stat f${n}`]);
+        assert.match(stat, new RegExp(`Size: ${wanted.length}\\b`));
+        // Of an inline file debugfs dumps at least the first part whole.
+        const got = dump(image, `f${n}`, dir);
+        assert.equal(firstDifference(got.subarray(0, wanted.length), wanted), -1, `f${n}`);
+        assert.ok(got.subarray(wanted.length).every((b) => b === 0));
+        if (/Flags: 0x10000000/.test(stat)) inline.add(n);
+      }
+      return inline;
+    };
+    const first = look((n) => pattern(n, n));
+    assert.ok(first.has(60) && first.has(100), "some are inline");
+    assert.ok(!first.has(200), "but not all");
+    // Each gets longer by a little, then shorter, then much longer.
+    fs = mounted();
+    for (const n of sizes) {
+      const vp = child(fs.root() as Ext4Vnode, `f${n}`).hold();
+      assert.equal(vp.write(td, Uio.kernel(pattern(20, n + 1)), n), 20);
+      assert.equal(vp.fsync(false), 0);
+      assert.equal(vp.setattr({ sizeBytes: n + 10 }), 0);
+      vp.release();
+    }
+    assert.equal(fs.unmount(), 0);
+    const grown = (n: number) => Buffer.concat([pattern(n, n), pattern(20, n + 1).slice(0, 10)]);
+    assert.ok(look(grown).has(100));
+    fs = mounted();
+    for (const n of sizes) {
+      const vp = child(fs.root() as Ext4Vnode, `f${n}`).hold();
+      assert.equal(vp.write(td, Uio.kernel(pattern(3000, 9)), n + 10), 3000);
+      vp.release();
+    }
+    assert.equal(fs.unmount(), 0);
+    const last = look((n) => Buffer.concat([grown(n), pattern(3000, 9)]));
+    assert.equal(last.size, 0);
+  });
+});

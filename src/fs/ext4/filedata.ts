@@ -21,7 +21,7 @@ import { readData } from "./data.ts";
 import { Delayed } from "./delayed.ts";
 import { markExtent } from "./extenttree.ts";
 import { homeOf, MAP_CREDITS, mapBlocks, maxBytes } from "./filemap.ts";
-import { inlineRoom, leaveInline, storeInline } from "./inlinefile.ts";
+import { inlineRoom, leaveInline, mayBeInline, storeInline } from "./inlinefile.ts";
 import type { Inode } from "./inode.ts";
 import { INLINE_DATA_FL } from "./layout.ts";
 
@@ -79,10 +79,8 @@ export class FileData implements Pager {
     const start = first * PAGE_SIZE;
     const end = Math.min(start + from.length, ip.sizeBytes);
     if (end > start) {
-      const r = ip.has(INLINE_DATA_FL)
-        ? storeInline(ip, start, from)
-        : this.#writeBlocks(start, end, from);
-      if (failed(r)) return r;
+      const r = this.#isInline(start) ? storeInline(ip, from) : this.#writeBlocks(start, end, from);
+      if (failed(r)) return r === EBUSY ? EAGAIN : r;
     }
     this.delayed.remove(this.#blockAt(start), this.#blockAt(start + from.length));
     return this.#saveInode(end);
@@ -229,6 +227,15 @@ export class FileData implements Pager {
   }
 
   // Writing out.
+
+  /** The page at `start` is all of the file, and goes into the inode; if it is there and does not fit any more, moves it out. */
+  #isInline(start: number): boolean {
+    const { inode: ip } = this;
+    if (!ip.has(INLINE_DATA_FL)) return start === 0 && mayBeInline(ip);
+    if (ip.sizeBytes <= inlineRoom(ip)) return true;
+    leaveInline(ip);
+    return ip.has(INLINE_DATA_FL);
+  }
 
   #writeBlocks(start: number, end: number, from: Uint8Array): number {
     const { blockSize } = this.inode.volume.geometry;

@@ -1,33 +1,59 @@
 /**
- * Small files inside their inode: written there while they fit in what the inode
- * has set aside for them, moved to a block when they grow.
+ * Small files inside their inode: kept there while they fit beside its attributes,
+ * moved to a block when they grow. A new file decides when it is first written out.
  * Source: fs/ext4/inline.c of Linux.
  */
 import { failed } from "../../abi/errno.ts";
 import { freeBlocks } from "./alloc.ts";
-import { homeOf, MAP_CREDITS, mapBlocks } from "./filemap.ts";
-import { dropInlineData, inlineData, inlineValue } from "./inline.ts";
+import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
+import { INCOMPAT_INLINE_DATA } from "./features.ts";
+import { homeOf, LBLK_MAX, MAP_CREDITS, mapBlocks } from "./filemap.ts";
+import { dropInlineData, inlineData } from "./inline.ts";
 import type { Inode } from "./inode.ts";
+import { EXTENTS_FL, INLINE_DATA_FL } from "./layout.ts";
+import {
+  INDEX_SYSTEM,
+  inodeXattrRoom,
+  inodeXattrs,
+  storeInodeXattrs,
+  type Xattr,
+  xattrsSize,
+} from "./xattrentry.ts";
 
-/** What lies in i_block. */
+/** What lies in i_block; the rest is the value of an attribute. */
 const FIRST_BYTES = 60;
 
-/** Bytes that the inode has set aside; EUCLEAN. */
+/** Bytes that fit into the inode, or less than 0: not even the attribute does. EUCLEAN as that. */
 export function inlineRoom(ip: Inode): number {
-  const rest = inlineValue(ip);
-  return typeof rest === "number" ? rest : FIRST_BYTES + rest.length;
+  const others = otherXattrs(ip);
+  if (typeof others === "number") return others;
+  const left = inodeXattrRoom(ip) - xattrsSize([...others, dataXattr(new Uint8Array(0))]);
+  return left < 0 ? -1 : FIRST_BYTES + left - (left % 4);
 }
 
-/** Stores the file out of `from`, which is its first page, when `start` is 0. 0, EUCLEAN, EIO, EROFS. */
-export function storeInline(ip: Inode, start: number, from: Uint8Array): number {
-  if (start > 0) return 0;
-  const rest = inlineValue(ip);
-  if (typeof rest === "number") return rest;
+/** A file of the volume's that has no blocks, and could as well lie in its inode. */
+export function mayBeInline(ip: Inode): boolean {
+  if ((ip.volume.incompat & INCOMPAT_INLINE_DATA) === 0 || !ip.has(EXTENTS_FL)) return false;
+  if (ip.sizeBytes > inlineRoom(ip)) return false;
+  const run = new BlockRun();
+  if (failed(mapBlock(ip, 0, run))) return false;
+  return run.pblk === HOLE && run.unwritten === HOLE && run.count >= LBLK_MAX;
+}
+
+/** Stores the file in its inode, out of its first page; it fits. 0, EUCLEAN, EIO, EROFS. */
+export function storeInline(ip: Inode, page: Uint8Array): number {
+  const others = otherXattrs(ip);
+  if (typeof others === "number") return others;
   const r = ip.volume.tx.start(1);
   if (failed(r)) return r;
-  ip.block.set(from.subarray(0, FIRST_BYTES));
-  rest.set(from.subarray(FIRST_BYTES, FIRST_BYTES + rest.length));
-  ip.diskSizeBytes = ip.sizeBytes;
+  const size = ip.sizeBytes;
+  ip.flags = (ip.flags & ~EXTENTS_FL) | INLINE_DATA_FL;
+  ip.isExtentRootSound = false;
+  ip.block.fill(0);
+  ip.block.set(page.subarray(0, Math.min(size, FIRST_BYTES)));
+  const rest = page.subarray(FIRST_BYTES, Math.max(size, FIRST_BYTES));
+  storeInodeXattrs(ip, [dataXattr(rest), ...others]);
+  ip.diskSizeBytes = size;
   const dirtied = ip.dirty();
   ip.volume.tx.stop();
   return dirtied;
@@ -61,4 +87,15 @@ function moveOut(ip: Inode, data: Uint8Array, blockSize: number): number {
   if (failed(r)) freeBlocks(volume, run.start, 1, { isMetadata: false });
   else ip.blocks512 += blockSize / 512;
   return r;
+}
+
+function otherXattrs(ip: Inode): readonly Xattr[] | number {
+  const all = inodeXattrs(ip);
+  if (typeof all === "number") return all;
+  return all.filter((x) => x.nameIndex !== INDEX_SYSTEM || x.name !== "data");
+}
+
+function dataXattr(value: Uint8Array): Xattr {
+  const valueSize = value.length;
+  return { nameIndex: INDEX_SYSTEM, name: "data", value, valueIno: 0, valueSize, hash: 0 };
 }

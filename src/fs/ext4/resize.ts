@@ -11,7 +11,7 @@ import { PAGE_SIZE } from "../../vm/param.ts";
 import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
 import type { FileData } from "./filedata.ts";
 import { LBLK_MAX, maxBytes, unmapCredits, unmapRange, unmapStep } from "./filemap.ts";
-import { inlineRoom } from "./inlinefile.ts";
+import { inlineRoom, storeInline } from "./inlinefile.ts";
 import { INLINE_DATA_FL } from "./layout.ts";
 import { ORPHAN_CREDITS } from "./orphan.ts";
 import type { OrderedData } from "./transaction.ts";
@@ -75,17 +75,15 @@ function shrink(data: FileData, size: number): number {
 
 function resizeInline(data: FileData, size: number): number {
   const { inode: ip, object } = data;
-  // Page and inode both hold zeroes past the end.
-  const pa = object.getPage(0, true);
+  const pa = object.getPage(0, false);
   if (failed(pa)) return pa;
-  const begun = ip.volume.tx.start(1);
-  if (failed(begun)) return begun;
+  const page = object.frames.mem.u8.slice(pa, pa + PAGE_SIZE);
+  if (size < ip.sizeBytes) page.fill(0, size);
+  if (size === 0) data.isReplaced = true;
   object.zeroTail();
   object.truncate(size);
-  ip.resize(size);
-  const r = ip.dirty();
-  ip.volume.tx.stop();
-  return failed(r) ? r : object.sync(0, 1);
+  ip.sizeBytes = size;
+  return storeInline(ip, page);
 }
 
 /** Zeroes the rest of the block that the new end is in, the part in its page only in memory; null if there is none. */
