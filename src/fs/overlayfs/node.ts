@@ -96,7 +96,7 @@ export class OvlNode extends Vnode {
   override getattr(): Attr | Errno {
     const a = this.real.getattr();
     if (failed(a)) return a;
-    return {
+    const seen: { -readonly [K in keyof Attr]: Attr[K] } = {
       mode: a.mode,
       ino: this.ino,
       dev: this.#dev,
@@ -111,9 +111,10 @@ export class OvlNode extends Vnode {
       mtime: a.mtime,
       ctime: a.ctime,
       btime: a.btime,
-      ...(a.acl ? { acl: a.acl } : {}),
-      ...(a.fileFlags === undefined ? {} : { fileFlags: a.fileFlags }),
+      acl: a.acl ?? null,
     };
+    if (a.fileFlags !== undefined) seen.fileFlags = a.fileFlags;
+    return seen;
   }
 
   override get fileFlags(): number {

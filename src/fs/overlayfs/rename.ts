@@ -89,7 +89,7 @@ function mark(node: OvlNode, toDir: OvlDir, isSameDir: boolean): number {
 /** Where the lower part of a directory is, from the root of its layer. */
 function pathBelow(node: OvlDir): string {
   let path = "";
-  for (let at: OvlNode | null = node; at?.parent; at = at.parent) {
+  for (let at: OvlNode | null = node; at?.parent && path.length <= MAX_REDIRECT; at = at.parent) {
     path = `/${at.redirect === "" ? at.name : at.redirect.replace(/^\//, "")}${path}`;
     if (at.redirect.startsWith("/")) break;
   }
