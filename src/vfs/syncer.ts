@@ -34,8 +34,6 @@ export class Syncer extends Callout implements WritebackKeeper {
   cacheDrops = 0;
   readonly #cpu: Cpu;
   readonly #pages: PageAllocator;
-  /** The disk would not take more: until then no limit wakes it. */
-  #restUntilNs = 0;
 
   constructor(cpu: Cpu, pages: PageAllocator) {
     super();
@@ -51,10 +49,12 @@ export class Syncer extends Callout implements WritebackKeeper {
     const { writeback, queue, freePages } = this.#pages;
     const available = freePages + queue.length;
     const hard =
-      this.bytes > 0 ? this.bytes / PAGE_SIZE : Math.floor((available * this.ratio) / 100);
+      this.bytes > 0
+        ? Math.floor(this.bytes / PAGE_SIZE)
+        : Math.floor((available * this.ratio) / 100);
     let soft =
       this.backgroundBytes > 0
-        ? this.backgroundBytes / PAGE_SIZE
+        ? Math.floor(this.backgroundBytes / PAGE_SIZE)
         : Math.floor((available * this.backgroundRatio) / 100);
     if (soft >= hard) soft = Math.floor(hard / 2);
     writeback.hardLimitPages = hard;
@@ -78,21 +78,23 @@ export class Syncer extends Callout implements WritebackKeeper {
   overLimit(): void {
     const { writeback } = this.#pages;
     this.setLimits();
-    const now = this.#now;
-    if (writeback.dirtyPages >= writeback.limitPages && now >= this.#restUntilNs) this.#wakeAt(now);
+    if (writeback.dirtyPages - writeback.stuckPages >= writeback.limitPages)
+      this.#wakeAt(this.#now);
   }
 
   throttle(domain: DirtyDomain): number {
     const { writeback } = this.#pages;
     this.setLimits();
     const goal = Math.floor((writeback.limitPages + writeback.hardLimitPages) / 2);
-    while (writeback.dirtyPages > writeback.hardLimitPages) {
+    for (;;) {
       const before = writeback.dirtyPages;
-      this.#writeOldest(Math.min(BATCH_PAGES, before - goal), Number.POSITIVE_INFINITY);
-      // One disk that takes nothing is no reason to refuse what is for another.
-      if (writeback.dirtyPages >= before) return domain.trouble === EAGAIN ? 0 : domain.trouble;
+      const excess = before - writeback.stuckPages - goal;
+      if (excess <= 0 || before - writeback.stuckPages <= writeback.hardLimitPages) break;
+      this.#writeOldest(Math.min(BATCH_PAGES, excess), Number.POSITIVE_INFINITY, this.#now);
+      if (writeback.dirtyPages >= before) break;
     }
-    return 0;
+    // One disk that takes nothing is no reason to refuse what is for another.
+    return writeback.dirtyPages > writeback.hardLimitPages ? domain.trouble : 0;
   }
 
   fire(nowNs: number): void {
@@ -102,29 +104,32 @@ export class Syncer extends Callout implements WritebackKeeper {
       if (failed(domain.commitIfDue(nowNs))) isFailing = true;
     }
     this.setLimits();
-    const excess = writeback.dirtyPages - writeback.limitPages;
+    const excess = writeback.dirtyPages - writeback.stuckPages - writeback.limitPages;
     const sinceNs = excess > 0 ? nowNs : nowNs - this.expireNs;
     const wanted = excess > 0 ? Math.min(excess, BATCH_PAGES) : BATCH_PAGES;
     const before = writeback.dirtyPages;
-    if (failed(this.#writeOldest(wanted, sinceNs))) isFailing = true;
+    if (failed(this.#writeOldest(wanted, sinceNs, nowNs))) isFailing = true;
     const hasMore = before - writeback.dirtyPages >= wanted;
-    if (isFailing) this.#restUntilNs = nowNs + REST_NS;
     this.#rearm(nowNs, hasMore && !isFailing);
   }
 
   /** Writes about `pages` pages of files that are dirty since `sinceNs` or longer: 0, or an error met. */
-  #writeOldest(pages: number, sinceNs: number): number {
+  #writeOldest(pages: number, sinceNs: number, nowNs: number): number {
     const { writeback } = this.#pages;
     let result = 0;
     let left = pages;
     for (const domain of [...writeback.domains]) {
-      domain.trouble = 0;
+      if (domain.trouble !== 0 && nowNs < domain.retryNs) continue;
+      domain.unstuck();
       for (const object of [...domain.objects]) {
         if (left <= 0) return result;
         if (object.dirtySinceNs > sinceNs) break;
         const before = writeback.dirtyPages;
         const r = object.sync(0, Number.POSITIVE_INFINITY, left);
-        if (failed(r)) domain.trouble = result = r;
+        if (failed(r)) {
+          result = r;
+          if (r !== EAGAIN) domain.stuck(r, nowNs + REST_NS);
+        }
         left -= Math.max(0, before - writeback.dirtyPages);
       }
     }

@@ -73,6 +73,8 @@ export class VnodeFile extends File {
   /** Every time, not only as relatime has it. */
   readonly #isStrict: boolean;
   readonly #isRegular: boolean;
+  /** The file could change when it was opened; a file system may turn read-only because it cannot be written. */
+  readonly #isWrittenBack: boolean;
   /** Errors of writing the file back, up to which its users know of them. */
   #errorsSeen: number;
 
@@ -82,6 +84,7 @@ export class VnodeFile extends File {
     this.vp = vp;
     this.path = path;
     this.#isRegular = vp.type === S_IFREG;
+    this.#isWrittenBack = this.#isRegular && !path.mount.fs.isReadOnly;
     this.#errorsSeen = this.#errors?.sample() ?? 0;
     this.fsErrorsSeen = path.mount.fs.dirty?.errors.sample() ?? 0;
     const quiet = vp.isDir ? MS_NOATIME | MS_NODIRATIME : MS_NOATIME;
@@ -261,7 +264,7 @@ export class VnodeFile extends File {
   override fsync(dataOnly: boolean): number {
     const r = this.vp.fsync(dataOnly);
     const late = this.lateError();
-    return r < 0 ? r : late;
+    return late < 0 ? late : r;
   }
 
   /** The error of a write-back since this was asked last, or since open: told once. */
@@ -274,7 +277,7 @@ export class VnodeFile extends File {
   }
 
   get #errors(): ErrSeq | null {
-    if (!this.#isRegular || this.path!.mount.fs.isReadOnly) return null;
+    if (!this.#isWrittenBack) return null;
     const object = this.vp.object();
     return failed(object) ? null : object.errors;
   }

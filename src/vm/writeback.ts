@@ -50,6 +50,8 @@ const REST_PAGES = 64;
 export class Writeback {
   readonly domains = new Set<DirtyDomain>();
   dirtyPages = 0;
+  /** Of these, pages that could not be written. */
+  stuckPages = 0;
   /** Pages handed to pagers, and of those failed, since boot. */
   written = 0;
   failedPages = 0;
@@ -69,12 +71,12 @@ export class Writeback {
   /** A page is about to become dirty. */
   pageDirtied(): void {
     this.dirtied++;
-    if (this.dirtyPages >= this.limitPages) this.keeper?.overLimit();
+    if (this.dirtyPages - this.stuckPages >= this.limitPages) this.keeper?.overLimit();
   }
 
   throttle(domain: DirtyDomain): number {
-    if (this.dirtyPages <= this.hardLimitPages || !this.keeper) return 0;
-    return this.keeper.throttle(domain);
+    const dirty = this.dirtyPages - (domain.trouble === 0 ? this.stuckPages : 0);
+    return dirty <= this.hardLimitPages || !this.keeper ? 0 : this.keeper.throttle(domain);
   }
 }
 
@@ -88,6 +90,10 @@ export class DirtyDomain {
   commitIntervalNs = COMMIT_NS;
   /** Why its pages could not be written when the keeper tried last; 0 if they could. */
   trouble = 0;
+  /** When the keeper tries again. */
+  retryNs = 0;
+  /** How many pages were dirty then. */
+  #stuckPages = 0;
   readonly writeback: Writeback;
   readonly committer: Committer | null;
 
@@ -97,6 +103,23 @@ export class DirtyDomain {
   constructor(writeback: Writeback, committer: Committer | null = null) {
     this.writeback = writeback;
     this.committer = committer;
+  }
+
+  /** The keeper could not write its pages. They do not count against the limits of others. */
+  stuck(error: number, retryNs: number): void {
+    this.trouble = error;
+    this.retryNs = retryNs;
+    let pages = 0;
+    for (const object of this.objects) pages += object.dirtyPages;
+    this.writeback.stuckPages += pages - this.#stuckPages;
+    this.#stuckPages = pages;
+  }
+
+  /** They can be written, or there are none. */
+  unstuck(): void {
+    this.trouble = 0;
+    this.writeback.stuckPages -= this.#stuckPages;
+    this.#stuckPages = 0;
   }
 
   /** Reclaim could not write a page: it is not to try with each of thousands. */
@@ -146,6 +169,7 @@ export class DirtyDomain {
 
   remove(object: DirtyObject): void {
     this.objects.delete(object);
+    if (this.objects.size === 0) this.unstuck();
     this.#retire();
   }
 
