@@ -21,6 +21,7 @@ import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { access, MAY_EXEC, MAY_READ, MAY_WRITE } from "../../src/vfs/access.ts";
 import { chmod, truncate } from "../../src/vfs/attributes.ts";
 import { link, mkdir } from "../../src/vfs/create.ts";
+import type { StatFs } from "../../src/vfs/filesystem.ts";
 import { namei } from "../../src/vfs/namei.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
 import type { Path } from "../../src/vfs/path.ts";
@@ -352,6 +353,23 @@ describe("chattr +D", () => {
       assert.equal(vp.setFileFlags(0x10000), 0);
       create(w, "/mnt/g");
       assert.equal(tx.isCommitted(vp.inode.sequence), true);
+    });
+  });
+});
+
+describe("what is kept for the superuser", () => {
+  it("is not taken by the directories of others", () => {
+    onVolume([...EXT4, "-m", "40", "-N", "8192"], (w) => {
+      assert.equal(chmod(at(w, "/mnt"), w.td.cred, 0o777), 0);
+      const user = w.user(1000);
+      const left = (): number => (vnode(w, "/mnt").fs.statfs() as StatFs).bavail;
+      let r = 0;
+      for (let i = 0; r === 0; i++) r = mkdir(user, w.ctx, `/mnt/u${i}`, 0o755, null);
+      assert.equal(r, ENOSPC);
+      assert.ok(left() <= 2, `${left()} left to all`);
+      for (let i = 0; i < 50; i++) {
+        assert.equal(mkdir(w.td, w.ctx, `/mnt/root${i}`, 0o755, null), 0);
+      }
     });
   });
 });

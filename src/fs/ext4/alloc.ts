@@ -68,6 +68,8 @@ export class BlockAllocator implements Committed {
   readonly volume: Volume;
   readonly #groups: Groups;
   #zone: SystemZone | null = null;
+  /** Whoever has the operation under way done may use what is kept for the superuser. */
+  isPrivilegedNow = true;
   /** Blocks promised to contents that are not written yet. */
   reserved = 0;
   /** Kept for block maps when all else is gone. */
@@ -170,7 +172,8 @@ export class BlockAllocator implements Committed {
     const free = this.#groups.freeClusters - this.#freedCount;
     const kept = options.isReserved
       ? 0
-      : this.reserved + (options.isPrivileged === false ? this.pool + this.rootReserve : 0);
+      : this.reserved +
+        ((options.isPrivileged ?? this.isPrivilegedNow) ? 0 : this.pool + this.rootReserve);
     const wanted = Math.min(count, RUN_MAX, free - kept);
     if (wanted <= 0) return ENOSPC;
     const start = this.volume.holds(goal, 1) ? goal : this.volume.geometry.firstDataBlock + 1;

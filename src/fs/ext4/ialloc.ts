@@ -48,6 +48,8 @@ export interface NewInode {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  /** Its maker may use what is kept for the superuser. */
+  readonly isPrivileged: boolean;
 }
 
 /**

@@ -45,12 +45,12 @@ export type SetUp = (ip: Inode) => number;
 
 /** Makes a file called `name` in `dir`. ENOSPC, EUCLEAN, EFSBADCRC, EIO, EROFS. */
 export function makeFile(dir: Inode, name: string, wanted: NewInode, setUp: SetUp): Inode | Errno {
-  return operate(dir.volume, MAKE_CREDITS, () => {
-    return make(dir, nameBytes(name), wanted, (ip) => {
+  const body = () =>
+    make(dir, nameBytes(name), wanted, (ip) => {
       ip.nlink = 1;
       return setUp(ip);
     });
-  });
+  return operate(dir.volume, MAKE_CREDITS, body, wanted.isPrivileged);
 }
 
 /** Makes an empty directory. As `makeFile`; EMLINK. */
@@ -61,13 +61,13 @@ export function makeDirectory(
   setUp: SetUp,
 ): Inode | Errno {
   if (!mayGetSubdirectory(dir)) return EMLINK;
-  return operate(dir.volume, MAKE_CREDITS, () => {
-    return make(dir, nameBytes(name), wanted, (ip) => {
+  const body = () =>
+    make(dir, nameBytes(name), wanted, (ip) => {
       ip.nlink = 2;
       const r = initDirectory(ip, dir.ino);
       return failed(r) ? r : setUp(ip);
     });
-  });
+  return operate(dir.volume, MAKE_CREDITS, body, wanted.isPrivileged);
 }
 
 export function makeSymlink(
@@ -213,7 +213,7 @@ function move(from: Named, to: Named, leavesWhiteout: boolean): number {
   return failed(r) || !isMove ? r : touch(to.dir, now);
 }
 
-const WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0 };
+const WHITEOUT: NewInode = { mode: S_IFCHR, uid: 0, gid: 0, isPrivileged: true };
 
 /** What can keep a rename from being done is known before it starts. */
 function checkMove(from: Named, to: Named, oldName: Uint8Array, newName: Uint8Array): number {

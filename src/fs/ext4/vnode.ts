@@ -364,8 +364,9 @@ export class Ext4Vnode extends Vnode {
 
   #wanted(mode: number, cred: Cred): NewInode {
     const { inode: dir } = this;
-    if (!this.fs.options.inheritsGroup) return ownership(dir, mode, cred);
-    return { mode, uid: cred.fsuid, gid: dir.gid };
+    const isPrivileged = dir.volume.alloc.isPrivileged(cred);
+    if (!this.fs.options.inheritsGroup) return { ...ownership(dir, mode, cred), isPrivileged };
+    return { mode, uid: cred.fsuid, gid: dir.gid, isPrivileged };
   }
 
   #inherit(ip: Inode): number {

@@ -34,7 +34,12 @@ export function largeValue(ip: Inode, x: Xattr): Uint8Array | Errno {
 export function makeValueInode(ip: Inode, value: Uint8Array): Inode | Errno {
   const { volume } = ip;
   const { blockSize } = volume.geometry;
-  const holder = newInode(ip, NO_NAME, { mode: S_IFREG | 0o600, uid: ip.uid, gid: ip.gid });
+  const holder = newInode(ip, NO_NAME, {
+    mode: S_IFREG | 0o600,
+    uid: ip.uid,
+    gid: ip.gid,
+    isPrivileged: true,
+  });
   if (typeof holder === "number") return holder;
   holder.flags = (holder.flags & EXTENTS_FL) | EA_INODE_FL;
   holder.nlink = 1;
