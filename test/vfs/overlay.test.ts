@@ -11,13 +11,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { failed } from "../../src/abi/errno.ts";
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from "../../src/abi/stat.ts";
-import { OverlayType } from "../../src/fs/overlayfs/mount.ts";
 import { mkdir } from "../../src/vfs/create.ts";
-import { namei, WALK_FOLLOW } from "../../src/vfs/namei.ts";
-import type { Path } from "../../src/vfs/path.ts";
+import { namei } from "../../src/vfs/namei.ts";
 import { World } from "./harness.ts";
 import { type Op, onOurs, operation } from "./nameops.ts";
 import { DIRECTORIES, OPTIONS, type OverlayResult, type OverlayRun } from "./overlayhost.ts";
+import { mountOverlay, pathOf } from "./overlaymount.ts";
 
 /** Few names, few levels: so that most operations meet something. */
 const path = fc
@@ -85,35 +84,9 @@ function onTheHost(how: readonly string[], runs: readonly OverlayRun[]): Overlay
 }
 
 class OverlayWorld extends World {
-  readonly #type = new OverlayType({ log() {} });
-
-  at(path: string): Path {
-    const at = namei(this.ctx, this.td, path, WALK_FOLLOW);
-    assert(!failed(at), path);
-    return at;
-  }
-
-  mountOverlay(base: string, options: string): void {
-    const { vfs, td, ctx } = this;
-    ctx.setCwd(this.at(base));
-    const lookup = (path: string): ReturnType<typeof namei> => namei(ctx, td, path, WALK_FOLLOW);
-    const fs = this.#type.mount({
-      source: "overlay",
-      rdev: 0,
-      data: options,
-      isReadOnly: false,
-      cred: td.cred,
-      td,
-      vfs,
-      lookup,
-    });
-    assert(!failed(fs));
-    assert(!failed(vfs.mounts.mount(fs, this.at("m"), 0, "overlay")));
-  }
-
   tree(path: string, below = ""): string[] {
     const lines: string[] = [];
-    const top = this.at(below === "" ? path : `${path}/${below}`).entry.vnode!;
+    const top = pathOf(this, below === "" ? path : `${path}/${below}`).entry.vnode!;
     const names: string[] = [];
     const types = new Map<string, number>();
     const r = top.readdir(0, {
@@ -152,16 +125,16 @@ function onOverlay(o: OverlayRun): OverlayResult {
   for (const d of DIRECTORIES) mkdir(w.td, w.ctx, `${base}/${d}`, 0o777, null);
   const answers: string[] = [];
   const doAll = (dir: string, ops: readonly Op[]): void => {
-    w.ctx.setCwd(w.at(`${base}/${dir}`));
+    w.ctx.setCwd(pathOf(w, `${base}/${dir}`));
     for (const op of ops) answers.push(onOurs(w, op));
     w.ctx.setCwd(w.ctx.root);
   };
   for (const [i, ops] of o.lower.entries()) doAll(DIRECTORIES[i]!, ops);
   for (const ops of [o.before, o.after]) {
-    w.mountOverlay(base, OPTIONS);
+    w.ctx.setCwd(pathOf(w, base));
+    const mount = mountOverlay(w, OPTIONS, "m");
     doAll("m", ops);
     answers.push(...w.tree(`${base}/m`));
-    const { mount } = w.at(`${base}/m`);
     assert.equal(w.vfs.mounts.unmount(mount), 0, "nothing keeps the overlay busy");
   }
   const trees = Object.fromEntries(DIRECTORIES.map((d) => [d, w.tree(`${base}/${d}`)]));
