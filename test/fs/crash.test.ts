@@ -8,7 +8,7 @@ import { CROWDED_KINDS, crashRun } from "./crash.ts";
 import { CrashStore } from "./crashstore.ts";
 import { freshImage, MemoryStore, mountStore, withTempDir } from "./ext4image.ts";
 import { FileWorld } from "./ext4world.ts";
-import { contentsAt } from "./model.ts";
+import { contentsAt, type Op } from "./model.ts";
 
 const flavours: Record<string, string[]> = {
   ext4: ["-t", "ext4", "-b", "4096"],
@@ -53,6 +53,41 @@ describe("after a crash at any write, what was fsynced is there and the volume i
       assert.ok(tried > 50, `${tried} crashes`);
     });
   });
+});
+
+describe("a crash in the middle of what takes many transactions", () => {
+  for (const [title, options] of Object.entries({
+    extents: ["-t", "ext4", "-b", "1024", "-J", "size=1"],
+    "block maps": ["-t", "ext3", "-b", "1024", "-J", "size=1"],
+  })) {
+    it(`leaves a whole volume: ${title}`, () => {
+      withTempDir((dir) => {
+        const script: Op[] = [];
+        // Two files whose blocks alternate, so that none has two in a row.
+        for (const path of ["/a", "/b"]) script.push({ op: "create", path });
+        for (let n = 0; n < 300; n++) {
+          for (const path of ["/a", "/b"]) {
+            script.push({ op: "write", path, offset: n * 2048, length: 1000 });
+            if (n % 3 === 0) script.push({ op: "fdatasync", path });
+          }
+        }
+        script.push({ op: "sync" }, { op: "open", path: "/b" });
+        script.push({ op: "allocate", path: "/a", mode: 3, offset: 100000, length: 200000 });
+        script.push({ op: "truncate", path: "/a", size: 5000 }, { op: "unlink", path: "/b" });
+        script.push({ op: "close" }, { op: "unlink", path: "/a" }, { op: "sync" });
+        const tried = crashRun({
+          image: freshImage(dir, options, 8192),
+          seed: 1,
+          script,
+          operations: script.length,
+          oneIn: 40,
+          checkOneIn: 4,
+          scratch: join(dir, "crashed"),
+        });
+        assert.ok(tried > 15, `${tried} crashes`);
+      });
+    });
+  }
 });
 
 describe("a file that was replaced without fsync is whole after a crash, old or new", () => {

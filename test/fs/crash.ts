@@ -47,6 +47,28 @@ export const CROWDED_KINDS: readonly OpName[] = [
   "commit",
 ];
 
+/** Directories that grow, split and shrink. */
+export const NAME_KINDS: readonly OpName[] = [
+  "create",
+  "create",
+  "create",
+  "create",
+  "create",
+  "create",
+  "create",
+  "create",
+  "symlink",
+  "fifo",
+  "link",
+  "unlink",
+  "unlink",
+  "rename",
+  "rename",
+  "mkdir",
+  "rmdir",
+  "commit",
+];
+
 export const CRASH_KINDS: readonly OpName[] = [
   "mkdir",
   "create",
@@ -81,6 +103,10 @@ export interface CrashRun {
   readonly seed: number;
   readonly operations: number;
   readonly kinds?: readonly OpName[];
+  /** Done in place of random operations. */
+  readonly script?: readonly Op[];
+  /** Different names that files may have. */
+  readonly names?: number;
   /** One in so many places of the log of writes is tried. */
   readonly oneIn: number;
   /** One in so many of those is given to e2fsck as well, in the file `scratch`. */
@@ -247,7 +273,7 @@ function live(store: CrashStore, run: CrashRun, random: Random): Past {
   const marks: Mark[] = [{ place: store.log.length, events: 0, model: model.snapshot() }];
   let { sequence } = tx;
   for (let i = 0; i < run.operations; i++) {
-    const op = model.choose(random, run.kinds ?? CRASH_KINDS, 16);
+    const op = run.script?.[i] ?? model.choose(random, run.kinds ?? CRASH_KINDS, run.names ?? 16);
     const told = `seed ${run.seed}, ${i}: ${JSON.stringify(op)}`;
     const ids = nodesOf(model, op);
     const before = model.snapshot();

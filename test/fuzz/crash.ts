@@ -3,7 +3,7 @@
  * Run: node test/fuzz/crash.ts [seeds] [first seed] [operations]
  */
 import { join } from "node:path";
-import { crashRun } from "../fs/crash.ts";
+import { CRASH_KINDS, CROWDED_KINDS, crashRun, NAME_KINDS } from "../fs/crash.ts";
 import { freshImage, withTempDir } from "../fs/ext4image.ts";
 
 const flavours: string[][] = [
@@ -23,7 +23,10 @@ withTempDir((dir) => {
     const options = flavours[seed % flavours.length]!;
     const image = freshImage(dir, options, 12288);
     const scratch = join(dir, "crashed");
-    const tried = crashRun({ image, seed, operations, oneIn: 3, checkOneIn: 20, scratch });
+    const kinds = [CRASH_KINDS, CROWDED_KINDS, NAME_KINDS][Math.floor(seed / flavours.length) % 3]!;
+    const names = kinds === NAME_KINDS ? 700 : 16;
+    const run = { image, seed, operations, kinds, names, oneIn: 3, checkOneIn: 20, scratch };
+    const tried = crashRun(run);
     console.log(`seed ${seed}, ${options.join(" ")}: ${tried} crashes survived`);
   }
 });

@@ -25,6 +25,9 @@ import { endOfLog } from "./recovery.ts";
 import { NoTransaction, type Transaction } from "./transaction.ts";
 import type { ErrorPolicy, Volume } from "./volume.ts";
 
+/** Blocks of a log in which an operation has room. mke2fs makes journals of 1024 and more. */
+const LOG_MIN = 512;
+
 /** s_errors of the superblock; a volume's wish to stop the machine is not granted. */
 const policies: readonly ErrorPolicy[] = ["continue", "continue", "remount-ro", "remount-ro"];
 
@@ -112,6 +115,7 @@ function openTransaction(volume: Volume, options: MountOptions): Transaction | E
   const journal = Journal.open(volume);
   if (typeof journal === "number") return refuse(volume, "journal is damaged", journal);
   if (typeof journal === "string") return refuse(volume, journal, EOPNOTSUPP);
+  if (journal.length < LOG_MIN) return refuse(volume, "journal too short", EINVAL);
   if (!journal.isVersion2) return refuse(volume, "journal of an old version", EOPNOTSUPP);
   // Without RECOVER the log has nothing that is not in its place; its numbers are used up.
   const last = device instanceof RecoveredDevice ? device.endSequence : endOfLog(journal);
