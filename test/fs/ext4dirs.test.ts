@@ -1,12 +1,13 @@
 /** Directories of ext4 that grow, shrink and are listed meanwhile. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { ENOENT, ENOSPC, failed } from "../../src/abi/errno.ts";
 import { S_IFREG } from "../../src/abi/stat.ts";
-import { dirIndexOf } from "../../src/fs/ext4/htree.ts";
+import { nameBytes } from "../../src/fs/ext4/dir.ts";
+import { dirIndexOf, effectiveHash, hashOf } from "../../src/fs/ext4/htree.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import { Random } from "../fuzz/random.ts";
@@ -20,10 +21,16 @@ interface Volume {
   again(): Ext4Vnode;
 }
 
-function withVolume(options: string[], sizeKib: number, run: (v: Volume) => void): void {
+function withVolume(
+  options: string[],
+  sizeKib: number,
+  run: (v: Volume) => void,
+  hash = "half_md4",
+): void {
   withTempDir((dir) => {
     mkdirSync(join(dir, "tree"));
     const image = makeImage(dir, join(dir, "tree"), sizeKib, options);
+    execFileSync("tune2fs", ["-E", `hash_alg=${hash}`, image], { stdio: "ignore" });
     const bytes = new Uint8Array(readFileSync(image));
     const mount = (): Ext4Vnode => {
       const { result, messages } = mountBytes(bytes, "", false);
@@ -203,6 +210,52 @@ describe("a listing shows what stays once, while other names come and go", () =>
     });
   });
 });
+
+describe("a directory by another hash", () => {
+  for (const [hash, version] of [
+    ["legacy", 0],
+    ["tea", 2],
+  ] as const) {
+    it(`${hash} takes names, those with equal hashes too, and lists each once`, () => {
+      const options = ["-t", "ext4", "-b", "1024", "-O", "^has_journal"];
+      const run = ({ top, again }: Volume): void => {
+        const names = new Set<string>();
+        const dir = mkdir(top, "d");
+        create(top, "file");
+        const file = top.lookup("file") as Ext4Vnode;
+        const add = (name: string): void => {
+          assert.equal(dir.link(name, file), 0);
+          names.add(name);
+        };
+        for (const name of alike(dir, version)) add(name);
+        for (let i = 0; i < 1500; i++) add(`filler-${i}`.padEnd(30 + (i % 90), "."));
+        const index = dirIndexOf(dir.inode);
+        assert.equal(typeof index === "object" && index && index.hashVersion % 3, version);
+        const back = again().lookup("d") as Ext4Vnode;
+        const listed = namesIn(back).filter((n) => n !== "." && n !== "..");
+        assert.deepEqual(listed.sort(), [...names].sort());
+        for (const name of names) assert.ok(back.lookup(name) instanceof Ext4Vnode, name);
+      };
+      withVolume(options, 16384, run, hash);
+    });
+  }
+});
+
+/** Names of which each has the hash of another one. */
+function alike(dir: Ext4Vnode, version: number): string[] {
+  const { volume } = dir.inode;
+  const hashVersion = effectiveHash(volume, version);
+  const byHash = new Map<number, string>();
+  const found: string[] = [];
+  for (let i = 0; i < 150_000; i++) {
+    const name = `a${i}`;
+    const hash = hashOf(dir.inode, hashVersion, nameBytes(name));
+    const other = byHash.get(hash);
+    if (other !== undefined) found.push(name, other);
+    else byHash.set(hash, name);
+  }
+  return [...new Set(found)].slice(0, 400);
+}
 
 describe("an unlinked file that is in use", () => {
   it("is freed with its last use", () => {
