@@ -22,8 +22,10 @@ import { EXTENTS_FL, INLINE_DATA_FL } from "./layout.ts";
 export const LBLK_MAX = 0xffffffff;
 /** Blocks of metadata that mapping one run changes at most, its allocation included. */
 export const MAP_CREDITS = EXTENT_CREDITS + INDIRECT_CREDITS + CREDITS_PER_RUN;
-/** Runs that are freed in one transaction. */
-const RUNS_PER_STEP = 16;
+/** Groups that the runs freed in one transaction may touch. */
+const GROUPS_PER_STEP = 32;
+/** Longest extent. */
+const RUN_MAX = 32768;
 
 /** The largest size that a file of this kind can have, in bytes. */
 export function maxBytes(ip: Inode): number {
@@ -94,7 +96,7 @@ export function unmapRange(ip: Inode, from: number, end: number): number {
   while (stop > from) {
     const r = ip.volume.tx.start(unmapCredits(ip));
     if (failed(r)) return r;
-    const next = unmapStep(ip, from, stop, RUNS_PER_STEP);
+    const next = unmapStep(ip, from, stop);
     const dirtied = ip.dirty();
     ip.volume.tx.stop();
     if (failed(next)) return next;
@@ -106,13 +108,19 @@ export function unmapRange(ip: Inode, from: number, end: number): number {
 
 /** Blocks of metadata that one step of unmapping changes at most. */
 export function unmapCredits(ip: Inode): number {
-  const { blocksPerGroup } = ip.volume.geometry;
-  const groupsPerRun = Math.ceil(32768 / blocksPerGroup) + 1;
-  return RUNS_PER_STEP * CREDITS_PER_RUN * groupsPerRun + MAP_CREDITS;
+  return runsPerStep(ip) * CREDITS_PER_RUN * groupsPerRun(ip) + MAP_CREDITS;
+}
+
+function runsPerStep(ip: Inode): number {
+  return Math.max(1, Math.floor(GROUPS_PER_STEP / groupsPerRun(ip)));
+}
+
+function groupsPerRun(ip: Inode): number {
+  return Math.ceil(RUN_MAX / ip.volume.geometry.blocksPerGroup) + 1;
 }
 
 /** One step of `unmapRange`, within an operation of `unmapCredits`: the end of what is still to be unmapped. */
-export function unmapStep(ip: Inode, from: number, end: number, most = RUNS_PER_STEP): number {
+export function unmapStep(ip: Inode, from: number, end: number, most = runsPerStep(ip)): number {
   if (ip.type !== S_IFREG && ip.type !== S_IFDIR && ip.type !== S_IFLNK) return from;
   if (ip.has(INLINE_DATA_FL)) return from;
   if (ip.has(EXTENTS_FL)) return unmapExtents(ip, from, end, most);
