@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { EFBIG, ENOSPC, failed } from "../../src/abi/errno.ts";
+import { EFBIG, ENODATA, ENOSPC, failed } from "../../src/abi/errno.ts";
 import { Ext4 } from "../../src/fs/ext4/ext4.ts";
 import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
@@ -269,5 +269,25 @@ describe("ext4 tells the disk what is free", () => {
       },
       "discard",
     );
+  });
+});
+
+it("ext4 takes a file's capabilities from it when it changes", () => {
+  world(["-t", "ext4"], 8192, 1 << 20, (w) => {
+    const a = w.file("a");
+    const caps = pattern(20, 1);
+    const changes: (() => number)[] = [
+      () => write(a, pattern(10, 1), 0),
+      () => a.setattr({ sizeBytes: 5 }),
+      () => a.setattr({ uid: 5 }),
+    ];
+    for (const change of changes) {
+      assert.equal(a.setxattr("security.capability", caps, 0), 0);
+      assert.equal(a.setattr({ mode: 0o755 }), 0);
+      assert.deepEqual(a.getxattr("security.capability"), caps);
+      assert.ok(change() >= 0);
+      assert.equal(a.getxattr("security.capability"), ENODATA);
+    }
+    w.finish();
   });
 });

@@ -57,11 +57,14 @@ import { getXattr, isAclIndex, listXattrs, storedName } from "./xattr.ts";
 import { writeXattr, XATTR_CREDITS, xattrCredits } from "./xattrwrite.ts";
 
 const NAME_MAX = 255;
+const CAPABILITY = "security.capability";
 const DAY_SEC = 86_400;
 
 export class Ext4Vnode extends Vnode {
   declare readonly fs: Ext4;
   readonly inode: Inode;
+  /** It is known that there is no security.capability. */
+  #hasNoCapabilities = false;
   /** Contents of a regular file, once somebody asked for them. */
   #data: FileData | null = null;
   /** The access control list, once somebody asked for it. */
@@ -97,6 +100,10 @@ export class Ext4Vnode extends Vnode {
   }
 
   override setattr(change: AttrChange): number {
+    if ((change.sizeBytes ?? change.uid ?? change.gid) !== undefined) {
+      const r = this.#dropCapabilities();
+      if (failed(r)) return r;
+    }
     if (change.sizeBytes !== undefined) {
       const r = this.#resize(change.sizeBytes);
       if (failed(r)) return r;
@@ -187,6 +194,8 @@ export class Ext4Vnode extends Vnode {
 
   override write(td: Thread, uio: Uio, offset: number): number {
     if (this.type !== S_IFREG) return EINVAL;
+    const r = this.#dropCapabilities();
+    if (failed(r)) return r;
     return writeFile(this.#contents(), td.cred, uio, offset);
   }
 
@@ -331,6 +340,15 @@ export class Ext4Vnode extends Vnode {
     return (hasUserXattrs || !name.startsWith("user.")) && (hasAcls || !name.startsWith("system."));
   }
 
+  /** Whoever changes a file takes what it may do from it: security.capability goes, as setuid does. */
+  #dropCapabilities(): number {
+    if (this.#hasNoCapabilities || this.type !== S_IFREG) return 0;
+    const held = getXattr(this.inode, CAPABILITY);
+    const r = typeof held === "number" ? 0 : this.#changeXattr(CAPABILITY, null, 0);
+    this.#hasNoCapabilities = !failed(r);
+    return r;
+  }
+
   #changeXattr(name: string, value: Uint8Array | null, flags: number): number {
     const ip = this.inode;
     const stored = storedName(name);
@@ -345,6 +363,7 @@ export class Ext4Vnode extends Vnode {
       return ip.dirty();
     });
     this.#acl = undefined;
+    this.#hasNoCapabilities = false;
     return r;
   }
 
