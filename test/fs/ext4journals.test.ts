@@ -213,3 +213,49 @@ describe("an error that is met", () => {
     });
   });
 });
+
+describe("a damaged log", () => {
+  for (const [title, options] of Object.entries({
+    "with checksums": ["-t", "ext4", "-b", "1024", "-J", "size=1"],
+    without: ["-t", "ext4", "-b", "1024", "-J", "size=1", "-O", "^metadata_csum"],
+  })) {
+    it(`${title} yields errors, never an exception or a long walk`, () => {
+      withTempDir((dir) => {
+        const bytes = freshImage(dir, options, 6144);
+        assert.equal(work(bytes, new Model(), 7, 250).commit(), 0);
+        const log = logBlocks(bytes);
+        assert.ok(log.length > 20);
+        const random = new Random(title.length);
+        let refused = 0;
+        for (let n = 0; n < 250; n++) {
+          const damaged = bytes.slice();
+          for (let i = random.below(6); i >= 0; i--) {
+            const at = random.pick(log) * 1024;
+            const byte = random.oneIn(2) ? random.below(64) : random.below(1024);
+            damaged[at + byte] = random.oneIn(2) ? random.below(256) : 0xff;
+          }
+          const start = performance.now();
+          const { result } = mountBytes(damaged, "", random.oneIn(4));
+          if (typeof result === "number") refused++;
+          else {
+            const root = result.root();
+            if (typeof root !== "number") root.readdir(0, { entry: () => true });
+            result.unmount();
+          }
+          assert.ok(performance.now() - start < 10_000, `${n} takes long`);
+        }
+        assert.ok(refused > 5 && refused < 245, `${refused} refused`);
+      });
+    });
+  }
+});
+
+/** The blocks of 1 KiB that begin like a record of the log. */
+function logBlocks(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const found: number[] = [];
+  for (let b = 0; b * 1024 < bytes.length; b++) {
+    if (view.getUint32(b * 1024) === 0xc03b3998) found.push(b);
+  }
+  return found;
+}
