@@ -20,9 +20,9 @@ import {
   S_IFSOCK,
 } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
-import { crc32c } from "../../lib/crc32c.ts";
-import { crcU32, crcWithHole } from "./checksum.ts";
+import { crcU32 } from "./checksum.ts";
 import * as feature from "./features.ts";
+import { isSumRight, setSum } from "./inodesum.ts";
 import { readTime, writeTime } from "./inodetime.ts";
 import {
   DiskInode,
@@ -393,32 +393,3 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set([
   S_IFIFO,
   S_IFSOCK,
 ]);
-
-const LOW_AT = DiskInode.i_checksum_lo.offset;
-const HIGH_AT = DiskInode.i_checksum_hi.offset;
-
-/** True if the record has room for the upper half of its checksum. */
-function hasHighSum(ip: Inode): boolean {
-  return ip.raw.length > GOOD_OLD_INODE_SIZE && GOOD_OLD_INODE_SIZE + ip.extraSize >= HIGH_AT + 2;
-}
-
-/** The record's checksum: 32 bits, of which a small inode keeps 16. */
-function sumOf(ip: Inode): number {
-  const sum = crcWithHole(ip.csumSeed, ip.raw, 0, GOOD_OLD_INODE_SIZE, LOW_AT, 2);
-  if (hasHighSum(ip)) {
-    return crcWithHole(sum, ip.raw, GOOD_OLD_INODE_SIZE, ip.raw.length, HIGH_AT, 2);
-  }
-  return crc32c(sum, ip.raw, GOOD_OLD_INODE_SIZE) & 0xffff;
-}
-
-function isSumRight(ip: Inode): boolean {
-  const low = DiskInode.i_checksum_lo.get(ip.view, 0);
-  const high = hasHighSum(ip) ? DiskInode.i_checksum_hi.get(ip.view, 0) : 0;
-  return sumOf(ip) === low + high * 0x10000;
-}
-
-function setSum(ip: Inode): void {
-  const sum = sumOf(ip);
-  DiskInode.i_checksum_lo.set(ip.view, 0, sum & 0xffff);
-  if (hasHighSum(ip)) DiskInode.i_checksum_hi.set(ip.view, 0, sum >>> 16);
-}
