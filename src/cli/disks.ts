@@ -5,8 +5,18 @@
  * read (of -R and -c, and what an image is backed by) is shared by any number,
  * and by nobody who writes. The locks last as long as the program.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { DiskImageError } from "../hosts/disk/imagefile.ts";
+import { cacheRoot } from "../hosts/node/cacheroot.ts";
 import { type DiskFile, filesOf } from "../hosts/node/disk/diskfiles.ts";
 import { lockExclusive, lockShared } from "../hosts/node/lock.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
@@ -39,7 +49,7 @@ export async function claimDisks(disks: readonly DiskSpec[]): Promise<string | n
         makeOverlay(d);
       }
       for (const file of filesOf(d)) {
-        const wrong = claimFile(file, claimed);
+        const wrong = await claimFile(file, claimed);
         if (wrong) return wrong;
         claimed.push(file);
       }
@@ -51,15 +61,18 @@ export async function claimDisks(disks: readonly DiskSpec[]): Promise<string | n
 }
 
 /** Locks the files that a tool is to read or write. Throws what is in the way. */
-export function claimFiles(files: readonly DiskFile[]): void {
+export async function claimFiles(files: readonly DiskFile[]): Promise<void> {
   for (const file of files) {
-    const wrong = claimFile(file, []);
+    const wrong = await claimFile(file, []);
     if (wrong) throw new DiskImageError(wrong);
   }
 }
 
-function claimFile(file: DiskFile, claimed: readonly DiskFile[]): string | null {
+async function claimFile(file: DiskFile, claimed: readonly DiskFile[]): Promise<string | null> {
   const { path, isReadOnly } = file;
+  if (!isReadOnly && (await isOfCache(path))) {
+    return `${path}: an image of 'vkernel image ls' stays as it was built; write to a copy or an overlay`;
+  }
   if (claimed.some((other) => isClash(file, other))) {
     return `${path}: named twice, and once to be written`;
   }
@@ -71,6 +84,13 @@ function claimFile(file: DiskFile, claimed: readonly DiskFile[]): string | null 
   }
   const isLocked = isReadOnly ? lockShared(fd) !== "busy" : claimLock(fd, path);
   return isLocked ? null : `${path}: in use by another vkernel`;
+}
+
+/** Images of the cache are named by the hash of what is in them. */
+async function isOfCache(path: string): Promise<boolean> {
+  const { Cache } = await import("../hosts/node/image/cache.ts");
+  const images = new Cache(cacheRoot(process.env)).images;
+  return existsSync(images) && dirname(realpathSync(path)) === realpathSync(images);
 }
 
 /** A file that is written must be part of no other disk of the same machine. */

@@ -37,7 +37,7 @@ const HELP = `usage: vkernel image build NAME [--include PKG,...] [options]
        vkernel image ls | path NAME | rm NAME | verify [NAME]
        vkernel image diff BASE OVERLAY | commit OVERLAY [BASE]
 
-Makes ext4 disk images of Debian riscv64 packages, to boot with "vkernel -r" or "-R".
+Makes ext4 disk images of Debian riscv64 packages, to boot with "vkernel -R" (or a copy with "-r").
 
   build NAME   build the image NAME, or nothing if it is up to date
   ls           list images: name, size, suite, packages, date

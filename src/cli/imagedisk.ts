@@ -29,7 +29,7 @@ export async function diffImages(baseName: string, overlay: string): Promise<num
     ? filesOf({ ...base, overlay })
     : chainOf(overlay, true, undefined, "beside");
   const readOnly = files.map((f) => ({ ...f, isReadOnly: true }));
-  claimFiles([...readOnly]);
+  await claimFiles([...readOnly]);
   const a = openFiles(baseFiles);
   const b = openFiles(readOnly);
   let ranges = 0;
@@ -58,7 +58,7 @@ export async function commitOverlay(
   const base = { ...specOf(path), isCopyOnWrite: false };
   const baseFiles = filesOf(base);
   const files = filesOf({ ...base, isCopyOnWrite: true, overlay });
-  claimFiles([files[0]!, ...baseFiles]);
+  await claimFiles([files[0]!, ...baseFiles]);
   const from = openFiles(files);
   const to = openFiles(baseFiles);
   if (to instanceof Qcow2 && to.sizeBytes < from.sizeBytes) {

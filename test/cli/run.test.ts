@@ -71,6 +71,8 @@ test("127, 126, 125 and 64 say what went wrong, in one line", () => {
     [64, ["run", "-n", "2", minimal, "--", "true"]],
     [64, ["run", "--rw", "--ro", minimal, "--", "true"]],
     [64, ["run", "--rw", `${minimal},overlay=/nope`, "--", "true"]],
+    // What the image builder made is not to be written.
+    [125, ["run", "--rw", minimal, "--", "true"]],
     [64, ["run", "--frobnicate", minimal, "--", "true"]],
   ];
   for (const [status, args] of cases) {
