@@ -68,7 +68,9 @@ function zeroFill(vs: Vmspace, e: MapEntry, va: number): number {
   vs.frames.meter.zeroFaults++;
   const isFirst = !hasPrivate(vs, va);
   const r = zeroFillOne(vs, e, va);
-  if (r !== FAULT_OK || isFirst || !vs.frames.isPlentiful) return r;
+  if (r !== FAULT_OK || isFirst) return r;
+  if (!vs.frames.isPlentiful) vs.frames.makeRoom(CHUNK_SIZE / PAGE_SIZE);
+  if (!vs.frames.isPlentiful) return r;
   const run = va - (va % CHUNK_SIZE);
   const end = Math.min(run + CHUNK_SIZE, e.end);
   for (let at = Math.max(run, e.start); at < end; at += PAGE_SIZE) {
