@@ -6,7 +6,7 @@ import { Random } from "../fuzz/random.ts";
 import { CRASH_KINDS, check } from "./crash.ts";
 import { freshImage, MemoryStore, mountStore, withTempDir } from "./ext4image.ts";
 import { FileWorld, step } from "./ext4world.ts";
-import { Model } from "./model.ts";
+import { Model, type Op } from "./model.ts";
 
 const flavours: Record<string, string[]> = {
   ext4: ["-t", "ext4"],
@@ -50,4 +50,36 @@ describe("ext4 agrees with the model, and e2fsck with ext4", () => {
       });
     });
   }
+});
+
+it("ext4 allocates in files that could as well lie in their inodes", () => {
+  withTempDir((dir) => {
+    const bytes = freshImage(dir, ["-t", "ext4", "-b", "1024", "-O", "inline_data"], 8192);
+    const world = new FileWorld();
+    const { result, messages } = mountStore(new MemoryStore(bytes), "", false, world.pages);
+    assert.ok(typeof result !== "number", messages.join("\n"));
+    world.attach(result);
+    const model = new Model();
+    let n = 0;
+    const act = (o: Op): void => void step(world, model, o, JSON.stringify(o));
+    for (const mode of [0, 1, 3, 0x10, 0x11]) {
+      for (const [offset, length] of [
+        [0, 5],
+        [10, 20],
+        [10, 40000],
+        [993, 50],
+        [2000, 5000],
+      ] as const) {
+        const path = `/f${n++}`;
+        act({ op: "create", path });
+        act({ op: "write", path, offset: 0, length: 14 });
+        if (n % 2 === 0) act({ op: "fsync", path });
+        act({ op: "allocate", path, mode, offset, length });
+        act({ op: "write", path, offset: 3, length: 30 });
+      }
+    }
+    world.compare(model, "alive");
+    assert.equal(world.detach(), 0);
+    check(bytes, join(dir, "image"), "unmounted");
+  });
 });

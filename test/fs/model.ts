@@ -194,7 +194,12 @@ export class Model {
           const path = random.pick(files);
           const { size } = this.find(path)!;
           const offset = random.pick([0, size, size, random.below(size + 1), random.below(200000)]);
-          return { op, path, offset, length: 1 + random.below(random.pick([100, 5000, 40000])) };
+          return {
+            op,
+            path,
+            offset,
+            length: 1 + random.below(random.pick([40, 100, 5000, 40000])),
+          };
         }
         case "truncate": {
           if (files.length === 0) continue;

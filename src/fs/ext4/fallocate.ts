@@ -21,7 +21,7 @@ import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
 import { markExtent, shiftLeaf, splitExtent } from "./extenttree.ts";
 import type { FileData } from "./filedata.ts";
 import { homeOf, LBLK_MAX, MAP_CREDITS, mapBlocks, maxBytes, unmapRange } from "./filemap.ts";
-import { inlineRoom } from "./inlinefile.ts";
+import { inlineRoom, mayBeInline } from "./inlinefile.ts";
 import type { Inode } from "./inode.ts";
 import { EXTENTS_FL, INLINE_DATA_FL } from "./layout.ts";
 
@@ -37,6 +37,11 @@ export function fallocate(data: FileData, mode: number, offset: number, length: 
   const end = offset + length;
   const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
   const what = mode & ~FALLOC_FL_KEEP_SIZE;
+  if (mayBeInline(ip)) {
+    // What waits in memory would go into the inode later, when there are blocks already.
+    const r = data.object.sync(0, Number.POSITIVE_INFINITY);
+    if (failed(r)) return r;
+  }
   if (ip.has(INLINE_DATA_FL)) {
     const r = what === 0 && end <= inlineRoom(ip) ? 0 : data.leaveInline();
     if (failed(r)) return r;
