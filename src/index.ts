@@ -7,6 +7,7 @@
 export { boot } from "./boot/boot.ts";
 export type {
   DiskConfig,
+  DiskRates,
   FirstProgram,
   MachineConfig,
   Outcome,

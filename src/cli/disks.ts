@@ -83,7 +83,11 @@ async function claimFile(file: DiskFile, claimed: readonly DiskFile[]): Promise<
     return `${path}: ${format}; want a raw or qcow2 disk image`;
   }
   const isLocked = isReadOnly ? lockShared(fd) !== "busy" : claimLock(fd, path);
-  return isLocked ? null : `${path}: in use by another vkernel`;
+  if (!isLocked) return `${path}: in use by another vkernel`;
+  // Between opening and locking, a commit may have put another file there.
+  const { dev, ino } = fstatSync(fd);
+  const now = statSync(path);
+  return now.dev === dev && now.ino === ino ? null : `${path}: replaced just now; try again`;
 }
 
 /** Images of the cache are named by the hash of what is in them. */
