@@ -252,8 +252,10 @@ it("whoever owes a disk time sleeps, and nobody else does; a signal that kills e
   const script = `
     dd if=/dev/vkd1 of=/dev/null bs=8M count=1 2>/dev/null & p=$!
     until grep -q iolimit /proc/$p/wchan; do :; done
-    echo waits; kill -CONT $p; cat /proc/$p/wchan; echo; kill -TERM $p; wait $p; echo $?`;
-  assert.equal(guest(["-R", `${extra},bw=64k`, base], script), "waits\niolimit\n143\n");
+    echo waits; kill -CONT $p
+    until grep -q iolimit /proc/$p/wchan; do :; done
+    echo still; kill -TERM $p; wait $p; echo $?`;
+  assert.equal(guest(["-R", `${extra},bw=64k`, base], script), "waits\nstill\n143\n");
 });
 
 it("wrong options are named, and a file whose name looks like options is a file", () => {
