@@ -1,5 +1,5 @@
 /** Descriptors and their bytes: openat(2), close(2), read(2), write(2), lseek(2), dup(2). */
-import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, ERESTARTSYS, failed } from "../abi/errno.ts";
+import { E2BIG, EBADF, EFAULT, EFBIG, EINVAL, EMFILE, ERESTARTSYS, failed } from "../abi/errno.ts";
 import {
   O_CLOEXEC,
   O_CREAT,
@@ -89,7 +89,10 @@ function open(
 ): number {
   const isScoped = (resolve & (WALK_BENEATH | WALK_IN_ROOT)) !== 0;
   // An open that waits for a FIFO's other side has walked already.
-  const start = fifoBeingOpened(td) ? null : startOf(td, dfd, isScoped ? "." : path);
+  const hasWalked = fifoBeingOpened(td) !== null;
+  // Before anything is created or truncated.
+  if (!hasWalked && td.fdtable.isFull) return EMFILE;
+  const start = hasWalked ? null : startOf(td, dfd, isScoped ? "." : path);
   if (start !== null && failed(start)) return start;
   const fp = vfsOpen(td, td.fs, path, oflags, omode, start, resolve);
   return failed(fp) ? fp : newFd(td, fp, (oflags & O_CLOEXEC) !== 0);

@@ -46,13 +46,15 @@ export class FdTable {
     return this.#files[fd] ?? null;
   }
 
+  /** No descriptor is left: for calls that must know before they change anything. */
+  get isFull(): boolean {
+    return this.#lowestFree(0) >= this.limit;
+  }
+
   /** Puts `fp` (whose reference it takes over) at the lowest free descriptor ≥ `min`. */
   alloc(fp: File, isCloexec: boolean, min = 0): number {
     if (min >= this.limit) return min === 0 ? EMFILE : EINVAL;
-    const files = this.#files;
-    let fd = Math.max(min, this.#firstFree);
-    while (fd < files.length && files[fd]) fd++;
-    if (min <= this.#firstFree) this.#firstFree = fd;
+    const fd = this.#lowestFree(min);
     if (fd >= this.limit) return EMFILE;
     if (!this.#pay(fd, fp)) return ENFILE;
     this.#put(fd, fp, isCloexec);
@@ -118,6 +120,14 @@ export class FdTable {
     for (let fd = 0; fd < this.#files.length; fd++) if (this.#files[fd]) this.close(fd);
     this.#kmem?.give(this.#paid * SLOT_BYTES);
     this.#paid = 0;
+  }
+
+  #lowestFree(min: number): number {
+    const files = this.#files;
+    let fd = Math.max(min, this.#firstFree);
+    while (fd < files.length && files[fd]) fd++;
+    if (min <= this.#firstFree) this.#firstFree = fd;
+    return fd;
   }
 
   /** Pays for the slot and for a file that is new here. */

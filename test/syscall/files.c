@@ -104,6 +104,11 @@ static void descriptors(void)
 	int n = 0;
 	while (dup(fd) >= 0) n++;
 	CHECK("EMFILE at the limit", errno == EMFILE && n < 16);
+	CHECK_ERRNO("open without a free descriptor", open("late", O_CREAT | O_RDWR, 0600), EMFILE);
+	CHECK("has created nothing", access("late", F_OK) < 0 && errno == ENOENT);
+	CHECK_ERRNO("nor is a name looked for", open("late", O_RDONLY), EMFILE);
+	CHECK_ERRNO("O_TRUNC without a free descriptor", open("f", O_TRUNC | O_RDWR), EMFILE);
+	CHECK("has truncated nothing", lseek(fd, 0, SEEK_END) > 0);
 	CHECK_ERRNO("F_DUPFD from the limit", fcntl(fd, F_DUPFD, 16), EINVAL);
 	close_range(fd + 1, 15, 0);
 	setrlimit(RLIMIT_NOFILE, &old);
