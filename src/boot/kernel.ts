@@ -13,6 +13,7 @@ import { LOG_INFO } from "../kern/log.ts";
 import { panic } from "../kern/panic.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
 import { Machine } from "../machine/machine.ts";
+import { attachNet } from "../net/attach.ts";
 import type { Host } from "../platform/host.ts";
 import { ProcTable } from "../proc/proctable.ts";
 import { Vdso } from "../proc/vdso.ts";
@@ -96,6 +97,7 @@ export class Kernel {
     });
     this.sysctls = registerProcfs(this.table, this.disks);
     addHostfsSysctls(this.sysctls, shares);
+    attachNet(this.vfs, this.cpu, this.sysctls);
   }
 
   #announceMemory(bytes: number): void {

@@ -53,6 +53,8 @@ export abstract class Thread {
   involuntarySwitches = 0;
   /** It has used more of a disk than it may: it does not run in user mode before this time; 0 if not. */
   payUntilNs = 0;
+  /** The call in progress answers EPIPE where no SIGPIPE goes with it: a datagram socket. */
+  isSigpipeSpared = false;
   /** sched_yield(2): let the others run first, once. */
   isYielding = false;
   readonly restart: RestartState = { deadlineNs: -1, done: 0, data: null };

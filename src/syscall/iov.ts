@@ -26,6 +26,13 @@ const RWF_KNOWN = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | R
 /** The segments of an iovec array in user memory, read once for a call: EINVAL, EFAULT. */
 export function loadIov(td: Lwp, at: number, count: number): readonly IoVec[] | Errno {
   if (td.isMadeAgain && td.firstRead) return td.firstRead as readonly IoVec[];
+  const out = readIov(td, at, count);
+  if (!failed(out)) td.firstRead = out;
+  return out;
+}
+
+/** As `loadIov`, for a call that keeps them itself. */
+export function readIov(td: Lwp, at: number, count: number): readonly IoVec[] | Errno {
   if (count < 0 || count > IOV_MAX) return EINVAL;
   const { scratch, scratchView: view } = td.cpu;
   if (failed(td.proc.vmspace.copyin(at, scratch.subarray(0, count * IOVEC_SIZE)))) return EFAULT;
@@ -39,7 +46,6 @@ export function loadIov(td: Lwp, at: number, count: number): readonly IoVec[] | 
     if (length >= SSIZE_MAX || total >= SSIZE_MAX) return EINVAL;
     out.push({ base, length });
   }
-  td.firstRead = out;
   return out;
 }
 

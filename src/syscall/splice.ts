@@ -13,7 +13,6 @@ import {
   EISDIR,
   EOVERFLOW,
   EPIPE,
-  ERESTARTSYS,
   ESPIPE,
   EXDEV,
   failed,
@@ -106,7 +105,7 @@ function copyChunk(
 function takenBy(td: Lwp, out: File, uio: Uio): number {
   const r = out.write(td, uio);
   const { done } = td.restart;
-  if (r !== ERESTARTSYS || done === 0) return r;
+  if (td.state !== "sleeping" || done === 0) return r;
   td.restart.done = 0;
   td.cancelSleep();
   return done;

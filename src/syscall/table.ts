@@ -33,6 +33,7 @@ import { sessionSyscalls } from "./session.ts";
 import { signalSyscalls } from "./signal.ts";
 import { signalfdSyscalls } from "./signalfd.ts";
 import { socketSyscalls } from "./socket.ts";
+import { sockmsgSyscalls } from "./sockmsg.ts";
 import { spliceSyscalls } from "./splice.ts";
 import { statSyscalls } from "./stat.ts";
 import { statmountSyscalls } from "./statmount.ts";
@@ -63,6 +64,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   sessionSyscalls,
   signalSyscalls,
   socketSyscalls,
+  sockmsgSyscalls,
   statSyscalls,
   syncSyscalls,
   syslogSyscalls,

@@ -70,8 +70,13 @@ export class Dispatcher {
     context.setX(A0, r);
     context.pc += ECALL_BYTES;
     if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
-    if (r === EPIPE && WRITES.has(nr)) tsignal(td, SIGPIPE);
+    if (r === EPIPE) this.#brokenPipe(td, nr);
     return true;
+  }
+
+  #brokenPipe(td: Lwp, nr: number): void {
+    if (WRITES.has(nr) && !td.isSigpipeSpared) tsignal(td, SIGPIPE);
+    td.isSigpipeSpared = false;
   }
 
   #unfinished(td: Lwp, nr: number, entry: Syscall | undefined, r: number): void {

@@ -7,6 +7,7 @@
 import type { KernelClock } from "../kern/clock.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import { DeviceTable, makedev } from "./device.ts";
+import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { LockTable } from "./lockf.ts";
 import type { Mount } from "./mount.ts";
@@ -23,6 +24,8 @@ export class Vfs {
   readonly chrdevs = new DeviceTable();
   readonly blkdevs = new DeviceTable();
   readonly locks: LockTable;
+  /** What sockets can be made of. */
+  readonly domains = new Domains();
   /** File system types by name, as /proc/filesystems lists them. */
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2)'s files live; made when first needed. */

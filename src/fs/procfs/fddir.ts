@@ -3,7 +3,7 @@
  */
 import { EACCES, ENOENT, ENXIO, type Errno } from "../../abi/errno.ts";
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR } from "../../abi/fcntl.ts";
-import { S_IFIFO, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
+import { S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
@@ -115,18 +115,20 @@ class FdLink extends ProcLink {
   override followLink(_td: Thread | null): Path | Errno {
     const fp = this.#open();
     if (typeof fp === "number") return fp;
-    return fp.path ?? this.#pipePlace(fp);
+    return fp.path ?? this.#loosePlace(fp);
   }
 
-  /** A pipe has no place of its own; opening the link opens its other end or the same one again. */
-  #pipePlace(fp: File): Path | Errno {
-    if (!(fp instanceof PipeFile)) return ENXIO;
+  /**
+   * What has no place of its own, as a pipe or a socket, can be asked for its attributes;
+   * opening the link of a pipe opens its other end or the same one again.
+   */
+  #loosePlace(fp: File): Path | Errno {
     const attr = fp.stat();
     if (typeof attr === "number") return attr;
     const { vfs } = this.fs.table;
     const mount = vfs.shm ?? this.fs.caller?.fs.root.mount;
     if (!mount) return ENXIO;
-    const vp = new PipeNode(this.fs, attr, fp.pipe);
+    const vp = new LooseNode(this.fs, attr, fp instanceof PipeFile ? fp.pipe : null);
     return { mount, entry: vfs.names.makeLoose(fp.describe(), vp) };
   }
 
@@ -138,12 +140,12 @@ class FdLink extends ProcLink {
   }
 }
 
-/** What opening an unnamed pipe by its link finds: a FIFO, for as long as the open takes. */
-class PipeNode extends Vnode {
+/** What is found by the link of something without a place, for as long as the call takes: an unnamed pipe is a FIFO. */
+class LooseNode extends Vnode {
   readonly #attr: Attr;
 
-  constructor(fs: ProcFs, attr: Attr, pipe: Pipe) {
-    super(fs, attr.ino, S_IFIFO);
+  constructor(fs: ProcFs, attr: Attr, pipe: Pipe | null) {
+    super(fs, attr.ino, attr.mode);
     this.#attr = attr;
     this.pipe = pipe;
   }

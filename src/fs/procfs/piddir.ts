@@ -7,6 +7,7 @@ import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
+import { NetDir } from "./netdir.ts";
 import {
   type Announced,
   type Owner,
@@ -28,6 +29,7 @@ type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
 const directories: ReadonlyMap<string, MakeDir> = new Map<string, MakeDir>([
   ["fd", (fs, key, ref) => new FdDir(fs, key, ref)],
   ["fdinfo", (fs, key, ref) => new FdInfoDir(fs, key, ref)],
+  ["net", (fs, key, ref) => new NetDir(fs, key, ref)],
   ["ns", (fs, key, ref) => new NsDir(fs, key, ref)],
   ["task", (fs, key, ref) => new TaskDir(fs, key, ref)],
 ]);

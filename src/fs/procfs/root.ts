@@ -18,6 +18,7 @@ const FIRST_PID_POSITION = 256;
 /** Links by name: what they lead to for the thread that asks. */
 const links: ReadonlyMap<string, (pid: number, tid: number) => string> = new Map([
   ["mounts", () => "self/mounts"],
+  ["net", () => "self/net"],
   ["self", (pid: number) => String(pid)],
   ["thread-self", (pid: number, tid: number) => `${pid}/task/${tid}`],
 ]);
