@@ -26,3 +26,4 @@ export type {
 } from "./platform/host.ts";
 export type { ProfilePort } from "./platform/profile.ts";
 export type { Share, ShareHandle, ShareStat, ShareStatFs, ShareTime } from "./platform/share.ts";
+export type { TranslationSegment, TranslationStore } from "./platform/translations.ts";

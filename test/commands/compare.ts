@@ -57,7 +57,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
   "python3-misc": [
     // The order of a directory is that of a hash whose seed is the file system's.
     replace(/\['[^\]]*'\]/, "DIRECTORY"),
-    replace(/\n\d+ \([\d., ]+\) b'.*'/, "\nCPUS (LOAD) RANDOM"),
+    replace(/\n\d+ \([\d., ]+\) b(['"]).*\1/, "\nCPUS (LOAD) RANDOM"),
   ],
   "git-init-commit": [replace(/\b[0-9a-f]{7}\b/g, "HASH")],
   "redis-bench": [replace(/^.*\r/gm, ""), ...NUMBERS_AS_N],

@@ -41,7 +41,7 @@ export interface MachineSpec {
   readonly memoryBytes: number;
   readonly disks: readonly DiskSpec[];
   /** In the order in which they are mounted. */
-  readonly shares: readonly ShareSpec[];
+  readonly shares?: readonly ShareSpec[];
   readonly kenv: ReadonlyMap<string, string>;
   readonly isVerbose: boolean;
   readonly program: FirstProgram;

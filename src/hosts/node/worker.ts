@@ -27,7 +27,7 @@ function main({ shared, spec }: WorkerData): void {
   tuneEngine();
   const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
   const disks = openDisks(spec.disks);
-  const shares = openShares(spec.shares);
+  const shares = openShares(spec.shares ?? []);
   if (typeof disks === "string" || typeof shares === "string") {
     const message = typeof disks === "string" ? disks : `${shares}`;
     post({ kind: "ended", outcome: { kind: "nomachine", message } });
