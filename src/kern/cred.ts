@@ -119,6 +119,7 @@ export const CAP_LINUX_IMMUTABLE = 9;
 export const CAP_NET_ADMIN = 12;
 export const CAP_NET_RAW = 13;
 export const CAP_IPC_LOCK = 14;
+export const CAP_IPC_OWNER = 15;
 export const CAP_SYS_RAWIO = 17;
 export const CAP_SYS_CHROOT = 18;
 export const CAP_SYS_PTRACE = 19;

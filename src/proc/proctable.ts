@@ -19,6 +19,7 @@ import type { Lwp } from "./lwp.ts";
 import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
 import { ProcessGroup, Session } from "./session.ts";
+import { ShmTable } from "./shm.ts";
 import { QueuedSignals } from "./sigqueue.ts";
 import type { Vdso } from "./vdso.ts";
 
@@ -69,6 +70,7 @@ export class ProcTable {
   readonly futexes = new FutexTable();
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
+  readonly shm: ShmTable;
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();
   readonly #groups = new Map<number, ProcessGroup>();
@@ -78,6 +80,7 @@ export class ProcTable {
 
   constructor(parts: KernelParts) {
     this.cpu = parts.cpu;
+    this.shm = new ShmTable(parts.cpu);
     this.machine = parts.machine;
     this.pages = parts.pages;
     this.syncer = parts.syncer;

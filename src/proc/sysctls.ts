@@ -11,6 +11,7 @@ import { PAGE_SIZE } from "../vm/param.ts";
 import { addCounterSysctls } from "./counters.ts";
 import type { ProcTable } from "./proctable.ts";
 import { PID_MAX } from "./proctable.ts";
+import { SHMMNI } from "./shm.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
 
 /** Highest capability that this kernel knows. */
@@ -18,6 +19,8 @@ const CAP_LAST_CAP = 40;
 const NGROUPS_MAX = 65536;
 const OVERFLOW_ID = 65534;
 const HOSTNAME_MAX = 64;
+/** ULONG_MAX - 2^24: no limit. */
+const SHM_UNLIMITED = "18446744073692774399";
 /** RLIMIT_NOFILE goes no higher. */
 const NR_OPEN = 1048576;
 
@@ -48,6 +51,11 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.random.uuid", new FreshUuid(table));
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
   tree.add("kernel.random.poolsize", new SysctlConst(256));
+
+  tree.add("kernel.shmmax", new SysctlConst(SHM_UNLIMITED));
+  tree.add("kernel.shmall", new SysctlConst(SHM_UNLIMITED));
+  tree.add("kernel.shmmni", new SysctlConst(SHMMNI));
+  tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
 
   addVmSysctls(tree, table);
 

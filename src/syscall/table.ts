@@ -30,6 +30,7 @@ import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
 import { sessionSyscalls } from "./session.ts";
+import { shmSyscalls } from "./shm.ts";
 import { signalSyscalls } from "./signal.ts";
 import { signalfdSyscalls } from "./signalfd.ts";
 import { socketSyscalls } from "./socket.ts";
@@ -81,6 +82,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   mountSyscalls,
   opentreeSyscalls,
   statmountSyscalls,
+  shmSyscalls,
   signalfdSyscalls,
   spliceSyscalls,
   xattrSyscalls,

@@ -9,6 +9,7 @@ import { PidDir } from "./piddir.ts";
 import type { ProcFs } from "./procfs.ts";
 import { SysctlDirNode } from "./sysctlnode.ts";
 import { systemTexts } from "./system.ts";
+import { SysvipcDir } from "./sysvipc.ts";
 import { TaskRef } from "./task.ts";
 import { TtyDir } from "./ttydir.ts";
 
@@ -36,6 +37,7 @@ export class RootDir extends ProcDir {
       return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
     }
     if (name === "tty") return this.fs.node(name, (key) => new TtyDir(this.fs, key));
+    if (name === "sysvipc") return this.fs.node(name, (key) => new SysvipcDir(this.fs, key));
     return ENOENT;
   }
 
@@ -46,6 +48,7 @@ export class RootDir extends ProcDir {
       yield { name, key: name, type: S_IFREG, position: position++ };
     }
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
+    yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };
     yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
     const pids = [...this.fs.table.all()].map((p) => p.pid).sort((a, b) => a - b);
     for (const pid of pids) {
