@@ -178,6 +178,17 @@ export const SiginfoPoll = struct({
   si_fd: i32,
 });
 
+/** SIGSYS of seccomp(2). */
+export const SiginfoSys = struct({
+  si_signo: i32,
+  si_errno: i32,
+  si_code: i32,
+  _pad: i32,
+  si_call_addr: u64,
+  si_syscall: i32,
+  si_arch: u32,
+});
+
 export const signalNames: readonly string[] = [
   "0",
   "SIGHUP",

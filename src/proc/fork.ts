@@ -38,6 +38,7 @@ import { Lwp } from "./lwp.ts";
 import { PidFile } from "./pidfd.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
+import { inheritSeccomp } from "./seccomp.ts";
 
 const ECALL_BYTES = 4;
 const SP = 2;
@@ -206,6 +207,7 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   child.vruntimeNs = td.vruntimeNs;
   child.startNs = td.cpu.clock.monotonicNs();
   if (p !== td.proc) p.startNs = child.startNs;
+  inheritSeccomp(child, td);
   table.addThread(child);
   if (request.flags & CLONE_CHILD_CLEARTID) child.clearTidAddr = request.childTidAddr;
   return child;
@@ -232,6 +234,7 @@ function abandon(child: Lwp, why: number): number {
   p.table.removeThread(child);
   child.context.free();
   child.releaseFiles();
+  child.leaveSeccomp();
   undo(p);
   return why;
 }

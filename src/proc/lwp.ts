@@ -11,6 +11,7 @@ import type { FsContext } from "../vfs/fscontext.ts";
 import { HeldArgs } from "./heldargs.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
+import type { SeccompFilter } from "./seccomp.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { SigSet } from "./sigset.ts";
 
@@ -32,6 +33,9 @@ export class Lwp extends Thread {
   altStackBase = 0;
   altStackSize = 0;
   altStackFlags = SS_DISABLE;
+  /** seccomp(2): SECCOMP_MODE_*, and in filter mode the filter installed last. */
+  seccompMode = 0;
+  seccompFilter: SeccompFilter | null = null;
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
   clearTidAddr = 0;
   robustListHead = 0;
@@ -114,6 +118,12 @@ export class Lwp extends Thread {
     super.retire();
     this.heldArgs.release();
     this.#dropFirstRead();
+    this.leaveSeccomp();
+  }
+
+  leaveSeccomp(): void {
+    this.seccompFilter?.release();
+    this.seccompFilter = null;
   }
 
   /** It uses no files any more. */

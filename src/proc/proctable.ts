@@ -18,6 +18,7 @@ import { FutexTable } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
+import { SeccompLog } from "./seccomplog.ts";
 import { ProcessGroup, Session } from "./session.ts";
 import { ShmTable } from "./shm.ts";
 import { QueuedSignals } from "./sigqueue.ts";
@@ -71,6 +72,7 @@ export class ProcTable {
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
   readonly shm: ShmTable;
+  readonly seccompLog = new SeccompLog();
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();
   readonly #groups = new Map<number, ProcessGroup>();

@@ -15,12 +15,14 @@ import {
   SIGILL,
   SIGINFO_SIZE,
   SIGSEGV,
+  SIGSYS,
   SIGTRAP,
   SiginfoChild,
   SiginfoFault,
   SiginfoHead,
   SiginfoPoll,
   SiginfoRt,
+  SiginfoSys,
   SiginfoTimer,
 } from "../abi/signal.ts";
 
@@ -31,13 +33,13 @@ export interface SigInfo {
   /** Sender (kill), child (SIGCHLD), or timer id (SI_TIMER). */
   readonly pid?: number;
   readonly uid?: number;
-  /** Exit status or signal of a child; overrun count of a timer; fd of SIGIO. */
+  /** Exit status or signal of a child; overrun count of a timer; fd of SIGIO; number of SIGSYS's call. */
   readonly status?: number;
   readonly utimeTicks?: number;
   readonly stimeTicks?: number;
-  /** Fault address; band of SIGIO. */
+  /** Fault address; band of SIGIO; address behind SIGSYS's call. */
   readonly addr?: number;
-  /** sigval: 64 bits as two halves. */
+  /** sigval: 64 bits as two halves; for SIGSYS the low one is AUDIT_ARCH_*. */
   readonly valueLo?: number;
   readonly valueHi?: number;
   /** Bytes as rt_sigqueueinfo(2) gave them, shown unchanged. */
@@ -97,6 +99,10 @@ export function writeSiginfo(info: SigInfo, out: Uint8Array, v: DataView): void 
     SiginfoChild.si_status.set(v, 0, info.status ?? 0);
     SiginfoChild.si_utime.set(v, 0, info.utimeTicks ?? 0);
     SiginfoChild.si_stime.set(v, 0, info.stimeTicks ?? 0);
+  } else if (info.code > 0 && info.code < SI_KERNEL && info.signo === SIGSYS) {
+    SiginfoSys.si_call_addr.set(v, 0, info.addr ?? 0);
+    SiginfoSys.si_syscall.set(v, 0, info.status ?? 0);
+    SiginfoSys.si_arch.set(v, 0, info.valueLo ?? 0);
   } else {
     SiginfoRt.si_pid.set(v, 0, info.pid ?? 0);
     SiginfoRt.si_uid.set(v, 0, info.uid ?? 0);

@@ -11,6 +11,7 @@ import { PAGE_SIZE } from "../vm/param.ts";
 import { addCounterSysctls } from "./counters.ts";
 import type { ProcTable } from "./proctable.ts";
 import { PID_MAX } from "./proctable.ts";
+import { addSeccompSysctls } from "./seccomplog.ts";
 import { SHMMNI } from "./shm.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
 
@@ -57,6 +58,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.shmmni", new SysctlConst(SHMMNI));
   tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
 
+  addSeccompSysctls(tree, table);
   addVmSysctls(tree, table);
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));

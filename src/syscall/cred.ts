@@ -17,6 +17,7 @@ import {
   PR_GET_NAME,
   PR_GET_NO_NEW_PRIVS,
   PR_GET_PDEATHSIG,
+  PR_GET_SECCOMP,
   PR_GET_SECUREBITS,
   PR_GET_THP_DISABLE,
   PR_GET_TID_ADDRESS,
@@ -27,6 +28,7 @@ import {
   PR_SET_NAME,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
+  PR_SET_SECCOMP,
   PR_SET_SECUREBITS,
   PR_SET_TIMERSLACK,
 } from "../abi/prctl.ts";
@@ -49,6 +51,7 @@ import {
 } from "../proc/setid.ts";
 import { int, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { prctlSeccomp } from "./seccomp.ts";
 
 const NGROUPS_MAX = 65536;
 const COMM_BYTES = 16;
@@ -176,6 +179,10 @@ export const sys_prctl = syscall(
         return td.cred.securebits & SECBIT_KEEP_CAPS ? 1 : 0;
       case PR_SET_KEEPCAPS:
         return setKeepCaps(td, a);
+      case PR_GET_SECCOMP:
+        return td.seccompMode;
+      case PR_SET_SECCOMP:
+        return prctlSeccomp(td, a, b);
       case PR_CAPBSET_READ:
         if (a > LAST_CAP) return EINVAL;
         return td.cred.capBounding & bit(a) ? 1 : 0;
@@ -211,7 +218,7 @@ export const sys_prctl = syscall(
       case PR_CAP_AMBIENT:
         return c !== 0 || d !== 0 ? EINVAL : ambient(td, a, b);
       default:
-        // Seccomp and the rest are not built in: EINVAL, as from a Linux without them.
+        // The rest is not built in: EINVAL, as from a Linux without it.
         return EINVAL;
     }
   },

@@ -29,6 +29,7 @@ import { pivotRootSyscalls } from "./pivotroot.ts";
 import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
+import { seccompSyscalls } from "./seccomp.ts";
 import { sessionSyscalls } from "./session.ts";
 import { shmSyscalls } from "./shm.ts";
 import { signalSyscalls } from "./signal.ts";
@@ -62,6 +63,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   pollSyscalls,
   processSyscalls,
   schedSyscalls,
+  seccompSyscalls,
   sessionSyscalls,
   signalSyscalls,
   socketSyscalls,

@@ -24,6 +24,7 @@ import type { SigAction } from "../proc/sigaction.ts";
 import { hasDeliverableSignal, restoreMask, tsignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import { File } from "../vfs/file.ts";
+import { SECCOMP_ENDED, SECCOMP_PASS, screen } from "./seccomp.ts";
 import { traceEnter, traceExit } from "./strace.ts";
 
 const A0 = 10;
@@ -50,6 +51,13 @@ export class Dispatcher {
     const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     const isTraced = td.proc.table.strace !== null;
     if (isTraced) traceEnter(td, nr, entry);
+    if (td.seccompMode !== 0 && td.callInProgress < 0) {
+      const outcome = screen(td, nr);
+      if (outcome !== SECCOMP_PASS) {
+        if (isTraced) traceExit(td, undefined, td.context.getX(A0));
+        return outcome === SECCOMP_ENDED;
+      }
+    }
     if (td.callInProgress < 0) {
       if (entry === undefined) td.cpu.meter.unknownCalls++;
       else td.cpu.meter.calls[nr]!++;

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { buildGuest, hasCrossCompiler } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
 
-const PROGRAMS = ["process", "thread", "exec", "signal", "jobctl"];
+const PROGRAMS = ["process", "thread", "exec", "signal", "jobctl", "seccomp"];
 
 describe("resources come back", { skip: !hasCrossCompiler() }, () => {
   for (const name of PROGRAMS) {
@@ -27,6 +27,7 @@ function inUse(kernel: TestKernel) {
     pages: pages.totalPages - pages.freePages,
     procs: table.procCount,
     threads: table.threadCount,
+    kernelMemory: table.cpu.kmem.usedBytes,
     runnable: table.cpu.runq.length,
   };
 }

@@ -1,0 +1,100 @@
+/**
+ * What becomes of a system call that seccomp(2) does not simply let through.
+ */
+import { ENOSYS } from "../abi/errno.ts";
+import {
+  AUDIT_ARCH_RISCV64,
+  SECCOMP_MODE_STRICT,
+  SECCOMP_RET_DATA,
+  SECCOMP_RET_ERRNO,
+  SECCOMP_RET_KILL_THREAD,
+  SECCOMP_RET_LOG,
+  SECCOMP_RET_TRACE,
+  SECCOMP_RET_TRAP,
+  SECCOMP_RET_USER_NOTIF,
+  SYS_SECCOMP,
+} from "../abi/seccomp.ts";
+import { SIGKILL, SIGSYS } from "../abi/signal.ts";
+import { killedStatus } from "../abi/wait.ts";
+import { exitGroup, exitThread } from "../proc/exit.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { actionOf, judge, type Verdict } from "../proc/seccomp.ts";
+import { logSeccomp } from "../proc/seccomplog.ts";
+import type { SigInfo } from "../proc/siginfo.ts";
+import { forceSignal } from "../proc/signal.ts";
+
+/** The call is to be made. */
+export const SECCOMP_PASS = 0;
+/** It ended: the pc is behind it, and a0 is what the program shall see. */
+export const SECCOMP_ENDED = 1;
+/** The thread is no more. */
+export const SECCOMP_GONE = 2;
+
+const A0 = 10;
+const ECALL_BYTES = 4;
+const MAX_ERRNO = 4095;
+/** read write exit rt_sigreturn */
+const STRICT_CALLS = new Set([63, 64, 93, 139]);
+
+/** Asks whether `td`, which is under seccomp, may make call `nr`. */
+export function screen(td: Lwp, nr: number): number {
+  if (td.seccompMode === SECCOMP_MODE_STRICT) {
+    if (STRICT_CALLS.has(nr)) return SECCOMP_PASS;
+    logSeccomp(td, nr, SIGKILL, SECCOMP_RET_KILL_THREAD, true);
+    exitThread(td, killedStatus(SIGKILL));
+    return SECCOMP_GONE;
+  }
+  const verdict = judge(td, nr);
+  return verdict === null ? SECCOMP_PASS : act(td, nr, verdict);
+}
+
+function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
+  const action = actionOf(value);
+  const data = value & SECCOMP_RET_DATA;
+  switch (action) {
+    case SECCOMP_RET_LOG:
+      logSeccomp(td, nr, 0, action, true);
+      return SECCOMP_PASS;
+    case SECCOMP_RET_ERRNO:
+      logSeccomp(td, nr, 0, action, filter.isLogging);
+      return end(td, -Math.min(data, MAX_ERRNO));
+    case SECCOMP_RET_TRACE:
+    case SECCOMP_RET_USER_NOTIF:
+      // Without somebody to ask.
+      logSeccomp(td, nr, 0, action, filter.isLogging);
+      return end(td, ENOSYS);
+    case SECCOMP_RET_TRAP:
+      logSeccomp(td, nr, SIGSYS, action, filter.isLogging);
+      td.context.pc += ECALL_BYTES;
+      forceSignal(td, sigsys(td, nr, data));
+      return SECCOMP_ENDED;
+    default:
+      return kill(td, nr, action);
+  }
+}
+
+function end(td: Lwp, result: number): number {
+  td.context.setX(A0, result);
+  td.context.pc += ECALL_BYTES;
+  return SECCOMP_ENDED;
+}
+
+/** Actions that nobody knows kill the process as well. */
+function kill(td: Lwp, nr: number, action: number): number {
+  logSeccomp(td, nr, SIGSYS, action, true);
+  const isOne = action === SECCOMP_RET_KILL_THREAD && td.proc.threads.length > 1;
+  if (isOne) exitThread(td, killedStatus(SIGSYS));
+  else exitGroup(td.proc, killedStatus(SIGSYS));
+  return SECCOMP_GONE;
+}
+
+function sigsys(td: Lwp, nr: number, data: number): SigInfo {
+  return {
+    signo: SIGSYS,
+    code: SYS_SECCOMP,
+    errno: data,
+    addr: td.context.pc,
+    status: nr,
+    valueLo: AUDIT_ARCH_RISCV64,
+  };
+}
