@@ -74,31 +74,33 @@ export class FutexTable {
   }
 
   wait(key: FutexKey, waiter: FutexWaiter): void {
-    let queue = key.space.get(key.word);
-    if (!queue) {
-      queue = new WaitQueue();
-      key.space.set(key.word, queue);
-    }
     waiter.key = key;
-    waiter.td.watchWith(waiter, queue);
+    waiter.td.watchWith(waiter, queueOf(key));
+  }
+
+  /** Puts `waiter` on the queue of `key`; somebody else sees to it that it leaves that in time. */
+  enqueue(key: FutexKey, waiter: FutexWaiter): void {
+    waiter.key = key;
+    queueOf(key).add(waiter);
   }
 
   /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. */
   wake(key: FutexKey, count: number, bitset: number): number {
     const queue = key.space.get(key.word);
     if (!queue) return 0;
-    let woken = 0;
-    for (let w = queue.first(); w && woken < count; ) {
+    // All leave before any is woken: who waits for several words leaves all of their queues then.
+    const chosen: FutexWaiter[] = [];
+    for (let w = queue.first(); w && chosen.length < count; ) {
       const next: Waiter | null = w.next;
       if ((w as FutexWaiter).bitset & bitset) {
         queue.remove(w);
-        w.wake();
-        woken++;
+        chosen.push(w as FutexWaiter);
       }
       w = next;
     }
     if (queue.isEmpty) key.space.delete(key.word);
-    return woken;
+    for (const w of chosen) w.wake();
+    return chosen.length;
   }
 
   /** Wakes up to `count` waiters of the word at `uaddr`, private or shared: the kernel's own wake. */
@@ -117,10 +119,19 @@ export class FutexTable {
     for (let moved = 0; moved < moveCount && !from.isEmpty; moved++) {
       const w = from.first() as FutexWaiter;
       from.remove(w);
-      this.wait(to, w);
+      this.enqueue(to, w);
       done++;
     }
     if (from.isEmpty) key.space.delete(key.word);
     return done;
   }
+}
+
+function queueOf(key: FutexKey): WaitQueue {
+  let queue = key.space.get(key.word);
+  if (!queue) {
+    queue = new WaitQueue();
+    key.space.set(key.word, queue);
+  }
+  return queue;
 }

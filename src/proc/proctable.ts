@@ -9,6 +9,7 @@ import { EAGAIN, type Errno } from "../abi/errno.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { HostInfo } from "../kern/hostinfo.ts";
 import type { MsgBuf } from "../kern/msgbuf.ts";
+import { ObjectOrder } from "../kern/objectorder.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Entropy } from "../platform/host.ts";
 import type { Syncer } from "../vfs/syncer.ts";
@@ -73,6 +74,8 @@ export class ProcTable {
   readonly scratch = new Scratch();
   readonly shm: ShmTable;
   readonly seccompLog = new SeccompLog();
+  /** For kcmp(2). */
+  readonly order = new ObjectOrder();
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();
   readonly #groups = new Map<number, ProcessGroup>();

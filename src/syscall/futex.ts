@@ -127,7 +127,7 @@ function wait(
 }
 
 /** The key of the futex at `word`; EINVAL if misaligned, EFAULT if it cannot be there. */
-function futexKey(td: Lwp, word: number, isPrivate: boolean): FutexKey | number {
+export function futexKey(td: Lwp, word: number, isPrivate: boolean): FutexKey | number {
   if (word % 4 !== 0) return EINVAL;
   if (word >= USER_END) return EFAULT;
   const table = td.proc.table.futexes;

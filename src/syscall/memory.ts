@@ -53,7 +53,7 @@ import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts"
 import type { VmObject } from "../vm/object.ts";
 import { PAGE_SIZE, pageCeil } from "../vm/param.ts";
 import type { MmapRequest } from "../vm/vmspace.ts";
-import { flags, int, long, size, uaddr } from "./args.ts";
+import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 /** Flags of before MAP_SHARED_VALIDATE: all that it accepts, as no file system here adds others. */
@@ -166,19 +166,6 @@ export const sys_remap_file_pages = syscall(
   () => ENOSYS,
 );
 
-/** As a kernel without CONFIG_CROSS_MEMORY_ATTACH answers. */
-export const sys_process_vm_readv = syscall(
-  "process_vm_readv",
-  [int, uaddr, size, uaddr, size, long],
-  () => ENOSYS,
-);
-
-export const sys_process_vm_writev = syscall(
-  "process_vm_writev",
-  [int, uaddr, size, uaddr, size, long],
-  () => ENOSYS,
-);
-
 export const memorySyscalls: readonly (readonly [number, Syscall])[] = [
   [214, sys_brk],
   [215, sys_munmap],
@@ -193,8 +180,6 @@ export const memorySyscalls: readonly (readonly [number, Syscall])[] = [
   [232, sys_mincore],
   [233, sys_madvise],
   [234, sys_remap_file_pages],
-  [270, sys_process_vm_readv],
-  [271, sys_process_vm_writev],
   [284, sys_mlock2],
 ];
 

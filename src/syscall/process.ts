@@ -167,11 +167,6 @@ export const sys_pidfd_open = syscall("pidfd_open", [int, flags], (td, pid, how)
   return td.fdtable.alloc(new PidFile(p, how), true);
 });
 
-export const sys_pidfd_getfd = syscall("pidfd_getfd", [int, int, flags], (td, pidfd, _fd, how) => {
-  if (how !== 0) return EINVAL;
-  return td.fdtable.get(pidfd) instanceof PidFile ? EPERM : EBADF;
-});
-
 /** Not built in: no debugger can attach, and programs are told so. */
 export const sys_ptrace = syscall("ptrace", [int, int, uaddr, uaddr], () => ENOSYS);
 
@@ -188,7 +183,6 @@ export const processSyscalls: readonly (readonly [number, Syscall])[] = [
   [260, sys_wait4],
   [434, sys_pidfd_open],
   [435, sys_clone3],
-  [438, sys_pidfd_getfd],
 ];
 
 /** si_signo … si_status of an absent event are zero; Linux writes no more than these. */

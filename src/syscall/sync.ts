@@ -1,10 +1,12 @@
 /** Getting data to disk, and advice about access: fsync(2), sync(2), posix_fadvise(2). */
-import { EBADF, EINVAL, ESPIPE, failed } from "../abi/errno.ts";
+import { EBADF, EFAULT, EINVAL, EPERM, ESPIPE, failed } from "../abi/errno.ts";
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../abi/stat.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { access, isOwnerOrCapable, MAY_WRITE } from "../vfs/access.ts";
 import { FADV_NOREUSE, FADV_WILLNEED } from "../vfs/advice.ts";
 import type { File } from "../vfs/file.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
-import { fd, flags, int, long, size } from "./args.ts";
+import { fd, flags, int, long, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 export const sys_sync = syscall("sync", [], (td) => {
@@ -74,6 +76,48 @@ export const sys_readahead = syscall("readahead", [fd, long, size], (_td, fp, of
   return advise(fp, FADV_WILLNEED, offset, count);
 });
 
+/**
+ * How much of a range of a file is in memory, and dirty. What was evicted is not
+ * remembered: nr_evicted and nr_recently_evicted are 0.
+ */
+export const sys_cachestat = syscall(
+  "cachestat",
+  [fd, uaddr, uaddr, flags],
+  (td, fp, rangeAt, out, how) => {
+    const mem = td.proc.vmspace;
+    const offset = mem.loadU64(rangeAt);
+    const length = mem.loadU64(rangeAt + 8);
+    if (offset < 0 || length < 0) return EFAULT;
+    if (!mayAskOfCache(td, fp)) return EPERM;
+    if (how !== 0) return EINVAL;
+    const object = fp.object();
+    const first = Math.floor(offset / PAGE_SIZE);
+    const end = length === 0 ? Number.POSITIVE_INFINITY : Math.ceil((offset + length) / PAGE_SIZE);
+    const counts = [0, 0, 0, 0, 0];
+    if (!failed(object)) {
+      const { queue } = object.frames;
+      for (const pindex of object.resident(first, end)) {
+        counts[0]!++;
+        const pa = object.lookup(pindex);
+        if (pa !== 0 && !object.isShmem && queue.isDirty(pa)) counts[1]!++;
+      }
+    }
+    for (let i = 0; i < counts.length; i++) {
+      if (failed(mem.storeU64(out + 8 * i, counts[i]!))) return EFAULT;
+    }
+    return 0;
+  },
+);
+
+/** Others than who may write the file must not learn who read what of it. */
+function mayAskOfCache(td: Lwp, fp: File): boolean {
+  if (fp.isWritable) return true;
+  const a = fp.stat();
+  if (!failed(a) && isOwnerOrCapable(a, td.cred)) return true;
+  const vp = fp.path?.entry.vnode;
+  return vp ? access(vp, td.cred, MAY_WRITE) === 0 : false;
+}
+
 /** `length` 0 is up to the end. */
 function advise(fp: File, advice: number, offset: number, length: number): number {
   const end = length === 0 ? Number.POSITIVE_INFINITY : offset + length;
@@ -89,4 +133,5 @@ export const syncSyscalls: readonly (readonly [number, Syscall])[] = [
   [213, sys_readahead],
   [223, sys_fadvise64],
   [267, sys_syncfs],
+  [451, sys_cachestat],
 ];

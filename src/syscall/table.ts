@@ -14,6 +14,7 @@ import { fcntlSyscalls } from "./fcntl.ts";
 import { fileSyscalls } from "./file.ts";
 import { fsopenSyscalls } from "./fsopen.ts";
 import { futexSyscalls } from "./futex.ts";
+import { futex2Syscalls } from "./futex2.ts";
 import { handleSyscalls } from "./handle.ts";
 import { inotifySyscalls } from "./inotify.ts";
 import { iovSyscalls } from "./iov.ts";
@@ -24,6 +25,8 @@ import { mountSyscalls } from "./mount.ts";
 import { mountattrSyscalls } from "./mountattr.ts";
 import { namespaceSyscalls } from "./namespaces.ts";
 import { opentreeSyscalls } from "./opentree.ts";
+import { othermemSyscalls } from "./othermem.ts";
+import { peekSyscalls } from "./peek.ts";
 import { pipeSyscalls } from "./pipe.ts";
 import { pivotRootSyscalls } from "./pivotroot.ts";
 import { pollSyscalls } from "./poll.ts";
@@ -54,9 +57,12 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   fcntlSyscalls,
   fileSyscalls,
   futexSyscalls,
+  futex2Syscalls,
   iovSyscalls,
   limitSyscalls,
   memorySyscalls,
+  othermemSyscalls,
+  peekSyscalls,
   namespaceSyscalls,
   pipeSyscalls,
   pivotRootSyscalls,

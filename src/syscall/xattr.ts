@@ -11,7 +11,7 @@ import {
   type Errno,
   failed,
 } from "../abi/errno.ts";
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
 import { IN_ATTRIB } from "../abi/inotify.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
@@ -23,7 +23,7 @@ import { notifyEntry } from "../vfs/inotify.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vnode } from "../vfs/vnode.ts";
 import { fd, flags, size, uaddr, upath } from "./args.ts";
-import { pathAt } from "./at.ts";
+import { dirfd, pathAt } from "./at.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 const FOLLOW = 0;
@@ -79,6 +79,76 @@ export const sys_lremovexattr = syscall("lremovexattr", [upath, uaddr], (td, pat
 );
 export const sys_fremovexattr = syscall("fremovexattr", [fd, uaddr], (td, fp, name) =>
   remove(td, fp.path ?? ENOTSUP, name),
+);
+
+/** Struct xattr_args: value, size, flags. */
+const XATTR_ARGS_BYTES = 16;
+const XATTR_ARGS_MAX = 4096;
+
+interface XattrArgs {
+  readonly value: number;
+  readonly length: number;
+  readonly how: number;
+}
+
+/** What setxattrat(2) and getxattrat(2) take by address; it may grow, with zeroes: E2BIG, EINVAL, EFAULT. */
+function loadArgs(td: Lwp, addr: number, length: number): XattrArgs | Errno {
+  if (length < XATTR_ARGS_BYTES) return EINVAL;
+  if (length > XATTR_ARGS_MAX) return E2BIG;
+  const bytes = new Uint8Array(length);
+  if (failed(td.proc.vmspace.copyin(addr, bytes))) return EFAULT;
+  if (bytes.subarray(XATTR_ARGS_BYTES).some((b) => b !== 0)) return E2BIG;
+  const v = new DataView(bytes.buffer);
+  return {
+    value: v.getUint32(4, true) * TWO32 + v.getUint32(0, true),
+    length: v.getUint32(8, true),
+    how: v.getUint32(12, true) | 0,
+  };
+}
+
+const TWO32 = 4294967296;
+
+/** The place of an *xattrat call; with AT_EMPTY_PATH a NULL path is an empty one. */
+function placeAt(td: Lwp, dfd: number, path: number, how: number): Path | Errno {
+  if ((how & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return EINVAL;
+  const isNone = path === 0 && (how & AT_EMPTY_PATH) !== 0;
+  const name = isNone ? "" : td.proc.vmspace.copyinstr(path, PATH_MAX);
+  return failed(name) ? name : pathAt(td, dfd, name, how);
+}
+
+const PATH_MAX = 4096;
+
+export const sys_setxattrat = syscall(
+  "setxattrat",
+  [dirfd, uaddr, flags, uaddr, uaddr, size],
+  (td, dfd, path, how, name, argsAt, argsLength) => {
+    const args = loadArgs(td, argsAt, argsLength);
+    if (failed(args)) return args;
+    return set(td, placeAt(td, dfd, path, how), name, args.value, args.length, args.how);
+  },
+);
+
+export const sys_getxattrat = syscall(
+  "getxattrat",
+  [dirfd, uaddr, flags, uaddr, uaddr, size],
+  (td, dfd, path, how, name, argsAt, argsLength) => {
+    const args = loadArgs(td, argsAt, argsLength);
+    if (failed(args)) return args;
+    if (args.how !== 0) return EINVAL;
+    return get(td, placeAt(td, dfd, path, how), name, args.value, args.length);
+  },
+);
+
+export const sys_listxattrat = syscall(
+  "listxattrat",
+  [dirfd, uaddr, flags, uaddr, size],
+  (td, dfd, path, how, out, room) => list(td, placeAt(td, dfd, path, how), out, room),
+);
+
+export const sys_removexattrat = syscall(
+  "removexattrat",
+  [dirfd, uaddr, flags, uaddr],
+  (td, dfd, path, how, name) => remove(td, placeAt(td, dfd, path, how), name),
 );
 
 function at(td: Lwp, path: string, how: number): Path | Errno {
@@ -208,4 +278,8 @@ export const xattrSyscalls: readonly (readonly [number, Syscall])[] = [
   [14, sys_removexattr],
   [15, sys_lremovexattr],
   [16, sys_fremovexattr],
+  [463, sys_setxattrat],
+  [464, sys_getxattrat],
+  [465, sys_listxattrat],
+  [466, sys_removexattrat],
 ];

@@ -149,6 +149,13 @@ export class EpollFile extends File {
     }
   }
 
+  /** The file of the `nth` item with this descriptor number, counted from 0; null if there is none. */
+  watched(fd: number, nth: number): File | null {
+    let item: EpollItem | null = this.#items.get(fd) ?? null;
+    for (let left = nth; item && left > 0; left--) item = item.nextSame;
+    return item?.file ?? null;
+  }
+
   add(td: Thread, fd: number, file: File, events: number, lo: number, hi: number): number {
     if (file === this) return EINVAL;
     const isExclusive = (events & EPOLLEXCLUSIVE) !== 0;
