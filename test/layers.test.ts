@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["machine"],
   ["kern"],
   ["vm"],
-  ["vfs"],
+  ["vfs", "ipc"],
   ["proc"],
   ["fs", "net", "dev"],
   ["syscall"],

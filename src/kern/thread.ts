@@ -75,6 +75,11 @@ export abstract class Thread {
     this.#timeout = new SleepTimeout(this);
   }
 
+  /** The process whose thread it is, where there are processes. */
+  get pid(): number {
+    return this.tid;
+  }
+
   /** Soft RLIMIT_FSIZE: what a write may grow a file to; threads of a process have their own. */
   get fileSizeLimit(): number {
     return Number.POSITIVE_INFINITY;

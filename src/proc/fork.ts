@@ -198,6 +198,7 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   const child = new Lwp(tid, p, td.cpu, td.cred, context);
   child.fdtable = fdtable;
   child.fs = fs;
+  child.ipc = td.ipc;
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
   child.nice = td.nice;

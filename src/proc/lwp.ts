@@ -2,6 +2,7 @@
  * A thread of a process: registers, signal mask, and its place in the family. See clone(2).
  */
 import { SS_DISABLE } from "../abi/signal.ts";
+import type { IpcNamespace } from "../ipc/ipcnamespace.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
@@ -24,6 +25,7 @@ export class Lwp extends Thread {
   /** Descriptors and directories: its own reference, though threads mostly share them. See clone(2). */
   fdtable!: FdTable;
   fs!: FsContext;
+  ipc: IpcNamespace;
   /** Blocked signals, and the mask that a temporary one (sigsuspend, ppoll) displaced. */
   readonly sigmask = new SigSet();
   savedSigmask: SigSet | null = null;
@@ -78,8 +80,13 @@ export class Lwp extends Thread {
   constructor(tid: number, proc: Proc, cpu: Cpu, cred: Cred, context: Context) {
     super(tid, cpu, cred);
     this.proc = proc;
+    this.ipc = proc.table.ipc;
     this.pending = new PendingSignals(proc.table.queuedSignals);
     this.context = context;
+  }
+
+  override get pid(): number {
+    return this.proc.pid;
   }
 
   override get fileSizeLimit(): number {

@@ -6,6 +6,7 @@
  * free only when it names none of them. See pid_namespaces(7), proc(5) pid_max.
  */
 import { EAGAIN, type Errno } from "../abi/errno.ts";
+import { IpcNamespace } from "../ipc/ipcnamespace.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { HostInfo } from "../kern/hostinfo.ts";
 import type { MsgBuf } from "../kern/msgbuf.ts";
@@ -21,7 +22,6 @@ import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
 import { SeccompLog } from "./seccomplog.ts";
 import { ProcessGroup, Session } from "./session.ts";
-import { ShmTable } from "./shm.ts";
 import { QueuedSignals } from "./sigqueue.ts";
 import type { Vdso } from "./vdso.ts";
 
@@ -70,9 +70,10 @@ export class ProcTable {
   /** Forks since boot, for /proc/stat. */
   forks = 0;
   readonly futexes = new FutexTable();
+  /** The name space that process 1 is in. */
+  readonly ipc: IpcNamespace;
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
-  readonly shm: ShmTable;
   readonly seccompLog = new SeccompLog();
   /** For kcmp(2). */
   readonly order = new ObjectOrder();
@@ -85,7 +86,6 @@ export class ProcTable {
 
   constructor(parts: KernelParts) {
     this.cpu = parts.cpu;
-    this.shm = new ShmTable(parts.cpu);
     this.machine = parts.machine;
     this.pages = parts.pages;
     this.syncer = parts.syncer;
@@ -94,6 +94,7 @@ export class ProcTable {
     this.vdso = parts.vdso;
     this.info = parts.info;
     this.msgbuf = parts.msgbuf;
+    this.ipc = new IpcNamespace(parts.cpu, parts.pages);
     this.threadsMax = Math.min(PID_MAX - RESERVED_PIDS, Math.max(256, parts.pages.totalPages >> 3));
   }
 

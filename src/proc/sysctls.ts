@@ -5,6 +5,7 @@
  */
 import { EINVAL } from "../abi/errno.ts";
 import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
+import { addIpcSysctls } from "../ipc/sysctls.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
@@ -12,7 +13,6 @@ import { addCounterSysctls } from "./counters.ts";
 import type { ProcTable } from "./proctable.ts";
 import { PID_MAX } from "./proctable.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
-import { SHMMNI } from "./shm.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
 
 /** Highest capability that this kernel knows. */
@@ -20,8 +20,6 @@ const CAP_LAST_CAP = 40;
 const NGROUPS_MAX = 65536;
 const OVERFLOW_ID = 65534;
 const HOSTNAME_MAX = 64;
-/** ULONG_MAX - 2^24: no limit. */
-const SHM_UNLIMITED = "18446744073692774399";
 /** RLIMIT_NOFILE goes no higher. */
 const NR_OPEN = 1048576;
 
@@ -53,13 +51,9 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
   tree.add("kernel.random.poolsize", new SysctlConst(256));
 
-  tree.add("kernel.shmmax", new SysctlConst(SHM_UNLIMITED));
-  tree.add("kernel.shmall", new SysctlConst(SHM_UNLIMITED));
-  tree.add("kernel.shmmni", new SysctlConst(SHMMNI));
-  tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
-
   addSeccompSysctls(tree, table);
   addVmSysctls(tree, table);
+  addIpcSysctls(tree, table.ipc);
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));

@@ -42,8 +42,8 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   return newFd(td, fp, (how & MFD_CLOEXEC) !== 0);
 });
 
-/** The internal tmpfs that memfds and shared memory segments live on, bounded by memory alone; made with the first one. */
-export function shmMount(td: Lwp): Mount | Errno {
+/** The internal tmpfs that memfds live on, bounded by memory alone; made with the first one. */
+function shmMount(td: Lwp): Mount | Errno {
   const { vfs } = td.fs;
   if (vfs.shm) return vfs.shm;
   const options = { ...NO_TMPFS_OPTIONS, pages: 0, inodes: 0 };

@@ -1,263 +1,69 @@
-/** System V shared memory: shmget(2), shmat(2), shmdt(2), shmctl(2). Segments lie on the tmpfs that memfds lie on. */
+/** shmget(2), shmat(2), shmdt(2), shmctl(2). */
+import { EACCES, EINVAL, ENOMEM, EPERM, failed } from "../abi/errno.ts";
 import {
-  EACCES,
-  EEXIST,
-  EFAULT,
-  EINVAL,
-  ENOENT,
-  ENOMEM,
-  ENOSPC,
-  ENOSYS,
-  EPERM,
-  type Errno,
-  failed,
-} from "../abi/errno.ts";
-import {
-  IPC_CREAT,
-  IPC_EXCL,
   IPC_INFO,
-  IPC_PRIVATE,
   IPC_RMID,
   IPC_SET,
   IPC_STAT,
-  SHM_EXEC,
-  SHM_HUGETLB,
   SHM_INFO,
   SHM_LOCK,
   SHM_LOCKED,
-  SHM_NORESERVE,
-  SHM_RDONLY,
-  SHM_REMAP,
-  SHM_RND,
   SHM_STAT,
   SHM_STAT_ANY,
   SHM_UNLOCK,
   ShmInfo,
-  ShmidDs,
-  Shminfo,
+  Shmid64Ds,
+  Shminfo64,
 } from "../abi/ipc.ts";
-import {
-  MAP_FIXED,
-  MAP_FIXED_NOREPLACE,
-  MAP_SHARED,
-  PROT_EXEC,
-  PROT_READ,
-  PROT_WRITE,
-} from "../abi/mman.ts";
-import { S_IFREG } from "../abi/stat.ts";
-import { TmpFile } from "../fs/tmpfs/tmpfile.ts";
-import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
-import { CAP_IPC_LOCK, CAP_SYS_ADMIN } from "../kern/cred.ts";
+import { attach, detach, SHMMIN, type ShmSegment } from "../ipc/shm.ts";
+import { CAP_IPC_LOCK } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { RLIMIT_MEMLOCK } from "../proc/rlimit.ts";
-import { SHMMNI, type ShmSegment } from "../proc/shm.ts";
-import { holdPath } from "../vfs/path.ts";
-import { PROT_ALL } from "../vm/mapentry.ts";
-import { MAX_OBJECT_BYTES } from "../vm/object.ts";
-import { PAGE_SIZE, pageCeil } from "../vm/param.ts";
 import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { shmMount } from "./memfd.ts";
+import { setPerm } from "./ipcperm.ts";
 
-/** SHMMAX and SHMALL: no limit of their own. */
-const UNLIMITED = 2 ** 64 - 2 ** 24;
-const READ = 0o444;
-const WRITE = 0o222;
+const READABLE = 0o444;
 
-export const sys_shmget = syscall("shmget", [int, size, flags], (td, key, bytes, how) => {
-  const old = key === IPC_PRIVATE ? null : td.proc.table.shm.byKey(key);
-  if (!old) {
-    return key === IPC_PRIVATE || (how & IPC_CREAT) !== 0 ? create(td, key, bytes, how) : ENOENT;
-  }
-  if ((how & IPC_CREAT) !== 0 && (how & IPC_EXCL) !== 0) return EEXIST;
-  if (bytes > old.sizeBytes) return EINVAL;
-  return old.permits(td.cred, how) ? old.id : EACCES;
-});
+export const sys_shmget = syscall("shmget", [int, size, flags], (td, key, bytes, how) =>
+  td.ipc.shm.get(key, bytes, how, td.cred),
+);
 
-function create(td: Lwp, key: number, bytes: number, how: number): number {
-  const { shm, pages } = td.proc.table;
-  if (bytes < 1 || bytes > MAX_OBJECT_BYTES || (how & SHM_HUGETLB) !== 0) return EINVAL;
-  if (shm.size >= SHMMNI) return ENOSPC;
-  if ((how & SHM_NORESERVE) === 0 && bytes > pages.totalPages * PAGE_SIZE) return ENOMEM;
-  const mount = shmMount(td);
-  if (failed(mount)) return mount;
-  if (!(mount.fs instanceof Tmpfs)) return ENOSYS;
-  if (!mount.fs.chargeInode()) return ENOSPC;
-  const { cred } = td;
-  const vnode = new TmpFile(mount.fs, S_IFREG | (how & 0o777), cred.fsuid, cred.fsgid);
-  vnode.nlink = 0;
-  const object = vnode.object();
-  object.truncate(bytes);
-  const name = `/SYSV${(key >>> 0).toString(16).padStart(8, "0")}`;
-  const entry = td.fs.vfs.names.makeLoose(name, vnode);
-  entry.isDeleted = true;
-  const path = holdPath({ mount, entry });
-  return shm.create({ key, sizeBytes: bytes, mode: how, cred, vnode, path, object }).id;
-}
+export const sys_shmat = syscall("shmat", [int, uaddr, flags], (td, id, addr, how) =>
+  attach(td.proc.vmspace, td.ipc.shm, td.cred, id, addr, how),
+);
 
-export const sys_shmat = syscall("shmat", [int, uaddr, flags], (td, id, at, how) => {
-  if (id < 0) return EINVAL;
-  const rest = at % PAGE_SIZE;
-  if (rest !== 0 && (how & SHM_RND) === 0) return EINVAL;
-  const addr = at - rest;
-  const isRemap = (how & SHM_REMAP) !== 0;
-  if (addr === 0 && isRemap) return EINVAL;
-  const s = td.proc.table.shm.byId(id);
-  if (failed(s)) return s;
-  const isReadOnly = (how & SHM_RDONLY) !== 0;
-  const isExec = (how & SHM_EXEC) !== 0;
-  const wanted = READ | (isReadOnly ? 0 : WRITE) | (isExec ? 0o111 : 0);
-  if (!s.permits(td.cred, wanted)) return EACCES;
-  let place = MAP_SHARED;
-  if (at !== 0) place |= isRemap ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-  const r = td.proc.vmspace.mmap({
-    addr,
-    length: s.sizeBytes,
-    prot: PROT_READ | (isReadOnly ? 0 : PROT_WRITE) | (isExec ? PROT_EXEC : 0),
-    flags: place,
-    object: s.object,
-    file: s.file,
-    maxProt: isReadOnly ? PROT_ALL & ~PROT_WRITE : PROT_ALL,
-  });
-  return r === EEXIST ? EINVAL : r;
-});
+export const sys_shmdt = syscall("shmdt", [uaddr], (td, addr) => detach(td.proc.vmspace, addr));
 
-/** The attachment at `addr` is all maps that lie where it put them: parts may be gone, others mapped in between. */
-export const sys_shmdt = syscall("shmdt", [uaddr], (td, addr) => {
-  if (addr % PAGE_SIZE !== 0) return EINVAL;
-  const vs = td.proc.vmspace;
-  const { shm } = td.proc.table;
-  let s: ShmSegment | null = null;
-  for (let i = vs.entries.indexAfter(addr); ; ) {
-    const e = vs.entries.at(i);
-    if (!e || (s && e.start >= addr + s.sizeBytes)) return s ? 0 : EINVAL;
-    const here = e.start - e.offset === addr ? shm.ofFile(e.file) : null;
-    if (here && (!s || here === s)) {
-      s = here;
-      const { start, end } = e;
-      const r = vs.munmap(start, end - start);
-      if (failed(r)) return r;
-      i = vs.entries.indexAfter(start);
-    } else i++;
-  }
-});
-
-export const sys_shmctl = syscall("shmctl", [int, int, uaddr], (td, id, cmd, at) => {
-  if (id < 0 || cmd < 0) return EINVAL;
-  switch (cmd) {
+export const sys_shmctl = syscall("shmctl", [int, int, uaddr], (td, id, command, buf) => {
+  const { shm } = td.ipc;
+  if (id < 0 || command < 0) return EINVAL;
+  switch (command) {
     case IPC_INFO:
-      return limits(td, at);
+      return storeLimits(td, buf);
     case SHM_INFO:
-      return use(td, at);
+      return storeUse(td, buf);
     case IPC_STAT:
     case SHM_STAT:
-    case SHM_STAT_ANY:
-      return status(td, id, cmd, at);
+    case SHM_STAT_ANY: {
+      const segment = command === IPC_STAT ? shm.ids.get(id) : shm.ids.at(id);
+      if (failed(segment)) return segment;
+      if (command !== SHM_STAT_ANY && !segment.permits(td.cred, READABLE)) return EACCES;
+      const r = storeSegment(td, buf, segment);
+      return failed(r) || command === IPC_STAT ? r : segment.id;
+    }
     case IPC_SET:
-      return change(td, id, at);
     case IPC_RMID:
-      return owned(td, id, (s) => {
-        td.proc.table.shm.remove(s);
-        return 0;
-      });
+      return change(td, id, command, buf);
     case SHM_LOCK:
-    case SHM_UNLOCK:
-      return lock(td, id, cmd === SHM_LOCK);
+    case SHM_UNLOCK: {
+      const segment = shm.ids.get(id);
+      return failed(segment) ? segment : lock(td, segment, command === SHM_LOCK);
+    }
     default:
       return EINVAL;
   }
 });
-
-/** Runs `what` on a segment that the caller may administer. */
-function owned(td: Lwp, id: number, what: (s: ShmSegment) => number): number {
-  const s = td.proc.table.shm.byId(id);
-  if (failed(s)) return s;
-  return s.isOwner(td.cred) || td.cred.hasCap(CAP_SYS_ADMIN) ? what(s) : EPERM;
-}
-
-function change(td: Lwp, id: number, at: number): number {
-  const bytes = new Uint8Array(ShmidDs.sizeof);
-  if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
-  const view = new DataView(bytes.buffer);
-  return owned(td, id, (s) => {
-    s.uid = ShmidDs.uid.get(view, 0);
-    s.gid = ShmidDs.gid.get(view, 0);
-    s.mode = (s.mode & ~0o777) | (ShmidDs.mode.get(view, 0) & 0o777);
-    s.ctimeSec = td.proc.table.shm.nowSec;
-    return 0;
-  });
-}
-
-/** Nothing is ever swapped out here, so all that locking changes is the mark. */
-function lock(td: Lwp, id: number, isOn: boolean): number {
-  const s = td.proc.table.shm.byId(id);
-  if (failed(s)) return s;
-  if (!td.cred.hasCap(CAP_IPC_LOCK)) {
-    if (!s.isOwner(td.cred)) return EPERM;
-    if (isOn && td.proc.rlimits.soft(RLIMIT_MEMLOCK) === 0) return EPERM;
-  }
-  if (isOn) s.mode |= SHM_LOCKED;
-  else s.mode &= ~SHM_LOCKED;
-  return 0;
-}
-
-function status(td: Lwp, id: number, cmd: number, at: number): number {
-  const { shm } = td.proc.table;
-  const s: ShmSegment | Errno = cmd === IPC_STAT ? shm.byId(id) : shm.byIndex(id);
-  if (failed(s)) return s;
-  if (cmd !== SHM_STAT_ANY && !s.permits(td.cred, READ)) return EACCES;
-  const view = new DataView(new ArrayBuffer(ShmidDs.sizeof));
-  ShmidDs.key.set(view, 0, s.key);
-  ShmidDs.uid.set(view, 0, s.uid);
-  ShmidDs.gid.set(view, 0, s.gid);
-  ShmidDs.cuid.set(view, 0, s.cuid);
-  ShmidDs.cgid.set(view, 0, s.cgid);
-  ShmidDs.mode.set(view, 0, s.mode);
-  ShmidDs.seq.set(view, 0, s.sequence);
-  ShmidDs.segsz.set(view, 0, s.sizeBytes);
-  ShmidDs.atime.set(view, 0, s.atimeSec);
-  ShmidDs.dtime.set(view, 0, s.dtimeSec);
-  ShmidDs.ctime.set(view, 0, s.ctimeSec);
-  ShmidDs.cpid.set(view, 0, s.cpid);
-  ShmidDs.lpid.set(view, 0, s.lpid);
-  ShmidDs.nattch.set(view, 0, s.attachments);
-  const r = td.proc.vmspace.copyout(at, new Uint8Array(view.buffer));
-  if (failed(r)) return r;
-  return cmd === IPC_STAT ? 0 : s.id;
-}
-
-function limits(td: Lwp, at: number): number {
-  const view = new DataView(new ArrayBuffer(Shminfo.sizeof));
-  Shminfo.shmmax.set(view, 0, UNLIMITED);
-  Shminfo.shmmin.set(view, 0, 1);
-  Shminfo.shmmni.set(view, 0, SHMMNI);
-  Shminfo.shmseg.set(view, 0, SHMMNI);
-  Shminfo.shmall.set(view, 0, UNLIMITED);
-  const r = td.proc.vmspace.copyout(at, new Uint8Array(view.buffer));
-  return failed(r) ? r : highestIndex(td);
-}
-
-function use(td: Lwp, at: number): number {
-  const { all } = td.proc.table.shm;
-  const view = new DataView(new ArrayBuffer(ShmInfo.sizeof));
-  ShmInfo.used_ids.set(view, 0, all.length);
-  ShmInfo.shm_tot.set(
-    view,
-    0,
-    all.reduce((sum, s) => sum + pageCeil(s.sizeBytes) / PAGE_SIZE, 0),
-  );
-  ShmInfo.shm_rss.set(
-    view,
-    0,
-    all.reduce((sum, s) => sum + s.object.residentPages, 0),
-  );
-  const r = td.proc.vmspace.copyout(at, new Uint8Array(view.buffer));
-  return failed(r) ? r : highestIndex(td);
-}
-
-function highestIndex(td: Lwp): number {
-  return td.proc.table.shm.all.at(-1)?.index ?? 0;
-}
 
 export const shmSyscalls: readonly (readonly [number, Syscall])[] = [
   [194, sys_shmget],
@@ -265,3 +71,84 @@ export const shmSyscalls: readonly (readonly [number, Syscall])[] = [
   [196, sys_shmat],
   [197, sys_shmdt],
 ];
+
+function change(td: Lwp, id: number, command: number, buf: number): number {
+  const { shm } = td.ipc;
+  const bytes = new Uint8Array(Shmid64Ds.sizeof);
+  if (command === IPC_SET) {
+    const r = td.proc.vmspace.copyin(buf, bytes);
+    if (failed(r)) return r;
+  }
+  const segment = shm.ids.get(id);
+  if (failed(segment)) return segment;
+  if (!segment.mayControl(td.cred)) return EPERM;
+  if (command === IPC_RMID) {
+    shm.remove(segment);
+    return 0;
+  }
+  const view = new DataView(bytes.buffer);
+  const mode = Shmid64Ds.mode.get(view, 0);
+  const uid = Shmid64Ds.uid.get(view, 0);
+  return segment.setOwner(uid, Shmid64Ds.gid.get(view, 0), mode, shm.nowSec);
+}
+
+/** Guest RAM is never paged out: only the limits and what others see of it are real. */
+function lock(td: Lwp, segment: ShmSegment, isLock: boolean): number {
+  if (!td.cred.hasCap(CAP_IPC_LOCK)) {
+    if (!segment.isOwner(td.cred)) return EPERM;
+    const limit = td.proc.rlimits.soft(RLIMIT_MEMLOCK);
+    if (isLock && limit === 0) return EPERM;
+    if (isLock && !segment.isLocked && segment.sizeBytes > limit) return ENOMEM;
+  }
+  if (isLock) segment.mode |= SHM_LOCKED;
+  else segment.mode &= ~SHM_LOCKED;
+  return 0;
+}
+
+function storeSegment(td: Lwp, buf: number, s: ShmSegment): number {
+  const view = new DataView(new ArrayBuffer(Shmid64Ds.sizeof));
+  setPerm(Shmid64Ds, view, s);
+  Shmid64Ds.shm_segsz.set(view, 0, s.sizeBytes);
+  Shmid64Ds.shm_atime.set(view, 0, s.atimeSec);
+  Shmid64Ds.shm_dtime.set(view, 0, s.dtimeSec);
+  Shmid64Ds.shm_ctime.set(view, 0, s.ctimeSec);
+  Shmid64Ds.shm_cpid.set(view, 0, s.cpid);
+  Shmid64Ds.shm_lpid.set(view, 0, s.lpid);
+  Shmid64Ds.shm_nattch.set(view, 0, s.attachCount);
+  return copyout(td, buf, view);
+}
+
+function storeLimits(td: Lwp, buf: number): number {
+  const { shm } = td.ipc;
+  const view = new DataView(new ArrayBuffer(Shminfo64.sizeof));
+  setLimit(view, Shminfo64.shmmax.offset, shm.maxBytes);
+  Shminfo64.shmmin.set(view, 0, SHMMIN);
+  Shminfo64.shmmni.set(view, 0, shm.ids.limit);
+  Shminfo64.shmseg.set(view, 0, shm.ids.limit);
+  setLimit(view, Shminfo64.shmall.offset, shm.maxPages);
+  const r = copyout(td, buf, view);
+  return failed(r) ? r : shm.ids.maxIndex;
+}
+
+function setLimit(view: DataView, at: number, limit: number): void {
+  const isUnlimited = limit >= Number.MAX_SAFE_INTEGER;
+  view.setBigUint64(at, isUnlimited ? ULONG_MAX - (1n << 24n) : BigInt(limit), true);
+}
+
+const ULONG_MAX = (1n << 64n) - 1n;
+
+function storeUse(td: Lwp, buf: number): number {
+  const { shm } = td.ipc;
+  const view = new DataView(new ArrayBuffer(ShmInfo.sizeof));
+  let resident = 0;
+  for (const s of shm.ids.all()) resident += s.object.residentPages;
+  ShmInfo.used_ids.set(view, 0, shm.ids.count);
+  ShmInfo.shm_tot.set(view, 0, shm.totalPages);
+  ShmInfo.shm_rss.set(view, 0, resident);
+  const r = copyout(td, buf, view);
+  return failed(r) ? r : shm.ids.maxIndex;
+}
+
+function copyout(td: Lwp, buf: number, view: DataView): number {
+  return td.proc.vmspace.copyout(buf, new Uint8Array(view.buffer));
+}

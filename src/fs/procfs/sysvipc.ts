@@ -1,46 +1,65 @@
-/** /proc/sysvipc/shm: the shared memory segments, of which ipcs(1) tells. See proc_sysvipc(5). */
+/** /proc/sysvipc: what there is of System V IPC, as ipcs(1) reads it. See proc_sysvipc(5). */
 import { ENOENT, type Errno } from "../../abi/errno.ts";
 import { S_IFREG } from "../../abi/stat.ts";
+import type { IpcNamespace } from "../../ipc/ipcnamespace.ts";
+import type { IpcObject } from "../../ipc/ipcobject.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 
+const TEXTS: ReadonlyMap<string, (ns: IpcNamespace) => string> = new Map([["shm", shmText]]);
+
 export class SysvipcDir extends ProcDir {
   child(name: string): ProcNode | Errno {
-    if (name !== "shm") return ENOENT;
-    return this.fs.node(`${this.key}/shm`, (key) => new ShmText(this.fs, key));
+    if (!TEXTS.has(name)) return ENOENT;
+    return this.fs.node(`${this.key}/${name}`, (key) => new SysvipcText(this, key, name));
   }
 
   *entries(): Iterable<ProcEntry> {
-    yield { name: "shm", key: `${this.key}/shm`, type: S_IFREG, position: 2 };
+    let position = 2;
+    for (const name of TEXTS.keys()) {
+      yield { name, key: `${this.key}/${name}`, type: S_IFREG, position: position++ };
+    }
   }
 }
 
-class ShmText extends ProcText {
-  text(): string {
-    let text =
-      "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid" +
-      "      atime      dtime      ctime                   rss                  swap\n";
-    for (const s of this.fs.table.shm.all) {
-      const cells: readonly (readonly [number | string, number])[] = [
-        [s.key, 10],
-        [s.id, 10],
-        [s.mode.toString(8), 5],
-        [s.sizeBytes, 21],
-        [s.cpid, 5],
-        [s.lpid, 5],
-        [s.attachments, 6],
-        [s.uid, 5],
-        [s.gid, 5],
-        [s.cuid, 5],
-        [s.cgid, 5],
-        [s.atimeSec, 10],
-        [s.dtimeSec, 10],
-        [s.ctimeSec, 10],
-        [s.object.residentPages * PAGE_SIZE, 21],
-        [0, 21],
-      ];
-      text += `${cells.map(([value, width]) => String(value).padStart(width)).join(" ")}\n`;
-    }
-    return text;
+/** Of the name space of who reads it. */
+class SysvipcText extends ProcText {
+  readonly #name: string;
+
+  constructor(dir: SysvipcDir, key: string, name: string) {
+    super(dir.fs, key);
+    this.#name = name;
   }
+
+  text(td: Thread): string {
+    return TEXTS.get(this.#name)!((td as Lwp).ipc);
+  }
+}
+
+const right = (value: number, width: number): string => String(value).padStart(width);
+
+function head(o: IpcObject): string {
+  return `${right(o.key, 10)} ${right(o.id, 10)}  ${o.mode.toString(8).padStart(4)}`;
+}
+
+function owners(o: IpcObject): string {
+  return [o.uid, o.gid, o.cuid, o.cgid].map((id) => right(id, 5)).join(" ");
+}
+
+function times(...seconds: readonly number[]): string {
+  return seconds.map((s) => right(s, 10)).join(" ");
+}
+
+function shmText(ns: IpcNamespace): string {
+  let s =
+    "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n";
+  for (const o of ns.shm.ids.all()) {
+    s +=
+      `${head(o)} ${right(o.sizeBytes, 21)} ${right(o.cpid, 5)} ${right(o.lpid, 5)}  ` +
+      `${right(o.attachCount, 5)} ${owners(o)} ${times(o.atimeSec, o.dtimeSec, o.ctimeSec)} ` +
+      `${right(o.object.residentPages * PAGE_SIZE, 21)} ${right(0, 21)}\n`;
+  }
+  return s;
 }

@@ -2,6 +2,7 @@
  * /proc/PID/maps, smaps and smaps_rollup: what is mapped where. See proc_pid_maps(5).
  */
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../../abi/mman.ts";
+import { ShmAttachment } from "../../ipc/shm.ts";
 import { PTE_FLAGS } from "../../machine/mmu/pagetable.ts";
 import type { Paddr } from "../../machine/physmem.ts";
 import type { Lwp } from "../../proc/lwp.ts";
@@ -90,6 +91,11 @@ function mapLine(p: Proc, vs: Vmspace, e: MapEntry, caller: Lwp): string {
     const { path } = e.file;
     if (path) name = octalEscaped(pathString(caller.fs.root, path)).replaceAll("\\040", " ");
     else name = e.file.describe();
+  } else if (e.file instanceof ShmAttachment) {
+    const { segment } = e.file;
+    device = "00:01";
+    ino = segment.id;
+    name = `/SYSV${hex(segment.key >>> 0, 8)} (deleted)`;
   } else if (e.object && name === "") {
     device = "00:01";
     name = "/dev/zero (deleted)";

@@ -1,0 +1,15 @@
+/**
+ * An IPC name space: all that identifiers and keys of System V IPC mean. See ipc_namespaces(7).
+ * There is one so far; threads know theirs as `td.ipc`.
+ */
+import type { Cpu } from "../kern/cpu.ts";
+import type { PageAllocator } from "../vm/page.ts";
+import { ShmTable } from "./shm.ts";
+
+export class IpcNamespace {
+  readonly shm: ShmTable;
+
+  constructor(cpu: Cpu, pages: PageAllocator) {
+    this.shm = new ShmTable(cpu, pages);
+  }
+}
