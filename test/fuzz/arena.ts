@@ -214,7 +214,29 @@ export class Arena {
       view.setInt32(i + 4, hi, true);
     }
     vm.copyout(this.data(), bytes);
+    if (random.oneIn(8)) this.#message(td);
     vm.ranOut = false;
+  }
+
+  /** A struct msghdr that means something: an abstract name, segments, open files or credentials. */
+  #message(td: Lwp): void {
+    const random = this.#random;
+    const words = new BigUint64Array(24);
+    const view = new DataView(words.buffer);
+    const at = this.data();
+    const control = at + 14 * 8;
+    words.set([BigInt(at + 11 * 8), BigInt(random.below(12)), BigInt(at + 7 * 8), 2n]);
+    words.set([BigInt(control), BigInt(random.below(64)), 0n], 4);
+    words.set([BigInt(this.data()), BigInt(random.below(5000))], 7);
+    words.set([BigInt(this.data()), BigInt(random.below(16))], 9);
+    view.setUint32(11 * 8, 1 + 0x410000 * random.below(2), true);
+    const files = random.below(4);
+    const isCreds = random.oneIn(4);
+    view.setUint32(14 * 8, 16 + (isCreds ? 12 : files * 4), true);
+    view.setUint32(15 * 8, 1, true);
+    view.setUint32(15 * 8 + 4, isCreds ? 2 : 1, true);
+    for (let i = 0; i < files; i++) view.setUint32(16 * 8 + i * 4, random.below(24), true);
+    td.proc.vmspace.copyout(at, new Uint8Array(words.buffer));
   }
 
   /** An address in the writable data; hot at its beginning, so that what is scribbled is read. */

@@ -293,6 +293,10 @@ const SETUP: readonly (readonly number[])[] = [
   [26, 0o4000],
   [85, 1, 0o4000],
   [279, DATA, 2],
+  [199, 1, 0o4001, 0, DATA],
+  [199, 1, 0o4002, 0, DATA],
+  [199, 1, 0o4005, 0, DATA],
+  [198, 1, 0o4001, 0],
 ];
 
 /** Time passes only when it is looked at, and jumps when all sleep. */

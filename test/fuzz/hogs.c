@@ -23,6 +23,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -164,6 +165,34 @@ static void xattrs(void)
 		sprintf(name, "/tmp/x%d.%ld", getpid(), n);
 		close(open(name, O_CREAT | O_RDWR, 0600));
 		if (!tried(setxattr(name, "trusted.x", value, sizeof value, 0), "setxattr")) return;
+	}
+}
+
+/* Full of bytes, of messages, of sockets on their way that hold each other. */
+static void sockets(void)
+{
+	static char block[65536], control[CMSG_SPACE(4)];
+	for (int type = SOCK_STREAM;; type = type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM) {
+		int s[2];
+		if (!tried(socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, s), "socketpair")) return;
+		struct iovec iov = {block, 1};
+		struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+		struct cmsghdr *c = (void *)control;
+		*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(4), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		for (int i = 0; i < 50; i++) {
+			memcpy(CMSG_DATA(c), &s[i & 1], 4);
+			if (!tried(sendmsg(s[0], &m, 0), "sendmsg")) return;
+		}
+		while (write(s[0], block, sizeof block) > 0) ;
+		while (write(s[1], "x", 1) > 0) ;
+		if (errno != EAGAIN) {
+			tried(-1, "write");
+			return;
+		}
+		if (done % 3 == 0) {
+			close(s[0]);
+			close(s[1]);
+		}
 	}
 }
 
@@ -406,7 +435,7 @@ static void iovecs(void)
 static const struct { const char *name; void (*run)(void); int processes; } hogs[] = {
 	{"anon", anon, 1}, {"pagetables", pagetables, 4}, {"zeropages", zeropages, 4}, {"tmpfs", tmpfs_bytes, 2}, {"memfds", memfds, 2},
 	{"sparse", sparse, 1}, {"files", files, 2}, {"links", links, 2}, {"negative", negative, 2}, {"deep", deep, 1},
-	{"xattrs", xattrs, 2}, {"pipes", pipes, 400}, {"descriptors", descriptors, 400}, {"eventfds", eventfds, 400},
+	{"xattrs", xattrs, 2}, {"pipes", pipes, 400}, {"sockets", sockets, 40}, {"descriptors", descriptors, 400}, {"eventfds", eventfds, 400},
 	{"epolls", epolls, 100}, {"inotifies", inotifies, 20}, {"locks", locks, 10}, {"timers", timers, 400}, {"timerfds", timerfds, 400},
 	{"signals", signals, 1000}, {"maps", maps, 400}, {"mapsread", maps_read, 2}, {"mounts", mounts, 1}, {"nested", nested_mounts, 1},
 	{"threads", threads, 4}, {"forks", forks, 1}, {"polls", polls, 4}, {"groups", groups, 1000}, {"argv", argv, 2}, {"ptys", ptys, 4},

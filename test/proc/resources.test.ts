@@ -5,7 +5,18 @@ import { describe, it } from "node:test";
 import { buildGuest, hasCrossCompiler } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
 
-const PROGRAMS = ["process", "thread", "exec", "signal", "jobctl", "seccomp", "sysvshm"];
+const PROGRAMS = [
+  "process",
+  "thread",
+  "exec",
+  "signal",
+  "jobctl",
+  "seccomp",
+  "sysvshm",
+  "unixstream",
+  "unixdgram",
+  "unixrights",
+];
 
 describe("resources come back", { skip: !hasCrossCompiler() }, () => {
   for (const name of PROGRAMS) {

@@ -5,9 +5,10 @@
  * A UNIX socket can be reached if something else than messages refers to its
  * file, or if a message with it waits in a socket that can be reached; a
  * connection that waits to be accepted, if its listener can. The rest is
- * garbage. With few sockets the search is made as soon as a reference to one in
- * flight goes; with many it is put off, so that it takes a small part of the
- * time. Compare net/unix/garbage.c in Linux, unp_gc in the BSDs.
+ * garbage. The search is made as soon as a reference to a socket in flight goes,
+ * unless there are many and the last one was just now: then it is put off, so
+ * that it takes a small part of the time. Compare net/unix/garbage.c in Linux,
+ * unp_gc in the BSDs.
  */
 import { Callout } from "../../kern/callout.ts";
 import type { Cpu } from "../../kern/cpu.ts";
@@ -16,13 +17,14 @@ import type { UnixSocket } from "./unixsocket.ts";
 
 /** Up to so many sockets a search costs nothing to speak of. */
 const FEW = 64;
-/** How long a search is put off, and for each socket that it looks at. */
-const DELAY_NS = 10e6;
-const DELAY_PER_SOCKET_NS = 20e3;
+/** How long there is none after one, for each socket that it looks at: some twenty times what that takes. */
+const PAUSE_PER_SOCKET_NS = 20e3;
 
 export class GarbageCollector extends Callout {
   readonly #sockets: ReadonlySet<UnixSocket>;
   readonly #inFlight: InFlight;
+  /** When the next search may be made. */
+  #pauseEndNs = 0;
 
   constructor(sockets: ReadonlySet<UnixSocket>, inFlight: InFlight) {
     super();
@@ -34,13 +36,22 @@ export class GarbageCollector extends Callout {
   suspect(cpu: Cpu): void {
     if (this.#inFlight.sockets === 0) return;
     const count = this.#sockets.size + this.#inFlight.sockets;
-    if (count <= FEW) this.collect();
-    else if (this.index < 0) {
-      cpu.callouts.arm(this, cpu.clock.monotonicNs() + DELAY_NS + count * DELAY_PER_SOCKET_NS);
+    if (count <= FEW) {
+      this.collect();
+      return;
     }
+    const now = cpu.clock.monotonicNs();
+    if (now < this.#pauseEndNs) {
+      if (this.index < 0) cpu.callouts.arm(this, this.#pauseEndNs);
+      return;
+    }
+    this.#pauseEndNs = now + count * PAUSE_PER_SOCKET_NS;
+    this.collect();
   }
 
-  fire(): void {
+  fire(nowNs: number): void {
+    const count = this.#sockets.size + this.#inFlight.sockets;
+    this.#pauseEndNs = nowNs + count * PAUSE_PER_SOCKET_NS;
     this.collect();
   }
 

@@ -23,6 +23,8 @@ const SKB_BYTES = 256;
 const SKB_SHARED_BYTES = 320;
 const SKB_MIN_BYTES = 512;
 const SKB_HEAD_MAX = 16384;
+/** However large a buffer may be asked for. */
+const MAX_BYTES = 4 * 1024 * 1024;
 
 /** A socket that sends messages. */
 export interface PacketSender extends UnixSocket {
@@ -186,6 +188,7 @@ export function makePacket(
 ): Packet | Errno {
   const { domain } = sender;
   const length = uio.resid;
+  if (length > MAX_BYTES) return ENOBUFS;
   const cost = costOf(length);
   if (!domain.kmem.take(cost)) return ENOBUFS;
   const bytes = new Uint8Array(length);
