@@ -40,6 +40,8 @@ import {
 } from "../abi/mman.ts";
 import { RtSigframe } from "../abi/sigframe.ts";
 import { SS_DISABLE } from "../abi/signal.ts";
+import type { Cred } from "../kern/cred.ts";
+import { access, MAY_READ } from "../vfs/access.ts";
 import { MS_NOSUID } from "../vfs/mount.ts";
 import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
 import { Vmspace } from "../vm/vmspace.ts";
@@ -48,13 +50,15 @@ import { type Elf, type LoadedElf, loadElf } from "./elf.ts";
 import { setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
-import { parseFileCaps } from "./filecaps.ts";
+import { parseFileCaps, XATTR_NAME_CAPS } from "./filecaps.ts";
 import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
 import { killProc } from "./signal.ts";
 
 const COMM_BYTES = 15;
+/** ADDR_NO_RANDOMIZE, MMAP_PAGE_ZERO, ADDR_COMPAT_LAYOUT, READ_IMPLIES_EXEC */
+const PER_CLEAR_ON_SETID = 0x0740000;
 const USER_HZ = 100;
 const SP = 2;
 /** Room kept for the stack below its top: what the limit says, within reason. */
@@ -261,10 +265,13 @@ function commit(
   }
   if (td.fdtable.refs === 1) td.fdtable.closeOnExec();
 
+  const old = td.cred;
   td.cred = next.cred;
-  p.dumpable = next.isSetId ? 0 : 1;
+  const isGuarded = next.isChanged || old.euid !== old.uid || old.egid !== old.gid;
+  p.dumpable = isGuarded || !mayRead(old, program) ? 0 : 1;
+  if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;
   p.membarriers = 0;
-  if (next.isSetId) td.parentDeathSignal = 0;
+  if (next.isSecure || next.isChanged) td.parentDeathSignal = 0;
   p.hasExecuted = true;
   setExe(p, program.fp.path);
   td.comm = commOf(request.path === "" ? request.shownPath : request.path);
@@ -287,10 +294,17 @@ function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const attr = program.fp.stat();
   if (failed(attr)) return attr;
   const isNosuid = ((program.fp.path?.mount.flags ?? MS_NOSUID) & MS_NOSUID) !== 0;
-  if (isNosuid) return execCred(td.cred, null, null);
-  const value = program.fp.path?.entry.vnode?.getxattr("security.capability");
+  const isShared = td.fs.refs > td.proc.threads.filter((other) => other.fs === td.fs).length;
+  if (isNosuid) return execCred(td.cred, null, null, isShared);
+  const value = program.fp.path?.entry.vnode?.getxattr(XATTR_NAME_CAPS);
   const caps = value instanceof Uint8Array ? parseFileCaps(value) : null;
-  return execCred(td.cred, attr, caps);
+  return execCred(td.cred, attr, caps, isShared);
+}
+
+/** Who may not read a program may not read its memory either. */
+function mayRead(cred: Cred, program: Program): boolean {
+  const vp = program.fp.path?.entry.vnode;
+  return !vp || !failed(access(vp, cred, MAY_READ));
 }
 
 function random16(td: Lwp): Uint8Array {

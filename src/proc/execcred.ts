@@ -1,9 +1,11 @@
 /**
  * What execve(2) does to credentials: set-user-ID, set-group-ID, capabilities.
- * Source: capabilities(7), "Transformation of capabilities during execve()".
+ * Source: capabilities(7), "Transformation of capabilities during execve()";
+ * Linux security/commoncap.c cap_bprm_creds_from_file for what that leaves out.
  */
+import { EPERM, type Errno } from "../abi/errno.ts";
 import { S_ISGID, S_ISUID } from "../abi/stat.ts";
-import type { Cred } from "../kern/cred.ts";
+import { CAP_SETUID, type Cred } from "../kern/cred.ts";
 import type { Attr } from "../vfs/attr.ts";
 import type { FileCaps } from "./filecaps.ts";
 
@@ -17,33 +19,54 @@ export interface ExecCred {
   readonly cred: Cred;
   /** AT_SECURE: the loader must distrust the environment. */
   readonly isSecure: boolean;
-  /** User or group changed: no core, no parent-death signal. */
-  readonly isSetId: boolean;
+  /** It may do what its caller could not, or acts as somebody else: no core, no parent-death signal. */
+  readonly isChanged: boolean;
+  /** It was offered to: features that make attacks easier go (personality(2)). */
+  readonly isRaised: boolean;
 }
 
 /**
  * `file` and `caps`: the program's attributes and capabilities; null where they
- * do not count (a mount with nosuid).
+ * do not count (a mount with nosuid). `isShared`: a process apart could change
+ * the program's directories meanwhile. EPERM: it needs capabilities that are
+ * out of bounds.
  */
-export function execCred(old: Cred, file: Attr | null, caps: FileCaps | null): ExecCred {
+export function execCred(
+  old: Cred,
+  file: Attr | null,
+  caps: FileCaps | null,
+  isShared: boolean,
+): ExecCred | Errno {
   const honours = file !== null && !old.noNewPrivs;
   const isSuid = honours && (file.mode & S_ISUID) !== 0;
   const setGid = S_ISGID | GROUP_EXECUTE;
   const isSgid = honours && (file.mode & setGid) === setGid;
-  const euid = isSuid ? file.uid : old.euid;
-  const egid = isSgid ? file.gid : old.egid;
-  const isSetId = euid !== old.euid || egid !== old.egid;
-
-  const rootCounts = (old.securebits & SECBIT_NOROOT) === 0;
-  const isRoot = rootCounts && (old.uid === 0 || euid === 0);
-  const own = honours && !isRoot ? caps : null;
-  const ambient = isSetId || own ? 0n : old.capAmbient;
-  const granted = own
+  let euid = isSuid ? file.uid : old.euid;
+  let egid = isSgid ? file.gid : old.egid;
+  const own = file === null ? null : caps;
+  let permitted = own
     ? (old.capBounding & own.permitted) | (old.capInheritable & own.inheritable)
     : 0n;
-  const permitted = (isRoot ? old.capBounding | old.capInheritable : granted) | ambient;
-  const isEffective = (rootCounts && euid === 0) || own?.isEffective === true;
-  const effective = isEffective ? permitted : ambient;
+  // It knows nothing of capabilities, and would not notice that some are missing.
+  if (own?.isEffective && (own.permitted & ~permitted) !== 0n) return EPERM;
+
+  let isEffective = own?.isEffective === true;
+  const isMixed = own !== null && old.uid !== 0 && euid === 0;
+  if ((old.securebits & SECBIT_NOROOT) === 0 && !isMixed) {
+    if (old.uid === 0 || euid === 0) permitted = old.capBounding | old.capInheritable;
+    if (euid === 0) isEffective = true;
+  }
+  const isOther = euid !== old.euid || !old.isMember(egid);
+  const gains = (permitted & ~old.capPermitted) !== 0n;
+  if ((isOther || gains) && (isShared || old.noNewPrivs)) {
+    if (old.noNewPrivs || !old.hasCap(CAP_SETUID)) {
+      euid = old.uid;
+      egid = old.gid;
+    }
+    permitted &= old.capPermitted;
+  }
+  const ambient = isOther || own ? 0n : old.capAmbient;
+  permitted |= ambient;
   const cred = old.with({
     euid,
     suid: euid,
@@ -52,11 +75,24 @@ export function execCred(old: Cred, file: Attr | null, caps: FileCaps | null): E
     sgid: egid,
     fsgid: egid,
     capPermitted: permitted,
-    capEffective: effective,
+    capEffective: isEffective ? permitted : ambient,
     capAmbient: ambient,
     securebits: old.securebits & ~SECBIT_KEEP_CAPS,
   });
-  const isSecure =
-    cred.uid !== euid || cred.gid !== egid || isSetId || (granted !== 0n && cred.uid !== 0);
-  return { cred, isSecure, isSetId };
+  const grew = old.uid !== 0 && (isEffective || (permitted & ~ambient) !== 0n);
+  return {
+    cred,
+    isSecure: isOther || euid !== old.uid || egid !== old.gid || grew,
+    isChanged: isAnother(old, cred) || (permitted & ~old.capPermitted) !== 0n,
+    isRaised: isSuid || isSgid || gains,
+  };
+}
+
+function isAnother(old: Cred, next: Cred): boolean {
+  return (
+    old.euid !== next.euid ||
+    old.egid !== next.egid ||
+    old.fsuid !== next.fsuid ||
+    old.fsgid !== next.fsgid
+  );
 }

@@ -112,7 +112,9 @@ export const sys_setgroups = syscall("setgroups", [int, uaddr], (td, count, at) 
 export const sys_capget = syscall("capget", [uaddr, uaddr], (td, headAt, dataAt) => {
   const words = capWords(td, headAt);
   if (words < 0) return words === EINVAL && dataAt === 0 ? 0 : words;
-  const pid = td.proc.vmspace.loadU32(headAt + 4) | 0;
+  const pidWord = td.proc.vmspace.loadU32(headAt + 4);
+  if (failed(pidWord)) return EFAULT;
+  const pid = pidWord | 0;
   if (pid < 0) return EINVAL;
   const cred = pid === 0 ? td.cred : td.proc.table.thread(pid)?.cred;
   if (!cred) return ESRCH;
@@ -130,7 +132,9 @@ export const sys_capget = syscall("capget", [uaddr, uaddr], (td, headAt, dataAt)
 export const sys_capset = syscall("capset", [uaddr, uaddr], (td, headAt, dataAt) => {
   const words = capWords(td, headAt);
   if (words < 0) return words;
-  const pid = td.proc.vmspace.loadU32(headAt + 4) | 0;
+  const pidWord = td.proc.vmspace.loadU32(headAt + 4);
+  if (failed(pidWord)) return EFAULT;
+  const pid = pidWord | 0;
   if (pid !== 0 && pid !== td.tid) return EPERM;
   const bytes = new Uint8Array(12 * words);
   if (failed(td.proc.vmspace.copyin(dataAt, bytes))) return EFAULT;

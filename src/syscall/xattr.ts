@@ -15,8 +15,9 @@ import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
 import { IN_ATTRIB } from "../abi/inotify.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
+import { CAP_SETFCAP, CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { bytesOf } from "../lib/bytes.ts";
+import { isFileCaps, XATTR_NAME_CAPS } from "../proc/filecaps.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { access, isOwnerOrCapable, isUnchangeable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
 import { notifyEntry } from "../vfs/inotify.ts";
@@ -179,6 +180,7 @@ function set(
   if (length > 0 && failed(td.proc.vmspace.copyin(value, bytes))) return EFAULT;
   if (place.mount.isReadOnly) return EROFS;
   const vp = place.entry.vnode!;
+  if (name === XATTR_NAME_CAPS && length > 0 && !isFileCaps(bytes)) return EINVAL;
   const denied = mayUse(td, vp, name, true);
   if (denied < 0) return denied;
   const r = vp.setxattr(name, bytes, how);
@@ -241,8 +243,8 @@ function mayUse(td: Lwp, vp: Vnode, name: string, isWrite: boolean): number {
     return td.cred.hasCap(CAP_SYS_ADMIN) ? 0 : isWrite ? EPERM : ENODATA;
   }
   if (space === "security") {
-    if (!isWrite || td.cred.hasCap(CAP_SYS_ADMIN)) return 0;
-    return EPERM;
+    const cap = name === XATTR_NAME_CAPS ? CAP_SETFCAP : CAP_SYS_ADMIN;
+    return !isWrite || td.cred.hasCap(cap) ? 0 : EPERM;
   }
   if (space !== "user") return ENOTSUP;
   if (vp.type !== S_IFREG && vp.type !== S_IFDIR) return isWrite ? EPERM : ENODATA;

@@ -99,6 +99,7 @@ export class TmpFile extends TmpNode {
       if ((this.mode & 0o6000) !== 0 && !td.cred.hasCap(CAP_FSETID)) {
         this.mode = withoutSetId(this.mode);
       }
+      this.dropCapabilities();
       this.mtime = this.ctime = this.fs.clock.realtime();
     }
     return r;

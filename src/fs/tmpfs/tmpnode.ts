@@ -29,6 +29,8 @@ const ACL_DEFAULT = "system.posix_acl_default";
 const ACL_ENTRY_BYTES = 64;
 const DAY_SEC = 86_400;
 
+const CAPABILITY = "security.capability";
+
 export abstract class TmpNode extends Vnode implements Attr {
   declare readonly fs: Tmpfs;
   mode: number;
@@ -72,6 +74,7 @@ export abstract class TmpNode extends Vnode implements Attr {
 
   override setattr(change: AttrChange): number {
     const now = this.fs.clock.realtime();
+    if ((change.sizeBytes ?? change.uid ?? change.gid) !== undefined) this.dropCapabilities();
     if (change.sizeBytes !== undefined) {
       const r = this.resize(change.sizeBytes);
       if (r < 0) return r;
@@ -208,6 +211,11 @@ export abstract class TmpNode extends Vnode implements Attr {
     if (this.acl) names.unshift(ACL_ACCESS);
     if (this.defaultAcl) names.unshift(ACL_DEFAULT);
     return names;
+  }
+
+  /** Whoever changes a file takes what it may do from it. */
+  protected dropCapabilities(): void {
+    if (this.#xattrs?.has(CAPABILITY) && !this.isDir) this.removexattr(CAPABILITY);
   }
 
   override removexattr(name: string): number {
