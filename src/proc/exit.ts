@@ -9,6 +9,7 @@
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SIGCHLD, SIGCONT, SIGHUP } from "../abi/signal.ts";
 import { releaseExe } from "./exe.ts";
 import type { Lwp } from "./lwp.ts";
+import { abandonPi } from "./pifutex.ts";
 import { addThread, addUsage, type Proc } from "./proc.ts";
 import { walkRobustList } from "./robust.ts";
 import type { ProcessGroup } from "./session.ts";
@@ -40,6 +41,7 @@ export function leaveMemory(td: Lwp): void {
   const p = td.proc;
   walkRobustList(td);
   td.robustListHead = 0;
+  abandonPi(td);
   const isShared = p.threads.length > 1 || p.vmspace.refs > 1;
   if (td.clearTidAddr !== 0 && isShared && p.vmspace.storeU32(td.clearTidAddr, 0) >= 0) {
     const { futexes } = p.table;

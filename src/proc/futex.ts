@@ -7,7 +7,7 @@
  * was counted is never lost, and the restarted call returns 0.
  * Invariant: a queue is in its map exactly while someone waits on it.
  */
-import { failed } from "../abi/errno.ts";
+import { EINVAL, failed } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { VmObject } from "../vm/object.ts";
@@ -45,6 +45,16 @@ export class FutexWaiter extends Waiter {
   }
 }
 
+/** Who waits for a futex that is a lock, and who has that: proc/pifutex.ts. */
+export class PiQueue extends WaitQueue {
+  owner: Lwp;
+
+  constructor(owner: Lwp) {
+    super();
+    this.owner = owner;
+  }
+}
+
 /** Names one futex: a map to look in, and the key there. */
 export interface FutexKey {
   readonly space: Map<number, WaitQueue>;
@@ -68,6 +78,11 @@ export class FutexTable {
     return { space: object.waitWords, word: offset };
   }
 
+  /** True if threads wait there for a lock: nobody can wait for a mere wakeup then. */
+  isLock(key: FutexKey): boolean {
+    return key.space.get(key.word) instanceof PiQueue;
+  }
+
   /** An address space is gone, and with it everyone who could wait there. */
   forget(vmspace: Vmspace): void {
     this.#private.delete(vmspace);
@@ -84,10 +99,11 @@ export class FutexTable {
     queueOf(key).add(waiter);
   }
 
-  /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. */
+  /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. EINVAL for a lock. */
   wake(key: FutexKey, count: number, bitset: number): number {
     const queue = key.space.get(key.word);
     if (!queue) return 0;
+    if (queue instanceof PiQueue) return EINVAL;
     // All leave before any is woken: who waits for several words leaves all of their queues then.
     const chosen: FutexWaiter[] = [];
     for (let w = queue.first(); w && chosen.length < count; ) {
@@ -114,6 +130,7 @@ export class FutexTable {
   /** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */
   requeue(key: FutexKey, to: FutexKey, wakeCount: number, moveCount: number): number {
     let done = this.wake(key, wakeCount, FUTEX_BITSET_MATCH_ANY);
+    if (done < 0 || this.isLock(to)) return EINVAL;
     const from = key.space.get(key.word);
     if (!from || (key.space === to.space && key.word === to.word)) return done;
     for (let moved = 0; moved < moveCount && !from.isEmpty; moved++) {

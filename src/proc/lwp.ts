@@ -9,6 +9,7 @@ import { Thread } from "../kern/thread.ts";
 import type { Context } from "../machine/context.ts";
 import type { FdTable } from "../vfs/fdtable.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
+import type { PiQueue } from "./futex.ts";
 import { HeldArgs } from "./heldargs.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
@@ -41,6 +42,8 @@ export class Lwp extends Thread {
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
   clearTidAddr = 0;
   robustListHead = 0;
+  /** Queues for the locks that it holds: proc/pifutex.ts. */
+  readonly piQueues = new Set<PiQueue>();
   /** Signal to get when the parent ends; see prctl(2) PR_SET_PDEATHSIG. */
   parentDeathSignal = 0;
   /** Number of the system call that sleeps and will be called again; -1 when none does. */

@@ -6,11 +6,9 @@
  */
 import { failed } from "../abi/errno.ts";
 import type { Lwp } from "./lwp.ts";
+import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS } from "./pifutex.ts";
 
 const ROBUST_LIST_LIMIT = 2048;
-const FUTEX_WAITERS = 0x8000_0000;
-const FUTEX_OWNER_DIED = 0x4000_0000;
-const FUTEX_TID_MASK = 0x3fff_ffff;
 /** struct robust_list_head: next, futex_offset, list_op_pending. */
 const OFFSET_AT = 8;
 const PENDING_AT = 16;

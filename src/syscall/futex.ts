@@ -5,12 +5,15 @@ import {
   EINVAL,
   ENOSYS,
   ERESTART_RESTARTBLOCK,
+  ERESTARTNOINTR,
   ERESTARTSYS,
   ETIMEDOUT,
   failed,
 } from "../abi/errno.ts";
+import type { Timespec } from "../kern/clock.ts";
 import { FUTEX_BITSET_MATCH_ANY, type FutexKey, FutexWaiter } from "../proc/futex.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { tryLockPi, unlockPi, waitPi } from "../proc/pifutex.ts";
 import { int, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { deadlineOf, loadTimespec } from "./timespec.ts";
@@ -20,8 +23,12 @@ const FUTEX_WAKE = 1;
 const FUTEX_REQUEUE = 3;
 const FUTEX_CMP_REQUEUE = 4;
 const FUTEX_WAKE_OP = 5;
+const FUTEX_LOCK_PI = 6;
+const FUTEX_UNLOCK_PI = 7;
+const FUTEX_TRYLOCK_PI = 8;
 const FUTEX_WAIT_BITSET = 9;
 const FUTEX_WAKE_BITSET = 10;
+const FUTEX_LOCK_PI2 = 13;
 const FUTEX_PRIVATE_FLAG = 128;
 const FUTEX_CLOCK_REALTIME = 256;
 
@@ -35,7 +42,7 @@ export const sys_futex = syscall(
   (td, word, op, val, timeout, word2, val3) => {
     const isPrivate = (op & FUTEX_PRIVATE_FLAG) !== 0;
     const command = op & 0x7f;
-    if (op & FUTEX_CLOCK_REALTIME && command !== FUTEX_WAIT_BITSET) return ENOSYS;
+    if (op & FUTEX_CLOCK_REALTIME && !TAKES_CLOCK.has(command)) return ENOSYS;
     // A waiter that was woken has its answer, though the word be gone by now.
     if (td.restart.data instanceof FutexWaiter && td.restart.data.wasWoken) return 0;
     const key = futexKey(td, word, isPrivate);
@@ -74,11 +81,22 @@ export const sys_futex = syscall(
         if (holds === 0) return woken;
         return woken + table.wake(second, Math.max(1, secondCount(td)), FUTEX_BITSET_MATCH_ANY);
       }
+      case FUTEX_LOCK_PI:
+        return lockPi(td, key, word, timeout, true);
+      case FUTEX_LOCK_PI2:
+        return lockPi(td, key, word, timeout, (op & FUTEX_CLOCK_REALTIME) !== 0);
+      case FUTEX_TRYLOCK_PI:
+        return tryLockPi(td, key, word);
+      case FUTEX_UNLOCK_PI:
+        return unlockPi(td, key, word);
       default:
         return ENOSYS;
     }
   },
 );
+
+/** Which of them FUTEX_CLOCK_REALTIME may be said with. */
+const TAKES_CLOCK = new Set([FUTEX_WAIT_BITSET, FUTEX_LOCK_PI2]);
 
 /** Where others have their timeout, requeue and wake-op have a second count, an int. */
 function secondCount(td: Lwp): number {
@@ -118,12 +136,44 @@ function wait(
   if (failed(now)) return EFAULT;
   if (now !== val) return EAGAIN;
   if (clock.isPast(r.deadlineNs)) return ETIMEDOUT;
+  if (td.proc.table.futexes.isLock(key)) return EINVAL;
   const waiter = new FutexWaiter(td, bitset, until);
   r.data = waiter;
   td.proc.table.futexes.wait(key, waiter);
   td.sleepUntil(until ? clock.wasSet : null, "futex", r.deadlineNs);
   // A timed wait must not begin anew after a handler ran: see signal(7).
   return timeout === 0 ? ERESTARTSYS : ERESTART_RESTARTBLOCK;
+}
+
+/** Takes a lock, however long that takes; a timeout is absolute. No signal interrupts it, but for its handler. */
+function lockPi(
+  td: Lwp,
+  key: FutexKey,
+  word: number,
+  timeout: number,
+  isRealtime: boolean,
+): number {
+  const r = td.restart;
+  const { clock } = td.cpu;
+  let until: Timespec | null = null;
+  r.deadlineNs = Number.POSITIVE_INFINITY;
+  if (timeout !== 0) {
+    const t = loadTimespec(td, timeout);
+    if (typeof t === "number") return t;
+    r.deadlineNs = deadlineOf(clock, t, true, isRealtime);
+    if (isRealtime) until = t;
+  }
+  const r1 = tryLockPi(td, key, word);
+  if (r1 !== EAGAIN) return r1;
+  const waiter = waitPi(td, key, word, until);
+  if (typeof waiter === "number") return waiter;
+  if (clock.isPast(r.deadlineNs)) {
+    td.unwatch();
+    return ETIMEDOUT;
+  }
+  r.data = waiter;
+  td.sleepUntil(until ? clock.wasSet : null, "futex", r.deadlineNs);
+  return ERESTARTNOINTR;
 }
 
 /** The key of the futex at `word`; EINVAL if misaligned, EFAULT if it cannot be there. */

@@ -63,6 +63,7 @@ export const sys_futex_wait = syscall(
     if (failed(now)) return EFAULT;
     if (now !== value) return EAGAIN;
     if (isOver(td)) return ETIMEDOUT;
+    if (td.proc.table.futexes.isLock(key)) return EINVAL;
     const waiter = new FutexWaiter(td, mask | 0, until);
     td.restart.data = waiter;
     td.proc.table.futexes.wait(key, waiter);
@@ -109,6 +110,7 @@ export const sys_futex_waitv = syscall(
       if (now !== value) return EAGAIN;
     }
     if (isOver(td)) return ETIMEDOUT;
+    if (keys.some((key) => td.proc.table.futexes.isLock(key))) return EINVAL;
     const group = before ?? FutexGroup.create(td, waits);
     if (!group) return ENOMEM;
     r.data = group;

@@ -1,0 +1,123 @@
+/**
+ * Futexes that are locks with an owner: FUTEX_LOCK_PI and its kin. See futex(2),
+ * "Priority-inheritance futexes".
+ *
+ * The word holds the owner's thread id, so that a free lock is taken and given
+ * back without the kernel; who finds it taken sets FUTEX_WAITERS and sleeps here.
+ * The kernel hands the lock on itself, to who waited longest: the word names the
+ * next owner before that one runs. No priorities are inherited, for all threads
+ * are of the ordinary class, whose locks Linux hands on in the same order.
+ * Invariant: a PiQueue has waiters, and is among its owner's `piQueues`.
+ */
+import { EAGAIN, EDEADLK, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import type { Timespec } from "../kern/clock.ts";
+import { type FutexKey, FutexWaiter, PiQueue } from "./futex.ts";
+import type { Lwp } from "./lwp.ts";
+
+export const FUTEX_WAITERS = 0x8000_0000;
+export const FUTEX_OWNER_DIED = 0x4000_0000;
+export const FUTEX_TID_MASK = 0x3fff_ffff;
+
+/** How far a chain of owners that wait themselves is followed, as Linux's max_lock_depth. */
+const MAX_LOCK_DEPTH = 1024;
+
+class PiWaiter extends FutexWaiter {
+  readonly uaddr: number;
+
+  constructor(td: Lwp, until: Timespec | null, uaddr: number) {
+    super(td, -1, until);
+    this.uaddr = uaddr;
+  }
+
+  override cancel(): void {
+    const { queue } = this;
+    super.cancel();
+    if (queue instanceof PiQueue && queue.isEmpty) queue.owner.piQueues.delete(queue);
+  }
+}
+
+/** Takes the lock at `word` for `td` if it is free: 0, or an error; EAGAIN if another has it. */
+export function tryLockPi(td: Lwp, key: FutexKey, word: number): number {
+  const mem = td.proc.vmspace;
+  const value = mem.loadU32(word);
+  if (failed(value) || failed(mem.storeU32(word, value))) return EFAULT;
+  const ownerTid = value & FUTEX_TID_MASK;
+  if (ownerTid === td.tid) return EDEADLK;
+  const queue = key.space.get(key.word);
+  if (queue) {
+    if (!(queue instanceof PiQueue) || queue.owner.tid !== ownerTid) return EINVAL;
+  } else if (ownerTid === 0) {
+    return mem.storeU32(word, ((value & FUTEX_OWNER_DIED) | td.tid) >>> 0);
+  } else if (!td.proc.table.thread(ownerTid)) return ESRCH;
+  return failed(mem.storeU32(word, (value | FUTEX_WAITERS) >>> 0)) ? EFAULT : EAGAIN;
+}
+
+/** Queues `td` for the lock that tryLockPi found taken; it is to sleep now. The waiter, or EDEADLK. */
+export function waitPi(
+  td: Lwp,
+  key: FutexKey,
+  word: number,
+  until: Timespec | null,
+): FutexWaiter | number {
+  const { table } = td.proc;
+  const value = td.proc.vmspace.loadU32(word);
+  const owner = failed(value) ? null : table.thread(value & FUTEX_TID_MASK);
+  if (!owner) return ESRCH;
+  if (waitsFor(owner, td)) return EDEADLK;
+  let queue = key.space.get(key.word);
+  if (!queue) {
+    queue = new PiQueue(owner);
+    key.space.set(key.word, queue);
+    owner.piQueues.add(queue as PiQueue);
+  }
+  const waiter = new PiWaiter(td, until, word);
+  table.futexes.wait(key, waiter);
+  return waiter;
+}
+
+/** Gives the lock back, to who waits for it: 0, EPERM if it is another's, EFAULT, EINVAL. */
+export function unlockPi(td: Lwp, key: FutexKey, word: number): number {
+  const mem = td.proc.vmspace;
+  const value = mem.loadU32(word);
+  if (failed(value)) return EFAULT;
+  if ((value & FUTEX_TID_MASK) !== td.tid) return EPERM;
+  const queue = key.space.get(key.word);
+  if (!queue) return failed(mem.storeU32(word, 0)) ? EFAULT : 0;
+  if (!(queue instanceof PiQueue) || queue.owner !== td) return EINVAL;
+  const next = queue.first() as PiWaiter;
+  if (failed(mem.storeU32(word, (FUTEX_WAITERS | next.td.tid) >>> 0))) return EFAULT;
+  handOn(queue, next);
+  return 0;
+}
+
+/** The thread ends, or leaves its address space: what it holds goes to who waits for it. */
+export function abandonPi(td: Lwp): void {
+  for (const queue of [...td.piQueues]) {
+    const next = queue.first() as PiWaiter;
+    const value = (FUTEX_WAITERS | FUTEX_OWNER_DIED | next.td.tid) >>> 0;
+    next.td.proc.vmspace.storeU32(next.uaddr, value);
+    handOn(queue, next);
+  }
+}
+
+function handOn(queue: PiQueue, next: PiWaiter): void {
+  const { key, td } = next;
+  queue.owner.piQueues.delete(queue);
+  queue.remove(next);
+  queue.owner = td;
+  if (!queue.isEmpty) td.piQueues.add(queue);
+  else if (key) key.space.delete(key.word);
+  next.wake();
+}
+
+/** True if `td`, by whatever way, waits for `other` already. */
+function waitsFor(td: Lwp, other: Lwp): boolean {
+  let at = td;
+  for (let depth = 0; depth < MAX_LOCK_DEPTH; depth++) {
+    if (at === other) return true;
+    const waiter = at.restart.data;
+    if (!(waiter instanceof PiWaiter) || !(waiter.queue instanceof PiQueue)) return false;
+    at = waiter.queue.owner;
+  }
+  return true;
+}
