@@ -235,6 +235,8 @@ class CallFuzz {
         this.#reapOrphans();
       }
       kernel.terminals.console.redirect.release();
+      // They stay until somebody removes them.
+      for (const segment of [...table.ipc.shm.ids.all()]) table.ipc.shm.remove(segment);
       this.#kernel.unmountAll();
       this.#kernel.kernel.vfs.names.clear();
       init.proc.rlimits = Rlimits.initial(table.threadsMax);
