@@ -4,15 +4,20 @@
  *
  * Blocks of 256 pages; the block used last is found without a lookup. A block
  * without pages is not kept, so memory is bounded by the pages present. Only a
- * page that is present can be dirty.
+ * page that is present can be dirty. A block's array is short until a page
+ * past its first few comes: most files have no more, and V8 makes arrays of up
+ * to 64 bytes at a fraction of the price.
  */
 import type { Paddr } from "../machine/physmem.ts";
 
 const BLOCK_SHIFT = 8;
 const BLOCK_PAGES = 1 << BLOCK_SHIFT;
 
+const SHORT_PAGES = 16;
+
 interface Block {
-  readonly frames: Uint32Array;
+  /** Of SHORT_PAGES or BLOCK_PAGES. */
+  frames: Uint32Array;
   count: number;
   /** One bit per page; null while none is dirty. */
   dirty: Uint32Array | null;
@@ -39,19 +44,25 @@ export class PageMap {
 
   get(pindex: number): Paddr | 0 {
     const block = this.#block(pindex >>> BLOCK_SHIFT);
-    return block ? (block.frames[pindex & (BLOCK_PAGES - 1)] as Paddr) : 0;
+    return block ? frameIn(block, pindex & (BLOCK_PAGES - 1)) : 0;
   }
 
   /** Adds a page that is not present. */
   set(pindex: number, pa: Paddr): void {
     const key = pindex >>> BLOCK_SHIFT;
+    const at = pindex & (BLOCK_PAGES - 1);
     let block = this.#block(key);
     if (!block) {
-      block = { frames: new Uint32Array(BLOCK_PAGES), count: 0, dirty: null, dirtyCount: 0 };
+      const length = at < SHORT_PAGES ? SHORT_PAGES : BLOCK_PAGES;
+      block = { frames: new Uint32Array(length), count: 0, dirty: null, dirtyCount: 0 };
       this.#blocks.set(key, block);
       this.#last = block;
+    } else if (at >= block.frames.length) {
+      const frames = new Uint32Array(BLOCK_PAGES);
+      frames.set(block.frames);
+      block.frames = frames;
     }
-    block.frames[pindex & (BLOCK_PAGES - 1)] = pa;
+    block.frames[at] = pa;
     block.count++;
     this.#count++;
   }
@@ -61,7 +72,7 @@ export class PageMap {
     const block = this.#block(key);
     if (!block) return 0;
     const at = pindex & (BLOCK_PAGES - 1);
-    const pa = block.frames[at] as Paddr | 0;
+    const pa = frameIn(block, at);
     if (pa === 0) return 0;
     if (block.dirty) this.#clean(block, key, at);
     block.frames[at] = 0;
@@ -106,8 +117,9 @@ export class PageMap {
       if (!block) continue;
       const base = key * BLOCK_PAGES;
       const from = Math.max(first - base, 0);
-      const to = Math.min(end - base, BLOCK_PAGES);
-      for (let i = from; i < to; i++) if (block.frames[i] !== 0) yield base + i;
+      for (let i = from; i < Math.min(end - base, block.frames.length); i++) {
+        if (block.frames[i] !== 0) yield base + i;
+      }
     }
   }
 
@@ -119,7 +131,10 @@ export class PageMap {
       const base = key * BLOCK_PAGES;
       const to = Math.min(end - base, BLOCK_PAGES);
       for (let i = Math.max(first - base, 0); i < to; i++) {
-        if ((dirty![i >>> 5]! & (1 << (i & 31))) === 0) continue;
+        const word = dirty![i >>> 5]!;
+        // Nothing in these 32.
+        if (word === 0) i |= 31;
+        if ((word & (1 << (i & 31))) === 0) continue;
         if (out.length >= max) return out;
         out.push(base + i);
       }
@@ -142,6 +157,10 @@ export class PageMap {
     this.#last = this.#blocks.get(key);
     return this.#last;
   }
+}
+
+function frameIn(block: Block, at: number): Paddr | 0 {
+  return at < block.frames.length ? (block.frames[at] as Paddr | 0) : 0;
 }
 
 /** Those of `keys` whose blocks overlap the pages [first, end), ascending. */
