@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20, FILE_MIB = 256, CACHED_MIB = 64, RANDOM = 20000, DIRS = 50, PER_DIR = 100 };
+enum { MIB = 1 << 20, FILE_MIB = 256, CACHED_MIB = 64, RANDOM = 20000, DIRS = 50, PER_DIR = 100, PASSES = 8 };
 
 static char *buffer;
 static uint64_t seed = 88172645463325252u;
@@ -100,8 +100,8 @@ static void contents(void) {
   transfer(small, 1, MIB, cached);
   transfer(small, 0, 1 << 16, cached);
   start();
-  for (int i = 0; i < 8; i++) transfer(small, 0, 1 << 16, cached);
-  stop("reread 64K", 8.0 * (cached >> 16));
+  for (int i = 0; i < PASSES; i++) transfer(small, 0, 1 << 16, cached);
+  stop("reread 64K", PASSES * (cached >> 16));
   at_random(small, 0, cached, RANDOM);
   start();
   at_random(small, 0, cached, 5 * RANDOM);
@@ -120,13 +120,15 @@ static void contents(void) {
   check(fsync(fd), "fsync");
   stop("random 4K, fsync", 4000);
 
-  char *map = mmap(0, cached, PROT_READ, MAP_SHARED, small, 0);
-  if (map == MAP_FAILED) die("mmap");
   volatile char sum = 0;
   start();
-  for (long i = 0; i < cached; i += 4096) sum += map[i];
-  stop("map fault, page", cached >> 12);
-  munmap(map, cached);
+  for (int pass = 0; pass < PASSES; pass++) {
+    char *map = mmap(0, cached, PROT_READ, MAP_SHARED, small, 0);
+    if (map == MAP_FAILED) die("mmap");
+    for (long i = 0; i < cached; i += 4096) sum += map[i];
+    munmap(map, cached);
+  }
+  stop("map fault, page", PASSES * (cached >> 12));
   close(small);
   close(fd);
 
@@ -174,15 +176,16 @@ static void move(const char *path) {
 
 static void erase(const char *path) { check(unlink(path), path); }
 
-static void for_names(const char *name, Each *each) {
+static void for_names(const char *name, int passes, Each *each) {
   char path[64];
   start();
-  for (int d = 0; d < DIRS; d++)
-    for (int f = 0; f < PER_DIR; f++) {
-      snprintf(path, sizeof path, "names/%d/a-file-%d", d, f);
-      each(path);
-    }
-  stop(name, DIRS * PER_DIR);
+  for (int pass = 0; pass < passes; pass++)
+    for (int d = 0; d < DIRS; d++)
+      for (int f = 0; f < PER_DIR; f++) {
+        snprintf(path, sizeof path, "names/%d/a-file-%d", d, f);
+        each(path);
+      }
+  stop(name, passes * DIRS * PER_DIR);
 }
 
 static void names(void) {
@@ -192,11 +195,11 @@ static void names(void) {
     snprintf(path, sizeof path, "names/%d", d);
     check(mkdir(path, 0755), path);
   }
-  for_names("create 1K file", create);
-  for_names("stat", look);
-  for_names("open, read, close", reopen);
-  for_names("rename", move);
-  for_names("unlink", erase);
+  for_names("create 1K file", 1, create);
+  for_names("stat", PASSES, look);
+  for_names("open, read, close", PASSES, reopen);
+  for_names("rename", 1, move);
+  for_names("unlink", 1, erase);
 }
 
 /* Runs a command without output, as often as asked, and reports the last time. */
