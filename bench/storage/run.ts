@@ -144,10 +144,10 @@ function mountLoop(image: string): void {
   execFileSync("mount", ["-o", "loop", image, mountPoint], { stdio: "pipe" });
 }
 
-/** The image that the guest's programs are on: given, or the named image "storage", made if need be. */
+/** The image that the guest's programs are on: given, or the named image "bench-storage", made if need be. */
 function findRoot(): string {
   if (values.image && existsSync(values.image)) return values.image;
-  const name = values.image ?? "storage";
+  const name = values.image ?? "bench-storage";
   if (!values.image) {
     const build = ["image", "build", name, "--include", PACKAGES];
     execFileSync(process.execPath, [values.cli, ...build], { stdio: ["ignore", 2, 2] });
