@@ -1,7 +1,7 @@
 /**
  * The open file in front of a socket: read(2) receives, write(2) sends. See socket(7).
  */
-import { EINVAL, ENOTTY, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
+import { EINVAL, ENOTTY, EPERM, EPIPE, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import {
   FIOGETOWN,
@@ -15,8 +15,10 @@ import {
   SOCK_SEQPACKET,
 } from "../abi/socket.ts";
 import { S_IFSOCK } from "../abi/stat.ts";
+import { CAP_CHOWN, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
-import type { Attr } from "../vfs/attr.ts";
+import { isOwnerOrCapable } from "../vfs/access.ts";
+import type { Attr, AttrChange } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -31,7 +33,7 @@ const PLAIN_RECORD = plainSending(MSG_EOR);
 export class SocketFile extends File {
   readonly socket: Socket;
   readonly #sockfs: SockFs;
-  readonly #attr: Attr;
+  #attr: Attr;
 
   constructor(td: Thread, socket: Socket, sockfs: SockFs) {
     super(O_RDWR);
@@ -51,8 +53,18 @@ export class SocketFile extends File {
     return `socket:[${this.socket.ino}]`;
   }
 
-  override stat(): Attr | Errno {
+  override stat(): Attr {
     return this.#attr;
+  }
+
+  /** The mode is what bind(2) makes the file of a UNIX socket with. */
+  override setattr(cred: Cred, change: AttrChange): number {
+    const old = this.#attr;
+    if (!isOwnerOrCapable(old, cred)) return EPERM;
+    const isGiven = (change.uid ?? old.uid) !== old.uid || (change.gid ?? old.gid) !== old.gid;
+    if (isGiven && !cred.hasCap(CAP_CHOWN)) return EPERM;
+    this.#attr = { ...old, ...change, mode: S_IFSOCK | (change.mode ?? old.mode) };
+    return 0;
   }
 
   override read(td: Thread, uio: Uio): number {

@@ -39,7 +39,7 @@ const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
 export const sys_fchmod = syscall("fchmod", [fd, mode], (td, fp, bits) =>
-  fp.path ? chmod(fp.path, td.cred, bits) : EINVAL,
+  fp.path ? chmod(fp.path, td.cred, bits) : fp.setattr(td.cred, { mode: bits & 0o7777 }),
 );
 
 export const sys_fchmodat = syscall("fchmodat", [dirfd, upath, mode], (td, dfd, path, bits) => {
@@ -58,7 +58,12 @@ export const sys_fchmodat2 = syscall(
 );
 
 export const sys_fchown = syscall("fchown", [fd, int, int], (td, fp, uid, gid) =>
-  fp.path ? chown(fp.path, td.cred, id(uid), id(gid)) : EINVAL,
+  fp.path
+    ? chown(fp.path, td.cred, id(uid), id(gid))
+    : fp.setattr(td.cred, {
+        ...(uid === -1 ? {} : { uid: id(uid) }),
+        ...(gid === -1 ? {} : { gid: id(gid) }),
+      }),
 );
 
 export const sys_fchownat = syscall(

@@ -9,12 +9,13 @@
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
+import type { Cred } from "../kern/cred.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
-import type { Attr } from "./attr.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
@@ -61,6 +62,11 @@ export abstract class File {
   /** The attributes of what is open; a device or fifo has those of its node. */
   stat(): Attr | Errno {
     return this.path?.entry.vnode?.getattr() ?? EBADF;
+  }
+
+  /** Changes the attributes of what has no place in the tree: fchmod(2), fchown(2). */
+  setattr(_cred: Cred, _change: AttrChange): number {
+    return EINVAL;
   }
 
   /** At the file's own offset, which it moves. Bytes moved, 0 at end of file, or an error. */

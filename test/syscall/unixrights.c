@@ -106,7 +106,7 @@ static void files(int type)
 	CHECK("it arrives", take(s[1], buf, 9, got, 1, 0) == 1 && write(got[0], "y", 1) == 1 && read(p[0], buf, 1) == 1);
 	CHECK(give(s[0], "l", got, 1) == 1 && close(got[0]) == 0);
 	close(s[1]);
-	CHECK("thrown away with the socket", poll(&pfd, 1, 1000) == 1 && pfd.revents == POLLHUP);
+	CHECK("thrown away with the socket", poll(&pfd, 1, 10000) == 1 && pfd.revents == POLLHUP);
 	close(s[0]);
 	close(p[0]);
 }

@@ -6,11 +6,10 @@
  * listener's queue: the client may send before accept(2).
  */
 import { ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, type Errno, failed } from "../../abi/errno.ts";
-import { AF_UNSPEC } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, type Socket } from "../socket.ts";
-import { checkAddress, familyOf } from "./address.ts";
+import { checkAddress } from "./address.ts";
 import { identityOf, UnixSocket } from "./unixsocket.ts";
 
 export abstract class UnixConnection extends UnixSocket {
@@ -50,7 +49,7 @@ export abstract class UnixConnection extends UnixSocket {
 
   override connect(td: Thread, address: Uint8Array, isNonblocking: boolean): number {
     const bad = checkAddress(address);
-    if (bad !== 0) return familyOf(address) === AF_UNSPEC ? EINVAL : bad;
+    if (bad !== 0) return bad;
     if (this.options.passcred) {
       const r = this.autobind();
       if (r < 0) return r;

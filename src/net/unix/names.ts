@@ -26,7 +26,8 @@ export class UnixNames {
 
   /** Makes the file at `path` and binds `s` to it: the place comes back held. EADDRINUSE. */
   bindPath(td: Lwp, s: UnixSocket, path: string): Path | Errno {
-    const made = mknod(td, td.fs, path, S_IFSOCK | 0o777, 0, null);
+    const mode = s.file?.stat().mode ?? S_IFSOCK | 0o777;
+    const made = mknod(td, td.fs, path, mode, 0, null);
     if (failed(made)) return made === EEXIST ? EADDRINUSE : made;
     const at = namei(td.fs, td, path, 0);
     if (failed(at)) return at;

@@ -26,9 +26,9 @@ export class UnixReport implements NetText {
 }
 
 function line(s: UnixSocket): string {
-  const refs = hex(s.file ? 2 : 1, 8);
   const flags = hex(s.isListening ? SO_ACCEPTCON : 0, 8);
   const isConnected = s.state === "established";
+  const refs = hex(isConnected ? 3 : 2, 8);
   const state = isConnected ? (s.file ? SS_CONNECTED : SS_CONNECTING) : SS_UNCONNECTED;
   const ino = String(s.file ? s.ino : 0).padStart(5);
   const name = s.name();
