@@ -47,6 +47,7 @@ export function attachDisks(
           overlayLimitBytes: c.cowLimitBytes ?? OVERLAY_LIMIT_BYTES,
           serial: c.serial,
           limit,
+          cpu,
         });
     disks.add(disk);
     if (disk instanceof Vkd) rescanPartitions(disks, disk, () => false);

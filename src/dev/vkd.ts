@@ -7,6 +7,7 @@
  * counted here too: see iolimit.ts. See vkd(4).
  */
 import { EACCES, EIO, EOPNOTSUPP, EROFS } from "../abi/errno.ts";
+import type { Cpu } from "../kern/cpu.ts";
 import type { BlockStore } from "../platform/host.ts";
 import { type Disk, type DiskCounts, newDiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
@@ -31,6 +32,8 @@ export interface VkdOptions {
   readonly serial: string;
   /** Null or absent: as fast as it goes. */
   readonly limit?: IoLimit | null;
+  /** Whose threads are charged; absent: nobody's. */
+  readonly cpu?: Cpu;
 }
 
 export class Vkd implements Disk {
@@ -48,6 +51,7 @@ export class Vkd implements Disk {
   readAheadSectors = 256;
   readonly #store: BlockStore;
   readonly #limit: IoLimit | null;
+  readonly #cpu: Cpu | null;
   #isForcedReadOnly = false;
 
   constructor(unit: number, store: BlockStore, options: VkdOptions) {
@@ -59,6 +63,7 @@ export class Vkd implements Disk {
     this.isCopyOnWrite = options.isCopyOnWrite;
     this.#store = this.isCopyOnWrite ? new CowStore(store, options.overlayLimitBytes) : store;
     this.#limit = options.limit ?? null;
+    this.#cpu = options.cpu ?? null;
   }
 
   get isReadOnly(): boolean {
@@ -90,6 +95,8 @@ export class Vkd implements Disk {
     this.counts.reads++;
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
     this.#limit?.charge(into.length);
+    const td = this.#cpu?.current;
+    if (td) td.diskBytesRead += into.length;
     return this.#store.read(offset, into);
   }
 
@@ -99,6 +106,8 @@ export class Vkd implements Disk {
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
     this.#limit?.charge(from.length);
+    const td = this.#cpu?.current;
+    if (td) td.diskBytesWritten += from.length;
     return this.#store.write(offset, from);
   }
 

@@ -55,6 +55,9 @@ export abstract class Thread {
   payUntilNs = 0;
   /** The call in progress answers EPIPE where no SIGPIPE goes with it: a datagram socket. */
   isSigpipeSpared = false;
+  /** What disks moved while it was at work. */
+  diskBytesRead = 0;
+  diskBytesWritten = 0;
   /** sched_yield(2): let the others run first, once. */
   isYielding = false;
   readonly restart: RestartState = { deadlineNs: -1, done: 0, data: null };

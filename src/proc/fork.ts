@@ -167,6 +167,7 @@ function inherit(p: Proc, parent: Proc): void {
   p.dumpable = parent.dumpable;
   p.personality = parent.personality;
   p.membarriers = parent.membarriers;
+  p.coredumpFilter = parent.coredumpFilter;
   p.oomScoreAdj = parent.oomScoreAdj;
   p.oomScoreAdjMin = parent.oomScoreAdjMin;
   p.sigreturnAddr = parent.sigreturnAddr;
@@ -204,6 +205,8 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   child.nice = td.nice;
   child.policy = td.policy;
   child.ioprio = td.ioprio;
+  child.loginuid = td.loginuid;
+  child.sessionid = td.sessionid;
   child.timerSlackNs = td.timerSlackNs;
   child.vruntimeNs = td.vruntimeNs;
   child.startNs = td.cpu.clock.monotonicNs();

@@ -20,6 +20,9 @@ import { SigSet } from "./sigset.ts";
 /** What a segment, a set or a lock takes, about. */
 const FIRST_READ_PART_BYTES = 48;
 
+/** (uid_t)-1: nobody has logged in. */
+export const NO_LOGIN = 0xffffffff;
+
 export class Lwp extends Thread {
   readonly proc: Proc;
   readonly context: Context;
@@ -76,6 +79,9 @@ export class Lwp extends Thread {
   writeCalls = 0;
   bytesRead = 0;
   bytesWritten = 0;
+  /** Who logged in, and the number of that login: /proc/PID/loginuid. */
+  loginuid = NO_LOGIN;
+  sessionid = NO_LOGIN;
   /** SCHED_*, and the I/O priority of ioprio_set(2): kept, and shown again. */
   policy = 0;
   ioprio = 0;

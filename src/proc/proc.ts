@@ -32,6 +32,9 @@ export interface Usage {
   writeCalls: number;
   bytesRead: number;
   bytesWritten: number;
+  /** What was transferred from and to disks on its behalf. */
+  diskBytesRead: number;
+  diskBytesWritten: number;
 }
 
 type ThreadUsage = Omit<Usage, "minorFaults" | "majorFaults" | "maxRssPages">;
@@ -49,6 +52,8 @@ export function noUsage(): Usage {
     writeCalls: 0,
     bytesRead: 0,
     bytesWritten: 0,
+    diskBytesRead: 0,
+    diskBytesWritten: 0,
   };
 }
 
@@ -109,6 +114,8 @@ export class Proc {
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
   dumpable = 1;
   isSubreaper = false;
+  /** core(5): kept, though no core is ever written; gcore(1) reads it. */
+  coredumpFilter = 0x33;
   personality = 0;
   /** Commands of membarrier(2) that announced a later use. */
   membarriers = 0;
@@ -190,6 +197,8 @@ export function addThread(sum: Usage, more: ThreadUsage): void {
   sum.writeCalls += more.writeCalls;
   sum.bytesRead += more.bytesRead;
   sum.bytesWritten += more.bytesWritten;
+  sum.diskBytesRead += more.diskBytesRead;
+  sum.diskBytesWritten += more.diskBytesWritten;
 }
 
 const NOBODY = Cred.root().with({

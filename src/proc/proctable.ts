@@ -69,6 +69,8 @@ export class ProcTable {
   initStatus: number | null = null;
   /** Forks since boot, for /proc/stat. */
   forks = 0;
+  /** Logins so far: see /proc/PID/sessionid. */
+  logins = 0;
   readonly futexes = new FutexTable();
   /** The name space that process 1 is in. */
   readonly ipc: IpcNamespace;

@@ -161,6 +161,11 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     if (rss > this.#peakRssPages) this.#peakRssPages = rss;
   }
 
+  /** The peak is what is there now. */
+  resetPeakRss(): void {
+    this.#peakRssPages = this.rssPages;
+  }
+
   /** mmap(2): the address, or an error. */
   mmap(request: MmapRequest): number {
     const { flags } = request;

@@ -6,6 +6,7 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
+import { AttrDir } from "./attrdir.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
 import { NetDir } from "./netdir.ts";
 import {
@@ -17,6 +18,7 @@ import {
   ProcText,
 } from "./node.ts";
 import { NsDir } from "./nsdir.ts";
+import { PagemapNode } from "./pagemap.ts";
 import { PlaceLink, placeNames } from "./placelink.ts";
 import type { ProcFs } from "./procfs.ts";
 import { mayInspect, type TaskRef } from "./task.ts";
@@ -24,9 +26,12 @@ import { TaskDir } from "./taskdir.ts";
 import { type TaskText, taskTexts } from "./tasktexts.ts";
 import type { TextPiece } from "./textpiece.ts";
 
+const PAGEMAP = "pagemap";
+
 type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
 
 const directories: ReadonlyMap<string, MakeDir> = new Map<string, MakeDir>([
+  ["attr", (fs, key, ref) => new AttrDir(fs, key, ref)],
   ["fd", (fs, key, ref) => new FdDir(fs, key, ref)],
   ["fdinfo", (fs, key, ref) => new FdInfoDir(fs, key, ref)],
   ["net", (fs, key, ref) => new NetDir(fs, key, ref)],
@@ -60,6 +65,7 @@ export class PidDir extends ProcDir {
     }
     const makeDir = this.#hasDir(name) ? directories.get(name) : undefined;
     if (makeDir) return this.fs.node(key, (k) => makeDir(this.fs, k, ref));
+    if (name === PAGEMAP) return this.fs.node(key, (k) => new PagemapNode(this.fs, k, ref));
     if (!placeNames.includes(name)) return ENOENT;
     return this.fs.node(key, (k) => new PlaceLink(this.fs, k, ref, name));
   }
@@ -74,11 +80,12 @@ export class PidDir extends ProcDir {
     });
     for (const name of directories.keys()) if (this.#hasDir(name)) yield entry(name, S_IFDIR);
     for (const name of placeNames) yield entry(name, S_IFLNK);
+    yield entry(PAGEMAP, S_IFREG);
     for (const [name, text] of taskTexts) if (this.#has(text)) yield entry(name, S_IFREG);
   }
 
   #has(text: TaskText): boolean {
-    return this.#ref.tid === 0 || text.isPerThread;
+    return this.#ref.tid === 0 ? text.isThreadsAlone !== true : text.isPerThread;
   }
 
   /** Threads have no threads of their own. */

@@ -122,6 +122,7 @@ export function statusText(t: Task): string {
     `CapEff:\t${capHex(cred.capEffective)}\nCapBnd:\t${capHex(cred.capBounding)}\n` +
     `CapAmb:\t${capHex(cred.capAmbient)}\nNoNewPrivs:\t${cred.noNewPrivs ? 1 : 0}\n` +
     `Seccomp:\t${td?.seccompMode ?? 0}\nSeccomp_filters:\t${td?.seccompFilter?.depth ?? 0}\n` +
+    "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunsupported\n" +
     "Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n" +
     `voluntary_ctxt_switches:\t${use.voluntarySwitches}\n` +
     `nonvoluntary_ctxt_switches:\t${use.involuntarySwitches}\n`

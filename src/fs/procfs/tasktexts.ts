@@ -9,8 +9,17 @@ import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts"
 import { checkOwn, mayInspect, type Task } from "./task.ts";
 import { auxvText, cmdlineText, commText, environText, writeComm } from "./taskargs.ts";
 import { limitsText } from "./tasklimits.ts";
+import { loginuidText, sessionidText, writeLoginuid } from "./tasklogin.ts";
 import { mapsPiece, smapsPiece, smapsRollupText } from "./taskmaps.ts";
 import { mountinfoText, mountsText, mountstatsText } from "./taskmounts.ts";
+import { childrenText, schedstatText, syscallText } from "./taskrun.ts";
+import {
+  coredumpFilterText,
+  timerslackText,
+  writeClearRefs,
+  writeCoredumpFilter,
+  writeTimerslack,
+} from "./tasksettings.ts";
 import { statmText, statText, statusText, vmspaceOf } from "./taskstat.ts";
 import type { TextPiece } from "./textpiece.ts";
 
@@ -20,6 +29,8 @@ export interface TaskText {
   readonly isGuarded: boolean;
   /** Also under /proc/PID/task/TID. */
   readonly isPerThread: boolean;
+  /** Only there. */
+  readonly isThreadsAlone?: boolean;
   /** Poll reports when mounts change. */
   readonly showsMounts?: boolean;
   /** All of it, or for a long one the piece that begins at `cursor`; 0 is the first. */
@@ -52,27 +63,35 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["auxv", guarded(auxvText, 0o400)],
   ["cgroup", plain(() => "0::/\n")],
   ["cmdline", plain(cmdlineText)],
+  ["children", { ...plain(childrenText), isThreadsAlone: true }],
+  ["clear_refs", ofProcess(plain(() => EINVAL, 0o200, writeClearRefs))],
+  ["coredump_filter", ofProcess(plain(coredumpFilterText, 0o644, writeCoredumpFilter))],
+  ["cpuset", plain(() => "/\n")],
   ["comm", plain(commText, 0o644, writeComm)],
   ["environ", guarded(environText, 0o400)],
   ["gid_map", plain(() => IDENTITY_MAP, 0o644)],
   ["io", guarded(ioText, 0o400)],
   ["limits", plain(limitsText)],
-  ["loginuid", plain(() => "4294967295", 0o644)],
+  ["loginuid", plain(loginuidText, 0o644, writeLoginuid)],
   ["maps", guarded(mapsPiece, 0o444)],
   ["mountinfo", { ...plain(mountinfoText), showsMounts: true }],
   ["mounts", { ...plain(mountsText), showsMounts: true }],
   ["mountstats", ofProcess(plain(mountstatsText, 0o400))],
   ["oom_score", plain(oomScoreText)],
   ["oom_score_adj", plain(oomScoreAdjText, 0o644, writeOomScoreAdj)],
+  ["oom_adj", plain(oomAdjText, 0o644, writeOomAdj)],
   ["personality", guarded((t) => `${hex8(t.proc.personality)}\n`, 0o400)],
-  ["sessionid", plain(() => "4294967295")],
+  ["schedstat", plain(schedstatText)],
+  ["sessionid", plain(sessionidText)],
+  ["projid_map", plain(() => IDENTITY_MAP, 0o644)],
   ["setgroups", plain(() => "allow\n", 0o644)],
   ["smaps", guarded(smapsPiece, 0o444)],
   ["smaps_rollup", ofProcess(guarded(smapsRollupText, 0o444))],
   ["stat", plain(statText)],
   ["statm", plain(statmText)],
   ["status", plain(statusText)],
-  ["timerslack_ns", ofProcess(plain((t) => `${t.td?.timerSlackNs ?? 0}\n`))],
+  ["syscall", guarded(syscallText, 0o400)],
+  ["timerslack_ns", ofProcess(plain(timerslackText, 0o666, writeTimerslack))],
   ["uid_map", plain(() => IDENTITY_MAP, 0o644)],
   ["wchan", plain(wchanText)],
 ]);
@@ -83,12 +102,13 @@ function hex8(n: number): string {
   return (n >>> 0).toString(16).padStart(8, "0");
 }
 
-/** What the read and write calls moved; which of it reached a disk is not known per process. */
+/** What the read and write calls moved, and what disks did meanwhile: the syncer's writes are nobody's. */
 function ioText(t: Task): string {
   const use = t.isWhole || !t.td ? t.proc.usage() : t.td;
   return (
     `rchar: ${use.bytesRead}\nwchar: ${use.bytesWritten}\n` +
-    `syscr: ${use.readCalls}\nsyscw: ${use.writeCalls}\n`
+    `syscr: ${use.readCalls}\nsyscw: ${use.writeCalls}\n` +
+    `read_bytes: ${use.diskBytesRead}\nwrite_bytes: ${use.diskBytesWritten}\ncancelled_write_bytes: 0\n`
   );
 }
 
@@ -120,3 +140,22 @@ function wchanText(t: Task, caller: Lwp): string {
   const wmesg = t.td?.state === "sleeping" && mayInspect(caller, t) ? t.td.wmesg : "";
   return wmesg === "" ? "0" : wmesg;
 }
+
+/** The older scale of oom_score_adj: -17 … 15. */
+function oomAdjText(t: Task): string {
+  const adj = t.proc.oomScoreAdj;
+  if (adj === OOM_SCORE_ADJ_MAX) return `${OOM_ADJ_MAX}\n`;
+  return `${Math.trunc((adj * -OOM_DISABLE) / OOM_SCORE_ADJ_MAX)}\n`;
+}
+
+function writeOomAdj(t: Task, text: string, caller: Lwp): number {
+  if (!/^-?\d{1,2}\s*$/.test(text)) return EINVAL;
+  const adj = Number(text);
+  if (adj !== OOM_DISABLE && (adj < -OOM_ADJ_MAX - 1 || adj > OOM_ADJ_MAX)) return EINVAL;
+  const scaled =
+    adj === OOM_ADJ_MAX ? OOM_SCORE_ADJ_MAX : Math.trunc((adj * OOM_SCORE_ADJ_MAX) / -OOM_DISABLE);
+  return writeOomScoreAdj(t, String(scaled), caller);
+}
+
+const OOM_DISABLE = -17;
+const OOM_ADJ_MAX = 15;
