@@ -2,7 +2,7 @@
  * System V IPC: commands, flags and structs of riscv64.
  * Source: asm-generic/{ipcbuf,shmbuf,sembuf,msgbuf}.h, linux/{ipc,shm,sem,msg}.h; sysvipc(7).
  */
-import { i32, i64, struct, u16, u32, u64 } from "../lib/struct.ts";
+import { i16, i32, i64, struct, u16, u32, u64 } from "../lib/struct.ts";
 
 export const IPC_PRIVATE = 0;
 export const IPC_CREAT = 0o1000;
@@ -121,7 +121,7 @@ export const Seminfo = struct({
   semaem: i32,
 });
 
-export const Sembuf = struct({ sem_num: u16, sem_op: u16, sem_flg: u16 });
+export const Sembuf = struct({ sem_num: u16, sem_op: i16, sem_flg: u16 });
 
 export const Msqid64Ds = struct({
   ...perm,

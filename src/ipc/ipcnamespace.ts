@@ -4,12 +4,15 @@
  */
 import type { Cpu } from "../kern/cpu.ts";
 import type { PageAllocator } from "../vm/page.ts";
+import { SemTable } from "./sem.ts";
 import { ShmTable } from "./shm.ts";
 
 export class IpcNamespace {
   readonly shm: ShmTable;
+  readonly sem: SemTable;
 
   constructor(cpu: Cpu, pages: PageAllocator) {
     this.shm = new ShmTable(cpu, pages);
+    this.sem = new SemTable(cpu);
   }
 }

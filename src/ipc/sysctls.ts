@@ -13,6 +13,7 @@ export function addIpcSysctls(tree: SysctlDir, ns: IpcNamespace): void {
   tree.add("kernel.shmmax", new ShmLimit(ns, "maxBytes"));
   tree.add("kernel.shmall", new ShmLimit(ns, "maxPages"));
   tree.add("kernel.shmmni", new IdLimit(ns.shm.ids));
+  tree.add("kernel.sem", new SemLimits(ns));
   tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
 }
 
@@ -39,6 +40,42 @@ class ShmLimit extends SysctlLeaf {
     return 0;
   }
 }
+
+/** Semaphores of a set, of all sets, operations of a call, sets. */
+class SemLimits extends SysctlLeaf {
+  readonly #ns: IpcNamespace;
+
+  constructor(ns: IpcNamespace) {
+    super(0o644);
+    this.#ns = ns;
+  }
+
+  read(): string {
+    const { sem } = this.#ns;
+    return [sem.maxPerSet, sem.maxInAll, sem.maxOps, sem.ids.limit].join("\t");
+  }
+
+  /** Of up to four numbers; those that are not given stay. */
+  override write(text: string, _cred: Cred): number {
+    const { sem } = this.#ns;
+    const words = text.trim().split(/\s+/);
+    if (words.length > 4 || words.some((w) => !/^\d{1,10}$/.test(w))) return EINVAL;
+    const [perSet, inAll = sem.maxInAll, ops = sem.maxOps, sets = sem.ids.limit] =
+      words.map(Number);
+    const isValid = perSet! <= SEMMSL_MAX && inAll <= INT_MAX && ops <= SEMOPM_MAX;
+    if (!isValid || sets > IPCMNI) return EINVAL;
+    sem.maxPerSet = perSet!;
+    sem.maxInAll = inAll;
+    sem.maxOps = ops;
+    sem.ids.limit = sets;
+    return 0;
+  }
+}
+
+const INT_MAX = 2 ** 31 - 1;
+/** More would take the kernel too long at a time; semaphores of a set have 16-bit numbers anyway. */
+const SEMMSL_MAX = 65536;
+const SEMOPM_MAX = 4096;
 
 /** How many objects of a kind there may be. */
 export class IdLimit extends SysctlInt {

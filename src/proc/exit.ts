@@ -78,6 +78,7 @@ function endThread(td: Lwp): void {
   }
   p.table.removeThread(td);
   td.context.free();
+  td.leaveSemaphores();
   td.releaseFiles();
   if (p.threads.length === 0) endProc(p);
   else if (!p.isExiting) retarget(td);

@@ -26,10 +26,12 @@ import {
   CLONE_PIDFD,
   CLONE_SETTLS,
   CLONE_SIGHAND,
+  CLONE_SYSVSEM,
   CLONE_THREAD,
   CLONE_VFORK,
   CLONE_VM,
 } from "../abi/wait.ts";
+import { SemUndoList } from "../ipc/semundo.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import type { Vmmeter } from "../kern/vmmeter.ts";
 import { holdExe, releaseExe } from "./exe.ts";
@@ -200,6 +202,10 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   child.fdtable = fdtable;
   child.fs = fs;
   child.ipc = td.ipc;
+  if (request.flags & CLONE_SYSVSEM) {
+    td.semUndo ??= new SemUndoList();
+    child.semUndo = td.semUndo.hold();
+  }
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
   child.nice = td.nice;
@@ -237,6 +243,7 @@ function abandon(child: Lwp, why: number): number {
   const p = child.proc;
   p.table.removeThread(child);
   child.context.free();
+  child.leaveSemaphores();
   child.releaseFiles();
   child.leaveSeccomp();
   undo(p);

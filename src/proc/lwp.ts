@@ -3,6 +3,7 @@
  */
 import { SS_DISABLE } from "../abi/signal.ts";
 import type { IpcNamespace } from "../ipc/ipcnamespace.ts";
+import type { SemUndoList } from "../ipc/semundo.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
@@ -30,6 +31,8 @@ export class Lwp extends Thread {
   fdtable!: FdTable;
   fs!: FsContext;
   ipc: IpcNamespace;
+  /** What it takes back of its semaphore operations at its end; null while there is nothing. */
+  semUndo: SemUndoList | null = null;
   /** Blocked signals, and the mask that a temporary one (sigsuspend, ppoll) displaced. */
   readonly sigmask = new SigSet();
   savedSigmask: SigSet | null = null;
@@ -140,6 +143,13 @@ export class Lwp extends Thread {
   leaveSeccomp(): void {
     this.seccompFilter?.release();
     this.seccompFilter = null;
+  }
+
+  /** Takes back what it, as the last of those it shares that with, did to semaphores with SEM_UNDO. */
+  leaveSemaphores(): void {
+    const { semUndo } = this;
+    this.semUndo = null;
+    semUndo?.release(this.pid);
   }
 
   /** It uses no files any more. */

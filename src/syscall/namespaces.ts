@@ -47,6 +47,7 @@ export const sys_unshare = syscall("unshare", [uint], (td, what) => {
     td.fdtable.release();
     td.fdtable = own;
   }
+  if (what & CLONE_SYSVSEM) td.leaveSemaphores();
   if (what & (CLONE_FS | CLONE_NEWNS) && td.fs.refs > 1) {
     const own = td.fs.copy();
     td.fs.release();

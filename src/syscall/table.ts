@@ -33,6 +33,7 @@ import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { schedSyscalls } from "./sched.ts";
 import { seccompSyscalls } from "./seccomp.ts";
+import { semSyscalls } from "./sem.ts";
 import { sessionSyscalls } from "./session.ts";
 import { shmSyscalls } from "./shm.ts";
 import { signalSyscalls } from "./signal.ts";
@@ -70,6 +71,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   processSyscalls,
   schedSyscalls,
   seccompSyscalls,
+  semSyscalls,
   sessionSyscalls,
   shmSyscalls,
   signalSyscalls,

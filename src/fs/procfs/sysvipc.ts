@@ -8,7 +8,10 @@ import type { Lwp } from "../../proc/lwp.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 
-const TEXTS: ReadonlyMap<string, (ns: IpcNamespace) => string> = new Map([["shm", shmText]]);
+const TEXTS: ReadonlyMap<string, (ns: IpcNamespace) => string> = new Map([
+  ["sem", semText],
+  ["shm", shmText],
+]);
 
 export class SysvipcDir extends ProcDir {
   child(name: string): ProcNode | Errno {
@@ -60,6 +63,14 @@ function shmText(ns: IpcNamespace): string {
       `${head(o)} ${right(o.sizeBytes, 21)} ${right(o.cpid, 5)} ${right(o.lpid, 5)}  ` +
       `${right(o.attachCount, 5)} ${owners(o)} ${times(o.atimeSec, o.dtimeSec, o.ctimeSec)} ` +
       `${right(o.object.residentPages * PAGE_SIZE, 21)} ${right(0, 21)}\n`;
+  }
+  return s;
+}
+
+function semText(ns: IpcNamespace): string {
+  let s = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
+  for (const o of ns.sem.ids.all()) {
+    s += `${head(o)} ${right(o.count, 10)} ${owners(o)} ${times(o.otimeSec, o.ctimeSec)}\n`;
   }
   return s;
 }
