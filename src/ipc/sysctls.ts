@@ -14,6 +14,9 @@ export function addIpcSysctls(tree: SysctlDir, ns: IpcNamespace): void {
   tree.add("kernel.shmall", new ShmLimit(ns, "maxPages"));
   tree.add("kernel.shmmni", new IdLimit(ns.shm.ids));
   tree.add("kernel.sem", new SemLimits(ns));
+  tree.add("kernel.msgmax", new MsgLimit(ns, "maxMessage"));
+  tree.add("kernel.msgmnb", new MsgLimit(ns, "maxQueue"));
+  tree.add("kernel.msgmni", new IdLimit(ns.msg.ids));
   tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
 }
 
@@ -76,6 +79,27 @@ const INT_MAX = 2 ** 31 - 1;
 /** More would take the kernel too long at a time; semaphores of a set have 16-bit numbers anyway. */
 const SEMMSL_MAX = 65536;
 const SEMOPM_MAX = 4096;
+
+/** Bytes of a message, or of a queue that is made. */
+class MsgLimit extends SysctlInt {
+  readonly #ns: IpcNamespace;
+  readonly #which: "maxMessage" | "maxQueue";
+
+  constructor(ns: IpcNamespace, which: "maxMessage" | "maxQueue") {
+    super(0, INT_MAX);
+    this.#ns = ns;
+    this.#which = which;
+  }
+
+  get(): number {
+    return this.#ns.msg[this.#which];
+  }
+
+  set(value: number): number {
+    this.#ns.msg[this.#which] = value;
+    return 0;
+  }
+}
 
 /** How many objects of a kind there may be. */
 export class IdLimit extends SysctlInt {

@@ -23,6 +23,7 @@ import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
 import { mountattrSyscalls } from "./mountattr.ts";
+import { msgSyscalls } from "./msg.ts";
 import { namespaceSyscalls } from "./namespaces.ts";
 import { opentreeSyscalls } from "./opentree.ts";
 import { othermemSyscalls } from "./othermem.ts";
@@ -64,6 +65,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   memorySyscalls,
   othermemSyscalls,
   peekSyscalls,
+  msgSyscalls,
   namespaceSyscalls,
   pipeSyscalls,
   pivotRootSyscalls,

@@ -16,6 +16,8 @@ const PROGRAMS = [
   "unixstream",
   "unixdgram",
   "unixrights",
+  "sysvsem",
+  "sysvmsg",
 ];
 
 describe("resources come back", { skip: !hasCrossCompiler() }, () => {

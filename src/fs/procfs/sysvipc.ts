@@ -9,6 +9,7 @@ import { PAGE_SIZE } from "../../vm/param.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 
 const TEXTS: ReadonlyMap<string, (ns: IpcNamespace) => string> = new Map([
+  ["msg", msgText],
   ["sem", semText],
   ["shm", shmText],
 ]);
@@ -71,6 +72,18 @@ function semText(ns: IpcNamespace): string {
   let s = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
   for (const o of ns.sem.ids.all()) {
     s += `${head(o)} ${right(o.count, 10)} ${owners(o)} ${times(o.otimeSec, o.ctimeSec)}\n`;
+  }
+  return s;
+}
+
+function msgText(ns: IpcNamespace): string {
+  let s =
+    "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n";
+  for (const o of ns.msg.ids.all()) {
+    s +=
+      `${head(o)}  ${right(o.bytes, 10)} ${right(o.messages.length, 10)} ` +
+      `${right(o.lspid, 5)} ${right(o.lrpid, 5)} ${owners(o)} ` +
+      `${times(o.stimeSec, o.rtimeSec, o.ctimeSec)}\n`;
   }
   return s;
 }
