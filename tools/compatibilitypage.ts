@@ -32,11 +32,11 @@ export interface SyscallRow {
 
 /** Why a command does not do the same yet. */
 const REASONS: Readonly<Record<string, string>> = {
-  "python3-asyncio-http": "no sockets yet",
-  "redis-bench": "no sockets yet",
-  "ip-ss": "no sockets yet (netlink)",
-  "ping-nc": "no sockets yet",
-  iperf3: "no sockets yet",
+  "python3-asyncio-http": "no AF_INET yet",
+  "redis-bench": "no AF_INET yet",
+  "ip-ss": "no netlink yet",
+  "ping-nc": "no AF_INET yet",
+  iperf3: "no AF_INET yet",
   "strace-ls": "no ptrace yet; `vkernel run --strace` shows system calls from outside",
 };
 
@@ -44,8 +44,7 @@ const REASONS: Readonly<Record<string, string>> = {
 const REMARKS: Readonly<Record<string, string>> = {
   "grep-sed-awk": "on both, `sed -i` fails: the root is read-only",
   "python3-venv-pyc": "on both, compileall cannot write below a read-only /usr",
-  perl: "its socketpair fails here, which it does not look at",
-  "curl-file": "the refused connection is refused here because there are no sockets",
+  "curl-file": "the refused connection is refused here because there is no AF_INET",
 };
 
 export function page(): string {

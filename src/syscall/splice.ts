@@ -180,7 +180,7 @@ function pipeToFile(
   else {
     const at = td.proc.vmspace.loadU64(outAddr);
     if (at < 0) return at;
-    r = out.pwrite(td, uio, at);
+    r = placed(out.pwrite(td, uio, at));
     if (r > 0 && failed(td.proc.vmspace.storeU64(outAddr, at + r))) return EFAULT;
   }
   if (r > 0) input.pipe.drop(r);
@@ -204,7 +204,7 @@ function fileToPipe(
   else {
     const at = td.proc.vmspace.loadU64(inAddr);
     if (at < 0) return at;
-    r = input.pread(td, uio, at);
+    r = placed(input.pread(td, uio, at));
     if (r > 0 && failed(td.proc.vmspace.storeU64(inAddr, at + r))) return EFAULT;
   }
   if (r > 0) {
@@ -212,6 +212,11 @@ function fileToPipe(
     pipe.readable.wakeup();
   }
   return r;
+}
+
+/** An offset in what has none is a wrong argument to splice(2), not an illegal seek. */
+function placed(r: number): number {
+  return r === ESPIPE ? EINVAL : r;
 }
 
 function pipeToPipe(
