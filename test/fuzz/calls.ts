@@ -236,7 +236,10 @@ class CallFuzz {
       }
       kernel.terminals.console.redirect.release();
       // They stay until somebody removes them.
-      for (const segment of [...table.ipc.shm.ids.all()]) table.ipc.shm.remove(segment);
+      const { shm, sem, msg } = table.ipc;
+      for (const segment of [...shm.ids.all()]) shm.remove(segment);
+      for (const set of [...sem.ids.all()]) sem.remove(set);
+      for (const queue of [...msg.ids.all()]) msg.remove(queue);
       this.#kernel.unmountAll();
       this.#kernel.kernel.vfs.names.clear();
       init.proc.rlimits = Rlimits.initial(table.threadsMax);
