@@ -74,11 +74,16 @@ export const F_OFD_SETLKW = 38;
 export const F_SETLEASE = 1024;
 export const F_GETLEASE = 1025;
 export const F_NOTIFY = 1026;
+export const F_DUPFD_QUERY = 1027;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;
 export const F_GETPIPE_SZ = 1032;
 export const F_ADD_SEALS = 1033;
 export const F_GET_SEALS = 1034;
+export const F_GET_RW_HINT = 1035;
+export const F_SET_RW_HINT = 1036;
+/** The greatest of the RWH_WRITE_LIFE_*: EXTREME. */
+export const RWH_WRITE_LIFE_MAX = 5;
 
 export const FD_CLOEXEC = 1;
 

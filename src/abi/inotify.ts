@@ -25,5 +25,19 @@ export const IN_MASK_ADD = 0x20000000;
 export const IN_ISDIR = 0x40000000;
 export const IN_ONESHOT = -0x80000000;
 
+/** All that a mask may have. */
+export const IN_ALL_BITS =
+  IN_ALL_EVENTS |
+  IN_UNMOUNT |
+  IN_Q_OVERFLOW |
+  IN_IGNORED |
+  IN_ONLYDIR |
+  IN_DONT_FOLLOW |
+  IN_EXCL_UNLINK |
+  IN_MASK_CREATE |
+  IN_MASK_ADD |
+  IN_ISDIR |
+  IN_ONESHOT;
+
 /** struct inotify_event, before its name. */
 export const InotifyEvent = struct({ wd: i32, mask: u32, cookie: u32, len: u32 });

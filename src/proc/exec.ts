@@ -111,6 +111,7 @@ function build(
   const gap = Math.max(MIN_STACK_GAP, Math.min(stackLimit, MAX_STACK_GAP));
   const ceiling = pageFloor(USER_END - gap) - STACK_SKEW;
   const vs = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits), ceiling);
+  vs.isThpDisabled = p.vmspace.isThpDisabled;
   const image = populate(td, vs, request, program, loader, next);
   if (failed(image)) {
     vs.release();

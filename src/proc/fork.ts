@@ -208,7 +208,7 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   }
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
-  child.nice = td.nice;
+  child.nice = td.resetsOnFork ? Math.max(td.nice, 0) : td.nice;
   child.policy = td.policy;
   child.ioprio = td.ioprio;
   child.loginuid = td.loginuid;

@@ -87,6 +87,8 @@ export class Lwp extends Thread {
   sessionid = NO_LOGIN;
   /** SCHED_*, and the I/O priority of ioprio_set(2): kept, and shown again. */
   policy = 0;
+  /** SCHED_RESET_ON_FORK: children get neither the policy nor a nice value below 0. */
+  resetsOnFork = false;
   ioprio = 0;
 
   constructor(tid: number, proc: Proc, cpu: Cpu, cred: Cred, context: Context) {

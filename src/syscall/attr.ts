@@ -83,9 +83,11 @@ export const sys_utimensat = syscall(
   "utimensat",
   [dirfd, uaddr, uaddr, flags],
   (td, dfd, pathAddr, times, how) => {
-    if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
     const t = loadTimes(td, times);
-    if (typeof t === "number") return t;
+    if (t === EFAULT) return EFAULT;
+    // Nothing to do: not even the path is looked at.
+    if (typeof t !== "number" && t.atime === null && t.mtime === null) return 0;
+    if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
     let at: Path;
     if (pathAddr === 0) {
       if (dfd === AT_FDCWD) return EFAULT;
@@ -100,6 +102,7 @@ export const sys_utimensat = syscall(
       if (failed(found)) return found;
       at = found;
     }
+    if (typeof t === "number") return t;
     return utimes(at, td.cred, t.atime, t.mtime, t.isNow);
   },
 );

@@ -22,6 +22,7 @@ import {
   PR_GET_THP_DISABLE,
   PR_GET_TID_ADDRESS,
   PR_GET_TIMERSLACK,
+  PR_GET_TIMING,
   PR_SET_CHILD_SUBREAPER,
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
@@ -30,7 +31,9 @@ import {
   PR_SET_PDEATHSIG,
   PR_SET_SECCOMP,
   PR_SET_SECUREBITS,
+  PR_SET_THP_DISABLE,
   PR_SET_TIMERSLACK,
+  PR_SET_TIMING,
 } from "../abi/prctl.ts";
 import { NSIG } from "../abi/signal.ts";
 import { CAP_FULL_SET, CAP_SETGID, CAP_SETPCAP } from "../kern/cred.ts";
@@ -217,8 +220,17 @@ export const sys_prctl = syscall(
         return a !== 0 || !areRestZero ? EINVAL : Number(td.cred.noNewPrivs);
       case PR_GET_TID_ADDRESS:
         return p.vmspace.storeU64(a, td.clearTidAddr);
+      case PR_SET_THP_DISABLE:
+        if (!areRestZero) return EINVAL;
+        p.vmspace.isThpDisabled = a !== 0;
+        return 0;
       case PR_GET_THP_DISABLE:
-        return a !== 0 || !areRestZero ? EINVAL : 0;
+        return a !== 0 || !areRestZero ? EINVAL : Number(p.vmspace.isThpDisabled);
+      case PR_GET_TIMING:
+        // By statistics; PR_SET_TIMING knows no other.
+        return 0;
+      case PR_SET_TIMING:
+        return a === 0 ? 0 : EINVAL;
       case PR_CAP_AMBIENT:
         return c !== 0 || d !== 0 ? EINVAL : ambient(td, a, b);
       default:

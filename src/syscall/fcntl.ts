@@ -14,6 +14,8 @@ import {
   F_ADD_SEALS,
   F_DUPFD,
   F_DUPFD_CLOEXEC,
+  F_DUPFD_QUERY,
+  F_GET_RW_HINT,
   F_GET_SEALS,
   F_GETFD,
   F_GETFL,
@@ -27,6 +29,7 @@ import {
   F_OFD_SETLK,
   F_OFD_SETLKW,
   F_RDLCK,
+  F_SET_RW_HINT,
   F_SETFD,
   F_SETFL,
   F_SETLK,
@@ -50,6 +53,7 @@ import {
   O_NOATIME,
   O_NONBLOCK,
   O_PATH,
+  RWH_WRITE_LIFE_MAX,
 } from "../abi/fcntl.ts";
 import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -64,7 +68,7 @@ import { type Syscall, syscall } from "./declare.ts";
 const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 
 /** What an O_PATH descriptor can still be asked. */
-const FOR_PATH_ONLY = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL]);
+const FOR_PATH_ONLY = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GETFD, F_SETFD, F_GETFL]);
 
 export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) => {
   const table = td.fdtable;
@@ -75,6 +79,10 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
       return dupFrom(td, fp, arg, cmd === F_DUPFD_CLOEXEC);
+    case F_DUPFD_QUERY: {
+      const other = table.getAny(arg | 0);
+      return other ? Number(other === fp) : EBADF;
+    }
     case F_GETFD:
       return table.isCloexec(n) ? FD_CLOEXEC : 0;
     case F_SETFD:
@@ -137,6 +145,9 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
       return fp instanceof PipeFile ? fp.pipe.capacity : EBADF;
     case F_SETPIPE_SZ:
       return setPipeSize(td, fp, arg);
+    case F_GET_RW_HINT:
+    case F_SET_RW_HINT:
+      return writeHint(td, fp, cmd, arg);
     case F_ADD_SEALS:
       return addSeals(fp, arg);
     case F_GET_SEALS:
@@ -144,6 +155,21 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
     default:
       return EINVAL;
   }
+}
+
+/** How long what is written to a file will last: kept with it, though no disk here is told. */
+function writeHint(td: Lwp, fp: File, cmd: number, at: number): number {
+  const mem = td.proc.vmspace;
+  const holder = fp.path?.entry.vnode ?? fp;
+  if (cmd === F_GET_RW_HINT) return mem.storeU64(at, holder.writeHint);
+  const a = fp.stat();
+  if (failed(a)) return a;
+  if (!isOwnerOrCapable(a, td.cred)) return EPERM;
+  const hint = mem.loadU64(at);
+  if (hint < 0) return EFAULT;
+  if (hint > RWH_WRITE_LIFE_MAX) return EINVAL;
+  holder.writeHint = hint;
+  return 0;
 }
 
 function addSeals(fp: File, arg: number): number {

@@ -1,15 +1,20 @@
 /** name_to_handle_at(2) and open_by_handle_at(2): no file system here has handles. */
-import { EBADF, EOPNOTSUPP, EPERM, failed } from "../abi/errno.ts";
+import { EBADF, EINVAL, EOPNOTSUPP, EPERM, failed } from "../abi/errno.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW } from "../abi/fcntl.ts";
 import { CAP_DAC_READ_SEARCH } from "../kern/cred.ts";
 import { flags, int, uaddr } from "./args.ts";
 import { dirfd, pathAt, upathOrNull } from "./at.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
+const AT_HANDLE_FID = 0x200;
+const AT_HANDLE_MNT_ID_UNIQUE = 1;
+
 export const sys_name_to_handle_at = syscall(
   "name_to_handle_at",
   [dirfd, upathOrNull, uaddr, uaddr, flags],
   (td, dfd, path, _handle, _mountId, how) => {
+    const known = AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | AT_HANDLE_FID | AT_HANDLE_MNT_ID_UNIQUE;
+    if ((how & ~known) !== 0) return EINVAL;
     const follow = (how & AT_SYMLINK_FOLLOW) !== 0 ? 0 : AT_SYMLINK_NOFOLLOW;
     const at = pathAt(td, dfd, path, follow | (how & AT_EMPTY_PATH));
     return failed(at) ? at : EOPNOTSUPP;

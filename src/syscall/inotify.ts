@@ -2,7 +2,7 @@
 import { EBADF, EINVAL, ENOTDIR, failed } from "../abi/errno.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../abi/fcntl.ts";
 import {
-  IN_ALL_EVENTS,
+  IN_ALL_BITS,
   IN_DONT_FOLLOW,
   IN_MASK_ADD,
   IN_MASK_CREATE,
@@ -26,7 +26,7 @@ export const sys_inotify_add_watch = syscall(
   "inotify_add_watch",
   [int, upath, flags],
   (td, n, path, mask) => {
-    if ((mask & IN_ALL_EVENTS) === 0) return EINVAL;
+    if (mask === 0 || (mask & ~IN_ALL_BITS) !== 0) return EINVAL;
     const fp = td.fdtable.get(n);
     if (!fp) return EBADF;
     if ((mask & IN_MASK_ADD) !== 0 && (mask & IN_MASK_CREATE) !== 0) return EINVAL;

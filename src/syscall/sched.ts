@@ -1,5 +1,5 @@
 /** Scheduling: sched_yield(2), sched_setaffinity(2), sched_setscheduler(2), ioprio_set(2), getcpu(2). */
-import { EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import { E2BIG, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
 import { CAP_SYS_NICE } from "../kern/cred.ts";
 import { struct, u32, u64 } from "../lib/struct.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -14,6 +14,9 @@ const SCHED_BATCH = 3;
 const SCHED_IDLE = 5;
 const SCHED_DEADLINE = 6;
 const SCHED_RESET_ON_FORK = 0x40000000;
+const SCHED_FLAG_RESET_ON_FORK = 1;
+/** struct sched_attr may grow, with zeroes. */
+const SCHED_ATTR_MAX = 4096;
 
 /** Every thread runs on the one CPU, so every mask is {0}. */
 const CPU_MASK_BYTES = 8;
@@ -69,7 +72,9 @@ export const sys_sched_setaffinity = syscall(
 
 export const sys_sched_getscheduler = syscall("sched_getscheduler", [int], (td, pid) => {
   if (pid < 0) return EINVAL;
-  return target(td, pid)?.policy ?? ESRCH;
+  const other = target(td, pid);
+  if (!other) return ESRCH;
+  return other.policy | (other.resetsOnFork ? SCHED_RESET_ON_FORK : 0);
 });
 
 export const sys_sched_setscheduler = syscall(
@@ -79,7 +84,8 @@ export const sys_sched_setscheduler = syscall(
     if (pid < 0) return EINVAL;
     const priority = td.proc.vmspace.loadU32(at);
     if (failed(priority)) return EFAULT;
-    return setPolicy(td, pid, policy & ~SCHED_RESET_ON_FORK, priority);
+    const isReset = (policy & SCHED_RESET_ON_FORK) !== 0;
+    return setPolicy(td, pid, policy & ~SCHED_RESET_ON_FORK, priority, isReset);
   },
 );
 
@@ -95,7 +101,7 @@ export const sys_sched_setparam = syscall("sched_setparam", [int, uaddr], (td, p
   if (failed(priority)) return EFAULT;
   const other = target(td, pid);
   if (!other) return ESRCH;
-  return setPolicy(td, pid, other.policy, priority);
+  return setPolicy(td, pid, other.policy, priority, other.resetsOnFork);
 });
 
 export const sys_sched_get_priority_max = syscall(
@@ -136,6 +142,7 @@ export const sys_sched_getattr = syscall(
     const v = new DataView(new ArrayBuffer(SchedAttr.sizeof));
     SchedAttr.size.set(v, 0, SchedAttr.sizeof);
     SchedAttr.policy.set(v, 0, other.policy);
+    SchedAttr.flags.set(v, 0, other.resetsOnFork ? SCHED_FLAG_RESET_ON_FORK : 0);
     SchedAttr.nice.set(v, 0, other.nice);
     return td.proc.vmspace.copyout(out, new Uint8Array(v.buffer));
   },
@@ -146,13 +153,22 @@ export const sys_sched_setattr = syscall(
   [int, uaddr, uint],
   (td, pid, at, reserved) => {
     if (pid < 0 || at === 0 || reserved !== 0) return EINVAL;
-    const bytes = new Uint8Array(SchedAttr.sizeof);
+    const length = td.proc.vmspace.loadU32(at);
+    if (failed(length)) return EFAULT;
+    if (length !== 0 && (length < SchedAttr.sizeof || length > SCHED_ATTR_MAX)) {
+      return failed(td.proc.vmspace.storeU32(at, SchedAttr.sizeof)) ? EFAULT : E2BIG;
+    }
+    const bytes = new Uint8Array(Math.max(length, SchedAttr.sizeof));
     if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
+    if (bytes.subarray(SchedAttr.sizeof).some((b) => b !== 0)) return E2BIG;
     const v = new DataView(bytes.buffer);
     const nice = SchedAttr.nice.get(v, 0) | 0;
+    const attrFlags = SchedAttr.flags.get(v, 0);
+    if (attrFlags !== 0 && attrFlags !== SCHED_FLAG_RESET_ON_FORK) return EINVAL;
     const other = target(td, pid);
     if (!other) return ESRCH;
-    const r = setPolicy(td, pid, SchedAttr.policy.get(v, 0), SchedAttr.priority.get(v, 0));
+    const policy = SchedAttr.policy.get(v, 0);
+    const r = setPolicy(td, pid, policy, SchedAttr.priority.get(v, 0), attrFlags !== 0);
     if (failed(r)) return r;
     if (nice < other.nice && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
     other.nice = Math.max(-20, Math.min(19, nice));
@@ -173,7 +189,8 @@ export const sys_ioprio_get = syscall("ioprio_get", [int, int], (td, which, who)
 /** Kept for the caller, without effect: there is one queue per disk. */
 export const sys_ioprio_set = syscall("ioprio_set", [int, int, int], (td, which, who, value) => {
   const ioclass = value >>> 13;
-  if (which < 1 || which > 3 || ioclass > 3 || (value & 0x1fff) > 7) return EINVAL;
+  if (which < 1 || which > 3 || ioclass > 3) return EINVAL;
+  if (ioclass === 0 && (value & 7) !== 0) return EINVAL;
   if (ioclass === 1 && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
   let r: number = ESRCH;
   for (const other of priorityTargets(td, which - 1, who)) {
@@ -212,14 +229,22 @@ function isOwnerOf(td: Lwp, other: Lwp): boolean {
 }
 
 /** The time-sharing policies are kept as asked for; a real-time one is refused, as without CAP_SYS_NICE. */
-function setPolicy(td: Lwp, pid: number, policy: number, priority: number): number {
+function setPolicy(
+  td: Lwp,
+  pid: number,
+  policy: number,
+  priority: number,
+  resetsOnFork: boolean,
+): number {
   const other = target(td, pid);
   if (!other) return ESRCH;
   if (!isPolicy(policy) || policy === SCHED_DEADLINE) return EINVAL;
   if (isRealtime(policy)) return priority < 1 || priority > 99 ? EINVAL : EPERM;
   if (priority !== 0) return EINVAL;
   if (!isOwnerOf(td, other)) return EPERM;
+  if (other.resetsOnFork && !resetsOnFork && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
   other.policy = policy;
+  other.resetsOnFork = resetsOnFork;
   return 0;
 }
 

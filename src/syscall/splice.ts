@@ -43,6 +43,7 @@ export const sys_sendfile = syscall(
     if (!input.isReadable || !out.isWritable) return EBADF;
     if (!(input instanceof VnodeFile)) return offsetAddr === 0 ? EINVAL : ESPIPE;
     if ((out.flags & O_APPEND) !== 0 && out instanceof VnodeFile) return EINVAL;
+    if (input.vp.isDir) return EINVAL;
     const at = loadOffset(td, offsetAddr, input);
     if (at < 0) return at;
     const r = copyChunk(td, input, at, out, null, Math.min(count, CHUNK));
@@ -128,9 +129,10 @@ export const sys_splice = syscall(
   "splice",
   [fd, uaddr, fd, uaddr, size, flags],
   (td, input, inAddr, out, outAddr, count, how) => {
+    if (count === 0) return 0;
     if ((how & ~SPLICE_F_ALL) !== 0) return EINVAL;
     if (!input.isReadable || !out.isWritable) return EBADF;
-    if (count === 0) return 0;
+    if (input instanceof VnodeFile && input.vp.isDir) return EINVAL;
     const isNonblocking = (how & SPLICE_F_NONBLOCK) !== 0;
     if (input instanceof PipeFile) {
       if (inAddr !== 0) return ESPIPE;

@@ -48,8 +48,9 @@ export const sys_gettimeofday = syscall("gettimeofday", [uaddr, uaddr], (td, tv,
 });
 
 export const sys_clock_settime = syscall("clock_settime", [int, uaddr], (td, id, at) => {
-  if (id !== CLOCK_REALTIME) return EINVAL;
-  return setRealtime(td, loadTimespec(td, at));
+  if (id === CLOCK_REALTIME) return setRealtime(td, loadTimespec(td, at));
+  // What a process has used is not to be set.
+  return id < 0 && cpuMeter(td, id) ? EPERM : EINVAL;
 });
 
 export const sys_settimeofday = syscall("settimeofday", [uaddr, uaddr], (td, tv, _tz) => {
@@ -98,7 +99,7 @@ const SLEEPERS_CLOCKS: ReadonlySet<number> = new Set([
 /** Reading the clock's discipline; setting it is for a host's own ntpd. */
 export const sys_adjtimex = syscall("adjtimex", [uaddr], (td, buf) => adjtimex(td, buf));
 export const sys_clock_adjtime = syscall("clock_adjtime", [int, uaddr], (td, id, buf) =>
-  id === CLOCK_REALTIME ? adjtimex(td, buf) : EINVAL,
+  id === CLOCK_REALTIME ? adjtimex(td, buf) : failed(readClock(td, id)) ? EINVAL : EOPNOTSUPP,
 );
 
 export const timeSyscalls: readonly (readonly [number, Syscall])[] = [

@@ -43,6 +43,8 @@ export abstract class File {
   /** F_SETOWN and F_SETSIG: whom SIGIO would go to. */
   ownerPid = 0;
   ownerSignal = 0;
+  /** As Vnode.writeHint, for a file without a vnode. */
+  writeHint = 0;
 
   constructor(flags: number) {
     this.flags = flags;

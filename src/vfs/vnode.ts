@@ -55,6 +55,8 @@ export abstract class Vnode {
   locks: LockList | null = null;
   /** Who is told of changes by inotify(7); null while nobody is. */
   watches: InodeWatches | null = null;
+  /** RWH_WRITE_LIFE_* of fcntl(2) F_SET_RW_HINT. */
+  writeHint = 0;
 
   constructor(fs: FileSystem, ino: number, mode: number) {
     this.fs = fs;

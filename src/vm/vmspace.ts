@@ -111,6 +111,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   stackTop = 0;
   /** mlockall(MCL_FUTURE): flags of maps to come. */
   lockFuture = 0;
+  /** prctl(2) PR_SET_THP_DISABLE, of no effect: there are no huge pages. */
+  isThpDisabled = false;
   /** Pages present, by kind; see RssAnon, RssFile, RssShmem in proc(5). */
   rssAnon = 0;
   rssFile = 0;
