@@ -50,6 +50,7 @@ import { MS_NOEXEC } from "../vfs/mount.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
 import { PROT_ALL, VM_LOCKED, VM_LOCKONFAULT } from "../vm/mapentry.ts";
 import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts";
+import { sealRange } from "../vm/mseal.ts";
 import type { VmObject } from "../vm/object.ts";
 import { PAGE_SIZE, pageCeil } from "../vm/param.ts";
 import type { MmapRequest } from "../vm/vmspace.ts";
@@ -166,6 +167,10 @@ export const sys_remap_file_pages = syscall(
   () => ENOSYS,
 );
 
+export const sys_mseal = syscall("mseal", [uaddr, size, flags], (td, addr, length, how) =>
+  how === 0 ? sealRange(td.proc.vmspace, addr, length) : EINVAL,
+);
+
 export const memorySyscalls: readonly (readonly [number, Syscall])[] = [
   [214, sys_brk],
   [215, sys_munmap],
@@ -181,6 +186,7 @@ export const memorySyscalls: readonly (readonly [number, Syscall])[] = [
   [233, sys_madvise],
   [234, sys_remap_file_pages],
   [284, sys_mlock2],
+  [462, sys_mseal],
 ];
 
 function mapFile(td: Lwp, fp: File, request: MmapRequest): number {

@@ -26,6 +26,7 @@ export function forkVmspace(vs: Vmspace): Vmspace | Errno {
   child.brkStart = vs.brkStart;
   child.brkEnd = vs.brkEnd;
   child.stackTop = vs.stackTop;
+  child.hasSeals = vs.hasSeals;
   child.isThpDisabled = vs.isThpDisabled;
   let isCovered = true;
   for (const e of vs.entries) {

@@ -39,6 +39,7 @@ import {
   VM_LOCKED,
   VM_NOHUGEPAGE,
   VM_RAND_READ,
+  VM_SEALED,
   VM_SEQ_READ,
   VM_WIPEONFORK,
 } from "./mapentry.ts";
@@ -75,6 +76,20 @@ const PAGE_ADVICE: readonly number[] = [
   MADV_POPULATE_WRITE,
 ];
 
+/** What takes contents away, which of sealed memory only who may write there may do. */
+const LOSES = new Set([
+  MADV_FREE,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_REMOVE,
+  MADV_DONTFORK,
+  MADV_WIPEONFORK,
+]);
+
+function isReadOnlyAnon(e: MapEntry): boolean {
+  return e.object === null && (e.prot & PROT_WRITE) === 0;
+}
+
 export function adviseRange(vs: Vmspace, addr: number, length: number, advice: number): number {
   if (advice === MADV_HWPOISON) return EPERM;
   const change = FLAG_CHANGES.get(advice);
@@ -94,6 +109,7 @@ export function adviseRange(vs: Vmspace, addr: number, length: number, advice: n
     if (e.start > at) hasHole = true;
     const lo = Math.max(at, e.start);
     const hi = Math.min(end, e.end);
+    if ((e.flags & VM_SEALED) !== 0 && LOSES.has(advice) && isReadOnlyAnon(e)) return EPERM;
     if (hasHole && (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE)) break;
     const r = change
       ? adviseFlags(vs, e, lo, hi, advice, change)

@@ -23,6 +23,8 @@ export const VM_RAND_READ = 0x200;
 /** MADV_HUGEPAGE and MADV_NOHUGEPAGE: remembered for smaps, without effect. */
 export const VM_HUGEPAGE = 0x400;
 export const VM_NOHUGEPAGE = 0x800;
+/** mseal(2): neither unmapped, moved nor protected otherwise, until the address space ends. */
+export const VM_SEALED = 0x1000;
 
 export const PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;
 

@@ -1,11 +1,11 @@
 /**
  * mprotect(2): new rights for entries, and at once for the pages present.
  */
-import { EACCES, EINVAL, ENOMEM, failed } from "../abi/errno.ts";
+import { EACCES, EINVAL, ENOMEM, EPERM, failed } from "../abi/errno.ts";
 import { PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, PROT_WRITE } from "../abi/mman.ts";
 import { PTE_FLAGS, PTE_R, PTE_W, PTE_X } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
-import { type MapEntry, PROT_ALL, VM_GROWSDOWN } from "./mapentry.ts";
+import { type MapEntry, PROT_ALL, VM_GROWSDOWN, VM_SEALED } from "./mapentry.ts";
 import { PAGE_SIZE, pageCeil, USER_END } from "./param.ts";
 import { PTE_ANON, readRights } from "./pte.ts";
 import type { Vmspace } from "./vmspace.ts";
@@ -46,6 +46,7 @@ export function protectRange(vs: Vmspace, addr: number, length: number, rawProt:
 /** Changes [start, end), which lies in one entry. */
 function protectOne(vs: Vmspace, start: number, end: number, prot: number): number {
   const old = vs.entries.find(start)!;
+  if ((old.flags & VM_SEALED) !== 0) return EPERM;
   if (old.prot === prot) return 0;
   if ((prot & PROT_WRITE) !== 0 && (old.prot & PROT_WRITE) === 0) {
     // Only what becomes accountable by being writable counts, not the size itself.

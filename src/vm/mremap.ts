@@ -2,11 +2,12 @@
  * mremap(2): grows, shrinks or moves a map. Pages move with their page table
  * entries; nothing is copied.
  */
-import { EFAULT, EINVAL, ENOMEM, failed } from "../abi/errno.ts";
+import { EFAULT, EINVAL, ENOMEM, EPERM, failed } from "../abi/errno.ts";
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "../abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { type MapEntry, VM_LOCKED, VM_LOCKONFAULT } from "./mapentry.ts";
+import { isAnySealed } from "./mseal.ts";
 import { CHUNK_SIZE, MMAP_MIN_ADDR, PAGE_SIZE, pageCeil, USER_END } from "./param.ts";
 import type { Vmspace } from "./vmspace.ts";
 
@@ -51,6 +52,7 @@ export function remap(
     oldLength = newLength;
   }
   if (oldLength === newLength && !isFixed && !keepsOld) return addr;
+  if (vs.hasSeals && isAnySealed(vs, addr, addr + Math.max(oldLength, PAGE_SIZE))) return EPERM;
   // The unmapping above may have cut or ended the entry.
   const from = vs.entries.find(addr);
   if (!from || oldLength > from.end - addr) return EFAULT;

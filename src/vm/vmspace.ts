@@ -49,6 +49,7 @@ import {
 } from "./mapentry.ts";
 import { protectRange } from "./mprotect.ts";
 import { remap } from "./mremap.ts";
+import { isAnySealed } from "./mseal.ts";
 import { AnonObject, type VmObject } from "./object.ts";
 import type { PageAllocator } from "./page.ts";
 import {
@@ -113,6 +114,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   lockFuture = 0;
   /** prctl(2) PR_SET_THP_DISABLE, of no effect: there are no huge pages. */
   isThpDisabled = false;
+  /** Some entry is sealed: vm/mseal.ts. */
+  hasSeals = false;
   /** Pages present, by kind; see RssAnon, RssFile, RssShmem in proc(5). */
   rssAnon = 0;
   rssFile = 0;
@@ -371,6 +374,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Unmaps the page-aligned [start, end). */
   unmapRange(start: number, end: number): number {
+    if (this.hasSeals && isAnySealed(this, start, end)) return EPERM;
     const cuts = this.entries.cutsFor(start, end);
     if (cuts === 2 && !this.mayAddEntries(1)) return ENOMEM;
     if (this.entries.isFree(start, end)) return 0;
