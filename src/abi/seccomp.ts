@@ -33,3 +33,10 @@ export const SECCOMP_DATA_SIZE = 64;
 export const AUDIT_ARCH_RISCV64 = 0xc00000f3 | 0;
 /** si_code of SIGSYS. */
 export const SYS_SECCOMP = 1;
+
+export const SECCOMP_NOTIF_SIZE = 80;
+export const SECCOMP_NOTIF_RESP_SIZE = 24;
+export const SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1;
+export const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
+export const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
+export const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;

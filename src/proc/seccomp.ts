@@ -6,7 +6,7 @@
  * the strictest answer counts. A filter lives as long as a thread or a newer
  * filter holds it. Source: Linux kernel/seccomp.c.
  */
-import { EINVAL, ENOMEM, type Errno, ESRCH } from "../abi/errno.ts";
+import { EBUSY, EINVAL, ENOMEM, type Errno, ESRCH } from "../abi/errno.ts";
 import {
   AUDIT_ARCH_RISCV64,
   SECCOMP_DATA_SIZE,
@@ -18,6 +18,7 @@ import {
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { BpfProgram } from "./bpf.ts";
 import type { Lwp } from "./lwp.ts";
+import type { SeccompListener } from "./seccompnotify.ts";
 
 const A0 = 10;
 const ARGS = 6;
@@ -34,6 +35,8 @@ export class SeccompFilter {
   readonly previous: SeccompFilter | null;
   /** SECCOMP_FILTER_FLAG_LOG */
   readonly isLogging: boolean;
+  /** Who answers SECCOMP_RET_USER_NOTIF; null: nobody. */
+  readonly listener: SeccompListener | null;
   /** How many there are from here on, and their instructions with the penalty. */
   readonly depth: number;
   readonly cost: number;
@@ -47,21 +50,28 @@ export class SeccompFilter {
     program: BpfProgram,
     previous: SeccompFilter | null,
     isLogging: boolean,
+    listener: SeccompListener | null,
   ) {
     this.#kmem = kmem;
     this.program = program;
     this.previous = previous;
     this.isLogging = isLogging;
+    this.listener = listener;
     this.depth = 1 + (previous?.depth ?? 0);
     this.cost = program.cost + FILTER_PENALTY + (previous?.cost ?? 0);
     previous?.hold();
   }
 
   /** A filter in front of those that `td` has, held once by the caller; or ENOMEM. */
-  static before(td: Lwp, program: BpfProgram, isLogging: boolean): SeccompFilter | Errno {
+  static before(
+    td: Lwp,
+    program: BpfProgram,
+    isLogging: boolean,
+    listener: SeccompListener | null,
+  ): SeccompFilter | Errno {
     const previous = td.seccompFilter;
     if (!td.cpu.kmem.take(bytesOf(program))) return ENOMEM;
-    return new SeccompFilter(td.cpu.kmem, program, previous, isLogging);
+    return new SeccompFilter(td.cpu.kmem, program, previous, isLogging, listener);
   }
 
   hold(): this {
@@ -73,6 +83,7 @@ export class SeccompFilter {
     // As a loop: chains may be thousands long.
     for (let f: SeccompFilter | null = this; f && --f.#refs === 0; f = f.previous) {
       f.#kmem.give(bytesOf(f.program));
+      f.listener?.hangUp();
     }
   }
 
@@ -148,12 +159,15 @@ export function bringIntoStep(td: Lwp): void {
   }
 }
 
+export interface FilterRequest {
+  readonly isLogging: boolean;
+  readonly isForAll: boolean;
+  readonly hidesTid: boolean;
+  readonly listener: SeccompListener | null;
+}
+
 /** Adds `program` to `td`'s filters, or to those of all threads; 0, a thread that forbids that, or an error. */
-export function addFilter(
-  td: Lwp,
-  program: BpfProgram,
-  how: { isLogging: boolean; isForAll: boolean; hidesTid: boolean },
-): number {
+export function addFilter(td: Lwp, program: BpfProgram, how: FilterRequest): number {
   const isTaken = td.seccompMode !== SECCOMP_MODE_DISABLED;
   if (isTaken && td.seccompMode !== SECCOMP_MODE_FILTER) return EINVAL;
   if (program.cost + (td.seccompFilter?.cost ?? 0) > MAX_INSNS_PER_PATH) return ENOMEM;
@@ -161,7 +175,8 @@ export function addFilter(
     const tid = tidOutOfStep(td);
     if (tid !== 0) return how.hidesTid ? ESRCH : tid;
   }
-  const filter = SeccompFilter.before(td, program, how.isLogging);
+  for (let f = how.listener && td.seccompFilter; f; f = f.previous) if (f.listener) return EBUSY;
+  const filter = SeccompFilter.before(td, program, how.isLogging, how.listener);
   if (typeof filter === "number") return filter;
   setFilter(td, filter);
   if (how.isForAll) bringIntoStep(td);
@@ -173,7 +188,7 @@ function bytesOf(program: BpfProgram): number {
 }
 
 /** struct seccomp_data, as words. */
-function dataOf(td: Lwp, nr: number): Int32Array {
+export function dataOf(td: Lwp, nr: number): Int32Array {
   const { context } = td;
   const data = new Int32Array(SECCOMP_DATA_SIZE / 4);
   data[0] = nr;

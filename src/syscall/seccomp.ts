@@ -3,6 +3,7 @@ import { BPF_MAXINSNS, SOCK_FILTER_SIZE } from "../abi/bpf.ts";
 import { EACCES, EFAULT, EINVAL, EOPNOTSUPP, type Errno, failed } from "../abi/errno.ts";
 import {
   SECCOMP_FILTER_FLAG_LOG,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW,
   SECCOMP_FILTER_FLAG_TSYNC,
   SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
@@ -19,13 +20,17 @@ import { BpfProgram } from "../proc/bpf.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { addFilter } from "../proc/seccomp.ts";
 import { SECCOMP_ACTIONS } from "../proc/seccomplog.ts";
+import { SeccompListener } from "../proc/seccompnotify.ts";
+import { anonAttr } from "../vfs/anon.ts";
 import { flags, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { newFd } from "./file.ts";
 
 const KNOWN_FLAGS =
   SECCOMP_FILTER_FLAG_TSYNC |
   SECCOMP_FILTER_FLAG_LOG |
   SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+  SECCOMP_FILTER_FLAG_NEW_LISTENER |
   SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
 /** Sizes of struct seccomp_notif, seccomp_notif_resp, seccomp_data. */
 const NOTIF_SIZES = new Uint16Array([80, 24, 64]);
@@ -66,13 +71,21 @@ function enterStrict(td: Lwp): number {
 
 function installFilter(td: Lwp, how: number, at: number): number {
   if ((how & ~KNOWN_FLAGS) !== 0) return EINVAL;
+  const isForAll = (how & SECCOMP_FILTER_FLAG_TSYNC) !== 0;
+  const hidesTid = (how & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) !== 0;
+  const hasListener = (how & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
+  // Both would be numbers above 0.
+  if (isForAll && hasListener && !hidesTid) return EINVAL;
   const program = copyinProgram(td, at);
   if (failed(program)) return program;
-  return addFilter(td, program, {
-    isLogging: (how & SECCOMP_FILTER_FLAG_LOG) !== 0,
-    isForAll: (how & SECCOMP_FILTER_FLAG_TSYNC) !== 0,
-    hidesTid: (how & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) !== 0,
-  });
+  const listener = hasListener ? new SeccompListener(anonAttr(td.fs.vfs, td.cred)) : null;
+  const fd = listener ? newFd(td, listener, true) : 0;
+  if (failed(fd)) return fd;
+  const isLogging = (how & SECCOMP_FILTER_FLAG_LOG) !== 0;
+  const r = addFilter(td, program, { isLogging, isForAll, hidesTid, listener });
+  if (!listener) return r;
+  if (r !== 0) td.fdtable.close(fd);
+  return r === 0 ? fd : r;
 }
 
 function copyinProgram(td: Lwp, at: number): BpfProgram | Errno {

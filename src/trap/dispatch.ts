@@ -24,7 +24,14 @@ import type { SigAction } from "../proc/sigaction.ts";
 import { hasDeliverableSignal, restoreMask, tsignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import { File } from "../vfs/file.ts";
-import { SECCOMP_ENDED, SECCOMP_PASS, screen } from "./seccomp.ts";
+import {
+  goOnAsking,
+  isAsking,
+  SECCOMP_ASKS,
+  SECCOMP_ENDED,
+  SECCOMP_PASS,
+  screen,
+} from "./seccomp.ts";
 import { traceEnter, traceExit } from "./strace.ts";
 
 const A0 = 10;
@@ -51,8 +58,12 @@ export class Dispatcher {
     const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     const isTraced = td.proc.table.strace !== null;
     if (isTraced) traceEnter(td, nr, entry);
-    if (td.seccompMode !== 0 && td.callInProgress < 0) {
-      const outcome = screen(td, nr);
+    if (td.seccompMode !== 0 && (td.callInProgress < 0 || isAsking(td))) {
+      const outcome = td.callInProgress < 0 ? screen(td, nr) : goOnAsking(td);
+      if (outcome === SECCOMP_ASKS) {
+        this.#unfinished(td, nr, undefined, ERESTARTSYS);
+        return false;
+      }
       if (outcome !== SECCOMP_PASS) {
         if (isTraced) traceExit(td, undefined, td.context.getX(A0));
         return outcome === SECCOMP_ENDED;

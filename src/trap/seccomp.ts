@@ -18,8 +18,9 @@ import { SIGKILL, SIGSYS } from "../abi/signal.ts";
 import { killedStatus } from "../abi/wait.ts";
 import { exitGroup, exitThread } from "../proc/exit.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { actionOf, judge, type Verdict } from "../proc/seccomp.ts";
+import { actionOf, dataOf, judge, type Verdict } from "../proc/seccomp.ts";
 import { logSeccomp } from "../proc/seccomplog.ts";
+import { Notification, type SeccompListener } from "../proc/seccompnotify.ts";
 import type { SigInfo } from "../proc/siginfo.ts";
 import { forceSignal } from "../proc/signal.ts";
 
@@ -29,6 +30,8 @@ export const SECCOMP_PASS = 0;
 export const SECCOMP_ENDED = 1;
 /** The thread is no more. */
 export const SECCOMP_GONE = 2;
+/** It sleeps until somebody has answered. */
+export const SECCOMP_ASKS = 3;
 
 const A0 = 10;
 const ECALL_BYTES = 4;
@@ -58,9 +61,11 @@ function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
     case SECCOMP_RET_ERRNO:
       logSeccomp(td, nr, 0, action, filter.isLogging);
       return end(td, -Math.min(data, MAX_ERRNO));
-    case SECCOMP_RET_TRACE:
     case SECCOMP_RET_USER_NOTIF:
-      // Without somebody to ask.
+      logSeccomp(td, nr, 0, action, filter.isLogging);
+      return filter.listener?.isClosed === false ? ask(td, nr, filter.listener) : end(td, ENOSYS);
+    case SECCOMP_RET_TRACE:
+      // Without a tracer.
       logSeccomp(td, nr, 0, action, filter.isLogging);
       return end(td, ENOSYS);
     case SECCOMP_RET_TRAP:
@@ -71,6 +76,29 @@ function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
     default:
       return kill(td, nr, action);
   }
+}
+
+function ask(td: Lwp, nr: number, listener: SeccompListener): number {
+  const notification = listener.notify(td, dataOf(td, nr));
+  td.restart.data = notification;
+  td.sleep(notification.answered, "seccomp");
+  return SECCOMP_ASKS;
+}
+
+/** True if `td`'s call is one that somebody is asked about: go to `goOnAsking`. */
+export function isAsking(td: Lwp): boolean {
+  return td.restart.data instanceof Notification;
+}
+
+/** The call is made again, perhaps since the answer is there. */
+export function goOnAsking(td: Lwp): number {
+  const notification = td.restart.data as Notification;
+  if (notification.state !== "answered") {
+    td.sleep(notification.answered, "seccomp");
+    return SECCOMP_ASKS;
+  }
+  td.endCall();
+  return notification.goesOn ? SECCOMP_PASS : end(td, notification.result);
 }
 
 function end(td: Lwp, result: number): number {
