@@ -12,6 +12,7 @@ const PROGRAMS = [
   "signal",
   "jobctl",
   "seccomp",
+  "seccompnotify",
   "sysvshm",
   "unixstream",
   "unixdgram",
