@@ -1,15 +1,5 @@
 /** Looking at what other processes share and have open: kcmp(2), pidfd_getfd(2). */
-import {
-  EBADF,
-  EFAULT,
-  EINVAL,
-  ENOENT,
-  EOPNOTSUPP,
-  EPERM,
-  type Errno,
-  ESRCH,
-  failed,
-} from "../abi/errno.ts";
+import { EBADF, EFAULT, EINVAL, ENOENT, EPERM, type Errno, ESRCH, failed } from "../abi/errno.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
 import { mayPtrace } from "../proc/ptraceaccess.ts";
@@ -52,7 +42,7 @@ export const sys_kcmp = syscall(
         // No thread has an I/O context here: all share none.
         return 0;
       case KCMP_SYSVSEM:
-        return EOPNOTSUPP;
+        return compare(td, one.semUndo, two.semUndo);
       default:
         return EINVAL;
     }
@@ -69,10 +59,10 @@ function compareFiles(td: Lwp, a: File | Errno, b: File | Errno): number {
 }
 
 /** 0, 1 or 2: equal, less, greater, by an order that stays while both exist. */
-function compare(td: Lwp, a: object, b: object): number {
+function compare(td: Lwp, a: object | null, b: object | null): number {
   if (a === b) return 0;
   const { order } = td.proc.table;
-  return order.of(a) < order.of(b) ? 1 : 2;
+  return (a ? order.of(a) : 0) < (b ? order.of(b) : 0) ? 1 : 2;
 }
 
 /** What struct kcmp_epoll_slot names: the file that an epoll of `other` watches as a descriptor. */

@@ -197,6 +197,7 @@ static void comparing(void)
 	CHECK("a duplicate is the same", kcmp(me, me, 0, a, 1) == 0);
 	CHECK("after fork too", kcmp(me, other, 0, a, 1) == 0);
 	CHECK("another open file is not", kcmp(me, me, 0, b, c) + kcmp(me, me, 0, c, b) == 3);
+	CHECK("who has no semaphores to undo is like others", kcmp(me, other, 6, 0, 0) == 0);
 	CHECK_ERRNO("a bad descriptor", kcmp(me, me, 0, 1, 999), EBADF);
 	CHECK_ERRNO("a bad type", kcmp(me, me, 99, 0, 0), EINVAL);
 	CHECK_ERRNO("nobody", kcmp(me, 0x7ffffff0, 0, 0, 0), ESRCH);
