@@ -96,7 +96,7 @@ export class Vkd implements Disk {
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
     this.#limit?.charge(into.length);
     const td = this.#cpu?.current;
-    if (td) td.diskBytesRead += into.length;
+    if (td) td.diskBytesRead += Math.ceil(into.length / SECTOR) * SECTOR;
     return this.#store.read(offset, into);
   }
 
@@ -107,7 +107,7 @@ export class Vkd implements Disk {
     this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
     this.#limit?.charge(from.length);
     const td = this.#cpu?.current;
-    if (td) td.diskBytesWritten += from.length;
+    if (td) td.diskBytesWritten += Math.ceil(from.length / SECTOR) * SECTOR;
     return this.#store.write(offset, from);
   }
 
