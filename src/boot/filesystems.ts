@@ -7,6 +7,7 @@ import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
 import { HostfsType, type SharedDirectory } from "../fs/hostfs/hostfs.ts";
 import { Iso9660Type } from "../fs/iso9660/iso9660.ts";
+import { addMqueueSysctls, MqueueType } from "../fs/mqueue/mqueuefs.ts";
 import { OverlayType } from "../fs/overlayfs/mount.ts";
 import { ProcFsType } from "../fs/procfs/procfs.ts";
 import { SysfsType } from "../fs/sysfs/sysfs.ts";
@@ -52,7 +53,7 @@ export function registerShares(
   return type;
 }
 
-/** procfs, and the sysctl tree that it shows: both need the process table. */
+/** mqueue, procfs, and the sysctl tree that it shows: all need the process table. */
 export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
   const sysctls = new SysctlDir();
   addKernelSysctls(sysctls, table);
@@ -60,6 +61,9 @@ export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
     if (d instanceof Vkd) addVkdSysctls(sysctls, d);
     else if (d instanceof Vcd) addVcdSysctls(sysctls, d);
   }
+  const mqueue = new MqueueType(table.vfs, table.cpu);
+  table.vfs.registerType(mqueue);
+  addMqueueSysctls(sysctls, mqueue);
   table.vfs.registerType(new ProcFsType({ table, sysctls, disks }));
   return sysctls;
 }

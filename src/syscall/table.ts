@@ -23,6 +23,7 @@ import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
 import { mountattrSyscalls } from "./mountattr.ts";
+import { mqueueSyscalls } from "./mqueue.ts";
 import { msgSyscalls } from "./msg.ts";
 import { namespaceSyscalls } from "./namespaces.ts";
 import { opentreeSyscalls } from "./opentree.ts";
@@ -65,6 +66,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   memorySyscalls,
   othermemSyscalls,
   peekSyscalls,
+  mqueueSyscalls,
   msgSyscalls,
   namespaceSyscalls,
   pipeSyscalls,

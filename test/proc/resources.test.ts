@@ -19,6 +19,7 @@ const PROGRAMS = [
   "unixrights",
   "sysvsem",
   "sysvmsg",
+  "mqueue",
 ];
 
 describe("resources come back", { skip: !hasCrossCompiler() }, () => {
