@@ -34,6 +34,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
       "bzip2",
       "ca-certificates",
       "curl",
+      "e2fsprogs",
       "file",
       "iproute2",
       "iputils-ping",
