@@ -10,6 +10,7 @@
 import { ERESTART_RESTARTBLOCK, ERESTARTSYS, failed } from "../../src/abi/errno.ts";
 import { O_RDONLY } from "../../src/abi/fcntl.ts";
 import { SIGALRM, SIGKILL } from "../../src/abi/signal.ts";
+import { MqueueType } from "../../src/fs/mqueue/mqueuefs.ts";
 import type { Clock, ConsolePort, Doorbell } from "../../src/platform/host.ts";
 import { reap } from "../../src/proc/exit.ts";
 import type { Lwp } from "../../src/proc/lwp.ts";
@@ -240,6 +241,11 @@ class CallFuzz {
       for (const segment of [...shm.ids.all()]) shm.remove(segment);
       for (const set of [...sem.ids.all()]) sem.remove(set);
       for (const queue of [...msg.ids.all()]) msg.remove(queue);
+      const mqueue = kernel.vfs.types.get("mqueue");
+      if (mqueue instanceof MqueueType) {
+        const { directory } = mqueue.fs;
+        for (const [name, queue] of [...directory.names]) directory.unlink(name, queue);
+      }
       this.#kernel.unmountAll();
       this.#kernel.kernel.vfs.names.clear();
       init.proc.rlimits = Rlimits.initial(table.threadsMax);
