@@ -115,6 +115,7 @@ export class TmpDir extends TmpNode {
     const node = new TmpFile(this.fs, owner.mode, owner.uid, owner.gid);
     node.nlink = 0;
     node.inheritAcls(this);
+    node.inheritFlags(this);
     return node;
   }
 
@@ -219,6 +220,7 @@ export class TmpDir extends TmpNode {
     if (!this.fs.hasRoomForName(name) || !this.fs.chargeInode()) return ENOSPC;
     const node = build(ownership(this, mode, cred));
     node.inheritAcls(this);
+    node.inheritFlags(this);
     this.#add(name, node);
     this.#touch();
     return node;

@@ -5,6 +5,7 @@
  * has no name (`nlink` 0) and no user (`refs` 0), whichever comes last.
  */
 import { E2BIG, EACCES, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, type Errno } from "../../abi/errno.ts";
+import { FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NOATIME_FL, FS_NODUMP_FL } from "../../abi/fsflags.ts";
 import { S_IFLNK, S_IFMT } from "../../abi/stat.ts";
 import { XATTR_CREATE, XATTR_REPLACE, XATTR_SIZE_MAX } from "../../abi/xattr.ts";
 import type { Timespec } from "../../kern/clock.ts";
@@ -30,6 +31,8 @@ const ACL_ENTRY_BYTES = 64;
 const DAY_SEC = 86_400;
 
 const CAPABILITY = "security.capability";
+const INHERITED_FLAGS = FS_NODUMP_FL | FS_NOATIME_FL;
+const KEPT_FLAGS = INHERITED_FLAGS | FS_IMMUTABLE_FL | FS_APPEND_FL;
 
 export abstract class TmpNode extends Vnode implements Attr {
   declare readonly fs: Tmpfs;
@@ -47,6 +50,7 @@ export abstract class TmpNode extends Vnode implements Attr {
   acl: Acl | null = null;
   /** What new files in a directory inherit. */
   defaultAcl: Acl | null = null;
+  #flags = 0;
   #xattrs: Map<string, Uint8Array> | null = null;
   #isFreed = false;
 
@@ -63,6 +67,23 @@ export abstract class TmpNode extends Vnode implements Attr {
   }
 
   abstract get sizeBytes(): number;
+
+  override get fileFlags(): number {
+    return this.#flags;
+  }
+
+  /** EOPNOTSUPP for those that tmpfs does not keep. */
+  override setFileFlags(flags: number): number {
+    if ((flags & ~KEPT_FLAGS) !== 0) return EOPNOTSUPP;
+    this.#flags = flags;
+    this.ctime = this.fs.clock.realtime();
+    return 0;
+  }
+
+  /** As a new file in `dir`. */
+  inheritFlags(dir: TmpNode): void {
+    this.#flags = dir.fileFlags & INHERITED_FLAGS;
+  }
 
   get blocks(): number {
     return 0;
@@ -98,6 +119,7 @@ export abstract class TmpNode extends Vnode implements Attr {
 
   /** relatime: once per change of the file, and once a day. */
   override accessed(isStrict: boolean): void {
+    if ((this.#flags & FS_NOATIME_FL) !== 0) return;
     const now = this.fs.clock.realtime();
     const isAfterChange = isLater(this.atime, this.mtime) && isLater(this.atime, this.ctime);
     if (!isStrict && isAfterChange && now.sec - this.atime.sec < DAY_SEC) return;
