@@ -123,8 +123,6 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   const profiling = profile ? new Profiling(profile, kernel, hart, loop, calls) : null;
   try {
     loop.run();
-    // Programs that outlive process 1 may have left something in memory.
-    for (const m of kernel.vfs.mounts.all) m.fs.sync();
   } finally {
     profiling?.finish();
     kernel.machine.finish();

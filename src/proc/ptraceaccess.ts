@@ -6,7 +6,7 @@
  * user and group ids of the other, the other must be dumpable and have no
  * capability more than the caller, or the caller has CAP_SYS_PTRACE.
  */
-import { CAP_SYS_PTRACE } from "../kern/cred.ts";
+import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
 import type { Lwp } from "./lwp.ts";
 import type { Proc } from "./proc.ts";
 
@@ -16,11 +16,11 @@ export type PtraceCreds = "fs" | "real";
 /** As prctl(2) PR_SET_DUMPABLE has it. */
 const SUID_DUMP_USER = 1;
 
-export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds): boolean {
+/** `you`: the credentials of the thread that is meant, where they are not the process's. */
+export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds, you: Cred = p.cred): boolean {
   if (caller.proc === p) return true;
   const me = caller.cred;
   if (me.hasCap(CAP_SYS_PTRACE)) return true;
-  const you = p.cred;
   const uid = by === "fs" ? me.fsuid : me.uid;
   const gid = by === "fs" ? me.fsgid : me.gid;
   const isSame =

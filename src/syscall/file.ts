@@ -10,7 +10,6 @@ import {
   O_VALID,
   OpenHow,
   RESOLVE_BENEATH,
-  RESOLVE_CACHED,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
@@ -76,7 +75,7 @@ function walkFlags(resolve: number): number {
   if ((resolve & RESOLVE_BENEATH) !== 0) walk |= WALK_BENEATH;
   if ((resolve & RESOLVE_IN_ROOT) !== 0) walk |= WALK_IN_ROOT;
   // RESOLVE_CACHED only forbids waiting for a disk, which a walk here never does.
-  return (resolve & RESOLVE_CACHED) !== 0 ? walk : walk;
+  return walk;
 }
 
 function open(

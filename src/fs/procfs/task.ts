@@ -3,10 +3,10 @@
  * as it is the same one.
  */
 import { EPERM } from "../../abi/errno.ts";
-import { CAP_SYS_PTRACE } from "../../kern/cred.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
+import { mayPtrace } from "../../proc/ptraceaccess.ts";
 import type { Owner } from "./node.ts";
 
 /** A process or thread that exists at this moment. */
@@ -67,20 +67,9 @@ export class TaskRef {
   }
 }
 
-/** Whether `caller` may look inside: the rule of ptrace(2), PTRACE_MODE_READ. */
+/** Whether `caller` may look inside: the rule of ptrace(2), PTRACE_MODE_READ_FSCREDS. */
 export function mayInspect(caller: Lwp | null, t: Task): boolean {
-  if (!caller || caller.proc === t.proc) return true;
-  const me = caller.cred;
-  if (me.hasCap(CAP_SYS_PTRACE)) return true;
-  const you = t.td?.cred ?? t.proc.cred;
-  const isSame =
-    me.fsuid === you.uid &&
-    me.fsuid === you.euid &&
-    me.fsuid === you.suid &&
-    me.fsgid === you.gid &&
-    me.fsgid === you.egid &&
-    me.fsgid === you.sgid;
-  return isSame && t.proc.dumpable === 1;
+  return !caller || mayPtrace(caller, t.proc, "fs", t.td?.cred ?? t.proc.cred);
 }
 
 /** EPERM or 0: whether `caller` may change another's settings. */

@@ -16,7 +16,7 @@ import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { codeHash, executableAt, pagesWith, spansOf } from "./code.ts";
 import type { Functions, Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
-import { decodeRecord, encodeRecord, type ModuleRecord, type RegionSource } from "./record.ts";
+import { decodeRecord, encodeRecord, type RegionSource } from "./record.ts";
 import type { Hope } from "./region.ts";
 
 const MAGIC = 0x31544b56;
@@ -26,6 +26,8 @@ const FOOTER = 16;
 const MAX_ENTRIES = 1 << 17;
 /** Most bytes that one machine leaves. */
 const MAX_SEGMENT_BYTES = 96 << 20;
+/** Modules that are kept at hand for their further regions. */
+const MAX_LINKED = 512;
 /** Regions that make a segment worth keeping. */
 const MIN_REGIONS = 8;
 
@@ -52,7 +54,7 @@ interface IndexEntry {
 }
 
 interface Linked {
-  readonly record: ModuleRecord;
+  readonly regions: readonly RegionSource[];
   readonly funcs: Functions;
 }
 
@@ -61,8 +63,8 @@ export class Archive {
   readonly #depth: number;
   readonly #link: (module: Unlinked) => Functions;
   readonly #indexes: Index[] = [];
-  /** Modules that were looked at; null: damaged. */
-  readonly #linked = new Map<TranslationSegment, Map<number, Linked | null>>();
+  /** Modules that were looked at, in order of last use; null: damaged. Those that regions run in live without this. */
+  readonly #linked = new Map<string, Linked | null>();
   readonly #mine: IndexEntry[] = [];
   #end = 0;
   #isBroken = false;
@@ -91,9 +93,9 @@ export class Archive {
     for (const index of this.#indexes) {
       for (const place of index.find(pc, hash)) {
         const linked = this.#at(place);
-        const i = linked?.record.regions.findIndex((r) => r.entry === pc) ?? -1;
+        const i = linked?.regions.findIndex((r) => r.entry === pc) ?? -1;
         if (!linked || i < 0) continue;
-        const source = linked.record.regions[i]!;
+        const source = linked.regions[i]!;
         const pages = mayHave(source) ? pagesWith(pt, source.spans) : undefined;
         if (pages) return { pages, func: linked.funcs[`r${i}`] };
       }
@@ -135,15 +137,16 @@ export class Archive {
 
   /** The linked module of the record at a place; null if it is damaged. */
   #at(place: Place): Linked | null {
-    let ofSegment = this.#linked.get(place.segment);
-    if (!ofSegment) {
-      ofSegment = new Map();
-      this.#linked.set(place.segment, ofSegment);
-    }
-    let linked = ofSegment.get(place.offset);
-    if (linked === undefined) {
-      linked = this.#open(place);
-      ofSegment.set(place.offset, linked);
+    const key = `${this.#store.segments.indexOf(place.segment)}+${place.offset}`;
+    let linked = this.#linked.get(key);
+    this.#linked.delete(key);
+    if (linked === undefined) linked = this.#open(place);
+    this.#linked.set(key, linked);
+    if (this.#linked.size > MAX_LINKED) {
+      for (const oldest of this.#linked.keys()) {
+        this.#linked.delete(oldest);
+        break;
+      }
     }
     return linked;
   }
@@ -153,8 +156,14 @@ export class Archive {
     const bytes = new Uint8Array(length);
     if (failed(segment.read(offset, bytes)) || wordSum(bytes) !== sum) return null;
     try {
-      const record = decodeRecord(bytes);
-      return { record, funcs: this.#link(record.module) };
+      const { module, regions } = decodeRecord(bytes);
+      const funcs = this.#link(module);
+      // Copies, lest the code keep all of the record.
+      const own = regions.map((r) => ({
+        ...r,
+        spans: r.spans.map(({ va, code }) => ({ va, code: code.slice() })),
+      }));
+      return { regions: own, funcs };
     } catch (e) {
       if (isRefusal(e)) return null;
       throw e;
