@@ -15,6 +15,7 @@ import {
   ERESTARTNOHAND,
   type Errno,
 } from "../abi/errno.ts";
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../abi/poll.ts";
 import { SOL_SOCKET } from "../abi/socket.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
@@ -30,6 +31,10 @@ import type { NetTunables } from "./tunables.ts";
 /** Bits of `Socket.closed`: nothing more comes in, nothing more goes out. */
 export const RCV_SHUTDOWN = 1;
 export const SEND_SHUTDOWN = 2;
+
+/** What poll(2) says of a socket that has something to read, and of one that takes something. */
+export const READABLE = POLLIN | POLLRDNORM;
+export const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 
 export abstract class Socket {
   readonly family: number;

@@ -14,17 +14,16 @@ import { describe, it } from "node:test";
 import { EINVAL, ENODATA, ENOENT } from "../../src/abi/errno.ts";
 import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import {
-  child,
   contents,
   debugfs,
   makeImage,
   makeTree,
   mountBytes,
-  namesIn,
   pattern,
   rootOf,
   withTempDir,
 } from "./ext4image.ts";
+import { follow, namesIn } from "./names.ts";
 
 const flavours: Record<string, string[]> = {
   "ext4, 4 KiB blocks": ["-t", "ext4", "-b", "4096"],
@@ -53,7 +52,7 @@ function compare(vp: Ext4Vnode, path: string): void {
     const utf8 = Buffer.from(name, "latin1").toString();
     const below = join(path, utf8);
     const st = lstatSync(below);
-    const c = child(vp, utf8);
+    const c = follow(vp, utf8);
     const attr = c.getattr();
     assert.ok(typeof attr !== "number");
     assert.equal(attr.mode, st.mode, below);
@@ -76,7 +75,7 @@ describe("ext4 shows the tree that mke2fs was given", () => {
         const root = rootOf(makeImage(dir, tree, 65536, ["-N", "2048", ...options]));
         compare(root, tree);
         assert.equal(root.lookup("nothing"), ENOENT);
-        assert.equal(child(root, "many").lookup("file-300"), ENOENT);
+        assert.equal(follow(root, "many").lookup("file-300"), ENOENT);
       });
     });
   }
@@ -95,14 +94,14 @@ describe("ext4 finds names through hashed directories", () => {
         makeTree(tree, entries);
         const image = makeImage(dir, tree, 65536, ["-t", "ext4", "-b", "1024", "-N", "8192"]);
         reindex(image, hash);
-        const many = child(rootOf(image), "many");
+        const many = follow(rootOf(image), "many");
         assert.ok((many.inode.flags & 0x1000) !== 0, "indexed");
         assert.match(
           debugfs(image, ["htree_dump /many"]),
           new RegExp(`Hash Version: ${HASH[hash]}`),
         );
         for (let i = 0; i < entries; i++) {
-          assert.equal(contents(child(many, `file-${i}-\u00e9`)).toString(), bytesOf(`${i}\n`));
+          assert.equal(contents(follow(many, `file-${i}-\u00e9`)).toString(), bytesOf(`${i}\n`));
         }
         for (let i = 0; i < 50; i++) assert.equal(many.lookup(`no-${i}`), ENOENT);
         assert.equal(namesIn(many).length, entries + 2);
@@ -135,7 +134,7 @@ describe("ext4 attributes", () => {
           "ea_set /size-1 security.capability abcd",
           `ea_set -f ${join(dir, "big")} /size-1 user.big`,
         ]);
-        const vp = child(rootOf(image), "size-1");
+        const vp = follow(rootOf(image), "size-1");
         const names = vp.listxattr();
         assert.ok(typeof names !== "number");
         assert.deepEqual([...names].sort(), ["security.capability", "user.big", "user.colour"]);
@@ -154,7 +153,7 @@ describe("ext4 attributes", () => {
       const image = makeImage(dir, tree, 16384, ["-t", "ext4", "-b", "1024", "-O", "ea_inode"]);
       writeFileSync(join(dir, "big"), pattern(1024, 3));
       debugfs(image, [`ea_set -f ${join(dir, "big")} /size-1 user.big`]);
-      assert.deepEqual(child(rootOf(image), "size-1").getxattr("user.big"), pattern(1024, 3));
+      assert.deepEqual(follow(rootOf(image), "size-1").getxattr("user.big"), pattern(1024, 3));
     });
   });
 });
@@ -173,12 +172,12 @@ it("ext4 shows device nodes, times past 2038 and nanoseconds as debugfs stored t
     ]);
     const root = rootOf(image);
     const rdev = (name: string) => {
-      const a = child(root, name).getattr();
+      const a = follow(root, name).getattr();
       return typeof a === "number" ? a : a.rdev;
     };
     assert.equal(rdev("null"), 0x103);
     assert.equal(rdev("far"), (300 & 0xff) | (200 << 8) | ((300 & ~0xff) << 12));
-    const attr = child(root, "f").getattr();
+    const attr = follow(root, "f").getattr();
     assert.ok(typeof attr !== "number");
     assert.equal(attr.mtime.sec, 4102444800);
     assert.equal(attr.atime.nsec, 0x12345678 >>> 2);
@@ -218,13 +217,13 @@ describe("ext4 sees committed blocks through a journal that was not replayed", (
         expected.set(last, 3 * size);
         const before = readFileSync(image);
         const root = rootOf(image);
-        const got = contents(child(root, "size-600000"));
+        const got = contents(follow(root, "size-600000"));
         assert.deepEqual(readFileSync(image), before, "nothing was written");
-        const asItLies = contents(child(rootOf(image, "noload"), "size-600000"));
+        const asItLies = contents(follow(rootOf(image, "noload"), "size-600000"));
         assert.ok(Buffer.compare(asItLies, pattern(600000, 600000)) === 0, "noload");
         // The reference is e2fsck's replay, which then says what the truth is.
         spawnSync("e2fsck", ["-fy", image]);
-        assert.ok(Buffer.compare(got, contents(child(rootOf(image), "size-600000"))) === 0);
+        assert.ok(Buffer.compare(got, contents(follow(rootOf(image), "size-600000"))) === 0);
         assert.ok(Buffer.compare(got, expected) === 0);
       });
     });

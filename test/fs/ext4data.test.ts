@@ -21,7 +21,6 @@ import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { Random } from "../fuzz/random.ts";
 import {
-  child,
   debugfs,
   MemoryStore,
   makeImage,
@@ -30,6 +29,7 @@ import {
   pattern,
   withTempDir,
 } from "./ext4image.ts";
+import { follow } from "./names.ts";
 
 const td = { cred: Cred.root(), fileSizeLimit: Number.POSITIVE_INFINITY } as unknown as Thread;
 const MOST = 600_000;
@@ -292,7 +292,7 @@ describe("files hold what was written, in memory and on the disk", () => {
 function openAll(fs: Ext4, random: Random, old: readonly Uint8Array[]): FileModel[] {
   const root = fs.root() as Ext4Vnode;
   return ["a", "b", "c"].map((name, k) => {
-    const f = new FileModel(child(root, name).hold(), random);
+    const f = new FileModel(follow(root, name).hold(), random);
     f.bytes = old[k]!.slice();
     return f;
   });
@@ -343,7 +343,7 @@ it("small files live in their inodes, and leave them when they grow", () => {
     // Each gets longer by a little, then shorter, then much longer.
     fs = mounted();
     for (const n of sizes) {
-      const vp = child(fs.root() as Ext4Vnode, `f${n}`).hold();
+      const vp = follow(fs.root() as Ext4Vnode, `f${n}`).hold();
       assert.equal(vp.write(td, Uio.kernel(pattern(20, n + 1)), n), 20);
       assert.equal(vp.fsync(false), 0);
       assert.equal(vp.setattr({ sizeBytes: n + 10 }), 0);
@@ -354,7 +354,7 @@ it("small files live in their inodes, and leave them when they grow", () => {
     assert.ok(look(grown).has(100));
     fs = mounted();
     for (const n of sizes) {
-      const vp = child(fs.root() as Ext4Vnode, `f${n}`).hold();
+      const vp = follow(fs.root() as Ext4Vnode, `f${n}`).hold();
       assert.equal(vp.write(td, Uio.kernel(pattern(3000, 9)), n + 10), 3000);
       vp.release();
     }

@@ -11,7 +11,8 @@ import { dirIndexOf, effectiveHash, hashOf } from "../../src/fs/ext4/htree.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import { Random } from "../fuzz/random.ts";
-import { debugfs, makeImage, mountBytes, namesIn, withTempDir } from "./ext4image.ts";
+import { debugfs, makeImage, mountBytes, withTempDir } from "./ext4image.ts";
+import { namesIn } from "./names.ts";
 
 const root = Cred.root();
 

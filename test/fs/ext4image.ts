@@ -174,35 +174,6 @@ export function rootOf(image: string, data = ""): Ext4Vnode {
   return root;
 }
 
-export function namesIn(vp: Ext4Vnode): string[] {
-  const names: string[] = [];
-  let next = 0;
-  // One entry a call, so that offsets are put to the test.
-  for (;;) {
-    let got = 0;
-    const r = vp.readdir(next, {
-      entry(name, _ino, _type, after) {
-        if (got++ > 0) return false;
-        names.push(name);
-        next = after;
-        return true;
-      },
-    });
-    if (r < 0) throw new Error(`readdir: ${r}`);
-    if (got === 0) return names;
-  }
-}
-
-export function child(vp: Ext4Vnode, path: string): Ext4Vnode {
-  let at = vp;
-  for (const name of path.split("/")) {
-    const next = at.lookup(Buffer.from(name, "utf8").toString("latin1"));
-    if (!(next instanceof Ext4Vnode)) throw new Error(`${path}: ${next}`);
-    at = next;
-  }
-  return at;
-}
-
 export function contents(vp: Ext4Vnode): Uint8Array {
   const all = new Uint8Array(vp.inode.sizeBytes);
   const run = new BlockRun();

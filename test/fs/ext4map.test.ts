@@ -11,8 +11,10 @@ import { markExtent } from "../../src/fs/ext4/extenttree.ts";
 import { MAP_CREDITS, mapBlocks, truncateBlocks, unmapRange } from "../../src/fs/ext4/filemap.ts";
 import type { Inode } from "../../src/fs/ext4/inode.ts";
 import { EXTENTS_FL } from "../../src/fs/ext4/layout.ts";
+import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Random } from "../fuzz/random.ts";
-import { child, makeImage, mountBytes, withTempDir } from "./ext4image.ts";
+import { makeImage, mountBytes, withTempDir } from "./ext4image.ts";
+import { follow } from "./names.ts";
 
 const SPACE = 3000;
 
@@ -160,7 +162,7 @@ describe("a file's blocks are where they were put", () => {
           assert.ok(typeof root !== "number");
           const random = new Random(seed);
           const subjects = ["a", "b"].map((name) => {
-            const { inode } = child(root as never, name);
+            const { inode } = follow(root as Ext4Vnode, name);
             inode.resize(SPACE * fs.volume.geometry.blockSize);
             return new Subject(inode, random);
           });

@@ -14,7 +14,8 @@ import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import type { FileSystem } from "../../src/vfs/filesystem.ts";
 import { Random } from "../fuzz/random.ts";
-import { makeImage, mountBytes, namesIn, withTempDir } from "./ext4image.ts";
+import { makeImage, mountBytes, withTempDir } from "./ext4image.ts";
+import { namesIn } from "./names.ts";
 
 const root = Cred.root();
 

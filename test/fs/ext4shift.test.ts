@@ -19,7 +19,8 @@ import type { BlockStore } from "../../src/platform/host.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { Random } from "../fuzz/random.ts";
 import { CrashStore } from "./crashstore.ts";
-import { child, MemoryStore, makeImage, mountStore, newFrames, withTempDir } from "./ext4image.ts";
+import { MemoryStore, makeImage, mountStore, newFrames, withTempDir } from "./ext4image.ts";
+import { follow } from "./names.ts";
 
 const td = { cred: Cred.root(), fileSizeLimit: Number.POSITIVE_INFINITY } as unknown as Thread;
 const BLOCK = 1024;
@@ -41,7 +42,7 @@ function imageWithFile(dir: string): Uint8Array {
   const image = makeImage(dir, tree, 8192, ["-t", "ext4", "-b", "1024", "-N", "64"]);
   const store = new MemoryStore(readFileSync(image));
   const fs = mounted(store);
-  const vp = child(fs.root() as Ext4Vnode, "a").hold();
+  const vp = follow(fs.root() as Ext4Vnode, "a").hold();
   const block = new Uint8Array(BLOCK);
   for (let n = 0; n < PIECES; n++) {
     new DataView(block.buffer).setUint32(0, n + 1);
@@ -83,7 +84,7 @@ describe("a crash amid a long change of an ext4 file leaves all in order", () =>
         const store = new CrashStore(imageWithFile(dir));
         const fs = mounted(store);
         const root = fs.root() as Ext4Vnode;
-        const vp = child(root, "a").hold();
+        const vp = follow(root, "a").hold();
         // Each step is committed, as if the log were always full.
         const { tx } = fs.volume;
         const start = tx.start.bind(tx);

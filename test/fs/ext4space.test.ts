@@ -11,7 +11,6 @@ import { Cred } from "../../src/kern/cred.ts";
 import type { Thread } from "../../src/kern/thread.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import {
-  child,
   debugfs,
   MemoryStore,
   makeImage,
@@ -20,6 +19,7 @@ import {
   pattern,
   withTempDir,
 } from "./ext4image.ts";
+import { follow } from "./names.ts";
 
 const root = Cred.root();
 const user = root.with({ fsuid: 1000, fsgid: 1000, capEffective: 0n });
@@ -69,7 +69,7 @@ function world(
       fs,
       image,
       store,
-      file: (name) => child(fs.root() as Ext4Vnode, name).hold(),
+      file: (name) => follow(fs.root() as Ext4Vnode, name).hold(),
       finish() {
         assert.equal(fs.unmount(), 0);
         writeFileSync(image, bytes);
@@ -224,7 +224,7 @@ it("ext4 has what replaces a file on the disk before it does", () => {
     assert.ok(crashed.result instanceof Ext4);
     for (const name of ["a", "b"]) {
       const back = new Uint8Array(10_000);
-      const vp = child(crashed.result.root() as Ext4Vnode, name);
+      const vp: Ext4Vnode = follow(crashed.result.root() as Ext4Vnode, name);
       assert.equal(vp.read(thread(root), Uio.kernel(back), 0, null), fresh.length, name);
       assert.deepEqual(back.subarray(0, fresh.length), fresh);
     }

@@ -17,10 +17,8 @@ import type { IsoVnode } from "../../src/fs/iso9660/vnode.ts";
 import { pattern, withTempDir } from "./ext4image.ts";
 import {
   genisoimage,
-  isoChild,
   isoContents,
   isoinfo,
-  isoNames,
   isoRoot,
   type Listing,
   listing,
@@ -29,6 +27,7 @@ import {
   noIsoTools,
   xorriso,
 } from "./isoimage.ts";
+import { follow, namesIn } from "./names.ts";
 
 const skip = noIsoTools;
 const noZisofs = spawnSync("mkzftree", ["-V"]).error ? "mkzftree is not installed" : false;
@@ -110,14 +109,14 @@ describe("iso9660 lists what isoinfo lists", { skip }, () => {
 
 /** All of what the tree has, and nothing else; `attributes`: as Rock Ridge keeps them. */
 function compare(vp: IsoVnode, path: string): void {
-  const names = isoNames(vp).filter((n) => n !== "." && n !== "..");
+  const names = namesIn(vp).filter((n) => n !== "." && n !== "..");
   const expected = readdirSync(path, "latin1");
   assert.deepEqual(names.filter((n) => n !== "rr_moved").sort(), expected.sort(), path);
   for (const name of expected) {
     const utf8 = Buffer.from(name, "latin1").toString();
     const below = join(path, utf8);
     const st = lstatSync(below);
-    const c = isoChild(vp, utf8);
+    const c = follow(vp, utf8);
     const a = c.getattr();
     assert.equal(a.mode, st.mode, below);
     assert.equal(a.uid, st.uid);
@@ -179,12 +178,12 @@ describe("an iso9660 file system", { skip }, () => {
       const image = genisoimage(join(dir, "image"), join(dir, "packed"), ["-R", "-z"]);
       const root = isoRoot(readFileSync(image));
       for (const [name, bytes] of files) {
-        const vp = isoChild(root, name);
+        const vp = follow(root, name);
         assert.equal(vp.getattr().sizeBytes, bytes.length, name);
         assert.ok(Buffer.compare(isoContents(vp), bytes) === 0, name);
       }
-      assert.ok(isoChild(root, "text").getattr().blocks < 100);
-      const stored = isoChild(isoRoot(readFileSync(image), "nocompress"), "text");
+      assert.ok(follow(root, "text").getattr().blocks < 100);
+      const stored = follow(isoRoot(readFileSync(image), "nocompress"), "text");
       assert.deepEqual(isoContents(stored), new Uint8Array(readFileSync(join(dir, "packed/text"))));
     });
   });
@@ -198,13 +197,13 @@ describe("an iso9660 file system", { skip }, () => {
       bytes[first + 25] = 0x80;
       bytes.writeUInt32LE(4096, first + 10);
       const root = isoRoot(bytes);
-      assert.deepEqual(isoNames(root), [".", "..", "bb.x"]);
-      const all = isoContents(isoChild(root, "bb.x"));
+      assert.deepEqual(namesIn(root), [".", "..", "bb.x"]);
+      const all = isoContents(follow(root, "bb.x"));
       assert.deepEqual(all.subarray(0, 4096), pattern(5000, 3).subarray(0, 4096));
       assert.deepEqual(all.subarray(4096), pattern(5000, 4));
-      assert.equal(isoChild(root, "bb.x").ino, Math.floor(first / 32));
+      assert.equal(follow(root, "bb.x").ino, Math.floor(first / 32));
       bytes[second + 25] = 0x80;
-      assert.throws(() => isoNames(isoRoot(bytes)), /readdir: -117/);
+      assert.throws(() => namesIn(isoRoot(bytes)), /readdir: -117/);
     });
   });
 
@@ -213,7 +212,7 @@ describe("an iso9660 file system", { skip }, () => {
       const bytes = smallImage(dir, ["-R"], "one");
       const root = isoRoot(bytes);
       assert.equal(root.ino, bytes.readUInt32LE(16 * 2048 + 158) * 64);
-      assert.equal(isoChild(root, "one").ino, Math.floor(recordOf(bytes, "ONE.;1") / 32));
+      assert.equal(follow(root, "one").ino, Math.floor(recordOf(bytes, "ONE.;1") / 32));
     });
   });
 
@@ -224,8 +223,8 @@ describe("an iso9660 file system", { skip }, () => {
         const { result } = mountIso(bytes, data);
         assert.ok(result instanceof Iso9660, `${data}: ${result}`);
         const root = isoRoot(bytes, data);
-        const name = isoNames(root)[2]!;
-        const a = isoChild(root, name).getattr();
+        const name = namesIn(root)[2]!;
+        const a = follow(root, name).getattr();
         return [result.showOptions(), name, `${a.mode.toString(8)} ${a.uid} ${a.gid}`];
       };
       const { uid, gid } = lstatSync(join(dir, "image"));
@@ -263,13 +262,13 @@ describe("an iso9660 file system", { skip }, () => {
   it("leaves out what is hidden, if it is told to", () => {
     withTempDir((dir) => {
       const bytes = smallImage(dir, ["-R", "-hidden", "secret"], "open", "secret");
-      assert.deepEqual(isoNames(isoRoot(bytes)), [".", "..", "open", "secret"]);
+      assert.deepEqual(namesIn(isoRoot(bytes)), [".", "..", "open", "secret"]);
       const root = isoRoot(bytes, "hide");
-      assert.deepEqual(isoNames(root), [".", "..", "open"]);
+      assert.deepEqual(namesIn(root), [".", "..", "open"]);
       assert.equal(root.lookup("secret"), ENOENT);
       bytes[recordOf(bytes, "OPEN.;1") + 25] = 4;
-      assert.deepEqual(isoNames(isoRoot(bytes)), [".", "..", "secret"]);
-      assert.deepEqual(isoNames(isoRoot(bytes, "showassoc")), [".", "..", "open", "secret"]);
+      assert.deepEqual(namesIn(isoRoot(bytes)), [".", "..", "secret"]);
+      assert.deepEqual(namesIn(isoRoot(bytes, "showassoc")), [".", "..", "open", "secret"]);
     });
   });
 
@@ -277,9 +276,9 @@ describe("an iso9660 file system", { skip }, () => {
     withTempDir((dir) => {
       const bytes = smallImage(dir, ["-R", "-J"], "Name.Txt");
       assert.equal(isoRoot(bytes).lookup("name.txt"), ENOENT);
-      assert.equal(isoChild(isoRoot(bytes, "check=r"), "nAME.txT").inode.sizeBytes, 5000);
+      assert.equal(follow(isoRoot(bytes, "check=r"), "nAME.txT").inode.sizeBytes, 5000);
       const joliet = isoRoot(bytes, "norock");
-      assert.equal(isoChild(joliet, "nAME.txT.."), isoChild(joliet, "Name.Txt"));
+      assert.equal(follow(joliet, "nAME.txT.."), follow(joliet, "Name.Txt"));
       assert.equal(isoRoot(bytes, "norock,check=s").lookup("name.txt"), ENOENT);
     });
   });
@@ -288,13 +287,13 @@ describe("an iso9660 file system", { skip }, () => {
     withTempDir((dir) => {
       makeIsoTree(join(dir, "tree"), 600, false);
       const image = genisoimage(join(dir, "image"), join(dir, "tree"), ["-R"]);
-      const many = isoChild(isoRoot(readFileSync(image)), "many");
+      const many = follow(isoRoot(readFileSync(image)), "many");
       for (let i = 0; i < 600; i++) {
         const n = (i * 173) % 600;
-        assert.equal(isoChild(many, `File number ${n}`).inode.sizeBytes, `${n}\n`.length);
+        assert.equal(follow(many, `File number ${n}`).inode.sizeBytes, `${n}\n`.length);
         if (i % 100 === 0) assert.equal(many.lookup("File number"), ENOENT);
       }
-      assert.equal(isoNames(many).length, 602);
+      assert.equal(namesIn(many).length, 602);
     });
   });
 });
@@ -325,7 +324,7 @@ describe("a damaged iso9660 image", { skip }, () => {
       const read = (change: (bytes: Buffer) => void) => {
         const bytes = Buffer.from(good);
         change(bytes);
-        const vp = isoChild(isoRoot(bytes), "f");
+        const vp = follow(isoRoot(bytes), "f");
         return [vp.inode.sizeBytes, vp.pageIn(0, new Uint8Array(4096))];
       };
       assert.deepEqual(
@@ -362,7 +361,7 @@ describe("a damaged iso9660 image", { skip }, () => {
     withTempDir((dir) => {
       const bytes = smallImage(dir, [], "file");
       bytes.writeUInt32LE(0x7fffffff, recordOf(bytes, "FILE.;1") + 2);
-      const vp = isoChild(isoRoot(bytes), "file");
+      const vp = follow(isoRoot(bytes), "file");
       assert.equal(vp.pageIn(0, new Uint8Array(4096)), EIO);
     });
   });
@@ -388,7 +387,7 @@ describe("a damaged iso9660 image", { skip }, () => {
       bytes.copy(bytes, area, ce, ce + 28);
       bytes.writeUInt32LE(28, area + 20);
       const root = isoRoot(bytes);
-      const names = isoNames(root);
+      const names = namesIn(root);
       assert.equal(names.length, 3);
       assert.ok(root.lookup(names[2]!) instanceof Object);
     });

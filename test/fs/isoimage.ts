@@ -22,6 +22,7 @@ import { Cred } from "../../src/kern/cred.ts";
 import { Disks } from "../../src/vfs/disks.ts";
 import type { PageAllocator } from "../../src/vm/page.ts";
 import { MemoryStore, type Mounted, pattern } from "./ext4image.ts";
+import { namesIn } from "./names.ts";
 
 /** Why the images cannot be made, or false. */
 export const noIsoTools: string | false = ["xorriso", "genisoimage", "isoinfo"].every(
@@ -102,36 +103,6 @@ export function isoRoot(bytes: Uint8Array, data = ""): IsoVnode {
   return root;
 }
 
-export function isoNames(vp: IsoVnode): string[] {
-  const names: string[] = [];
-  let next = 0;
-  // One entry a call, so that offsets are put to the test.
-  for (;;) {
-    let got = 0;
-    const r = vp.readdir(next, {
-      entry(name, _ino, _type, after) {
-        if (got++ > 0) return false;
-        names.push(name);
-        next = after;
-        return true;
-      },
-    });
-    if (r < 0) throw new Error(`readdir: ${r}`);
-    if (got === 0) return names;
-  }
-}
-
-/** What `path` (UTF-8) leads to. */
-export function isoChild(vp: IsoVnode, path: string): IsoVnode {
-  let at = vp;
-  for (const name of path.split("/")) {
-    const next = at.lookup(Buffer.from(name, "utf8").toString("latin1"));
-    if (!(next instanceof IsoVnode)) throw new Error(`${path}: ${next}`);
-    at = next;
-  }
-  return at;
-}
-
 export function isoContents(vp: IsoVnode): Uint8Array {
   const all = new Uint8Array(vp.inode.sizeBytes);
   for (let at = 0; at < all.length; at += 12288) {
@@ -188,7 +159,7 @@ const KINDS: ReadonlyMap<number, string> = new Map([
 export function listing(root: IsoVnode, hasRockRidge = true): Listing {
   const found: Listing = {};
   const walk = (dir: IsoVnode, path: string): void => {
-    for (const name of isoNames(dir)) {
+    for (const name of namesIn(dir)) {
       if (name === "." || name === "..") continue;
       const vp = dir.lookup(name);
       if (!(vp instanceof IsoVnode)) throw new Error(`${path}${name}: ${vp}`);

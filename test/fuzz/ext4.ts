@@ -12,6 +12,7 @@ import { BlockRun } from "../../src/fs/ext4/blockmap.ts";
 import { readData } from "../../src/fs/ext4/data.ts";
 import { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { debugfs, makeImage, makeTree, mountBytes, withTempDir } from "../fs/ext4image.ts";
+import { generator } from "./generator.ts";
 
 const flavours: string[][] = [
   ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,^has_journal"],
@@ -154,16 +155,6 @@ class Walk {
       this.#bytes += into.length;
     }
   }
-}
-
-export function generator(seed: number): () => number {
-  let a = seed | 0;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 if (import.meta.main) {

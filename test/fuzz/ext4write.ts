@@ -10,7 +10,8 @@ import { Cred } from "../../src/kern/cred.ts";
 import type { Thread } from "../../src/kern/thread.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { MemoryStore, mountStore, newFrames } from "../fs/ext4image.ts";
-import { damage, generator, makeImages } from "./ext4.ts";
+import { damage, makeImages } from "./ext4.ts";
+import { generator } from "./generator.ts";
 
 const cred = Cred.root();
 const td = { cred, fileSizeLimit: Number.POSITIVE_INFINITY } as unknown as Thread;

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { IsoVnode } from "../../src/fs/iso9660/vnode.ts";
 import { withTempDir } from "../fs/ext4image.ts";
 import { genisoimage, makeIsoTree, mountIso, xorriso } from "../fs/isoimage.ts";
+import { generator } from "./generator.ts";
 
 export interface IsoFuzzResult {
   readonly refusedMounts: number;
@@ -140,16 +141,6 @@ class Walk {
       this.#bytes += into.length;
     }
   }
-}
-
-function generator(seed: number): () => number {
-  let a = seed | 0;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 if (import.meta.main) {

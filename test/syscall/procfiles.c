@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "t.h"
 
@@ -131,8 +132,27 @@ static void pages(void)
 	close(fd);
 }
 
+/* Who has fewer capabilities may not look into who has more, though they are one user: ptrace(2). */
+static void privileges(void)
+{
+	struct { unsigned version; int pid; } head = { 0x20080522, 0 };
+	struct { unsigned effective, permitted, inheritable; } none[2] = {};
+	int status;
+	pid_t child = fork();
+	if (child == 0) {
+		int isRoot = geteuid() == 0;
+		if (syscall(SYS_capset, &head, none) != 0) _exit(2);
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/environ", getppid());
+		int fd = open(path, O_RDONLY);
+		_exit(isRoot ? fd >= 0 || errno != EACCES : fd < 0);
+	}
+	CHECK("a root without capabilities does not look into one with them", waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(void)
 {
+	privileges();
 	attributes();
 	settings();
 	sleeping();

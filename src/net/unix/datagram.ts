@@ -17,31 +17,17 @@ import {
   EPIPE,
   failed,
 } from "../../abi/errno.ts";
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDHUP,
-  POLLRDNORM,
-  POLLWRBAND,
-  POLLWRNORM,
-} from "../../abi/poll.ts";
+import { POLLERR, POLLHUP, POLLRDHUP } from "../../abi/poll.ts";
 import { AF_UNSPEC, MSG_OOB } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Receiving, Sending } from "../message.ts";
-import { RCV_SHUTDOWN, SEND_SHUTDOWN } from "../socket.ts";
+import { RCV_SHUTDOWN, READABLE, SEND_SHUTDOWN, WRITABLE } from "../socket.ts";
 import { checkAddress, familyOf, PATH_OFFSET } from "./address.ts";
-import { makePacket, PacketQueue, type PacketSender } from "./packets.ts";
+import { makePacket, PACKET_OVERHEAD, PacketQueue, type PacketSender } from "./packets.ts";
 import type { Rights } from "./rights.ts";
 import { UnixSocket } from "./unixsocket.ts";
-
-const READABLE = POLLIN | POLLRDNORM;
-const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
-/** A message must leave so much of its sender's buffer. */
-const OVERHEAD = 32;
 
 export class UnixDatagram extends UnixSocket implements PacketSender {
   readonly #queue = new PacketQueue(this);
@@ -117,7 +103,7 @@ export class UnixDatagram extends UnixSocket implements PacketSender {
       if (r < 0) return r;
     }
     const length = uio.resid;
-    if (length > options.sndbuf - OVERHEAD) return EMSGSIZE;
+    if (length > options.sndbuf - PACKET_OVERHEAD) return EMSGSIZE;
     if (this.error !== 0) return this.takeError();
     if ((this.closed & SEND_SHUTDOWN) !== 0) return EPIPE;
     const timeout = options.sndTimeoutNs;

@@ -26,6 +26,9 @@ const SKB_HEAD_MAX = 16384;
 /** However large a buffer may be asked for. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
+/** A message must leave so much of its sender's buffer, bytes. */
+export const PACKET_OVERHEAD = 32;
+
 /** A socket that sends messages. */
 export interface PacketSender extends UnixSocket {
   /** Bytes that its messages under way are charged with. */

@@ -1,29 +1,15 @@
 /** SOCK_SEQPACKET over a UNIX socket: connected, and messages stay apart. See unix(7). */
 import { EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPIPE, failed } from "../../abi/errno.ts";
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDHUP,
-  POLLRDNORM,
-  POLLWRBAND,
-  POLLWRNORM,
-} from "../../abi/poll.ts";
+import { POLLERR, POLLHUP, POLLRDHUP } from "../../abi/poll.ts";
 import { MSG_OOB } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Receiving, Sending } from "../message.ts";
-import { RCV_SHUTDOWN, SEND_SHUTDOWN } from "../socket.ts";
+import { RCV_SHUTDOWN, READABLE, SEND_SHUTDOWN, WRITABLE } from "../socket.ts";
 import { UnixConnection } from "./connection.ts";
-import { makePacket, PacketQueue, type PacketSender } from "./packets.ts";
+import { makePacket, PACKET_OVERHEAD, PacketQueue, type PacketSender } from "./packets.ts";
 import type { Rights } from "./rights.ts";
-
-const READABLE = POLLIN | POLLRDNORM;
-const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
-/** A message must leave so much of its sender's buffer. */
-const OVERHEAD = 32;
 
 export class UnixSeqpacket extends UnixConnection implements PacketSender {
   readonly #queue = new PacketQueue(this);
@@ -53,7 +39,7 @@ export class UnixSeqpacket extends UnixConnection implements PacketSender {
     if ((sending.flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     const { options } = this;
     const length = uio.resid;
-    if (length > options.sndbuf - OVERHEAD) return EMSGSIZE;
+    if (length > options.sndbuf - PACKET_OVERHEAD) return EMSGSIZE;
     if ((this.closed & SEND_SHUTDOWN) !== 0) return EPIPE;
     if (this.wmem >= options.sndbuf) {
       const timeout = options.sndTimeoutNs;

@@ -7,16 +7,7 @@
  * with. Without marks, which is the rule, bytes are all there is. See unix(7).
  */
 import { EINVAL, EISCONN, ENOBUFS, ENOTCONN, EOPNOTSUPP, EPIPE, failed } from "../../abi/errno.ts";
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDHUP,
-  POLLRDNORM,
-  POLLWRBAND,
-  POLLWRNORM,
-} from "../../abi/poll.ts";
+import { POLLERR, POLLHUP, POLLRDHUP } from "../../abi/poll.ts";
 import { MSG_OOB, MSG_PEEK, MSG_WAITALL } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
@@ -24,15 +15,13 @@ import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { PeerCred, Receiving, Sending } from "../message.ts";
 import { SockBuf } from "../sockbuf.ts";
-import { RCV_SHUTDOWN, SEND_SHUTDOWN } from "../socket.ts";
+import { RCV_SHUTDOWN, READABLE, SEND_SHUTDOWN, WRITABLE } from "../socket.ts";
 import { UnixConnection } from "./connection.ts";
 import type { UnixDomain } from "./domain.ts";
 import type { Rights } from "./rights.ts";
 import type { Scm } from "./scm.ts";
 import { senderCreds } from "./unixsocket.ts";
 
-const READABLE = POLLIN | POLLRDNORM;
-const WRITABLE = POLLOUT | POLLWRNORM | POLLWRBAND;
 /** What a mark takes, about. */
 const MARK_BYTES = 96;
 
