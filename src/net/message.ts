@@ -27,6 +27,13 @@ export interface SentControl {
   release(): void;
 }
 
+/** A control message of a protocol's own: struct cmsghdr's level and type, and what follows it. */
+export interface ControlMessage {
+  readonly level: number;
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
 /** What came with the bytes of a message that is received: filled in by the protocol. */
 export class Receiving {
   readonly flags: number;
@@ -37,6 +44,8 @@ export class Receiving {
   creds: PeerCred | null = null;
   /** Open files that were passed, each with its reference. */
   files: readonly File[] | null = null;
+  /** Control messages that the caller asked for by options of the protocol, in order. */
+  readonly control: ControlMessage[] = [];
   /** When it arrived, for those who asked for that. */
   time: Timespec | null = null;
 

@@ -40,7 +40,8 @@ export class ControlWriter {
 
   write(receiving: Receiving, timestamp: number): void {
     if (receiving.time) this.#time(receiving.time, timestamp);
-    if (receiving.creds) this.#put(SCM_CREDENTIALS, credsBytes(receiving.creds));
+    for (const { level, type, data } of receiving.control) this.#put(level, type, data);
+    if (receiving.creds) this.#put(SOL_SOCKET, SCM_CREDENTIALS, credsBytes(receiving.creds));
     if (receiving.files) this.#files(receiving);
   }
 
@@ -51,10 +52,10 @@ export class ControlWriter {
     view.setBigInt64(0, BigInt(t.sec), true);
     view.setBigInt64(8, BigInt(isNs ? t.nsec : Math.floor(t.nsec / 1000)), true);
     const isOld = option === SO_TIMESTAMP || option === SO_TIMESTAMPNS;
-    this.#put(isOld || isNs ? option : SO_TIMESTAMP_NEW, bytes);
+    this.#put(SOL_SOCKET, isOld || isNs ? option : SO_TIMESTAMP_NEW, bytes);
   }
 
-  #put(type: number, data: Uint8Array): void {
+  #put(level: number, type: number, data: Uint8Array): void {
     const { sizeof } = CmsgHdr;
     if (this.#left < sizeof) {
       this.outFlags |= MSG_CTRUNC;
@@ -66,7 +67,7 @@ export class ControlWriter {
       length = this.#left;
     }
     const bytes = new Uint8Array(length);
-    setHeader(bytes, length, type);
+    setHeader(bytes, length, level, type);
     bytes.set(data.subarray(0, length - sizeof), sizeof);
     if (failed(this.#td.proc.vmspace.copyout(this.#at, bytes))) return;
     this.#advance(length);
@@ -104,7 +105,7 @@ export class ControlWriter {
     if (count === 0) return;
     const header = new Uint8Array(CmsgHdr.sizeof);
     const length = CmsgHdr.sizeof + count * 4;
-    setHeader(header, length, SCM_RIGHTS);
+    setHeader(header, length, SOL_SOCKET, SCM_RIGHTS);
     if (failed(this.#td.proc.vmspace.copyout(this.#at, header))) return;
     this.#advance(length);
   }
@@ -117,10 +118,10 @@ export class ControlWriter {
   }
 }
 
-function setHeader(bytes: Uint8Array, length: number, type: number): void {
+function setHeader(bytes: Uint8Array, length: number, level: number, type: number): void {
   const view = new DataView(bytes.buffer);
   CmsgHdr.cmsg_len.set(view, 0, length);
-  CmsgHdr.cmsg_level.set(view, 0, SOL_SOCKET);
+  CmsgHdr.cmsg_level.set(view, 0, level);
   CmsgHdr.cmsg_type.set(view, 0, type);
 }
 

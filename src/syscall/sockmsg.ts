@@ -193,7 +193,7 @@ function tell(td: Lwp, fp: SocketFile, at: number, { header, receiving }: Incomi
   const control = new ControlWriter(td, header.control, room);
   const { creds, files, time } = receiving;
   if (header.control !== 0) control.write(receiving, fp.socket.options.timestamp);
-  else if (creds || files || time) control.outFlags |= MSG_CTRUNC;
+  else if (creds || files || time || receiving.control.length > 0) control.outFlags |= MSG_CTRUNC;
   receiving.releaseFiles();
   if (header.name !== 0) {
     const name = receiving.name ?? NO_NAME;
