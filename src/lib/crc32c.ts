@@ -39,6 +39,25 @@ export function crc32c(
   return crc >>> 0;
 }
 
+/** Continues the raw sum `seed` over the four bytes of `value`, the lowest first. */
+export function crc32cWord(seed: number, value: number): number {
+  const x = seed ^ value;
+  return (
+    (tables[768 + (x & 0xff)]! ^
+      tables[512 + ((x >>> 8) & 0xff)]! ^
+      tables[256 + ((x >>> 16) & 0xff)]! ^
+      tables[x >>> 24]!) >>>
+    0
+  );
+}
+
+/** Continues the raw sum `seed` over `count` zeroes. */
+export function crc32cZeroes(seed: number, count: number): number {
+  let crc = seed;
+  for (let i = 0; i < count; i++) crc = tables[crc & 0xff]! ^ (crc >>> 8);
+  return crc >>> 0;
+}
+
 function makeTables(): Int32Array {
   const t = new Int32Array(2048);
   for (let n = 0; n < 256; n++) {

@@ -16,12 +16,19 @@ const CLUSTER_BYTES = 256 << 10;
 /** How far past its limit an operation may fill the cache before blocks go under its feet. */
 const SLACK = 8;
 
+/** What completes the contents of a changed buffer when they are written: a checksum, computed once and not at each change. */
+export interface Seal {
+  seal(bp: Buf): void;
+}
+
 export class Buf {
   readonly blkno: number;
   readonly data: Uint8Array;
   readonly view: DataView;
   /** Whoever checked the contents and found them sound; checked once per stay in the cache. */
   soundFor: object | null = null;
+  /** What the contents lack until they are written: no checksum in them is right before. */
+  seal: Seal | null = null;
   /** Newer than the disk. */
   isDirty = false;
   /** Those who keep the object for longer than an operation. */
@@ -71,6 +78,7 @@ export class BufferCache {
     if (held) {
       held.data.fill(0);
       held.soundFor = null;
+      held.seal = null;
       return held;
     }
     return this.#enter(new Buf(blkno, new Uint8Array(this.blockSize)));
@@ -120,7 +128,10 @@ export class BufferCache {
   /** Drops the buffer of a block that means nothing any more, dirty or not. */
   forget(blkno: number): void {
     const bp = this.#pinned.get(blkno);
-    if (bp) bp.isDirty = false;
+    if (bp) {
+      bp.isDirty = false;
+      bp.seal = null;
+    }
     this.#pinned.delete(blkno);
     this.#clean.delete(blkno);
   }

@@ -1,7 +1,7 @@
 /** CRC-32C against the vectors of RFC 3720 and a bit-by-bit reckoning. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { crc32c } from "../../src/lib/crc32c.ts";
+import { crc32c, crc32cWord, crc32cZeroes } from "../../src/lib/crc32c.ts";
 
 const sum = (bytes: Uint8Array) => ~crc32c(0xffffffff, bytes) >>> 0;
 
@@ -28,4 +28,14 @@ it("crc32c continues over pieces of any length", () => {
       assert.equal(crc32c(first, bytes, middle, end), bitwise >>> 0);
     }
   }
+});
+
+it("words and zeroes add to a sum what their bytes do", () => {
+  for (const value of [0, 1, 0x80, 0x12345678, 0xfedcba98, -1, 2 ** 32 - 1]) {
+    const bytes = new Uint8Array([value, value >>> 8, value >>> 16, value >>> 24]);
+    for (const seed of [0, 0xffffffff, 0x89abcdef]) {
+      assert.equal(crc32cWord(seed, value), crc32c(seed, bytes));
+    }
+  }
+  for (let n = 0; n < 12; n++) assert.equal(crc32cZeroes(77, n), crc32c(77, new Uint8Array(n)));
 });

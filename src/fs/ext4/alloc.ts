@@ -266,9 +266,8 @@ export class BlockAllocator implements Committed {
     }
     this.volume.tx.dirty(bp);
     setBits(bp.data, at, stop);
-    desc.setBlockBitmapSum(bp.data);
     desc.freeClusters -= stop - at;
-    desc.changed();
+    desc.blocksChanged(bp);
     this.#available[group] = this.#available[group]! - (stop - at);
     this.#longest[group] = Math.min(this.#longest[group]!, this.#available[group]!);
     return { start: base + at, count: stop - at };
@@ -300,9 +299,8 @@ export class BlockAllocator implements Committed {
       at = nextSet(bp.data, end, from + count);
     }
     clearBits(bp.data, from, from + count);
-    desc.setBlockBitmapSum(bp.data);
     desc.freeClusters += count - already;
-    desc.changed();
+    desc.blocksChanged(bp);
     this.#freedCount += count - already;
     return result;
   }
@@ -353,8 +351,7 @@ export class BlockAllocator implements Committed {
     bp.soundFor = this;
     desc.flags &= ~BG_BLOCK_UNINIT;
     if (desc.freeClusters !== free) desc.freeClusters = free;
-    desc.setBlockBitmapSum(bp.data);
-    desc.changed();
+    desc.blocksChanged(bp);
     this.#available[desc.group] = Math.min(this.#available[desc.group]!, free);
     return bp;
   }

@@ -1,11 +1,11 @@
 /**
- * Small pieces of ext4's checksums: sums continued over little-endian words.
+ * Small pieces of ext4's checksums: sums continued over little-endian words, and over holes.
  */
-import { crc32c } from "../../lib/crc32c.ts";
+import { crc32c, crc32cWord, crc32cZeroes } from "../../lib/crc32c.ts";
 
 /** Continues `seed` over the four bytes of `value`. */
 export function crcU32(seed: number, value: number): number {
-  return crc32c(seed, new Uint8Array([value, value >>> 8, value >>> 16, value >>> 24]));
+  return crc32cWord(seed, value);
 }
 
 /** Continues `seed` over `bytes` as if the `length` bytes at `hole` were zero. */
@@ -17,6 +17,6 @@ export function crcWithHole(
   hole: number,
   length: number,
 ): number {
-  const sum = crc32c(crc32c(seed, bytes, start, hole), new Uint8Array(length));
+  const sum = crc32cZeroes(crc32c(seed, bytes, start, hole), length);
   return crc32c(sum, bytes, hole + length, end);
 }

@@ -4,12 +4,12 @@
  * A block is checked whole before anything in it is used: every entry has room
  * for its name, stays in the block, and the checksum (in a tail that looks
  * like an unused entry) is right. The nodes of an index are disguised as
- * blocks without entries. What was changed is sealed before it is dirty.
+ * blocks without entries. What was changed gets its checksum when it is written.
  * Source: fs/ext4/dir.c, namei.c, Documentation/filesystems/ext4/directory.rst.
  */
 import { type Errno, failed } from "../../abi/errno.ts";
-import { crc32c } from "../../lib/crc32c.ts";
-import type { Buf } from "../../vfs/bio.ts";
+import { crc32c, crc32cZeroes } from "../../lib/crc32c.ts";
+import type { Buf, Seal } from "../../vfs/bio.ts";
 import { type BlockRun, HOLE, mapBlock } from "./blockmap.ts";
 import { type Chain, clearChain, recordLength, setRecordLength } from "./direntry.ts";
 import type { Inode } from "./inode.ts";
@@ -24,6 +24,8 @@ const TAIL_FILE_TYPE = 0xde;
 const DX_ROOT_COUNT_AT = 32;
 const DX_NODE_COUNT_AT = 8;
 const DX_ENTRY_SIZE = 8;
+/** Instead of where its entries start, of a block that is no node. */
+const LEAF = -1;
 
 /** Block `pblk`, which is block `lblk` of the directory. EUCLEAN, EFSBADCRC, EIO. */
 export function readDirBlock(ip: Inode, lblk: number, pblk: number): Buf | Errno {
@@ -34,7 +36,7 @@ export function readDirBlock(ip: Inode, lblk: number, pblk: number): Buf | Errno
   if (!isChainSound(bp.view, 0, end)) {
     return ip.volume.corrupt(`inode #${ip.ino}: bad directory block ${lblk}`);
   }
-  if (ip.volume.hasMetadataCsum) {
+  if (ip.volume.hasMetadataCsum && bp.seal === null) {
     if (!(isNode ? isNodeSumRight(ip, bp, lblk) : isLeafSumRight(ip, bp))) {
       return ip.volume.corrupt(`inode #${ip.ino}: directory block ${lblk} checksum invalid`, true);
     }
@@ -77,13 +79,52 @@ export function leafEnd(ip: Inode): number {
 /** Makes an empty leaf of a block just allocated. */
 export function clearLeaf(ip: Inode, bp: Buf): void {
   clearChain(leafChain(ip, bp));
-  sealLeaf(ip, bp);
+  dirtyLeaf(ip, bp);
 }
 
-/** A leaf was changed: sets its checksum and hands it to the running transaction. */
-export function sealLeaf(ip: Inode, bp: Buf): void {
+/** A leaf was changed: hands it to the running transaction, to be sealed there. */
+export function dirtyLeaf(ip: Inode, bp: Buf): void {
+  dirtyWith(ip, bp, LEAF);
+}
+
+/** As `dirtyLeaf`, for a node of the index. */
+export function dirtyNode(ip: Inode, bp: Buf, lblk: number): void {
+  dirtyWith(ip, bp, nodeCountAt(lblk));
+}
+
+/** As `dirtyLeaf`, for whatever block `lblk` is. */
+export function dirtyDirBlock(ip: Inode, bp: Buf, lblk: number): void {
+  if (looksLikeNode(ip, bp, lblk)) dirtyNode(ip, bp, lblk);
+  else dirtyLeaf(ip, bp);
+}
+
+function dirtyWith(ip: Inode, bp: Buf, countAt: number): void {
   const { volume } = ip;
-  if (volume.hasMetadataCsum) {
+  bp.soundFor = ip;
+  volume.tx.dirty(bp);
+  if (!volume.hasMetadataCsum) return;
+  const known = bp.seal;
+  if (known instanceof DirSeal && known.ip === ip && known.countAt === countAt) return;
+  bp.seal = new DirSeal(ip, countAt);
+}
+
+/** The checksum of a block of `ip`: of a leaf in its tail, of a node behind its entries, which start at `countAt`. */
+class DirSeal implements Seal {
+  readonly ip: Inode;
+  readonly countAt: number;
+
+  constructor(ip: Inode, countAt: number) {
+    this.ip = ip;
+    this.countAt = countAt;
+  }
+
+  seal(bp: Buf): void {
+    const { ip, countAt } = this;
+    if (countAt !== LEAF) {
+      const tail = countAt + bp.view.getUint16(countAt, true) * DX_ENTRY_SIZE;
+      bp.view.setUint32(tail + 4, nodeSum(ip, bp, countAt, tail), true);
+      return;
+    }
     const at = leafEnd(ip);
     DirEntry.inode.set(bp.view, at, 0);
     DirEntry.rec_len.set(bp.view, at, TAIL_SIZE);
@@ -91,26 +132,6 @@ export function sealLeaf(ip: Inode, bp: Buf): void {
     DirEntry.file_type.set(bp.view, at, TAIL_FILE_TYPE);
     bp.view.setUint32(at + HEADER_SIZE, crc32c(ip.csumSeed, bp.data, 0, at), true);
   }
-  bp.soundFor = ip;
-  volume.tx.dirty(bp);
-}
-
-/** As `sealLeaf`, for a node of the index. */
-export function sealNode(ip: Inode, bp: Buf, lblk: number): void {
-  const { volume } = ip;
-  if (volume.hasMetadataCsum) {
-    const countAt = nodeCountAt(lblk);
-    const tail = countAt + bp.view.getUint16(countAt, true) * DX_ENTRY_SIZE;
-    bp.view.setUint32(tail + 4, nodeSum(ip, bp, countAt, tail), true);
-  }
-  bp.soundFor = ip;
-  volume.tx.dirty(bp);
-}
-
-/** As `sealLeaf`, for whatever block `lblk` is. */
-export function sealDirBlock(ip: Inode, bp: Buf, lblk: number): void {
-  if (looksLikeNode(ip, bp, lblk)) sealNode(ip, bp, lblk);
-  else sealLeaf(ip, bp);
 }
 
 /** Most entries that a node of the index has room for. */
@@ -173,5 +194,5 @@ function nodeSum(ip: Inode, bp: Buf, countAt: number, tail: number): number {
   const count = bp.view.getUint16(countAt + 2, true);
   let sum = crc32c(ip.csumSeed, bp.data, 0, countAt + count * DX_ENTRY_SIZE);
   sum = crc32c(sum, bp.data, tail, tail + 4);
-  return crc32c(sum, new Uint8Array(4));
+  return crc32cZeroes(sum, 4);
 }

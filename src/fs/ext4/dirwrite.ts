@@ -12,10 +12,10 @@ import {
   clearLeaf,
   dirBlock,
   dirBlockCount,
+  dirtyDirBlock,
+  dirtyLeaf,
   leafChain,
   leafEnd,
-  sealDirBlock,
-  sealLeaf,
 } from "./dirblock.ts";
 import {
   type Chain,
@@ -132,7 +132,7 @@ function addLinear(dir: Inode, name: Uint8Array, ino: number, type: number): num
     const at = findRoom(chain, size);
     if (at >= 0) {
       insertAt(chain, at, name, ino, type);
-      sealLeaf(dir, bp);
+      dirtyLeaf(dir, bp);
       return 0;
     }
     const mayIndex = blocks === 1 && (dir.volume.compat & feature.COMPAT_DIR_INDEX) !== 0;
@@ -143,7 +143,7 @@ function addLinear(dir: Inode, name: Uint8Array, ino: number, type: number): num
   const { bp } = grown[0]!;
   clearLeaf(dir, bp);
   insertAt(leafChain(dir, bp), 0, name, ino, type);
-  sealLeaf(dir, bp);
+  dirtyLeaf(dir, bp);
   return 0;
 }
 
@@ -184,7 +184,7 @@ function moveOut(dir: Inode, chains: readonly Chain[]): number {
     const ino = DirEntry.inode.get(view, from);
     insertAt(chain, at, name, ino, DirEntry.file_type.get(view, from));
   }
-  sealLeaf(dir, bp);
+  dirtyLeaf(dir, bp);
   return 1;
 }
 
@@ -194,12 +194,12 @@ function initBlock(dir: Inode, bp: Buf, parent: number): void {
   const type = storedType(dir.volume, S_IFDIR);
   writeEntry(chain, 0, DOT_SIZE, DOT, dir.ino, type);
   writeEntry(chain, DOT_SIZE, leafEnd(dir) - DOT_SIZE, DOT_DOT, parent, type);
-  sealLeaf(dir, bp);
+  dirtyLeaf(dir, bp);
 }
 
 function changed(dir: Inode, found: FoundEntry): void {
   // An inline directory's entries are in the inode, which the caller makes dirty.
-  if (found.bp) sealDirBlock(dir, found.bp, found.lblk);
+  if (found.bp) dirtyDirBlock(dir, found.bp, found.lblk);
 }
 
 /** Without the filetype feature the byte belongs to the length of the name. */

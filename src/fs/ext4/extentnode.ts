@@ -3,12 +3,12 @@
  * header, sorted by the first block of the file that they are about.
  *
  * The root lies inside the inode. Any other node ends in a checksum where the
- * volume has them; `seal` sets it and hands the buffer to the transaction.
+ * volume has them, which is set when it is written; `changed` hands it to the transaction.
  * Source: Documentation/filesystems/ext4/ifork.rst, fs/ext4/ext4_extents.h.
  */
 import { type Errno, failed } from "../../abi/errno.ts";
 import { crc32c } from "../../lib/crc32c.ts";
-import type { Buf } from "../../vfs/bio.ts";
+import type { Buf, Seal } from "../../vfs/bio.ts";
 import type { Inode } from "./inode.ts";
 import { DiskInode, EXTENT_MAGIC, Extent, ExtentHeader, ExtentIndex } from "./layout.ts";
 
@@ -50,7 +50,7 @@ export function childNode(ip: Inode, node: Node, index: number, depth: number): 
   if (bp.soundFor === ip && depthOf(child) === depth) return child;
   const r = check(ip, child, bp.data.length, depth);
   if (failed(r)) return r;
-  if (ip.volume.hasMetadataCsum) {
+  if (ip.volume.hasMetadataCsum && bp.seal === null) {
     const tail = tailAt(child);
     if (crc32c(ip.csumSeed, bp.data, 0, tail) !== bp.view.getUint32(tail, true)) {
       return ip.volume.corrupt(`inode #${ip.ino}: extent block ${block} checksum invalid`, true);
@@ -80,14 +80,26 @@ export function formatRoot(ip: Inode): void {
 }
 
 /** `node` was changed. The root goes with its inode, which is the caller's to make dirty. */
-export function seal(ip: Inode, node: Node): void {
+export function changed(ip: Inode, node: Node): void {
   const { bp } = node;
   if (!bp) return;
-  if (ip.volume.hasMetadataCsum) {
-    const tail = tailAt(node);
-    bp.view.setUint32(tail, crc32c(ip.csumSeed, bp.data, 0, tail), true);
-  }
   ip.volume.tx.dirty(bp);
+  if (!ip.volume.hasMetadataCsum) return;
+  if (!(bp.seal instanceof NodeSeal && bp.seal.ip === ip)) bp.seal = new NodeSeal(ip);
+}
+
+/** The checksum behind the entries of a node of `ip`'s tree. */
+class NodeSeal implements Seal {
+  readonly ip: Inode;
+
+  constructor(ip: Inode) {
+    this.ip = ip;
+  }
+
+  seal(bp: Buf): void {
+    const tail = tailAt({ view: bp.view, at: 0, bp });
+    bp.view.setUint32(tail, crc32c(this.ip.csumSeed, bp.data, 0, tail), true);
+  }
 }
 
 /** Index of the last entry that begins at or before `lblk`; -1 if all begin after it. */

@@ -12,6 +12,7 @@ import { EFBIG, type Errno, failed } from "../../abi/errno.ts";
 import type { Buf } from "../../vfs/bio.ts";
 import { allocBlocks, freeBlocks } from "./alloc.ts";
 import {
+  changed,
   childBlock,
   childNode,
   depthOf,
@@ -28,7 +29,6 @@ import {
   openEntry,
   removeEntry,
   rootNode,
-  seal,
   search,
   setDepth,
   setExtent,
@@ -64,7 +64,7 @@ export function insertExtent(
     if (entries(node) < maxEntries(node)) {
       openEntry(node, index + 1);
       setExtent(node, index + 1, lblk, pblk, count, unwritten);
-      seal(ip, node);
+      changed(ip, node);
       correctKeys(ip, path, path.length - 1);
       return 0;
     }
@@ -142,7 +142,7 @@ export function shiftLeaf(ip: Inode, lblk: number, from: number, by: number): Ne
   if (i < 0 || firstBlock(node, i) < from) i++;
   if (i === entries(node)) return around;
   for (let k = i; k < entries(node); k++) setFirstBlock(node, k, firstBlock(node, k) + by);
-  seal(ip, node);
+  changed(ip, node);
   correctKeys(ip, path, path.length - 1);
   return around;
 }
@@ -219,7 +219,7 @@ function cut(ip: Inode, path: readonly Level[], lo: number, hi: number): void {
     if (first < lo) openEntry(node, at);
     setExtent(node, at, hi, pblk + hi - first, stop - hi, unwritten);
   }
-  seal(ip, node);
+  changed(ip, node);
 }
 
 /** Makes the new extent part of those beside it, if they go on where it begins and ends. */
@@ -255,7 +255,7 @@ function mergeIn(
   } else {
     return false;
   }
-  seal(ip, node);
+  changed(ip, node);
   correctKeys(ip, path, path.length - 1);
   return true;
 }
@@ -281,12 +281,12 @@ function split(ip: Inode, path: readonly Level[], next: number | null): number {
   const key = at === count ? next! : firstBlock(node, at);
   const made = formatNode(ip, bp, depthOf(node));
   moveEntries(node, at, made);
-  seal(ip, made);
-  seal(ip, node);
+  changed(ip, made);
+  changed(ip, node);
   const parent = path[level - 1]!;
   openEntry(parent.node, parent.index + 1);
   setIndex(parent.node, parent.index + 1, key, bp.blkno);
-  seal(ip, parent.node);
+  changed(ip, parent.node);
   return 0;
 }
 
@@ -298,7 +298,7 @@ function grow(ip: Inode, root: Node): number {
   if (typeof bp === "number") return bp;
   const made = formatNode(ip, bp, depth);
   moveEntries(root, 0, made);
-  seal(ip, made);
+  changed(ip, made);
   setDepth(root, depth + 1);
   openEntry(root, 0);
   setIndex(root, 0, firstBlock(made, 0), bp.blkno);
@@ -311,7 +311,7 @@ function prune(ip: Inode, path: readonly Level[]): number {
   for (; level > 0 && entries(path[level]!.node) === 0; level--) {
     const parent = path[level - 1]!;
     removeEntry(parent.node, parent.index);
-    seal(ip, parent.node);
+    changed(ip, parent.node);
     const r = holdLess(ip, path[level]!.node.bp!.blkno, 1, true);
     if (failed(r)) return r;
   }
@@ -341,7 +341,7 @@ function correctKeys(ip: Inode, path: readonly Level[], level: number): void {
     const key = firstBlock(path[k]!.node, 0);
     if (firstBlock(parent.node, parent.index) === key) return;
     setFirstBlock(parent.node, parent.index, key);
-    seal(ip, parent.node);
+    changed(ip, parent.node);
     if (parent.index > 0) return;
   }
 }

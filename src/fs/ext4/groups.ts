@@ -1,5 +1,5 @@
 /**
- * Block groups: their descriptors, read, checked, changed and summed anew, and
+ * Block groups: their descriptors, read, checked and changed, summed at commit, and
  * the volume's counts of what is free.
  *
  * A descriptor that `read` hands out has a right checksum and places for its
@@ -28,6 +28,8 @@ export class Groups {
   freeInodes = 0;
   /** Groups whose descriptor was found damaged: nothing in them is used. */
   readonly #bad = new Set<number>();
+  /** By group: descriptors that were changed, and have no checksum yet. */
+  readonly #unsealed = new Map<number, GroupDescriptor>();
 
   constructor(volume: Volume) {
     this.volume = volume;
@@ -84,6 +86,23 @@ export class Groups {
     if (is64) SuperBlock.s_free_blocks_count_hi.set(view, 0, high);
     SuperBlock.s_free_inodes_count.set(view, 0, this.freeInodes);
     return true;
+  }
+
+  /** `desc` was changed, perhaps with bitmaps: sets the checksums when it is written. */
+  changed(desc: GroupDescriptor): void {
+    const before = this.#unsealed.get(desc.group);
+    if (before) {
+      before.changedBlocks ??= desc.changedBlocks;
+      before.changedInodes ??= desc.changedInodes;
+    } else {
+      this.#unsealed.set(desc.group, desc);
+    }
+  }
+
+  /** Before a commit: sums the bitmaps and descriptors that were changed since the last one. */
+  seal(): void {
+    for (const desc of this.#unsealed.values()) desc.seal();
+    this.#unsealed.clear();
   }
 
   /** The descriptor of `group`, good until the next call that may read a block. EUCLEAN, EFSBADCRC, EIO. */
@@ -196,6 +215,9 @@ export class GroupDescriptor {
   readonly groups: Groups;
   readonly group: number;
   readonly bp: Buf;
+  /** Bitmaps that were changed and are to be summed. */
+  changedBlocks: Buf | null = null;
+  changedInodes: Buf | null = null;
   readonly #at: number;
   readonly #isWide: boolean;
 
@@ -283,12 +305,32 @@ export class GroupDescriptor {
     return (this.flags & BG_INODE_UNINIT) !== 0;
   }
 
-  /** Sums the descriptor and hands its block to the running transaction. */
+  /** Hands its block to the running transaction, to be sealed there. */
   changed(): void {
-    if (this.groups.hasSums) {
-      GroupDesc.bg_checksum.set(this.bp.view, this.#at, this.#sum());
-    }
     this.groups.volume.tx.dirty(this.bp);
+    if (this.groups.hasSums) this.groups.changed(this);
+  }
+
+  /** As `changed`, with the bitmap of its blocks, which is dirty already. */
+  blocksChanged(bitmap: Buf): void {
+    this.changedBlocks = bitmap;
+    this.changed();
+  }
+
+  inodesChanged(bitmap: Buf): void {
+    this.changedInodes = bitmap;
+    this.changed();
+  }
+
+  /** Sets the checksums: of bitmaps that were changed, then its own. */
+  seal(): void {
+    if (this.groups.volume.hasMetadataCsum) {
+      if (this.changedBlocks) this.#setBlockBitmapSum(this.changedBlocks.data);
+      if (this.changedInodes) this.#setInodeBitmapSum(this.changedInodes.data);
+    }
+    this.changedBlocks = null;
+    this.changedInodes = null;
+    GroupDesc.bg_checksum.set(this.bp.view, this.#at, this.#sum());
   }
 
   isSumRight(): boolean {
@@ -305,8 +347,7 @@ export class GroupDescriptor {
     return GroupDesc.bg_block_bitmap_csum_hi.get(this.bp.view, this.#at) === sum >>> 16;
   }
 
-  setBlockBitmapSum(bitmap: Uint8Array): void {
-    if (!this.groups.volume.hasMetadataCsum) return;
+  #setBlockBitmapSum(bitmap: Uint8Array): void {
     const sum = this.#blockBitmapSum(bitmap);
     GroupDesc.bg_block_bitmap_csum_lo.set(this.bp.view, this.#at, sum & 0xffff);
     if (this.#isWide) GroupDesc.bg_block_bitmap_csum_hi.set(this.bp.view, this.#at, sum >>> 16);
@@ -321,8 +362,7 @@ export class GroupDescriptor {
     return GroupDesc.bg_inode_bitmap_csum_hi.get(this.bp.view, this.#at) === sum >>> 16;
   }
 
-  setInodeBitmapSum(bitmap: Uint8Array): void {
-    if (!this.groups.volume.hasMetadataCsum) return;
+  #setInodeBitmapSum(bitmap: Uint8Array): void {
     const sum = this.#inodeBitmapSum(bitmap);
     GroupDesc.bg_inode_bitmap_csum_lo.set(this.bp.view, this.#at, sum & 0xffff);
     if (this.#isWide) GroupDesc.bg_inode_bitmap_csum_hi.set(this.bp.view, this.#at, sum >>> 16);

@@ -8,7 +8,14 @@
 import { ENOSPC, failed } from "../../abi/errno.ts";
 import { LOG_WARNING } from "../../kern/log.ts";
 import type { Buf } from "../../vfs/bio.ts";
-import { disguiseNode, leafChain, nodeCountAt, nodeLimit, sealLeaf, sealNode } from "./dirblock.ts";
+import {
+  dirtyLeaf,
+  dirtyNode,
+  disguiseNode,
+  leafChain,
+  nodeCountAt,
+  nodeLimit,
+} from "./dirblock.ts";
 import {
   type Chain,
   clearChain,
@@ -88,7 +95,7 @@ export function makeIndexed(dir: Inode, root: Buf): number {
   const leaf = leafChain(dir, bp);
   const moved = entriesIn(chain).filter((at) => !isDots(root.data, at));
   pack(leaf, root.data.slice(), moved);
-  sealLeaf(dir, bp);
+  dirtyLeaf(dir, bp);
   const dots = root.data.slice(0, DOT_SIZE);
   root.data.fill(0);
   root.data.set(dots);
@@ -103,7 +110,7 @@ export function makeIndexed(dir: Inode, root: Buf): number {
   root.view.setUint16(at + 2, 1, true);
   root.view.setUint32(at + 4, lblk, true);
   dir.flags |= INDEX_FL;
-  sealNode(dir, root, 0);
+  dirtyNode(dir, root, 0);
   return 0;
 }
 
@@ -129,7 +136,7 @@ function put(dir: Inode, leaf: Buf, name: Uint8Array, ino: number, type: number)
   const at = findRoom(chain, entrySize(name.length));
   if (at < 0) return false;
   insertAt(chain, at, name, ino, type);
-  sealLeaf(dir, leaf);
+  dirtyLeaf(dir, leaf);
   return true;
 }
 
@@ -157,7 +164,7 @@ function roomy(dir: Inode, frame: Frame, blocks: NewBlock[]): Frame {
   const above = newNode(dir, bp, lblk, frame, half, count);
   insertEntry(dir, parent, hashAt(frame, half), lblk);
   setCount(frame, half);
-  sealNode(dir, frame.bp, frame.lblk);
+  dirtyNode(dir, frame.bp, frame.lblk);
   if (frame.index < half) return frame;
   parent.index++;
   return { ...above, parent, index: frame.index - half };
@@ -171,7 +178,7 @@ function deepen(dir: Inode, root: Frame, { bp, lblk }: NewBlock): Frame {
   setCount(root, 1);
   root.bp.view.setUint32(root.at + 4, lblk, true);
   root.bp.data[LEVELS_AT]!++;
-  sealNode(dir, root.bp, 0);
+  dirtyNode(dir, root.bp, 0);
   return { ...node, parent: root, index };
 }
 
@@ -191,7 +198,7 @@ function newNode(
   bp.data.set(source.bp.data.subarray(start, source.at + end * DX_ENTRY_SIZE), node.at);
   bp.view.setUint16(node.at, nodeLimit(dir, lblk), true);
   setCount(node, end - from);
-  sealNode(dir, bp, lblk);
+  dirtyNode(dir, bp, lblk);
   return node;
 }
 
@@ -204,7 +211,7 @@ function insertEntry(dir: Inode, f: Frame, hash: number, lblk: number): void {
   bp.view.setUint32(place, hash, true);
   bp.view.setUint32(place + 4, lblk, true);
   setCount(f, count + 1);
-  sealNode(dir, bp, f.lblk);
+  dirtyNode(dir, bp, f.lblk);
 }
 
 function setCount(f: Frame, count: number): void {
@@ -243,8 +250,8 @@ function splitLeaf(
   const places = (part: readonly Hashed[]) => part.map((e) => e.at).sort((a, b) => a - b);
   pack(leafChain(dir, bp), old, places(map.slice(split)));
   pack(leafChain(dir, leaf), old, places(map.slice(0, split)));
-  sealLeaf(dir, bp);
-  sealLeaf(dir, leaf);
+  dirtyLeaf(dir, bp);
+  dirtyLeaf(dir, leaf);
   insertEntry(dir, frame, hash + (isContinued ? 1 : 0), lblk);
   return { hash, leaf: bp };
 }

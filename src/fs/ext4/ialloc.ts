@@ -101,10 +101,9 @@ export function freeInode(ip: Inode): number {
   if (failed(r)) return r;
   clearBits(bp.data, bit, bit + 1);
   volume.tx.dirty(bp);
-  desc.setInodeBitmapSum(bp.data);
   desc.freeInodes++;
   if (ip.type === S_IFDIR) desc.usedDirs = Math.max(0, desc.usedDirs - 1);
-  desc.changed();
+  desc.inodesChanged(bp);
   return 0;
 }
 
@@ -155,8 +154,7 @@ function takeFrom(volume: Volume, group: number, isDir: boolean): Inode | Errno 
     desc.itableUnused = Math.min(g.inodesPerGroup - bit - 1, unusedIn(desc));
     desc.flags &= ~BG_INODE_UNINIT;
   }
-  desc.setInodeBitmapSum(bp.data);
-  desc.changed();
+  desc.inodesChanged(bp);
   return ip;
 }
 

@@ -20,9 +20,8 @@ import {
   S_IFSOCK,
 } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
-import { crcU32 } from "./checksum.ts";
 import * as feature from "./features.ts";
-import { isSumRight, setSum } from "./inodesum.ts";
+import { inodeSeed, isSumPending, isSumRight, recordChanged } from "./inodesum.ts";
 import { readTime, writeTime } from "./inodetime.ts";
 import {
   DiskInode,
@@ -78,9 +77,7 @@ export class Inode {
   /** The generation, or all of `raw`, was replaced. */
   reseed(): void {
     const { volume } = this;
-    this.csumSeed = volume.hasMetadataCsum
-      ? crcU32(crcU32(volume.csumSeed, this.ino), this.generation)
-      : 0;
+    this.csumSeed = volume.hasMetadataCsum ? inodeSeed(volume, this.ino, this.generation) : 0;
   }
 
   /**
@@ -101,11 +98,17 @@ export class Inode {
       volume.tx.abort(`inode #${this.ino}: its block of the inode table cannot be read`);
       return bp;
     }
-    if (volume.hasMetadataCsum) setSum(this);
     bp.data.set(this.raw, this.#tableAt);
     volume.tx.dirty(bp);
+    if (volume.hasMetadataCsum) recordChanged(volume, bp, this.#tableAt, this.ino);
     this.sequence = volume.tx.sequence;
     return 0;
+  }
+
+  /** The record was changed, by this or an earlier user of the inode, and has no checksum yet. */
+  get isSumPending(): boolean {
+    const { volume } = this;
+    return isSumPending(volume, volume.cache.peek(this.#tableBlock), this.#tableAt);
   }
 
   get mode(): number {
@@ -369,7 +372,7 @@ function fault(ip: Inode): Errno | null {
   if (ip.extraSize > ip.raw.length - GOOD_OLD_INODE_SIZE || (ip.extraSize & 3) !== 0) {
     return volume.corrupt(`inode #${ino}: bad extra_isize ${ip.extraSize}`);
   }
-  if (volume.hasMetadataCsum && !isSumRight(ip)) {
+  if (volume.hasMetadataCsum && !isSumRight(ip) && !ip.isSumPending) {
     return volume.corrupt(`inode #${ino}: checksum invalid`, true);
   }
   if (!KNOWN_TYPES.has(ip.type)) return volume.corrupt(`inode #${ino}: bogus i_mode`);

@@ -113,7 +113,7 @@ export abstract class RunningTransaction implements Transaction {
     this.#isCommitting = true;
     this.#writeOrdered();
     let r = 0;
-    this.#addSuperblock();
+    this.#seal();
     if (!this.#isAborted && this.hasNews) {
       r = this.write();
     } else {
@@ -153,11 +153,19 @@ export abstract class RunningTransaction implements Transaction {
     return r;
   }
 
-  #addSuperblock(): void {
-    const bp = this.volume.sealSuperblock();
-    if (!bp) return;
-    this.volume.cache.markDirty(bp);
-    this.blocks.set(bp.blkno, bp);
+  /** Adds the superblock, if it changed, and gives all blocks the checksums that they lack. */
+  #seal(): void {
+    const { volume } = this;
+    const superblock = volume.sealSuperblock();
+    if (superblock) {
+      volume.cache.markDirty(superblock);
+      this.blocks.set(superblock.blkno, superblock);
+    }
+    volume.groups.seal();
+    for (const bp of this.blocks.values()) {
+      bp.seal?.seal(bp);
+      bp.seal = null;
+    }
   }
 
   /** Writing contents may allocate, and so bring in more that is to be written. */

@@ -6,11 +6,12 @@
  * Source: fs/ext4/xattr.c, Documentation/filesystems/ext4/attributes.rst.
  */
 import type { Errno } from "../../abi/errno.ts";
-import type { Buf } from "../../vfs/bio.ts";
+import type { Buf, Seal } from "../../vfs/bio.ts";
 import { allocBlocks, freeBlocks } from "./alloc.ts";
 import { crcU32, crcWithHole } from "./checksum.ts";
 import type { Inode } from "./inode.ts";
 import { XATTR_MAGIC, XattrHeader } from "./layout.ts";
+import type { Volume } from "./volume.ts";
 import {
   compareXattrs,
   nextHash,
@@ -60,7 +61,7 @@ export function storeBlockXattrs(ip: Inode, xattrs: readonly Xattr[]): number {
   XattrHeader.h_blocks.set(view, 0, 1);
   XattrHeader.h_hash.set(view, 0, hashOf(fresh));
   storeXattrs(bp.data, view, XattrHeader.sizeof, 0, fresh);
-  seal(ip, bp);
+  changed(ip, bp);
   return 0;
 }
 
@@ -92,7 +93,7 @@ function readXattrBlock(ip: Inode): Buf | Errno {
   ) {
     return volume.corrupt(`inode #${ip.ino}: bad xattr block ${block}`);
   }
-  if (volume.hasMetadataCsum && bp.view.getUint32(SUM_AT, true) !== sumOf(ip, bp)) {
+  if (volume.hasMetadataCsum && bp.view.getUint32(SUM_AT, true) !== sumOf(volume, bp)) {
     return volume.corrupt(`inode #${ip.ino}: xattr block ${block} checksum invalid`, true);
   }
   bp.soundFor = volume;
@@ -101,17 +102,27 @@ function readXattrBlock(ip: Inode): Buf | Errno {
 
 const SUM_AT = XattrHeader.h_checksum.offset;
 
-function sumOf(ip: Inode, bp: Buf): number {
-  const { csumSeed } = ip.volume;
+function sumOf({ csumSeed }: Volume, bp: Buf): number {
   const seed = crcU32(crcU32(csumSeed, bp.blkno % TWO32), Math.floor(bp.blkno / TWO32));
   return crcWithHole(seed, bp.data, 0, bp.data.length, SUM_AT, 4);
 }
 
-function seal(ip: Inode, bp: Buf): void {
-  const { volume } = ip;
-  if (volume.hasMetadataCsum) bp.view.setUint32(SUM_AT, sumOf(ip, bp), true);
+function changed({ volume }: Inode, bp: Buf): void {
   bp.soundFor = volume;
   volume.tx.dirty(bp);
+  if (volume.hasMetadataCsum) bp.seal = new XattrSeal(volume);
+}
+
+class XattrSeal implements Seal {
+  readonly #volume: Volume;
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+  }
+
+  seal(bp: Buf): void {
+    bp.view.setUint32(SUM_AT, sumOf(this.#volume, bp), true);
+  }
 }
 
 function newBlock(ip: Inode): Buf | Errno {
@@ -136,7 +147,7 @@ function release(ip: Inode, bp: Buf): void {
   const refs = XattrHeader.h_refcount.get(bp.view, 0);
   if (refs > 1) {
     XattrHeader.h_refcount.set(bp.view, 0, refs - 1);
-    seal(ip, bp);
+    changed(ip, bp);
     return;
   }
   freeBlocks(ip.volume, bp.blkno, 1, { isMetadata: true });
