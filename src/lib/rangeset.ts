@@ -72,6 +72,7 @@ export class RangeSet {
   /** Removes [from, end): how many of them were in it. */
   remove(from: number, end: number): number {
     const first = this.#after(from);
+    if (from >= end || first === this.#starts.length || this.#starts[first]! >= end) return 0;
     let last = first;
     const starts: number[] = [];
     const ends: number[] = [];
@@ -90,7 +91,6 @@ export class RangeSet {
       removed += Math.min(stop, end) - Math.max(start, from);
       last++;
     }
-    if (removed === 0) return 0;
     this.#starts.splice(first, last - first, ...starts);
     this.#ends.splice(first, last - first, ...ends);
     this.#size -= removed;

@@ -43,6 +43,7 @@ export class Delayed {
       const stop = Math.min(end, run.lblk + run.count, this.blocks.next(lblk));
       if (run.pblk === HOLE && run.unwritten === HOLE) {
         const got = this.#promiseRange(lblk, stop, isPrivileged);
+        this.#ip.delayedBlocks = this.blocks.size;
         if (got > lblk) added?.push(lblk, got);
         if (got < stop) return got;
         run.count = 0;
@@ -55,6 +56,7 @@ export class Delayed {
   /** None of [from, end) is delayed any more. */
   remove(from: number, end: number): void {
     if (this.blocks.remove(from, end) === 0) return;
+    this.#ip.delayedBlocks = this.blocks.size;
     const needed = this.#neededFor(this.blocks.size, this.blocks.rangeCount);
     if (needed >= this.#promised) return;
     this.#ip.volume.alloc.unreserve(this.#promised - needed);

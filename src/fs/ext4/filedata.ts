@@ -60,11 +60,6 @@ export class FileData implements Pager {
     this.object = new PagedObject(frames, this, inode.sizeBytes, domain);
   }
 
-  /** 512-byte units of blocks that are not allocated yet, but will be. */
-  get delayed512(): number {
-    return (this.delayed.blocks.size * this.inode.volume.geometry.blockSize) / 512;
-  }
-
   // The pager.
 
   pageIn(first: number, into: Uint8Array): number {

@@ -58,6 +58,8 @@ export class Inode {
   /** Transaction with the last change, and with the last one that fdatasync(2) cares for; 0 if none. */
   sequence = 0;
   dataSequence = 0;
+  /** Blocks written in memory that have none on the disk yet (delayed.ts). */
+  delayedBlocks = 0;
   /** It is on the orphan list, which orphan.ts keeps. */
   isOrphan = false;
 

@@ -79,6 +79,7 @@ export class Ext4Vnode extends Vnode {
     const ip = this.inode;
     const acl = this.#accessAcl();
     if (failed(acl)) return acl;
+    const { blockSize } = ip.volume.geometry;
     return {
       mode: ip.mode,
       ino: ip.ino,
@@ -88,8 +89,8 @@ export class Ext4Vnode extends Vnode {
       gid: ip.gid,
       rdev: ip.rdev,
       sizeBytes: ip.sizeBytes,
-      blksize: ip.volume.geometry.blockSize,
-      blocks: ip.blocks512 + (this.#data?.delayed512 ?? 0),
+      blksize: blockSize,
+      blocks: ip.blocks512 + (ip.delayedBlocks * blockSize) / 512,
       atime: ip.atime,
       mtime: ip.mtime,
       ctime: ip.ctime,
