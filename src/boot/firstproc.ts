@@ -40,7 +40,7 @@ export function makeFirstProcess(table: ProcTable): Lwp | Errno {
   p.rlimits = Rlimits.initial(table.threadsMax);
   p.vmspace = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits));
   p.sigactions = new SigActions();
-  const td = new Lwp(pid, p, table.cpu, Cred.root(), context);
+  const td = new Lwp(pid, p, table.cpu, Cred.root(table.userns), context);
   td.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
   td.comm = "init";
   table.addThread(td);

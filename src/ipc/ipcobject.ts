@@ -5,9 +5,11 @@
 import { EINVAL } from "../abi/errno.ts";
 import { IPC_PRIVATE } from "../abi/ipc.ts";
 import { CAP_IPC_OWNER, CAP_SYS_ADMIN, type Cred } from "../kern/cred.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 
 const PERMISSIONS = 0o777;
-const NO_ID = 0xffffffff;
+/** (uid_t)-1, or an id that its caller's user name space does not map. */
+const NO_ID = -1;
 
 export abstract class IpcObject {
   key: number;
@@ -24,8 +26,11 @@ export abstract class IpcObject {
   isRemoved = false;
   /** Seconds of the day. */
   ctimeSec: number;
+  /** That owns its IPC name space. */
+  readonly #userns: UserNamespace;
 
-  constructor(key: number, flags: number, cred: Cred, nowSec: number) {
+  constructor(key: number, flags: number, cred: Cred, nowSec: number, userns: UserNamespace) {
+    this.#userns = userns;
     this.key = key;
     this.uid = this.cuid = cred.euid;
     this.gid = this.cgid = cred.egid;
@@ -43,7 +48,7 @@ export abstract class IpcObject {
     let granted = this.mode;
     if (cred.euid === this.cuid || cred.euid === this.uid) granted >>= 6;
     else if (cred.isMember(this.cgid) || cred.isMember(this.gid)) granted >>= 3;
-    return (wanted & ~granted & 7) === 0 || cred.hasCap(CAP_IPC_OWNER);
+    return (wanted & ~granted & 7) === 0 || cred.hasCapIn(this.#userns, CAP_IPC_OWNER);
   }
 
   isOwner(cred: Cred): boolean {
@@ -52,7 +57,7 @@ export abstract class IpcObject {
 
   /** Whether `cred` may change or remove it. */
   mayControl(cred: Cred): boolean {
-    return this.isOwner(cred) || cred.hasCap(CAP_SYS_ADMIN);
+    return this.isOwner(cred) || cred.hasCapIn(this.#userns, CAP_SYS_ADMIN);
   }
 
   /** IPC_SET: 0 or EINVAL. */

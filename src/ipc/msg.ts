@@ -9,6 +9,7 @@ import { E2BIG, EAGAIN, EIDRM, ENOMEM, type Errno, failed } from "../abi/errno.t
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Abandonable, Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import { IpcIds } from "./ids.ts";
 import { IpcObject } from "./ipcobject.ts";
@@ -35,6 +36,7 @@ export type Selection =
 export class MsgTable {
   readonly ids: IpcIds<MsgQueue>;
   readonly cpu: Cpu;
+  readonly userns: UserNamespace;
   /** Limits: bytes of a message, and of a queue that is made. */
   maxMessage = MSGMAX;
   maxQueue = MSGMNB;
@@ -42,8 +44,9 @@ export class MsgTable {
   messages = 0;
   bytes = 0;
 
-  constructor(cpu: Cpu) {
+  constructor(cpu: Cpu, userns: UserNamespace) {
     this.cpu = cpu;
+    this.userns = userns;
     this.ids = new IpcIds(MSGMNI);
   }
 
@@ -67,6 +70,11 @@ export class MsgTable {
     if (failed(full)) return full;
     if (!this.cpu.kmem.take(QUEUE_BYTES)) return ENOMEM;
     return new MsgQueue(this, key, flags, cred);
+  }
+
+  /** Its name space ends. */
+  removeAll(): void {
+    for (const queue of [...this.ids.all()]) this.remove(queue);
   }
 
   /** IPC_RMID: who sleeps on it gets EIDRM. */
@@ -100,7 +108,7 @@ export class MsgQueue extends IpcObject {
   readonly #receivers = new WaitQueue();
 
   constructor(table: MsgTable, key: number, flags: number, cred: Cred) {
-    super(key, flags, cred, table.nowSec);
+    super(key, flags, cred, table.nowSec, table.userns);
     this.table = table;
     this.maxBytes = table.maxQueue;
   }

@@ -11,6 +11,7 @@ import { IPC_NOWAIT, SEM_UNDO, SEMVMX } from "../abi/ipc.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Abandonable, Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import { IpcIds } from "./ids.ts";
 import { IpcObject } from "./ipcobject.ts";
@@ -34,6 +35,7 @@ export interface SemOp {
 export class SemTable {
   readonly ids: IpcIds<SemSet>;
   readonly cpu: Cpu;
+  readonly userns: UserNamespace;
   /** Limits (kernel.sem): semaphores of a set and of all, operations of a call. */
   maxPerSet = SEMMSL;
   maxInAll = SEMMNI * SEMMSL;
@@ -41,8 +43,9 @@ export class SemTable {
   /** Semaphores of all sets. */
   inAll = 0;
 
-  constructor(cpu: Cpu) {
+  constructor(cpu: Cpu, userns: UserNamespace) {
     this.cpu = cpu;
+    this.userns = userns;
     this.ids = new IpcIds(SEMMNI);
   }
 
@@ -72,6 +75,11 @@ export class SemTable {
     return new SemSet(this, key, count, flags, cred);
   }
 
+  /** Its name space ends. */
+  removeAll(): void {
+    for (const set of [...this.ids.all()]) this.remove(set);
+  }
+
   /** IPC_RMID: who sleeps on it gets EIDRM. */
   remove(set: SemSet): void {
     this.ids.remove(set);
@@ -93,7 +101,7 @@ export class SemSet extends IpcObject {
   readonly #toAlter = new WaitQueue();
 
   constructor(table: SemTable, key: number, count: number, flags: number, cred: Cred) {
-    super(key, flags, cred, table.nowSec);
+    super(key, flags, cred, table.nowSec, table.userns);
     this.table = table;
     this.values = new Uint16Array(count);
     this.pids = new Int32Array(count);

@@ -19,6 +19,7 @@ import {
 import { MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { MapEntry, MappedFile } from "../vm/mapentry.ts";
 import { AnonObject, MAX_OBJECT_BYTES } from "../vm/object.ts";
 import type { PageAllocator } from "../vm/page.ts";
@@ -40,6 +41,7 @@ const EXEC_BITS = 0o111;
 export class ShmTable {
   readonly ids: IpcIds<ShmSegment>;
   readonly cpu: Cpu;
+  readonly userns: UserNamespace;
   readonly pages: PageAllocator;
   /** Limits: bytes of one segment, pages of all. */
   maxBytes = SHM_UNLIMITED;
@@ -47,9 +49,10 @@ export class ShmTable {
   /** Pages of all segments, present or not. */
   totalPages = 0;
 
-  constructor(cpu: Cpu, pages: PageAllocator) {
+  constructor(cpu: Cpu, pages: PageAllocator, userns: UserNamespace) {
     this.cpu = cpu;
     this.pages = pages;
+    this.userns = userns;
     this.ids = new IpcIds(SHMMNI);
   }
 
@@ -97,6 +100,11 @@ export class ShmTable {
     } else this.destroy(s);
   }
 
+  /** Its name space ends: what is attached stays so. */
+  removeAll(): void {
+    for (const s of [...this.ids.all()]) this.remove(s);
+  }
+
   destroy(s: ShmSegment): void {
     this.ids.remove(s);
     this.totalPages -= pageCeil(s.sizeBytes) / PAGE_SIZE;
@@ -116,7 +124,7 @@ export class ShmSegment extends IpcObject {
   lpid = 0;
 
   constructor(table: ShmTable, key: number, sizeBytes: number, flags: number, cred: Cred) {
-    super(key, flags, cred, table.nowSec);
+    super(key, flags, cred, table.nowSec, table.userns);
     this.table = table;
     this.sizeBytes = sizeBytes;
     this.object = new AnonObject(table.pages, pageCeil(sizeBytes));

@@ -2,6 +2,7 @@
 import { EINVAL } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import type { Thread } from "../kern/thread.ts";
 import { IPCMNI } from "./ids.ts";
 import type { IpcNamespace } from "./ipcnamespace.ts";
 import { SHM_UNLIMITED } from "./shm.ts";
@@ -9,58 +10,65 @@ import { SHM_UNLIMITED } from "./shm.ts";
 /** What Linux has as no limit: ULONG_MAX - (1 << 24). */
 const UNLIMITED_TEXT = "18446744073692774399";
 
-export function addIpcSysctls(tree: SysctlDir, ns: IpcNamespace): void {
-  tree.add("kernel.shmmax", new ShmLimit(ns, "maxBytes"));
-  tree.add("kernel.shmall", new ShmLimit(ns, "maxPages"));
-  tree.add("kernel.shmmni", new IdLimit(ns.shm.ids));
-  tree.add("kernel.sem", new SemLimits(ns));
-  tree.add("kernel.msgmax", new MsgLimit(ns, "maxMessage"));
-  tree.add("kernel.msgmnb", new MsgLimit(ns, "maxQueue"));
-  tree.add("kernel.msgmni", new IdLimit(ns.msg.ids));
+export function addIpcSysctls(tree: SysctlDir): void {
+  tree.add("kernel.shmmax", new ShmLimit("maxBytes"));
+  tree.add("kernel.shmall", new ShmLimit("maxPages"));
+  tree.add("kernel.shmmni", new IdLimit("shm"));
+  tree.add("kernel.sem", new SemLimits());
+  tree.add("kernel.msgmax", new MsgLimit("maxMessage"));
+  tree.add("kernel.msgmnb", new MsgLimit("maxQueue"));
+  tree.add("kernel.msgmni", new IdLimit("msg"));
   tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
 }
 
+/** A limit of the name space that its reader or writer is in. */
+abstract class IpcLeaf extends SysctlLeaf {
+  constructor() {
+    super(0o644);
+  }
+
+  protected ns(td: Thread): IpcNamespace {
+    return (td as InIpcNamespace).ipc;
+  }
+}
+
+/** What a thread of a process knows. */
+interface InIpcNamespace extends Thread {
+  readonly ipc: IpcNamespace;
+}
+
 /** An unsigned long; what a number cannot say exactly is no limit. */
-class ShmLimit extends SysctlLeaf {
-  readonly #ns: IpcNamespace;
+class ShmLimit extends IpcLeaf {
   readonly #which: "maxBytes" | "maxPages";
 
-  constructor(ns: IpcNamespace, which: "maxBytes" | "maxPages") {
-    super(0o644);
-    this.#ns = ns;
+  constructor(which: "maxBytes" | "maxPages") {
+    super();
     this.#which = which;
   }
 
-  read(): string {
-    const value = this.#ns.shm[this.#which];
+  read(td: Thread): string {
+    const value = this.ns(td).shm[this.#which];
     return value >= Number.MAX_SAFE_INTEGER ? UNLIMITED_TEXT : String(value);
   }
 
-  override write(text: string, _cred: Cred): number {
+  override write(text: string, _cred: Cred, td: Thread): number {
     if (!/^\d{1,20}$/.test(text)) return EINVAL;
     const value = Number(text);
-    this.#ns.shm[this.#which] = value >= Number.MAX_SAFE_INTEGER ? SHM_UNLIMITED : value;
+    this.ns(td).shm[this.#which] = value >= Number.MAX_SAFE_INTEGER ? SHM_UNLIMITED : value;
     return 0;
   }
 }
 
 /** Semaphores of a set, of all sets, operations of a call, sets. */
-class SemLimits extends SysctlLeaf {
-  readonly #ns: IpcNamespace;
-
-  constructor(ns: IpcNamespace) {
-    super(0o644);
-    this.#ns = ns;
-  }
-
-  read(): string {
-    const { sem } = this.#ns;
+class SemLimits extends IpcLeaf {
+  read(td: Thread): string {
+    const { sem } = this.ns(td);
     return [sem.maxPerSet, sem.maxInAll, sem.maxOps, sem.ids.limit].join("\t");
   }
 
   /** Of up to four numbers; those that are not given stay. */
-  override write(text: string, _cred: Cred): number {
-    const { sem } = this.#ns;
+  override write(text: string, _cred: Cred, td: Thread): number {
+    const { sem } = this.ns(td);
     const words = text.trim().split(/\s+/);
     if (words.length > 4 || words.some((w) => !/^\d{1,10}$/.test(w))) return EINVAL;
     const [perSet, inAll = sem.maxInAll, ops = sem.maxOps, sets = sem.ids.limit] =
@@ -82,40 +90,38 @@ const SEMOPM_MAX = 4096;
 
 /** Bytes of a message, or of a queue that is made. */
 class MsgLimit extends SysctlInt {
-  readonly #ns: IpcNamespace;
   readonly #which: "maxMessage" | "maxQueue";
 
-  constructor(ns: IpcNamespace, which: "maxMessage" | "maxQueue") {
+  constructor(which: "maxMessage" | "maxQueue") {
     super(0, INT_MAX);
-    this.#ns = ns;
     this.#which = which;
   }
 
-  get(): number {
-    return this.#ns.msg[this.#which];
+  get(td: Thread): number {
+    return (td as InIpcNamespace).ipc.msg[this.#which];
   }
 
-  set(value: number): number {
-    this.#ns.msg[this.#which] = value;
+  set(value: number, td: Thread): number {
+    (td as InIpcNamespace).ipc.msg[this.#which] = value;
     return 0;
   }
 }
 
 /** How many objects of a kind there may be. */
-export class IdLimit extends SysctlInt {
-  readonly #ids: { limit: number };
+class IdLimit extends SysctlInt {
+  readonly #kind: "shm" | "msg";
 
-  constructor(ids: { limit: number }) {
+  constructor(kind: "shm" | "msg") {
     super(0, IPCMNI);
-    this.#ids = ids;
+    this.#kind = kind;
   }
 
-  get(): number {
-    return this.#ids.limit;
+  get(td: Thread): number {
+    return (td as InIpcNamespace).ipc[this.#kind].ids.limit;
   }
 
-  set(value: number): number {
-    this.#ids.limit = value;
+  set(value: number, td: Thread): number {
+    (td as InIpcNamespace).ipc[this.#kind].ids.limit = value;
     return 0;
   }
 }

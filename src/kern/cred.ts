@@ -3,8 +3,16 @@
  *
  * A Cred is immutable and shared: a change makes a new one, so a File or a
  * sleeping call that captured one keeps what it was opened or started with.
+ *
+ * Ids are the kernel's (userns.ts). Capabilities are held in `userns`: which
+ * of the three questions to ask depends on what is at stake. `hasCap` is for
+ * what belongs to the machine, `hasCapIn` for what belongs to a name space,
+ * `hasCapOver` for a file.
  */
+import { UserNamespace } from "./userns.ts";
+
 export class Cred {
+  readonly userns: UserNamespace;
   readonly uid: number;
   readonly euid: number;
   readonly suid: number;
@@ -22,10 +30,13 @@ export class Cred {
   readonly capAmbient: bigint;
   readonly securebits: number;
   readonly noNewPrivs: boolean;
-  /** The common question, answered once. Bit n = capability n < 32, low half of the effective set. */
+  /** The common questions, answered once. Bit n = capability n < 32, low half of the effective set. */
   readonly #effectiveLow: number;
+  /** As #effectiveLow, for the machine: none for who is in a further user name space. */
+  readonly #machineLow: number;
 
   constructor(from: CredFields) {
+    this.userns = from.userns;
     this.uid = from.uid;
     this.euid = from.euid;
     this.suid = from.suid;
@@ -43,10 +54,12 @@ export class Cred {
     this.securebits = from.securebits;
     this.noNewPrivs = from.noNewPrivs;
     this.#effectiveLow = Number(BigInt.asIntN(32, from.capEffective));
+    this.#machineLow = from.userns.level === 0 ? this.#effectiveLow : 0;
   }
 
-  static root(): Cred {
+  static root(userns: UserNamespace = UserNamespace.initial()): Cred {
     return new Cred({
+      userns,
       uid: 0,
       euid: 0,
       suid: 0,
@@ -70,9 +83,33 @@ export class Cred {
     return new Cred({ ...this.#fields(), ...change });
   }
 
+  /** Over the machine: what no name space but the first one owns. */
   hasCap(cap: number): boolean {
+    if (cap < 32) return (this.#machineLow & (1 << cap)) !== 0;
+    return this.userns.level === 0 && this.hasOwnCap(cap);
+  }
+
+  /** In its own user name space. */
+  hasOwnCap(cap: number): boolean {
     if (cap < 32) return (this.#effectiveLow & (1 << cap)) !== 0;
     return (this.capEffective & (1n << BigInt(cap))) !== 0n;
+  }
+
+  /** Over what `ns` owns: held there or further up, or having made it or one above it from the parent. */
+  hasCapIn(ns: UserNamespace, cap: number): boolean {
+    const mine = this.userns;
+    let at = ns;
+    while (at !== mine) {
+      if (at.level <= mine.level) return mine.level === 0 && this.hasOwnCap(cap);
+      if (at.parent === mine && at.ownerUid === this.euid) return true;
+      at = at.parent!;
+    }
+    return this.hasOwnCap(cap);
+  }
+
+  /** Over a file of that owner and group: its own name space must know both. */
+  hasCapOver(file: { readonly uid: number; readonly gid: number }, cap: number): boolean {
+    return this.hasOwnCap(cap) && this.userns.knows(file.uid, file.gid);
   }
 
   isMember(gid: number): boolean {
@@ -85,6 +122,7 @@ export class Cred {
 }
 
 export interface CredFields {
+  readonly userns: UserNamespace;
   readonly uid: number;
   readonly euid: number;
   readonly suid: number;
@@ -133,3 +171,4 @@ export const CAP_MKNOD = 27;
 export const CAP_AUDIT_CONTROL = 30;
 export const CAP_SETFCAP = 31;
 export const CAP_SYSLOG = 34;
+export const CAP_CHECKPOINT_RESTORE = 40;

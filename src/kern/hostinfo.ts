@@ -1,7 +1,8 @@
 /** What a machine is called and how long it has been up: uname(2), sysinfo(2), /proc. */
 export class HostInfo {
-  hostname: string;
-  domainname = "(none)";
+  /** What the first UTS name space begins with. */
+  readonly hostname: string;
+  readonly domainname = "(none)";
   /** As uname -v shows it. */
   readonly version: string;
   /** Exponentially damped run-queue lengths over 1, 5 and 15 minutes. */

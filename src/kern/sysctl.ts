@@ -7,6 +7,7 @@
  */
 import { EINVAL, EPERM } from "../abi/errno.ts";
 import type { Cred } from "./cred.ts";
+import type { Thread } from "./thread.ts";
 
 export abstract class SysctlLeaf {
   /** Permission bits, as /proc/sys shows them: 0444, 0644, 0600. */
@@ -16,11 +17,11 @@ export abstract class SysctlLeaf {
     this.mode = mode;
   }
 
-  /** Byte string. */
-  abstract read(): string;
+  /** Byte string, as `td` sees it: some are of the reader's name space. */
+  abstract read(td: Thread): string;
 
   /** Takes a byte string without trailing white space. 0, EINVAL, EPERM. */
-  write(_text: string, _cred: Cred): number {
+  write(_text: string, _cred: Cred, _td: Thread): number {
     return EPERM;
   }
 }
@@ -83,17 +84,17 @@ export abstract class SysctlInt extends SysctlLeaf {
     this.#max = max;
   }
 
-  abstract get(): number;
-  abstract set(value: number): number;
+  abstract get(td: Thread): number;
+  abstract set(value: number, td: Thread): number;
 
-  read(): string {
-    return String(this.get());
+  read(td: Thread): string {
+    return String(this.get(td));
   }
 
-  override write(text: string, _cred: Cred): number {
+  override write(text: string, _cred: Cred, td: Thread): number {
     if (!/^-?\d{1,15}$/.test(text)) return EINVAL;
     const value = Number(text);
-    return value < this.#min || value > this.#max ? EINVAL : this.set(value);
+    return value < this.#min || value > this.#max ? EINVAL : this.set(value, td);
   }
 }
 

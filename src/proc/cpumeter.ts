@@ -78,9 +78,9 @@ export function cpuMeter(td: Lwp, id: number): CpuMeter | null {
   const isUserOnly = which === WHICH_VIRT;
   if ((id & PER_THREAD) !== 0) {
     // A thread's clock is for the threads of its own process.
-    const other = pid === 0 ? td : td.proc.threads.find((t) => t.tid === pid);
+    const other = pid === 0 ? td : td.proc.threads.find((t) => t.ownTid === pid);
     return other ? new ThreadMeter(other, isUserOnly) : null;
   }
-  const p = pid === 0 ? td.proc : td.proc.table.proc(pid);
+  const p = pid === 0 ? td.proc : td.findProc(pid);
   return p ? new ProcessMeter(p, isUserOnly) : null;
 }

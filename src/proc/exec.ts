@@ -55,6 +55,7 @@ import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
 import { killProc } from "./signal.ts";
+import { enterTime } from "./unshare.ts";
 
 const COMM_BYTES = 15;
 /** ADDR_NO_RANDOMIZE, MMAP_PAGE_ZERO, ADDR_COMPAT_LAYOUT, READ_IMPLIES_EXEC */
@@ -268,6 +269,7 @@ function commit(
 
   const old = td.cred;
   td.cred = next.cred;
+  enterTime(td);
   const isGuarded = next.isChanged || old.euid !== old.uid || old.egid !== old.gid;
   p.dumpable = isGuarded || !mayRead(old, program) ? 0 : 1;
   if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;

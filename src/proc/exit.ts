@@ -3,10 +3,18 @@
  *
  * A thread can be ended wherever it is, since it has no stack in the kernel:
  * ending a process is ending its threads, the last of which gives everything
- * back. Children go to the nearest subreaper, else to process 1.
+ * back. Children go to the nearest subreaper, else to the init of their pid name space.
  * See exit_group(2), _exit(2), prctl(2) PR_SET_CHILD_SUBREAPER.
  */
-import { CLD_DUMPED, CLD_EXITED, CLD_KILLED, SIGCHLD, SIGCONT, SIGHUP } from "../abi/signal.ts";
+import {
+  CLD_DUMPED,
+  CLD_EXITED,
+  CLD_KILLED,
+  SIGCHLD,
+  SIGCONT,
+  SIGHUP,
+  SIGKILL,
+} from "../abi/signal.ts";
 import { releaseExe } from "./exe.ts";
 import type { Lwp } from "./lwp.ts";
 import { abandonPi } from "./pifutex.ts";
@@ -14,7 +22,7 @@ import { addThread, addUsage, type Proc } from "./proc.ts";
 import { walkRobustList } from "./robust.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
-import { childInfo, pgsignal, psignal, retarget } from "./signal.ts";
+import { childInfo, killProc, pgsignal, psignal, retarget } from "./signal.ts";
 
 /** exit(2): one thread ends; with the last one, its process. `status` is wait(2)'s word. */
 export function exitThread(td: Lwp, status: number): void {
@@ -80,6 +88,7 @@ function endThread(td: Lwp): void {
   td.context.free();
   td.leaveSemaphores();
   td.releaseFiles();
+  td.ns.release();
   if (p.threads.length === 0) endProc(p);
   else if (!p.isExiting) retarget(td);
 }
@@ -95,6 +104,7 @@ function endProc(p: Proc): void {
   releaseVforkParent(p);
   leaveSession(p);
   orphanGroups(p);
+  if (p.isInit && p.pid !== 1) endNamespace(p);
   for (const child of [...p.children]) adopt(child, reaperOf(p));
   p.state = "zombie";
   p.exitQueue.wakeup();
@@ -165,12 +175,31 @@ function hangupIfOrphaned(group: ProcessGroup, leaving: Proc): void {
   pgsignal(group, SIGCONT);
 }
 
+/** The nearest subreaper in the same pid name space, else that name space's init. */
 function reaperOf(p: Proc): Proc | null {
-  for (let up = p.parent; up; up = up.parent) {
+  const { ns } = p.id;
+  for (let up = p.parent; up && up.id.ns === ns; up = up.parent) {
     if (up.isSubreaper && up.state === "alive") return up;
   }
-  const { init } = p.table;
-  return init === p ? null : init;
+  const init = ns.init ?? p.table.init;
+  if (init !== p) return init;
+  // Its name space ends with it: what it leaves is for the one above.
+  return ns.parent ? (ns.parent.init ?? p.table.init) : null;
+}
+
+/** The init of a pid name space ends: so does everybody in it, and in those within it. */
+function endNamespace(init: Proc): void {
+  const { ns } = init.id;
+  const { table } = init;
+  ns.isDead = true;
+  for (const p of [...table.all()]) {
+    if (p === init || !p.id.isIn(ns) || p.state !== "alive") continue;
+    // Who is at work now ends on his way out of the kernel.
+    if (p === (table.cpu.current as Lwp | null)?.proc) killProc(p);
+    else exitGroup(p, SIGKILL);
+  }
+  // Nobody is left to wait for those that ended.
+  for (const child of [...init.children]) if (child.state === "zombie") reap(child);
 }
 
 function adopt(child: Proc, reaper: Proc | null): void {

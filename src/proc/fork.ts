@@ -14,13 +14,10 @@ import {
   CLONE_FILES,
   CLONE_FS,
   CLONE_INTO_CGROUP,
-  CLONE_NEWCGROUP,
   CLONE_NEWIPC,
-  CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUSER,
-  CLONE_NEWUTS,
   CLONE_PARENT,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
@@ -32,15 +29,30 @@ import {
   CLONE_VM,
 } from "../abi/wait.ts";
 import { SemUndoList } from "../ipc/semundo.ts";
-import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import {
+  CAP_CHECKPOINT_RESTORE,
+  CAP_SYS_ADMIN,
+  CAP_SYS_RESOURCE,
+  type Cred,
+} from "../kern/cred.ts";
 import type { Vmmeter } from "../kern/vmmeter.ts";
 import { holdExe, releaseExe } from "./exe.ts";
 import { reap } from "./exit.ts";
 import { Lwp } from "./lwp.ts";
+import type { Nsproxy } from "./nsproxy.ts";
+import type { Pid } from "./pid.ts";
 import { PidFile } from "./pidfd.ts";
+import type { PidNamespace } from "./pidns.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
 import { inheritSeccomp } from "./seccomp.ts";
+import {
+  checkMaking,
+  enterTime,
+  newNamespaces,
+  newUserNamespace,
+  unshareMounts,
+} from "./unshare.ts";
 
 const ECALL_BYTES = 4;
 const SP = 2;
@@ -57,6 +69,8 @@ export interface CloneRequest {
   readonly parentTidAddr: number;
   readonly childTidAddr: number;
   readonly pidfdAddr: number;
+  /** Numbers that the child shall have, from its own pid name space outwards; clone3(2). */
+  readonly setTid?: readonly number[];
 }
 
 /** What a parent in vfork keeps while it sleeps. */
@@ -97,9 +111,9 @@ export function clone(td: Lwp, request: CloneRequest): number {
   child.proc.table.forks++;
   countFork(td.cpu.meter, request.flags);
   child.cpu.makeRunnable(child);
-  if ((request.flags & CLONE_VFORK) === 0) return child.tid;
+  if ((request.flags & CLONE_VFORK) === 0) return td.numberOf(child.id);
   child.proc.isVforkChild = true;
-  td.restart.data = new VforkWait(child.proc, child.tid);
+  td.restart.data = new VforkWait(child.proc, td.numberOf(child.id));
   return finishVfork(td);
 }
 
@@ -111,36 +125,86 @@ function countFork(meter: Vmmeter, flags: number): void {
 
 function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   if (exitSignal > NSIG) return EINVAL;
-  // Other namespaces and cgroups are not built in: answer as Linux without them.
-  if ((flags & NAMESPACES) !== 0 || hasBit(flags, CLONE_INTO_CGROUP)) return EINVAL;
-  if (flags & CLONE_NEWNS && flags & CLONE_FS) return EINVAL;
+  // Control groups are not built in: answer as Linux without them.
+  if (hasBit(flags, CLONE_INTO_CGROUP)) return EINVAL;
+  if (flags & (CLONE_NEWNS | CLONE_NEWUSER) && flags & CLONE_FS) return EINVAL;
   if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
   if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
   if (flags & CLONE_SIGHAND && hasBit(flags, CLONE_CLEAR_SIGHAND)) return EINVAL;
   if (flags & CLONE_THREAD && flags & (CLONE_PIDFD | CLONE_VFORK)) return EINVAL;
-  if (flags & CLONE_PARENT && td.proc.pid === 1) return EINVAL;
+  if (flags & CLONE_PARENT && td.proc.isInit) return EINVAL;
+  if (flags & CLONE_THREAD) {
+    if (flags & (CLONE_NEWUSER | CLONE_NEWPID)) return EINVAL;
+    if (td.pidns !== td.ns.pidForChildren) return EINVAL;
+  }
+  if (flags & CLONE_NEWIPC && flags & CLONE_SYSVSEM) return EINVAL;
   const { cred, proc } = td;
-  if (flags & CLONE_NEWNS && !cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   const isExempt = cred.uid === 0 || cred.hasCap(CAP_SYS_RESOURCE) || cred.hasCap(CAP_SYS_ADMIN);
   if (!isExempt && proc.table.threadsOf(cred.uid) >= proc.rlimits.soft(RLIMIT_NPROC)) return EAGAIN;
   return 0;
 }
 
 function newThread(td: Lwp, request: CloneRequest): Lwp | Errno {
-  const tid = td.proc.table.allocPid();
-  if (failed(tid)) return tid;
-  return newLwp(td, td.proc, tid, request);
+  const { table } = td.proc;
+  const id = newId(td, td.pidns, request);
+  if (failed(id)) return id;
+  const place = newPlace(td, request);
+  const child = failed(place) ? place : newLwp(td, td.proc, id, request, place);
+  if (!failed(place)) place.ns.release();
+  if (failed(child)) table.freePid(id);
+  return child;
+}
+
+/** Who the child is, and where: credentials, and the name spaces of an Nsproxy. */
+interface Place {
+  readonly cred: Cred;
+  readonly ns: Nsproxy;
+}
+
+function newPlace(td: Lwp, { flags }: CloneRequest): Place | Errno {
+  const cred = flags & CLONE_NEWUSER ? newUserNamespace(td) : td.cred;
+  if (failed(cred)) return cred;
+  const denied = checkMaking(cred, flags);
+  const ns = failed(denied) ? (denied as Errno) : newNamespaces(td, flags, cred);
+  if (!failed(ns)) return { cred, ns };
+  if (cred !== td.cred) cred.userns.release();
+  return ns;
+}
+
+/** The child has its own hold on a user name space that was made for it. */
+function leavePlace(td: Lwp, { cred, ns }: Place): void {
+  ns.release();
+  if (cred.userns !== td.cred.userns) cred.userns.release();
+}
+
+function newId(td: Lwp, ns: PidNamespace, { setTid = [] }: CloneRequest): Pid | Errno {
+  if (setTid.length > ns.level + 1) return EINVAL;
+  for (let i = 0; i < setTid.length; i++) {
+    const { owner } = ns.path[ns.level - i]!;
+    const mayChoose =
+      td.cred.hasCapIn(owner, CAP_SYS_ADMIN) || td.cred.hasCapIn(owner, CAP_CHECKPOINT_RESTORE);
+    if (!mayChoose) return EPERM;
+  }
+  return td.proc.table.allocPid(ns, setTid);
 }
 
 function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
+  const place = newPlace(td, request);
+  if (failed(place)) return place;
+  const id = newId(td, place.ns.pidForChildren, request);
+  const child = failed(id) ? id : newProcessAt(td, request, id, place);
+  if (failed(child) && !failed(id)) td.proc.table.freePid(id);
+  leavePlace(td, place);
+  return child;
+}
+
+function newProcessAt(td: Lwp, request: CloneRequest, id: Pid, place: Place): Lwp | Errno {
   const { flags } = request;
   const parent = td.proc;
   const { table } = parent;
-  const pid = table.allocPid();
-  if (failed(pid)) return pid;
   const vmspace = flags & CLONE_VM ? parent.vmspace.hold() : parent.vmspace.fork();
   if (failed(vmspace)) return vmspace;
-  const p = table.newProc(pid);
+  const p = table.newProc(id);
   p.vmspace = vmspace;
   p.sigactions = parent.sigactions;
   if (flags & CLONE_SIGHAND) p.sigactions.refs++;
@@ -151,7 +215,7 @@ function newProcess(td: Lwp, request: CloneRequest): Lwp | Errno {
   p.exe = holdExe(parent.exe);
   const up = flags & CLONE_PARENT ? parent.parent : parent;
   p.exitSignal = flags & CLONE_PARENT ? parent.exitSignal : request.exitSignal;
-  const child = newLwp(td, p, pid, request);
+  const child = newLwp(td, p, id, request, place);
   if (failed(child)) {
     undo(p);
     return child;
@@ -181,12 +245,18 @@ function inherit(p: Proc, parent: Proc): void {
   p.startStack = parent.startStack;
 }
 
-function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Errno {
+function newLwp(
+  td: Lwp,
+  p: Proc,
+  id: Pid,
+  request: CloneRequest,
+  { cred, ns }: Place,
+): Lwp | Errno {
   const { table } = p;
   const fdtable = request.flags & CLONE_FILES ? td.fdtable.hold() : td.fdtable.copy();
   if (failed(fdtable)) return fdtable;
   const fs = request.flags & CLONE_FS ? td.fs.hold() : td.fs.copy();
-  const own = request.flags & CLONE_NEWNS ? fs.unshareMounts() : 0;
+  const own = request.flags & CLONE_NEWNS ? unshareMounts(td, fs, cred) : 0;
   const context = own < 0 ? null : table.machine.newContext();
   if (!context) {
     fs.release();
@@ -198,10 +268,11 @@ function newLwp(td: Lwp, p: Proc, tid: number, request: CloneRequest): Lwp | Err
   context.pc = td.context.pc + ECALL_BYTES;
   if (request.stackTop !== 0) context.setX(SP, request.stackTop);
   if (request.flags & CLONE_SETTLS) context.setX(TP, request.tls);
-  const child = new Lwp(tid, p, td.cpu, td.cred, context);
+  const child = new Lwp(id, p, td.cpu, cred, context, ns);
   child.fdtable = fdtable;
   child.fs = fs;
-  child.ipc = td.ipc;
+  // Who runs in its parent's memory, with its vDSO, enters with execve(2).
+  if ((request.flags & CLONE_VM) === 0) enterTime(child);
   if (request.flags & CLONE_SYSVSEM) {
     td.semUndo ??= new SemUndoList();
     child.semUndo = td.semUndo.hold();
@@ -234,8 +305,12 @@ function publish(td: Lwp, child: Lwp, request: CloneRequest): number {
       return abandon(child, EFAULT);
     }
   }
-  if (flags & CLONE_PARENT_SETTID) td.proc.vmspace.storeU32(request.parentTidAddr, child.tid);
-  if (flags & CLONE_CHILD_SETTID) child.proc.vmspace.storeU32(request.childTidAddr, child.tid);
+  if (flags & CLONE_PARENT_SETTID) {
+    td.proc.vmspace.storeU32(request.parentTidAddr, td.numberOf(child.id));
+  }
+  if (flags & CLONE_CHILD_SETTID) {
+    child.proc.vmspace.storeU32(request.childTidAddr, child.ownTid);
+  }
   return 0;
 }
 
@@ -246,6 +321,7 @@ function abandon(child: Lwp, why: number): number {
   child.leaveSemaphores();
   child.releaseFiles();
   child.leaveSeccomp();
+  child.ns.release();
   undo(p);
   return why;
 }
@@ -255,6 +331,11 @@ function undo(p: Proc): void {
   p.vmspace.release();
   p.sigactions.refs--;
   releaseExe(p);
+  const { ns } = p.id;
+  if (ns.init === p) {
+    ns.init = null;
+    ns.lastPid = 0;
+  }
   reap(p);
 }
 
@@ -268,7 +349,3 @@ function copyAltStack(child: Lwp, td: Lwp): void {
 function hasBit(flags: number, bit: number): boolean {
   return Math.floor(flags / bit) % 2 === 1;
 }
-
-/** CLONE_NEW* of what there is one of only. */
-export const NAMESPACES =
-  CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;

@@ -12,9 +12,13 @@ import type { FdTable } from "../vfs/fdtable.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
 import type { PiQueue } from "./futex.ts";
 import { HeldArgs } from "./heldargs.ts";
+import type { Nsproxy } from "./nsproxy.ts";
+import type { Pid } from "./pid.ts";
+import type { PidNamespace } from "./pidns.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
 import type { SeccompFilter } from "./seccomp.ts";
+import type { ProcessGroup } from "./session.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { SigSet } from "./sigset.ts";
 
@@ -26,11 +30,15 @@ export const NO_LOGIN = 0xffffffff;
 
 export class Lwp extends Thread {
   readonly proc: Proc;
+  /** Its numbers; `tid` is the one in the first pid name space, `ownTid` what it calls itself. */
+  id: Pid;
+  ownTid: number;
   readonly context: Context;
   /** Descriptors and directories: its own reference, though threads mostly share them. See clone(2). */
   fdtable!: FdTable;
   fs!: FsContext;
-  ipc: IpcNamespace;
+  /** The name spaces that it is in, but for those of mounts (`fs`), users (`cred`) and pids (`id`). */
+  ns: Nsproxy;
   /** What it takes back of its semaphore operations at its end; null while there is nothing. */
   semUndo: SemUndoList | null = null;
   /** Blocked signals, and the mask that a temporary one (sigsuspend, ppoll) displaced. */
@@ -91,10 +99,20 @@ export class Lwp extends Thread {
   resetsOnFork = false;
   ioprio = 0;
 
-  constructor(tid: number, proc: Proc, cpu: Cpu, cred: Cred, context: Context) {
-    super(tid, cpu, cred);
+  /** `ns`: those of process 1, unless it is born elsewhere. */
+  constructor(
+    id: Pid,
+    proc: Proc,
+    cpu: Cpu,
+    cred: Cred,
+    context: Context,
+    ns: Nsproxy = proc.table.ns,
+  ) {
+    super(id.number, cpu, cred);
+    this.id = id;
+    this.ownTid = id.own;
     this.proc = proc;
-    this.ipc = proc.table.ipc;
+    this.ns = ns.hold();
     this.pending = new PendingSignals(proc.table.queuedSignals);
     this.context = context;
   }
@@ -152,6 +170,39 @@ export class Lwp extends Thread {
     const { semUndo } = this;
     this.semUndo = null;
     semUndo?.release(this.pid);
+  }
+
+  get ipc(): IpcNamespace {
+    return this.ns.ipc;
+  }
+
+  get pidns(): PidNamespace {
+    return this.proc.id.ns;
+  }
+
+  /** A process by the number that this thread knows it by. */
+  findProc(pid: number): Proc | null {
+    return this.proc.table.procIn(this.pidns, pid);
+  }
+
+  findThread(tid: number): Lwp | null {
+    return this.proc.table.threadIn(this.pidns, tid);
+  }
+
+  findGroup(pgid: number): ProcessGroup | null {
+    return this.proc.table.groupIn(this.pidns, pgid);
+  }
+
+  /** The number that it knows a process, group or session by; 0 for one that it cannot see. */
+  numberOf(id: Pid): number {
+    return id.in(this.pidns);
+  }
+
+  /** Goes on in other name spaces. */
+  enterNamespaces(ns: Nsproxy): void {
+    const old = this.ns;
+    this.ns = ns;
+    old.release();
   }
 
   /** It uses no files any more. */

@@ -42,13 +42,13 @@ export function tryLockPi(td: Lwp, key: FutexKey, word: number): number {
   const value = mem.loadU32(word);
   if (failed(value) || failed(mem.storeU32(word, value))) return EFAULT;
   const ownerTid = value & FUTEX_TID_MASK;
-  if (ownerTid === td.tid) return EDEADLK;
+  if (ownerTid === td.ownTid) return EDEADLK;
   const queue = key.space.get(key.word);
   if (queue) {
-    if (!(queue instanceof PiQueue) || queue.owner.tid !== ownerTid) return EINVAL;
+    if (!(queue instanceof PiQueue) || queue.owner.ownTid !== ownerTid) return EINVAL;
   } else if (ownerTid === 0) {
-    return mem.storeU32(word, ((value & FUTEX_OWNER_DIED) | td.tid) >>> 0);
-  } else if (!td.proc.table.thread(ownerTid)) return ESRCH;
+    return mem.storeU32(word, ((value & FUTEX_OWNER_DIED) | td.ownTid) >>> 0);
+  } else if (!td.findThread(ownerTid)) return ESRCH;
   return failed(mem.storeU32(word, (value | FUTEX_WAITERS) >>> 0)) ? EFAULT : EAGAIN;
 }
 
@@ -80,12 +80,12 @@ export function unlockPi(td: Lwp, key: FutexKey, word: number): number {
   const mem = td.proc.vmspace;
   const value = mem.loadU32(word);
   if (failed(value)) return EFAULT;
-  if ((value & FUTEX_TID_MASK) !== td.tid) return EPERM;
+  if ((value & FUTEX_TID_MASK) !== td.ownTid) return EPERM;
   const queue = key.space.get(key.word);
   if (!queue) return failed(mem.storeU32(word, 0)) ? EFAULT : 0;
   if (!(queue instanceof PiQueue) || queue.owner !== td) return EINVAL;
   const next = queue.first() as PiWaiter;
-  if (failed(mem.storeU32(word, (FUTEX_WAITERS | next.td.tid) >>> 0))) return EFAULT;
+  if (failed(mem.storeU32(word, (FUTEX_WAITERS | next.td.ownTid) >>> 0))) return EFAULT;
   handOn(queue, next);
   return 0;
 }
@@ -94,7 +94,7 @@ export function unlockPi(td: Lwp, key: FutexKey, word: number): number {
 export function abandonPi(td: Lwp): void {
   for (const queue of [...td.piQueues]) {
     const next = queue.first() as PiWaiter;
-    const value = (FUTEX_WAITERS | FUTEX_OWNER_DIED | next.td.tid) >>> 0;
+    const value = (FUTEX_WAITERS | FUTEX_OWNER_DIED | next.td.ownTid) >>> 0;
     next.td.proc.vmspace.storeU32(next.uaddr, value);
     handOn(queue, next);
   }

@@ -11,6 +11,7 @@ import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
+import type { Pid } from "./pid.ts";
 import type { ProcTable } from "./proctable.ts";
 import type { Rlimits } from "./rlimit.ts";
 import type { ControllingTty, ProcessGroup } from "./session.ts";
@@ -58,7 +59,11 @@ export function noUsage(): Usage {
 }
 
 export class Proc {
+  /** Its numbers in all pid name spaces that see it; `pid` is the kernel's own, in the first one. */
+  readonly id: Pid;
   readonly pid: number;
+  /** What it calls itself: getpid(2). */
+  readonly ownPid: number;
   readonly table: ProcTable;
   state: "alive" | "zombie" | "dead" = "alive";
   parent: Proc | null = null;
@@ -131,8 +136,10 @@ export class Proc {
   /** Of children that were waited for. */
   readonly childUsage: Usage = noUsage();
 
-  constructor(pid: number, table: ProcTable) {
-    this.pid = pid;
+  constructor(id: Pid, table: ProcTable) {
+    this.id = id;
+    this.pid = id.number;
+    this.ownPid = id.own;
     this.table = table;
     this.pending = new PendingSignals(table.queuedSignals);
   }
@@ -150,14 +157,19 @@ export class Proc {
     return this.leader?.comm ?? this.finalComm;
   }
 
+  /** The first process of its pid name space. */
+  get isInit(): boolean {
+    return this.ownPid === 1;
+  }
+
   /** An init takes only the signals that it has handlers for; see docs/decisions/run-is-pid-1.md. */
   get isShielded(): boolean {
-    return this.pid === 1 && this.table.isInitShielded;
+    return this.ownPid === 1 && (this.pid !== 1 || this.table.isInitShielded);
   }
 
   /** Not to be chosen when memory is out: process 1, and who is dying already. */
   get isUnkillable(): boolean {
-    return this.isShielded || this.fatalSignal !== 0;
+    return (this.pid === 1 && this.isShielded) || this.fatalSignal !== 0;
   }
 
   get isLastResort(): boolean {

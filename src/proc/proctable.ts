@@ -5,19 +5,28 @@
  * Ids of processes, threads, groups and sessions come from one space: an id is
  * free only when it names none of them. See pid_namespaces(7), proc(5) pid_max.
  */
-import { EAGAIN, type Errno } from "../abi/errno.ts";
+import { EAGAIN, ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import { IpcNamespace } from "../ipc/ipcnamespace.ts";
+import { CgroupNamespace } from "../kern/cgroupns.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { HostInfo } from "../kern/hostinfo.ts";
 import type { MsgBuf } from "../kern/msgbuf.ts";
+import { INITIAL_INO } from "../kern/namespace.ts";
 import { ObjectOrder } from "../kern/objectorder.ts";
+import { TimeNamespace } from "../kern/timens.ts";
+import type { UserNamespace } from "../kern/userns.ts";
+import { UtsNamespace } from "../kern/utsns.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Entropy } from "../platform/host.ts";
+import { NetNamespace } from "../vfs/netns.ts";
 import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { FutexTable } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
+import { Nsproxy } from "./nsproxy.ts";
+import { Pid } from "./pid.ts";
+import { PID_MAX, PidNamespace } from "./pidns.ts";
 import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
 import { SeccompLog } from "./seccomplog.ts";
@@ -42,8 +51,7 @@ export interface KernelParts {
   readonly msgbuf: MsgBuf;
 }
 
-export const PID_MAX = 32768;
-/** Ids below are not used again after the first wrap, as in Linux. */
+/** Ids that are kept for what comes first. */
 const RESERVED_PIDS = 300;
 
 export class ProcTable {
@@ -60,7 +68,6 @@ export class ProcTable {
   powerRequest: "halt" | "reboot" | null = null;
   /** Where system calls are logged; null when they are not. */
   strace: TraceSink | null = null;
-  pidMax = PID_MAX;
   /** Most threads that may exist at a time (kernel.threads-max). */
   threadsMax: number;
   /** False in a machine made to run one command: then process 1 is like any other. */
@@ -72,8 +79,10 @@ export class ProcTable {
   /** Logins so far: see /proc/PID/sessionid. */
   logins = 0;
   readonly futexes = new FutexTable();
-  /** The name space that process 1 is in. */
-  readonly ipc: IpcNamespace;
+  /** The name spaces that process 1 is in. */
+  readonly userns: UserNamespace;
+  readonly pidns: PidNamespace;
+  readonly ns: Nsproxy;
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
   readonly seccompLog = new SeccompLog();
@@ -84,7 +93,6 @@ export class ProcTable {
   readonly #groups = new Map<number, ProcessGroup>();
   readonly #sessions = new Map<number, Session>();
   readonly #threadsOfUid = new Map<number, number>();
-  #lastPid = 0;
 
   constructor(parts: KernelParts) {
     this.cpu = parts.cpu;
@@ -96,7 +104,9 @@ export class ProcTable {
     this.vdso = parts.vdso;
     this.info = parts.info;
     this.msgbuf = parts.msgbuf;
-    this.ipc = new IpcNamespace(parts.cpu, parts.pages);
+    this.userns = parts.vfs.userns;
+    this.pidns = new PidNamespace(null, this.userns, null);
+    this.ns = firstNamespaces(parts, this.pidns);
     this.threadsMax = Math.min(PID_MAX - RESERVED_PIDS, Math.max(256, parts.pages.totalPages >> 3));
   }
 
@@ -138,9 +148,23 @@ export class ProcTable {
     return this.#sessions.get(sid) ?? null;
   }
 
-  /** The last id given out, for /proc/loadavg. */
-  get lastPid(): number {
-    return this.#lastPid;
+  /** What `ns` knows by these numbers. */
+  procIn(ns: PidNamespace, pid: number): Proc | null {
+    return this.proc(ns.level === 0 ? pid : (ns.pids.get(pid)?.number ?? 0));
+  }
+
+  threadIn(ns: PidNamespace, tid: number): Lwp | null {
+    return this.thread(ns.level === 0 ? tid : (ns.pids.get(tid)?.number ?? 0));
+  }
+
+  groupIn(ns: PidNamespace, pgid: number): ProcessGroup | null {
+    return this.group(ns.level === 0 ? pgid : (ns.pids.get(pgid)?.number ?? 0));
+  }
+
+  /** What `ns` knows the process or thread by that is `number` in the first name space; 0 if it is gone or out of sight. */
+  numberIn(ns: PidNamespace, number: number): number {
+    if (ns.level === 0) return number;
+    return (this.thread(number)?.id ?? this.proc(number)?.id)?.in(ns) ?? 0;
   }
 
   /** Threads whose real user is `uid`, for RLIMIT_NPROC. */
@@ -148,24 +172,41 @@ export class ProcTable {
     return this.#threadsOfUid.get(uid) ?? 0;
   }
 
-  /** A free id, or EAGAIN when all are taken. */
-  allocPid(): number | Errno {
+  /**
+   * A free id in `ns` and all above it. `wanted`: numbers asked for, innermost first.
+   * EAGAIN when all are taken, ENOMEM in a name space without an init; EINVAL, EEXIST for `wanted`.
+   */
+  allocPid(ns: PidNamespace = this.pidns, wanted: readonly number[] = []): Pid | Errno {
     if (this.#threads.size >= this.threadsMax) return EAGAIN;
-    let pid = this.#lastPid;
-    for (let tries = 0; tries < this.pidMax; tries++) {
-      pid++;
-      if (pid >= this.pidMax) pid = RESERVED_PIDS;
-      if (this.#isFree(pid)) {
-        this.#lastPid = pid;
-        return pid;
-      }
+    if (ns.isDead) return ENOMEM;
+    const numbers: number[] = [];
+    for (let level = ns.level; level >= 0; level--) {
+      const at = ns.path[level]!;
+      const taken = level === 0 ? this : at.pids;
+      const asked = wanted[ns.level - level];
+      const n = asked === undefined ? at.nextNumber(taken) : at.wantNumber(asked, taken);
+      if (failed(n)) return n;
+      numbers[level] = n;
     }
-    return EAGAIN;
+    const pid = new Pid(ns, numbers);
+    for (let level = 1; level <= ns.level; level++) ns.path[level]!.pids.set(numbers[level]!, pid);
+    if (ns.level > 0) ns.hold();
+    return pid;
   }
 
-  newProc(pid: number): Proc {
+  /** An id that was not used after all, or has nothing any more. */
+  freePid(pid: Pid): void {
+    const { ns } = pid;
+    if (ns.level === 0 || this.has(pid.number) || ns.pids.get(pid.own) !== pid) return;
+    for (let level = 1; level <= ns.level; level++)
+      ns.path[level]!.pids.delete(pid.numbers[level]!);
+    ns.release();
+  }
+
+  newProc(pid: Pid): Proc {
     const p = new Proc(pid, this);
-    this.#procs.set(pid, p);
+    this.#procs.set(p.pid, p);
+    if (p.isInit) pid.ns.init = p;
     return p;
   }
 
@@ -173,6 +214,7 @@ export class ProcTable {
     this.#threads.set(td.tid, td);
     td.proc.threads.push(td);
     this.#countThread(td.cred.uid, 1);
+    td.cred.userns.hold();
   }
 
   removeThread(td: Lwp): void {
@@ -180,13 +222,20 @@ export class ProcTable {
     const { threads } = td.proc;
     threads.splice(threads.indexOf(td), 1);
     this.#countThread(td.cred.uid, -1);
+    td.cred.userns.release();
+    this.freePid(td.id);
   }
 
   /** The thread that calls execve(2), now alone, takes the process's id. */
   adoptLeader(td: Lwp): void {
+    if (td.id === td.proc.id) return;
+    const old = td.id;
     this.#threads.delete(td.tid);
-    td.tid = td.proc.pid;
+    td.id = td.proc.id;
+    td.tid = td.id.number;
+    td.ownTid = td.id.own;
     this.#threads.set(td.tid, td);
+    this.freePid(old);
   }
 
   /** Keeps the count per user when a thread's real uid changes. */
@@ -200,6 +249,7 @@ export class ProcTable {
   forget(p: Proc): void {
     this.#procs.delete(p.pid);
     if (p.pgrp) this.leaveGroup(p);
+    this.freePid(p.id);
   }
 
   /** Puts `p` at the head of a new session and a new group, both with its id. */
@@ -227,7 +277,7 @@ export class ProcTable {
 
   /** The group that `p` leads or would lead: a terminal may know it before it has members, and after. */
   groupOf(p: Proc, session: Session): ProcessGroup {
-    if (p.ownGroup?.session !== session) p.ownGroup = new ProcessGroup(p.pid, session);
+    if (p.ownGroup?.session !== session) p.ownGroup = new ProcessGroup(p.id, session);
     return p.ownGroup;
   }
 
@@ -238,11 +288,16 @@ export class ProcTable {
     this.#groups.delete(group.pgid);
     const { session } = group;
     session.groups.delete(group);
-    if (session.groups.size === 0) this.#sessions.delete(session.sid);
+    if (session.groups.size === 0) {
+      this.#sessions.delete(session.sid);
+      this.freePid(session.id);
+    }
+    this.freePid(group.id);
   }
 
-  #isFree(pid: number): boolean {
-    return !(
+  /** True if anything has this number in the first name space. */
+  has(pid: number): boolean {
+    return (
       this.#procs.has(pid) ||
       this.#threads.has(pid) ||
       this.#groups.has(pid) ||
@@ -255,4 +310,20 @@ export class ProcTable {
     if (n > 0) this.#threadsOfUid.set(uid, n);
     else this.#threadsOfUid.delete(uid);
   }
+}
+
+/** Those of a machine that was just made. */
+function firstNamespaces(parts: KernelParts, pidns: PidNamespace): Nsproxy {
+  const { userns } = parts.vfs;
+  const time = { monotonicOffsetNs: 0, boottimeOffsetNs: 0 };
+  const timens = new TimeNamespace(INITIAL_INO.time, userns, null, time);
+  return new Nsproxy({
+    uts: new UtsNamespace(INITIAL_INO.uts, userns, null, parts.info),
+    ipc: new IpcNamespace(parts.cpu, parts.pages, INITIAL_INO.ipc, userns, null),
+    net: new NetNamespace(INITIAL_INO.net, userns, null),
+    cgroup: new CgroupNamespace(INITIAL_INO.cgroup, userns, null, null),
+    time: timens,
+    pidForChildren: pidns,
+    timeForChildren: timens,
+  });
 }

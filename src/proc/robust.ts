@@ -41,7 +41,7 @@ function abandon(td: Lwp, word: number, isPending: boolean): boolean {
     futexes.wakeWord(mem, word, 1);
     return true;
   }
-  if ((value & FUTEX_TID_MASK) !== td.tid) return true;
+  if ((value & FUTEX_TID_MASK) !== td.ownTid) return true;
   const marked = ((value & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0;
   if (failed(mem.storeU32(word, marked))) return false;
   if (value & FUTEX_WAITERS) futexes.wakeWord(mem, word, 1);

@@ -8,6 +8,7 @@
  * foreground then. A group lives while it has members (zombies count), a
  * session while it has groups. See setsid(2), setpgid(2), credentials(7).
  */
+import type { Pid } from "./pid.ts";
 import type { Proc } from "./proc.ts";
 
 /** What a session needs to know of its terminal; implemented by dev/tty. */
@@ -23,6 +24,7 @@ export interface ControllingTty {
 }
 
 export class Session {
+  readonly id: Pid;
   readonly sid: number;
   leader: Proc | null;
   /** The foreground when the terminal was cut: it hears of the leader's end. */
@@ -30,18 +32,22 @@ export class Session {
   readonly groups = new Set<ProcessGroup>();
 
   constructor(leader: Proc) {
+    this.id = leader.id;
     this.sid = leader.pid;
     this.leader = leader;
   }
 }
 
 export class ProcessGroup {
+  /** Of the process that led it first. */
+  readonly id: Pid;
   readonly pgid: number;
   readonly session: Session;
   readonly members = new Set<Proc>();
 
-  constructor(pgid: number, session: Session) {
-    this.pgid = pgid;
+  constructor(id: Pid, session: Session) {
+    this.id = id;
+    this.pgid = id.number;
     this.session = session;
   }
 

@@ -38,6 +38,10 @@ export function commitCred(td: Lwp, next: Cred): void {
   const old = td.cred;
   td.cred = next;
   td.proc.table.moveThread(old.uid, next.uid);
+  if (old.userns !== next.userns) {
+    next.userns.hold();
+    old.userns.release();
+  }
   const isChanged =
     old.euid !== next.euid ||
     old.egid !== next.egid ||

@@ -149,7 +149,8 @@ export function nextSignal(td: Lwp): Delivery | null {
     }
     const what = defaultAction(sig);
     if (what === "ignore" || what === "continue") continue;
-    if (p.isShielded && p.fatalSignal === 0) continue;
+    // One from above was let through for SIGSTOP alone.
+    if (p.isShielded && p.fatalSignal === 0 && (sig !== SIGSTOP || p.pid === 1)) continue;
     if (what === "stop") {
       if (sig !== SIGSTOP && p.pgrp.isOrphaned) continue;
       stopProc(p, sig);
@@ -180,9 +181,14 @@ function continueProc(p: Proc): void {
 function send(p: Proc, td: Lwp | null, info: SigInfo): number {
   if (p.state !== "alive") return 0;
   const sig = info.signo;
-  prepare(p, sig);
+  const isForced = isFromAbove(p, info);
+  prepare(p, sig, isForced);
   const target = td ?? p.leader;
-  if (!target || isDropped(p, target, sig)) return 0;
+  if (!target || isDropped(p, target, sig, isForced)) return 0;
+  if (isForced && sig === SIGKILL && p.isShielded) {
+    killProc(p);
+    return 0;
+  }
   const pending = td ? td.pending : p.pending;
   if (sig < SIGRTMIN && pending.set.has(sig)) return 0;
   if (hasRoom(p, info)) pending.add(info, p.cred.uid);
@@ -193,20 +199,31 @@ function send(p: Proc, td: Lwp | null, info: SigInfo): number {
   return 0;
 }
 
+/**
+ * The init of a pid name space cannot escape SIGKILL and SIGSTOP that come from
+ * outside of it, be it from a process that it cannot see or from the kernel.
+ */
+function isFromAbove(p: Proc, info: SigInfo): boolean {
+  if (!p.isInit || p.pid === 1) return false;
+  const sender = p.table.cpu.current as Lwp | null;
+  return info.code === SI_KERNEL || !sender || sender.proc.id.in(p.id.ns) === 0;
+}
+
 /** What a signal does the moment it is sent: stops and SIGCONT annul each other. */
-function prepare(p: Proc, sig: number): void {
+function prepare(p: Proc, sig: number, isForced: boolean): void {
   if (sig === SIGCONT) {
     for (const stop of STOP_SIGNALS) discardEverywhere(p, stop);
     continueProc(p);
   } else if (STOP_SIGNALS.includes(sig)) {
     discardEverywhere(p, SIGCONT);
-  } else if (sig === SIGKILL && p.stopSignal !== 0 && !p.isShielded) {
+  } else if (sig === SIGKILL && p.stopSignal !== 0 && (!p.isShielded || isForced)) {
     resumeThreads(p);
   }
 }
 
 /** Nobody would notice: ignored and not blocked, or meant for process 1, which has no handler. */
-function isDropped(p: Proc, target: Lwp, sig: number): boolean {
+function isDropped(p: Proc, target: Lwp, sig: number, isForced: boolean): boolean {
+  if (isForced && (sig === SIGKILL || sig === SIGSTOP)) return false;
   if (p.isShielded && p.sigactions.get(sig).handler === SIG_DFL) {
     return sig === SIGKILL || sig === SIGSTOP || !target.sigmask.has(sig);
   }
@@ -324,8 +341,8 @@ export function childInfo(p: Proc, code: number, status: number): SigInfo {
   return {
     signo: SIGCHLD,
     code,
-    pid: p.pid,
-    uid: p.cred.uid,
+    pid: p.parent ? p.id.in(p.parent.id.ns) : p.pid,
+    uid: p.parent ? p.parent.cred.userns.shownUid(p.cred.uid) : p.cred.uid,
     status,
     utimeTicks: Math.floor(userNs / TICK_NS),
     stimeTicks: Math.floor(systemNs / TICK_NS),

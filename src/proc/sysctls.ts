@@ -3,16 +3,19 @@
  * kern.* and hw.* as the BSDs do. Only what is true of this kernel is here:
  * a tunable that nothing would obey is left out. See proc_sys(5), sysctl(8).
  */
-import { EINVAL } from "../abi/errno.ts";
+import { EINVAL, EPERM } from "../abi/errno.ts";
 import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
 import { addIpcSysctls } from "../ipc/sysctls.ts";
-import type { Cred } from "../kern/cred.ts";
+import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, type Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import type { Thread } from "../kern/thread.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import { addCounterSysctls } from "./counters.ts";
+import type { Lwp } from "./lwp.ts";
+import { PID_MAX } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
-import { PID_MAX } from "./proctable.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
+import { addUserSysctls } from "./usersysctls.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
 
 /** Highest capability that this kernel knows. */
@@ -25,7 +28,7 @@ const NR_OPEN = 1048576;
 
 export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   const { info, pages } = table;
-  const hostname = new Hostname(table);
+  const hostname = new UtsName("hostname");
   const release = new SysctlConst(UTS_RELEASE);
   const ostype = new SysctlConst(UTS_SYSNAME);
   const version = new SysctlConst(info.version);
@@ -35,10 +38,10 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.version", version);
   tree.add("kernel.arch", new SysctlConst(UTS_MACHINE));
   tree.add("kernel.hostname", hostname);
-  tree.add("kernel.domainname", new Domainname(table));
-  tree.add("kernel.pid_max", new PidMax(table));
+  tree.add("kernel.domainname", new UtsName("domainname"));
+  tree.add("kernel.pid_max", new PidMax());
   tree.add("kernel.threads-max", new ThreadsMax(table));
-  tree.add("kernel.ns_last_pid", new LastPid(table));
+  tree.add("kernel.ns_last_pid", new LastPid());
   tree.add("kernel.cap_last_cap", new SysctlConst(CAP_LAST_CAP));
   tree.add("kernel.ngroups_max", new SysctlConst(NGROUPS_MAX));
   tree.add("kernel.overflowuid", new SysctlConst(OVERFLOW_ID));
@@ -53,7 +56,8 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
 
   addSeccompSysctls(tree, table);
   addVmSysctls(tree, table);
-  addIpcSysctls(tree, table.ipc);
+  addIpcSysctls(tree);
+  addUserSysctls(tree);
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
@@ -81,17 +85,18 @@ abstract class TableLeaf extends SysctlInt {
   }
 }
 
-class PidMax extends TableLeaf {
-  constructor(table: ProcTable) {
-    super(table, 301, PID_MAX);
+/** Each pid name space has its own, no higher than those above it. */
+class PidMax extends SysctlInt {
+  constructor() {
+    super(301, PID_MAX);
   }
 
-  get(): number {
-    return this.table.pidMax;
+  get(td: Thread): number {
+    return (td as Lwp).pidns.pidMax;
   }
 
-  set(value: number): number {
-    this.table.pidMax = value;
+  set(value: number, td: Thread): number {
+    (td as Lwp).pidns.pidMax = value;
     return 0;
   }
 }
@@ -138,17 +143,25 @@ class ThreadsMax extends TableLeaf {
   }
 }
 
-class LastPid extends TableLeaf {
-  constructor(table: ProcTable) {
-    super(table, 0, 0, 0o444);
+/** Who restores processes sets it, and so the number of the next one: criu(8). */
+class LastPid extends SysctlInt {
+  constructor() {
+    super(0, PID_MAX, 0o666);
   }
 
-  get(): number {
-    return this.table.lastPid;
+  get(td: Thread): number {
+    return (td as Lwp).pidns.lastPid;
   }
 
-  set(_value: number): number {
-    return EINVAL;
+  set(value: number, td: Thread): number {
+    const { pidns, cred } = td as Lwp;
+    const isAllowed =
+      cred.hasCapIn(pidns.owner, CAP_SYS_ADMIN) ||
+      cred.hasCapIn(pidns.owner, CAP_CHECKPOINT_RESTORE);
+    if (!isAllowed) return EPERM;
+    if (value >= pidns.pidMax) return EINVAL;
+    pidns.lastPid = value;
+    return 0;
   }
 }
 
@@ -168,40 +181,23 @@ class PipeMaxSize extends TableLeaf {
   }
 }
 
-abstract class NameLeaf extends SysctlLeaf {
-  protected readonly table: ProcTable;
+/** Of the reader's UTS name space. */
+class UtsName extends SysctlLeaf {
+  readonly #which: "hostname" | "domainname";
 
-  constructor(table: ProcTable) {
+  constructor(which: "hostname" | "domainname") {
     super(0o644);
-    this.table = table;
+    this.#which = which;
   }
 
-  abstract set(name: string): void;
+  read(td: Thread): string {
+    return (td as Lwp).ns.uts[this.#which];
+  }
 
-  override write(text: string, _cred: Cred): number {
+  override write(text: string, _cred: Cred, td: Thread): number {
     if (text.length > HOSTNAME_MAX) return EINVAL;
-    this.set(text);
+    (td as Lwp).ns.uts[this.#which] = text;
     return 0;
-  }
-}
-
-class Hostname extends NameLeaf {
-  read(): string {
-    return this.table.info.hostname;
-  }
-
-  set(name: string): void {
-    this.table.info.hostname = name;
-  }
-}
-
-class Domainname extends NameLeaf {
-  read(): string {
-    return this.table.info.domainname;
-  }
-
-  set(name: string): void {
-    this.table.info.domainname = name;
   }
 }
 

@@ -23,7 +23,9 @@ import {
 } from "../abi/wait.ts";
 import { chargeParent, exitInfo, reap } from "./exit.ts";
 import type { Lwp } from "./lwp.ts";
+import type { PidNamespace } from "./pidns.ts";
 import { addUsage, noUsage, type Proc, type Usage } from "./proc.ts";
+import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
 import { childInfo } from "./signal.ts";
 
@@ -39,7 +41,8 @@ export interface ChildEvent {
 /** Which children are waited for: all, the one with this pid, those of this group, or the very one. */
 export type ChildSelector =
   | { readonly idType: typeof P_ALL }
-  | { readonly idType: typeof P_PID | typeof P_PGID; readonly id: number }
+  | { readonly idType: typeof P_PID; readonly id: number }
+  | { readonly idType: typeof P_PGID; readonly group: ProcessGroup | null }
   | { readonly idType: typeof P_PIDFD; readonly proc: Proc };
 
 /** The next event among the children selected: the event, null (WNOHANG and nothing yet), ECHILD, or asleep. */
@@ -50,7 +53,7 @@ export function waitForChild(
 ): ChildEvent | null | number {
   let hasCandidates = false;
   for (const child of td.proc.children) {
-    if (!isSelected(child, selector) || !isOfKind(child, options)) continue;
+    if (!isSelected(child, selector, td.pidns) || !isOfKind(child, options)) continue;
     hasCandidates = true;
     const event = takeEvent(child, options);
     if (event) return event;
@@ -60,14 +63,14 @@ export function waitForChild(
   return td.sleep(td.proc.childQueue, "wait");
 }
 
-function isSelected(child: Proc, selector: ChildSelector): boolean {
+function isSelected(child: Proc, selector: ChildSelector, ns: PidNamespace): boolean {
   switch (selector.idType) {
     case P_ALL:
       return true;
     case P_PID:
-      return child.pid === selector.id;
+      return child.id.in(ns) === selector.id;
     case P_PGID:
-      return child.pgrp.pgid === selector.id;
+      return child.pgrp === selector.group;
     case P_PIDFD:
       return child === selector.proc;
   }
@@ -108,5 +111,6 @@ function event(child: Proc, status: number, info: SigInfo): ChildEvent {
   const usage = noUsage();
   addUsage(usage, child.usage());
   addUsage(usage, child.childUsage);
-  return { pid: child.pid, status, info, usage };
+  const ns = child.parent?.id.ns;
+  return { pid: ns ? child.id.in(ns) : child.pid, status, info, usage };
 }

@@ -18,7 +18,8 @@ import {
   type Trap,
 } from "../machine/traps.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { PID_MAX, type ProcTable } from "../proc/proctable.ts";
+import { PID_MAX } from "../proc/pidns.ts";
+import type { ProcTable } from "../proc/proctable.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import type { Sampler } from "../trap/sampler.ts";
 import { type Image, Images, type Place } from "./images.ts";

@@ -119,7 +119,7 @@ export const sys_capget = syscall("capget", [uaddr, uaddr], (td, headAt, dataAt)
   if (failed(pidWord)) return EFAULT;
   const pid = pidWord | 0;
   if (pid < 0) return EINVAL;
-  const cred = pid === 0 ? td.cred : td.proc.table.thread(pid)?.cred;
+  const cred = pid === 0 ? td.cred : td.findThread(pid)?.cred;
   if (!cred) return ESRCH;
   if (dataAt === 0) return 0;
   const out = new Uint32Array(3 * words);
@@ -138,7 +138,7 @@ export const sys_capset = syscall("capset", [uaddr, uaddr], (td, headAt, dataAt)
   const pidWord = td.proc.vmspace.loadU32(headAt + 4);
   if (failed(pidWord)) return EFAULT;
   const pid = pidWord | 0;
-  if (pid !== 0 && pid !== td.tid) return EPERM;
+  if (pid !== 0 && pid !== td.ownTid) return EPERM;
   const bytes = new Uint8Array(12 * words);
   if (failed(td.proc.vmspace.copyin(dataAt, bytes))) return EFAULT;
   const data = new Uint32Array(bytes.buffer);

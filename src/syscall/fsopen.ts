@@ -33,7 +33,6 @@ import {
   FSPICK_NO_AUTOMOUNT,
   FSPICK_SYMLINK_NOFOLLOW,
 } from "../abi/mount.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { anonAttr } from "../vfs/anon.ts";
 import type { Attr } from "../vfs/attr.ts";
@@ -45,7 +44,14 @@ import { type Syscall, syscall } from "./declare.ts";
 import { newFd } from "./file.ts";
 import { attrFlags } from "./mountattr.ts";
 import { MountFile } from "./mountfile.ts";
-import { isOwnRoot, newFileSystem, reconfigure } from "./mounting.ts";
+import {
+  isOwnRoot,
+  isTooRevealing,
+  mayMount,
+  mayReconfigure,
+  newFileSystem,
+  reconfigure,
+} from "./mounting.ts";
 
 /** Bytes that a key or a value may have, its NUL included. */
 const PARAM_MAX = 256;
@@ -105,7 +111,7 @@ class FsContextFile extends File {
 }
 
 export const sys_fsopen = syscall("fsopen", [uaddr, flags], (td, nameAddr, how) => {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(td)) return EPERM;
   if (failed(onlyFlags(how, FSOPEN_CLOEXEC))) return EINVAL;
   const name = td.proc.vmspace.copyinstr(nameAddr, PARAM_MAX);
   if (failed(name)) return name === EFAULT ? EFAULT : EINVAL;
@@ -115,7 +121,7 @@ export const sys_fsopen = syscall("fsopen", [uaddr, flags], (td, nameAddr, how) 
 });
 
 export const sys_fspick = syscall("fspick", [dirfd, upath, flags], (td, dfd, path, how) => {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(td)) return EPERM;
   const known = FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW | FSPICK_NO_AUTOMOUNT | FSPICK_EMPTY_PATH;
   if (failed(onlyFlags(how, known))) return EINVAL;
   let walk = (how & FSPICK_SYMLINK_NOFOLLOW) !== 0 ? AT_SYMLINK_NOFOLLOW : 0;
@@ -201,7 +207,6 @@ function option(fp: FsContextFile, key: string, text: string): number {
 
 function create(td: Lwp, fp: FsContextFile, isExclusive: boolean): number {
   if (fp.phase !== "parameters") return EBUSY;
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   const { mounts } = td.fs.vfs;
   fp.phase = "failed";
   const { typeName, source, options, isReadOnly } = fp;
@@ -217,7 +222,7 @@ function create(td: Lwp, fp: FsContextFile, isExclusive: boolean): number {
 
 function change(td: Lwp, fp: FsContextFile): number {
   if (fp.phase !== "reconfigure" || !fp.mount) return EBUSY;
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayReconfigure(td, fp.mount.fs)) return EPERM;
   const { mount, isReadOnly } = fp;
   if (isReadOnly && !mount.fs.isReadOnly && mount.table.isWritten(mount, true)) return EBUSY;
   const r = reconfigure(mount.fs, isReadOnly, fp.options);
@@ -227,7 +232,7 @@ function change(td: Lwp, fp: FsContextFile): number {
 }
 
 export const sys_fsmount = syscall("fsmount", [fd, flags, flags], (td, fp, how, attributes) => {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(td)) return EPERM;
   if (failed(onlyFlags(how, FSMOUNT_CLOEXEC))) return EINVAL;
   const kept = attrFlags(attributes);
   if (failed(kept)) return kept;
@@ -235,6 +240,7 @@ export const sys_fsmount = syscall("fsmount", [fd, flags, flags], (td, fp, how, 
   const m = fp.mount;
   if (fp.phase !== "created" || !m) return fp.phase === "parameters" ? EINVAL : EBUSY;
   m.flags = kept;
+  if (isTooRevealing(td, m)) return EPERM;
   fp.mount = null;
   fp.phase = "done";
   return newFd(td, new MountFile(m), (how & FSMOUNT_CLOEXEC) !== 0);

@@ -46,7 +46,7 @@ export const sys_prlimit64 = syscall(
       if (typeof loaded === "number") return loaded;
       next = loaded;
     }
-    const p = pid === 0 ? td.proc : td.proc.table.thread(pid)?.proc;
+    const p = pid === 0 ? td.proc : td.findThread(pid)?.proc;
     if (!p) return ESRCH;
     if (p !== td.proc && !mayLimit(td, p)) return EPERM;
     return changeLimit(td, p, resource, next, oldAt);
@@ -177,7 +177,7 @@ function mayLimit(td: Lwp, p: Proc): boolean {
     me.gid === it.egid &&
     me.gid === it.sgid &&
     me.gid === it.gid;
-  return isSame || me.hasCap(CAP_SYS_RESOURCE);
+  return isSame || me.hasCapIn(it.userns, CAP_SYS_RESOURCE);
 }
 
 function loadRlimit(td: Lwp, at: number): Rlimit | number {
@@ -200,13 +200,13 @@ function encodeRlimit(limit: Rlimit): Uint8Array {
 export function* priorityTargets(td: Lwp, which: number, who: number): Generator<Lwp> {
   const { table } = td.proc;
   if (which === PRIO_PROCESS) {
-    const one = who === 0 ? td : table.thread(who);
+    const one = who === 0 ? td : td.findThread(who);
     if (one) yield one;
   } else if (which === PRIO_PGRP) {
-    const group = who === 0 ? td.proc.pgrp : table.group(who);
+    const group = who === 0 ? td.proc.pgrp : td.findGroup(who);
     for (const p of group?.members ?? []) yield* p.threads;
   } else {
-    const uid = who === 0 ? td.cred.uid : who >>> 0;
+    const uid = who === 0 ? td.cred.uid : td.cred.userns.kuid(who >>> 0);
     for (const p of table.living()) {
       for (const other of p.threads) if (other.cred.uid === uid) yield other;
     }
@@ -215,7 +215,7 @@ export function* priorityTargets(td: Lwp, which: number, who: number): Generator
 
 function setNice(td: Lwp, other: Lwp, nice: number): number {
   const { euid } = td.cred;
-  const isCapable = td.cred.hasCap(CAP_SYS_NICE);
+  const isCapable = td.cred.hasCapIn(other.cred.userns, CAP_SYS_NICE);
   if (euid !== other.cred.uid && euid !== other.cred.euid && !isCapable) return EPERM;
   const lowest = 20 - other.proc.rlimits.soft(RLIMIT_NICE);
   if (nice < other.nice && nice < lowest && !isCapable) return EACCES;

@@ -3,6 +3,7 @@ import { EAGAIN, EBUSY, EFAULT, EINVAL, ENOTDIR, EPERM, type Errno, failed } fro
 import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { byteString } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { breaksLock } from "../vfs/lockedmounts.ts";
 import {
   type Mount,
   MS_BIND,
@@ -27,7 +28,16 @@ import { namei, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
 import { flags, uaddr, upath } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { isOwnRoot, newFileSystem, place, reconfigure } from "./mounting.ts";
+import {
+  isOwnRoot,
+  isTooRevealing,
+  mayBind,
+  mayMount,
+  mayReconfigure,
+  newFileSystem,
+  place,
+  reconfigure,
+} from "./mounting.ts";
 
 const MS_MGC_VAL = -0x3f130000; // 0xc0ed0000: what programs older than Linux 2.4 add
 const MS_MGC_MSK = -0x10000;
@@ -46,7 +56,7 @@ export const sys_mount = syscall(
     if (failed(typeName)) return typeName;
     const data = loadData(td, dataAddr);
     if (failed(data)) return data;
-    if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+    if (!mayMount(td)) return EPERM;
     const found = namei(td.fs, td, target, WALK_FOLLOW);
     if (failed(found)) return found;
     const at = td.fs.vfs.mounts.topmost(found);
@@ -75,10 +85,16 @@ function mountNew(
   if (failed(fs)) r = fs;
   else {
     const m = vfs.mounts.makeDetached(fs, bits, source === "" ? "none" : source);
-    r = failed(m) ? m : place(td, m, at);
+    r = failed(m) ? m : isTooRevealing(td, m) ? refuse(m) : place(td, m, at);
   }
   vfs.release(at);
   return r;
+}
+
+/** It would show what mounts hide from the caller. */
+function refuse(m: Mount): number {
+  m.table.discard(m);
+  return EPERM;
 }
 
 function remount(td: Lwp, at: Path, bits: number, data: string): number {
@@ -86,16 +102,19 @@ function remount(td: Lwp, at: Path, bits: number, data: string): number {
   if (!isOwnRoot(td, at)) return EINVAL;
   const isReadOnly = (bits & MS_RDONLY) !== 0;
   const isBind = (bits & MS_BIND) !== 0;
+  // Who names no rule for access times keeps the one that is.
+  const kept = (bits & ATIME_FLAGS) === 0 ? mount.flags & ATIME_FLAGS : 0;
+  const strict = (bits & ATIME_FLAGS) === 0 && kept === 0 ? MS_STRICTATIME : 0;
+  const sync = isBind ? mount.flags & SYNC_FLAGS : bits & SYNC_FLAGS;
+  const wanted = mountFlags((bits & ~SYNC_FLAGS) | kept | strict | sync);
+  if (breaksLock(mount, wanted)) return EPERM;
+  if (!isBind && !mayReconfigure(td, mount.fs)) return EPERM;
   if (isReadOnly && !mount.isReadOnly && mount.table.isWritten(mount, !isBind)) return EBUSY;
   if (!isBind) {
     const r = reconfigure(mount.fs, isReadOnly, data);
     if (r < 0) return r;
   }
-  // Who names no rule for access times keeps the one that is.
-  const kept = (bits & ATIME_FLAGS) === 0 ? mount.flags & ATIME_FLAGS : 0;
-  const strict = (bits & ATIME_FLAGS) === 0 && kept === 0 ? MS_STRICTATIME : 0;
-  const sync = isBind ? mount.flags & SYNC_FLAGS : bits & SYNC_FLAGS;
-  mount.flags = mountFlags((bits & ~SYNC_FLAGS) | kept | strict | sync);
+  mount.flags = wanted;
   mount.ns?.change();
   return 0;
 }
@@ -106,7 +125,7 @@ function bind(td: Lwp, source: string, at: Path, bits: number): number {
   const from = namei(td.fs, td, source, WALK_FOLLOW);
   let r = 0;
   if (failed(from)) r = from;
-  else if (from.mount.ns !== td.fs.ns) r = EINVAL;
+  else if (!mayBind(td, from)) r = EINVAL;
   else if (from.entry.vnode!.isDir !== at.entry.vnode!.isDir) r = ENOTDIR;
   else r = vfs.mounts.bind(from, at, (bits & MS_REC) !== 0);
   vfs.release(at);
@@ -158,14 +177,15 @@ const UMOUNT_NOFOLLOW = 8;
 
 export const sys_umount2 = syscall("umount2", [upath, flags], (td, path, how) => {
   if ((how & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) !== 0) return EINVAL;
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(td)) return EPERM;
   const { mounts } = td.fs.vfs;
   const marked = new Set(mounts.expiring);
   const found = namei(td.fs, td, path, (how & UMOUNT_NOFOLLOW) !== 0 ? 0 : WALK_FOLLOW);
   if (failed(found)) return found;
   const at = mounts.topmost(found);
   const { mount } = at;
-  if (!isOwnRoot(td, at)) return EINVAL;
+  if (!isOwnRoot(td, at) || mount.isLocked) return EINVAL;
+  if ((how & MNT_FORCE) !== 0 && !td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   if ((how & MNT_EXPIRE) !== 0) {
     if (!mount.parent || mount === td.fs.root.mount) return EINVAL;
     if ((how & (MNT_FORCE | MNT_DETACH)) !== 0) return EINVAL;

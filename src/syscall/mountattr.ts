@@ -15,8 +15,8 @@ import {
   MOUNT_ATTR_STRICTATIME,
   MountAttr,
 } from "../abi/mount.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { breaksLock } from "../vfs/lockedmounts.ts";
 import {
   type Mount,
   MS_NOATIME,
@@ -36,6 +36,7 @@ import type { Path } from "../vfs/path.ts";
 import { flags, size, uaddr } from "./args.ts";
 import { dirfd, onlyFlags, pathAt, upathOrNull } from "./at.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { mayMount } from "./mounting.ts";
 
 const PAIRS: readonly (readonly [number, number])[] = [
   [MOUNT_ATTR_RDONLY, MS_RDONLY],
@@ -104,20 +105,23 @@ export function loadMountAttr(td: Lwp, addr: number, length: number): AttrReques
   return { set, clear, propagation };
 }
 
-/** All of the mounts or none: EBUSY if one is to be read-only and is written to. */
+/** All of the mounts or none: EBUSY if one is to be read-only and is written to, EPERM for what is locked. */
 export function changeMounts(at: Path, isRecursive: boolean, asked: AttrRequest): number {
   const top = at.mount;
   const all = isRecursive ? top.subtree() : [top];
   if ((asked.set & MOUNT_ATTR_RDONLY) !== 0 && all.some((m) => m.writers > 0)) return EBUSY;
-  const changesAtime = (asked.clear & MOUNT_ATTR__ATIME) !== 0;
-  for (const m of all) {
-    const kept = m.flags & ~convert(asked.clear);
-    const atime = changesAtime ? atimeFlags(asked.set) : m.flags & ATIME_FLAGS;
-    m.flags = (kept & ~ATIME_FLAGS) | convert(asked.set) | atime;
-  }
+  if (all.some((m) => breaksLock(m, changedFlags(m, asked)))) return EPERM;
+  for (const m of all) m.flags = changedFlags(m, asked);
   if (asked.propagation !== 0) top.table.changePropagation(top, asked.propagation, isRecursive);
   else top.ns?.change();
   return 0;
+}
+
+function changedFlags(m: Mount, asked: AttrRequest): number {
+  const changesAtime = (asked.clear & MOUNT_ATTR__ATIME) !== 0;
+  const kept = m.flags & ~convert(asked.clear);
+  const atime = changesAtime ? atimeFlags(asked.set) : m.flags & ATIME_FLAGS;
+  return (kept & ~ATIME_FLAGS) | convert(asked.set) | atime;
 }
 
 /** True for the root of a mount of one's own: in one's name space, or at the top of a tree in none. */
@@ -134,7 +138,7 @@ export const sys_mount_setattr = syscall(
     if (failed(onlyFlags(how, known))) return EINVAL;
     if (length > PAGE) return E2BIG;
     if (length < MOUNT_ATTR_SIZE_VER0) return EINVAL;
-    if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+    if (!mayMount(td)) return EPERM;
     const asked = loadMountAttr(td, addr, length);
     if (failed(asked)) return asked;
     if ((asked.set | asked.clear | asked.propagation) === 0) return 0;

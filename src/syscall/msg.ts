@@ -32,7 +32,7 @@ import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, long, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { setPerm } from "./ipcperm.ts";
+import { owner, setPerm } from "./ipcperm.ts";
 
 const READ = 0o444;
 const WRITE = 0o222;
@@ -202,8 +202,8 @@ function change(td: Lwp, id: number, command: number, buf: number): number {
   const maxBytes = Msqid64Ds.msg_qbytes.get(view, 0);
   if (maxBytes > msg.maxQueue && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
   const mode = Msqid64Ds.mode.get(view, 0);
-  const uid = Msqid64Ds.uid.get(view, 0);
-  const r = queue.setOwner(uid, Msqid64Ds.gid.get(view, 0), mode, msg.nowSec);
+  const [uid, gid] = owner(td, Msqid64Ds, view);
+  const r = queue.setOwner(uid, gid, mode, msg.nowSec);
   if (failed(r)) return r;
   queue.maxBytes = maxBytes;
   queue.lookAgain();
@@ -212,7 +212,7 @@ function change(td: Lwp, id: number, command: number, buf: number): number {
 
 function storeQueue(td: Lwp, buf: number, q: MsgQueue): number {
   const view = new DataView(new ArrayBuffer(Msqid64Ds.sizeof));
-  setPerm(Msqid64Ds, view, q);
+  setPerm(td, Msqid64Ds, view, q);
   Msqid64Ds.msg_stime.set(view, 0, q.stimeSec);
   Msqid64Ds.msg_rtime.set(view, 0, q.rtimeSec);
   Msqid64Ds.msg_ctime.set(view, 0, q.ctimeSec);

@@ -13,7 +13,6 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../abi/mount.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { isWithin } from "../vfs/namei.ts";
 import { holdPath, type Path } from "../vfs/path.ts";
@@ -25,6 +24,7 @@ import { type Syscall, syscall } from "./declare.ts";
 import { newFd } from "./file.ts";
 import { type AttrRequest, changeMounts, loadMountAttr, mayChange } from "./mountattr.ts";
 import { MountFile } from "./mountfile.ts";
+import { mayBind, mayMount } from "./mounting.ts";
 
 export const sys_open_tree = syscall("open_tree", [dirfd, upath, flags], (td, dfd, path, how) =>
   openTree(td, dfd, path, how, null),
@@ -54,7 +54,7 @@ function openTree(
   const isClone = (how & OPEN_TREE_CLONE) !== 0;
   const isRecursive = (how & AT_RECURSIVE) !== 0;
   if (isRecursive && !isClone) return EINVAL;
-  if ((isClone || asked) && !td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if ((isClone || asked) && !mayMount(td)) return EPERM;
   const at = pathAt(td, dfd, path, how & walk);
   if (failed(at)) return at;
   const isCloexec = (how & OPEN_TREE_CLOEXEC) !== 0;
@@ -66,8 +66,7 @@ function openTree(
     }
     return newFd(td, new PathFile(O_PATH, holdPath(at)), isCloexec);
   }
-  const { mount } = at;
-  if (mount.ns !== td.fs.ns && mount.ns !== null) return EINVAL;
+  if (at.mount.ns !== null && !mayBind(td, at)) return EINVAL;
   const copy = td.fs.vfs.mounts.copyTree(at, isRecursive);
   if (failed(copy)) return copy;
   const fp = new MountFile(copy);
@@ -84,7 +83,7 @@ export const sys_move_mount = syscall(
   "move_mount",
   [dirfd, upath, dirfd, upath, flags],
   (td, fromDfd, fromPath, toDfd, toPath, how) => {
-    if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+    if (!mayMount(td)) return EPERM;
     if (failed(onlyFlags(how, FROM_FLAGS | TO_FLAGS | MOVE_MOUNT_SET_GROUP))) return EINVAL;
     const { vfs } = td.fs;
     const fromFollows = (how & MOVE_MOUNT_F_SYMLINKS) !== 0;

@@ -52,7 +52,7 @@ function move(
   const theirs = readIov(td, remoteAt, remoteCount);
   if (failed(theirs)) return theirs;
   if (theirs.every((s) => s.length === 0)) return 0;
-  const vs = spaceOf(td, td.proc.table.thread(pid)?.proc ?? td.proc.table.proc(pid));
+  const vs = spaceOf(td, td.findThread(pid)?.proc ?? td.findProc(pid));
   if (failed(vs)) return vs;
   const wanted = uio.resid;
   for (const { base, length } of theirs) {

@@ -21,8 +21,8 @@ export const sys_kcmp = syscall(
   "kcmp",
   [int, int, int, size, size],
   (td, pid1, pid2, type, index1, index2) => {
-    const one = td.proc.table.thread(pid1);
-    const two = td.proc.table.thread(pid2);
+    const one = td.findThread(pid1);
+    const two = td.findThread(pid2);
     if (!one || !two) return ESRCH;
     if (!mayPtrace(td, one.proc, "real") || !mayPtrace(td, two.proc, "real")) return EPERM;
     switch (type) {

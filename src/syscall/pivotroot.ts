@@ -1,15 +1,15 @@
 /** pivot_root(2): another mount becomes the root, the old one moves below it. */
 import { EBUSY, EINVAL, ENOENT, EPERM, failed } from "../abi/errno.ts";
-import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Mount } from "../vfs/mount.ts";
 import { isWithin, namei, WALK_DIRECTORY, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
 import { upath } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
+import { mayMount } from "./mounting.ts";
 
 export const sys_pivot_root = syscall("pivot_root", [upath, upath], (td, newPath, oldPath) => {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!mayMount(td)) return EPERM;
   const { fs } = td;
   const { vfs, root } = fs;
   const next = namei(fs, td, newPath, WALK_FOLLOW | WALK_DIRECTORY);
@@ -28,6 +28,7 @@ function pivot(td: Lwp, next: Path, putOld: Path, root: Path): number {
   if (next.entry.isDeleted || putOld.entry.isDeleted) return ENOENT;
   if (next.mount === root.mount || putOld.mount === root.mount) return EBUSY;
   if (next.entry !== next.mount.root || root.entry !== root.mount.root) return EINVAL;
+  if (next.mount.isLocked) return EINVAL;
   if (!next.mount.parent || !isReachable(putOld, next) || !isReachable(next, root)) return EINVAL;
   vfs.hold(putOld);
   vfs.hold(root);

@@ -7,7 +7,6 @@ import {
   EFAULT,
   EINVAL,
   ENOSYS,
-  EPERM,
   type Errno,
   ESRCH,
   failed,
@@ -16,6 +15,8 @@ import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   CLONE_ARGS_SIZE_VER0,
   CLONE_DETACHED,
+  CLONE_NEWTIME,
+  CLONE_PARENT,
   CLONE_PARENT_SETTID,
   CLONE_PIDFD,
   CLONE_THREAD,
@@ -40,6 +41,7 @@ import { exitGroup, exitThread } from "../proc/exit.ts";
 import { clone, finishVfork, isInVfork } from "../proc/fork.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
+import { PIDNS_DEPTH_MAX } from "../proc/pidns.ts";
 import { encodeSiginfo } from "../proc/siginfo.ts";
 import { type ChildSelector, waitForChild } from "../proc/wait.ts";
 import { flags, int, size, uaddr } from "./args.ts";
@@ -50,9 +52,12 @@ const INT_MIN = -2147483648;
 /** struct clone_args may grow; what is beyond the known part must be zero. */
 const CLONE_ARGS_SIZE_MAX = 4096;
 
-export const sys_getpid = syscall("getpid", [], (td) => td.proc.pid);
-export const sys_getppid = syscall("getppid", [], (td) => td.proc.parent?.pid ?? 0);
-export const sys_gettid = syscall("gettid", [], (td) => td.tid);
+export const sys_getpid = syscall("getpid", [], (td) => td.proc.ownPid);
+export const sys_getppid = syscall("getppid", [], (td) => {
+  const { parent } = td.proc;
+  return parent ? td.numberOf(parent.id) : 0;
+});
+export const sys_gettid = syscall("gettid", [], (td) => td.ownTid);
 
 export const sys_exit = syscall("exit", [int], (td, code) => {
   exitThread(td, exitedStatus(code));
@@ -66,7 +71,7 @@ export const sys_exit_group = syscall("exit_group", [int], (td, code) => {
 
 export const sys_set_tid_address = syscall("set_tid_address", [uaddr], (td, at) => {
   td.clearTidAddr = at;
-  return td.tid;
+  return td.ownTid;
 });
 
 export const sys_clone = syscall(
@@ -101,11 +106,13 @@ export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
   const exitSignal = get(CloneArgs.exit_signal);
   const stack = get(CloneArgs.stack);
   const stackSize = get(CloneArgs.stack_size);
-  if (bits >= 2 ** 34 || bits % 256 !== 0 || Math.floor(bits / CLONE_DETACHED) % 2) return EINVAL;
+  if (bits >= 2 ** 34 || Math.floor(bits / CLONE_DETACHED) % 2) return EINVAL;
+  if ((bits & CSIGNAL & ~CLONE_NEWTIME) !== 0) return EINVAL;
   if (exitSignal > CSIGNAL) return EINVAL;
-  if (bits & CLONE_THREAD && exitSignal !== 0) return EINVAL;
+  if (bits & (CLONE_THREAD | CLONE_PARENT) && exitSignal !== 0) return EINVAL;
   if ((stack === 0) !== (stackSize === 0)) return EINVAL;
-  if (get(CloneArgs.set_tid_size) > 0) return get(CloneArgs.set_tid) === 0 ? EINVAL : EPERM;
+  const setTid = loadSetTid(td, get(CloneArgs.set_tid), get(CloneArgs.set_tid_size));
+  if (failed(setTid)) return setTid;
   return clone(td, {
     flags: bits,
     exitSignal,
@@ -114,8 +121,18 @@ export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
     parentTidAddr: get(CloneArgs.parent_tid),
     childTidAddr: get(CloneArgs.child_tid),
     pidfdAddr: get(CloneArgs.pidfd),
+    setTid,
   });
 });
+
+/** The numbers that the child shall have, from its own pid name space outwards. */
+function loadSetTid(td: Lwp, at: number, count: number): number[] | Errno {
+  if (count > PIDNS_DEPTH_MAX) return EINVAL;
+  if ((at === 0) !== (count === 0)) return EINVAL;
+  const bytes = new Uint8Array(count * 4);
+  if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
+  return [...new Int32Array(bytes.buffer)];
+}
 
 export const sys_wait4 = syscall(
   "wait4",
@@ -162,8 +179,8 @@ export const sys_waitid = syscall(
 
 export const sys_pidfd_open = syscall("pidfd_open", [int, flags], (td, pid, how) => {
   if (how & ~O_NONBLOCK || pid <= 0) return EINVAL;
-  const p = td.proc.table.proc(pid);
-  if (!p) return td.proc.table.thread(pid) ? EINVAL : ESRCH;
+  const p = td.findProc(pid);
+  if (!p) return td.findThread(pid) ? EINVAL : ESRCH;
   return td.fdtable.alloc(new PidFile(p, how), true);
 });
 
@@ -191,7 +208,7 @@ const SIGINFO_WAIT_BYTES = 28;
 function selector(td: Lwp, pid: number): ChildSelector {
   if (pid === -1) return { idType: P_ALL };
   if (pid > 0) return { idType: P_PID, id: pid };
-  return { idType: P_PGID, id: pid === 0 ? td.proc.pgrp.pgid : -pid };
+  return { idType: P_PGID, group: pid === 0 ? td.proc.pgrp : td.findGroup(-pid) };
 }
 
 interface WaitTarget {
@@ -207,8 +224,8 @@ function waitidTarget(td: Lwp, idType: number, id: number): WaitTarget | number 
       return id <= 0 ? EINVAL : { selector: { idType, id }, isNonblocking: false };
     case P_PGID: {
       if (id < 0) return EINVAL;
-      const pgid = id === 0 ? td.proc.pgrp.pgid : id;
-      return { selector: { idType, id: pgid }, isNonblocking: false };
+      const group = id === 0 ? td.proc.pgrp : td.findGroup(id);
+      return { selector: { idType, group }, isNonblocking: false };
     }
     case P_PIDFD: {
       if (id < 0) return EINVAL;

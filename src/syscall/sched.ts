@@ -220,12 +220,16 @@ export const schedSyscalls: readonly (readonly [number, Syscall])[] = [
 ];
 
 function target(td: Lwp, pid: number): Lwp | null {
-  return pid === 0 ? td : (td.proc.table.thread(pid) ?? null);
+  return pid === 0 ? td : td.findThread(pid);
+}
+
+function mayNice(td: Lwp, other: Lwp): boolean {
+  return td.cred.hasCapIn(other.cred.userns, CAP_SYS_NICE);
 }
 
 function isOwnerOf(td: Lwp, other: Lwp): boolean {
   const { euid } = td.cred;
-  return euid === other.cred.euid || euid === other.cred.uid || td.cred.hasCap(CAP_SYS_NICE);
+  return euid === other.cred.euid || euid === other.cred.uid || mayNice(td, other);
 }
 
 /** The time-sharing policies are kept as asked for; a real-time one is refused, as without CAP_SYS_NICE. */

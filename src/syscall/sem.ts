@@ -40,7 +40,7 @@ import { type SemUndo, SemUndoList } from "../ipc/semundo.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { setPerm } from "./ipcperm.ts";
+import { owner, setPerm } from "./ipcperm.ts";
 import { deadlineOf, loadTimespec } from "./timespec.ts";
 
 const READ = 0o444;
@@ -225,13 +225,13 @@ function change(td: Lwp, id: number, command: number, arg: number): number {
   }
   const view = new DataView(bytes.buffer);
   const mode = Semid64Ds.mode.get(view, 0);
-  const uid = Semid64Ds.uid.get(view, 0);
-  return set.setOwner(uid, Semid64Ds.gid.get(view, 0), mode, sem.nowSec);
+  const [uid, gid] = owner(td, Semid64Ds, view);
+  return set.setOwner(uid, gid, mode, sem.nowSec);
 }
 
 function storeSet(td: Lwp, arg: number, set: SemSet): number {
   const view = new DataView(new ArrayBuffer(Semid64Ds.sizeof));
-  setPerm(Semid64Ds, view, set);
+  setPerm(td, Semid64Ds, view, set);
   Semid64Ds.sem_otime.set(view, 0, set.otimeSec);
   Semid64Ds.sem_ctime.set(view, 0, set.ctimeSec);
   Semid64Ds.sem_nsems.set(view, 0, set.count);

@@ -13,21 +13,21 @@ export const sys_setsid = syscall("setsid", [], (td) => {
   const { table } = p;
   if (p.pgrp.session.leader === p || table.group(p.pid)) return EPERM;
   table.newSession(p);
-  return p.pid;
+  return p.ownPid;
 });
 
 export const sys_getsid = syscall("getsid", [int], (td, pid) => {
   const p = target(td, pid);
-  return p ? p.pgrp.session.sid : ESRCH;
+  return p ? td.numberOf(p.pgrp.session.id) : ESRCH;
 });
 
 export const sys_getpgid = syscall("getpgid", [int], (td, pid) => {
   const p = target(td, pid);
-  return p ? p.pgrp.pgid : ESRCH;
+  return p ? td.numberOf(p.pgrp.id) : ESRCH;
 });
 
 export const sys_setpgid = syscall("setpgid", [int, int], (td, pid, wanted) => {
-  const pgid = wanted === 0 ? (pid === 0 ? td.proc.pid : pid) : wanted;
+  const pgid = wanted === 0 ? (pid === 0 ? td.proc.ownPid : pid) : wanted;
   if (pgid < 0) return EINVAL;
   const p = target(td, pid);
   if (!p) return ESRCH;
@@ -37,8 +37,9 @@ export const sys_setpgid = syscall("setpgid", [int, int], (td, pid, wanted) => {
     if (p.hasExecuted) return EACCES;
   } else if (p !== td.proc) return ESRCH;
   if (p.pgrp.session.leader === p) return EPERM;
-  if (pgid !== p.pid && td.proc.table.group(pgid)?.session !== session) return EPERM;
-  td.proc.table.joinGroup(p, pgid, session);
+  const group = td.numberOf(p.id) === pgid ? null : td.findGroup(pgid);
+  if (td.numberOf(p.id) !== pgid && group?.session !== session) return EPERM;
+  td.proc.table.joinGroup(p, group?.pgid ?? p.pid, session);
   return 0;
 });
 
@@ -58,7 +59,7 @@ export const sys_get_robust_list = syscall(
   "get_robust_list",
   [int, uaddr, uaddr],
   (td, tid, headAt, lengthAt) => {
-    const other = tid === 0 ? td : td.proc.table.thread(tid);
+    const other = tid === 0 ? td : td.findThread(tid);
     if (!other) return ESRCH;
     const isOwn = other.proc === td.proc || other.cred.uid === td.cred.euid;
     if (!isOwn && !td.cred.hasCap(CAP_SYS_PTRACE)) return EPERM;
@@ -87,6 +88,6 @@ export const sessionSyscalls: readonly (readonly [number, Syscall])[] = [
 ];
 
 function target(td: Lwp, pid: number): Proc | null {
-  if (pid === 0 || pid === td.proc.pid) return td.proc;
-  return td.proc.table.proc(pid);
+  if (pid === 0 || pid === td.proc.ownPid) return td.proc;
+  return td.findProc(pid);
 }

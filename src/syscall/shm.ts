@@ -21,7 +21,7 @@ import type { Lwp } from "../proc/lwp.ts";
 import { RLIMIT_MEMLOCK } from "../proc/rlimit.ts";
 import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { setPerm } from "./ipcperm.ts";
+import { owner, setPerm } from "./ipcperm.ts";
 
 const READABLE = 0o444;
 
@@ -88,8 +88,8 @@ function change(td: Lwp, id: number, command: number, buf: number): number {
   }
   const view = new DataView(bytes.buffer);
   const mode = Shmid64Ds.mode.get(view, 0);
-  const uid = Shmid64Ds.uid.get(view, 0);
-  return segment.setOwner(uid, Shmid64Ds.gid.get(view, 0), mode, shm.nowSec);
+  const [uid, gid] = owner(td, Shmid64Ds, view);
+  return segment.setOwner(uid, gid, mode, shm.nowSec);
 }
 
 /** Guest RAM is never paged out: only the limits and what others see of it are real. */
@@ -107,7 +107,7 @@ function lock(td: Lwp, segment: ShmSegment, isLock: boolean): number {
 
 function storeSegment(td: Lwp, buf: number, s: ShmSegment): number {
   const view = new DataView(new ArrayBuffer(Shmid64Ds.sizeof));
-  setPerm(Shmid64Ds, view, s);
+  setPerm(td, Shmid64Ds, view, s);
   Shmid64Ds.shm_segsz.set(view, 0, s.sizeBytes);
   Shmid64Ds.shm_atime.set(view, 0, s.atimeSec);
   Shmid64Ds.shm_dtime.set(view, 0, s.dtimeSec);

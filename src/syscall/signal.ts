@@ -153,10 +153,10 @@ export const sys_rt_sigtimedwait = syscall(
 
 export const sys_kill = syscall("kill", [int, int], (td, pid, sig) => {
   if (sig < 0 || sig > NSIG) return EINVAL;
-  const info = userSignal(sig, td.proc.pid, td.cred.uid);
-  if (pid > 0) return killOne(td, td.proc.table.thread(pid)?.proc ?? td.proc.table.proc(pid), info);
+  const info = userSignal(sig, td.proc.ownPid, td.cred.uid);
+  if (pid > 0) return killOne(td, processNamed(td, pid), info);
   if (pid === -1) return killAll(td, info);
-  const group = pid === 0 ? td.proc.pgrp : td.proc.table.group(-pid);
+  const group = pid === 0 ? td.proc.pgrp : td.findGroup(-pid);
   if (!group) return ESRCH;
   return killMany(td, [...group.members], info);
 });
@@ -177,8 +177,8 @@ export const sys_rt_sigqueueinfo = syscall(
   (td, pid, sig, infoAt) => {
     const info = loadSiginfo(td, sig, infoAt);
     if (typeof info === "number") return info;
-    if (isForged(info) && pid !== td.proc.pid) return EPERM;
-    return killOne(td, td.proc.table.thread(pid)?.proc ?? td.proc.table.proc(pid), info);
+    if (isForged(info) && pid !== td.proc.ownPid) return EPERM;
+    return killOne(td, processNamed(td, pid), info);
   },
 );
 
@@ -189,7 +189,7 @@ export const sys_rt_tgsigqueueinfo = syscall(
     if (tid <= 0 || tgid <= 0) return EINVAL;
     const info = loadSiginfo(td, sig, infoAt);
     if (typeof info === "number") return info;
-    if (isForged(info) && tid !== td.tid) return EPERM;
+    if (isForged(info) && tid !== td.ownTid) return EPERM;
     return killThread(td, tgid, tid, info);
   },
 );
@@ -201,8 +201,10 @@ export const sys_pidfd_send_signal = syscall(
     if (how !== 0) return EINVAL;
     const p = processOf(td, pidfd);
     if (failed(p)) return p;
+    // Nobody reaches out of his pid name space.
+    if (p && td.numberOf(p.id) === 0) return EINVAL;
     if (sig < 0 || sig > NSIG) return EINVAL;
-    if (infoAt === 0) return killOne(td, p, userSignal(sig, td.proc.pid, td.cred.uid));
+    if (infoAt === 0) return killOne(td, p, userSignal(sig, td.proc.ownPid, td.cred.uid));
     const info = loadSiginfo(td, sig, infoAt);
     if (typeof info === "number") return info;
     if (info.signo !== readSigno(info)) return EINVAL;
@@ -284,7 +286,7 @@ function processOf(td: Lwp, fd: number): Proc | null | Errno {
 }
 
 function tkillInfo(td: Lwp, sig: number): SigInfo {
-  return { signo: sig, code: SI_TKILL, pid: td.proc.pid, uid: td.cred.uid };
+  return { signo: sig, code: SI_TKILL, pid: td.proc.ownPid, uid: td.cred.uid };
 }
 
 /** siginfo_t as the caller made it, but for the signal's number. */
@@ -323,18 +325,23 @@ function killOne(td: Lwp, p: Proc | null, info: SigInfo): number {
   return info.signo === 0 ? 0 : psignal(p, info.signo, info);
 }
 
+/** The process with that number, or with a thread of it. */
+function processNamed(td: Lwp, pid: number): Proc | null {
+  return td.findThread(pid)?.proc ?? td.findProc(pid);
+}
+
 function killThread(td: Lwp, tgid: number, tid: number, info: SigInfo): number {
-  const target = td.proc.table.thread(tid);
-  if (!target || (tgid > 0 && target.proc.pid !== tgid)) return ESRCH;
+  const target = td.findThread(tid);
+  if (!target || (tgid > 0 && td.numberOf(target.proc.id) !== tgid)) return ESRCH;
   if (info.signo < 0 || info.signo > NSIG) return EINVAL;
   const denied = checkKill(td, target.proc, info.signo);
   if (failed(denied)) return denied;
   return info.signo === 0 ? 0 : tsignal(target, info.signo, info);
 }
 
-/** Everyone but process 1 and the caller's own process. */
+/** Everyone that the caller can see but the init there and his own process. */
 function killAll(td: Lwp, info: SigInfo): number {
-  const targets = [...td.proc.table.all()].filter((p) => p.pid !== 1 && p !== td.proc);
+  const targets = [...td.proc.table.all()].filter((p) => td.numberOf(p.id) > 1 && p !== td.proc);
   return killMany(td, targets, info);
 }
 

@@ -1,6 +1,7 @@
 /** The system as a whole: uname(2), sysinfo(2), reboot(2), getrandom(2), riscv_hwprobe(2). */
 import { EFAULT, EINVAL, EPERM, failed } from "../abi/errno.ts";
 import { HWPROBE_PAIR_BYTES, hwprobeValue } from "../abi/hwprobe.ts";
+import { SIGHUP, SIGINT } from "../abi/signal.ts";
 import {
   UTS_FIELD_BYTES,
   UTS_FIELDS,
@@ -8,9 +9,11 @@ import {
   UTS_RELEASE,
   UTS_SYSNAME,
 } from "../abi/utsname.ts";
+import { killedStatus } from "../abi/wait.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_BOOT } from "../kern/cred.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import { struct, u16, u32, u64 } from "../lib/struct.ts";
+import { exitGroup } from "../proc/exit.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -19,15 +22,9 @@ const HOST_NAME_MAX = 64;
 
 export const sys_uname = syscall("uname", [uaddr], (td, out) => {
   const { info } = td.proc.table;
+  const { hostname, domainname } = td.ns.uts;
   const bytes = new Uint8Array(UTS_FIELDS * UTS_FIELD_BYTES);
-  const fields = [
-    UTS_SYSNAME,
-    info.hostname,
-    UTS_RELEASE,
-    info.version,
-    UTS_MACHINE,
-    info.domainname,
-  ];
+  const fields = [UTS_SYSNAME, hostname, UTS_RELEASE, info.version, UTS_MACHINE, domainname];
   fields.forEach((text, i) => {
     bytes.set(bytesOf(text.slice(0, UTS_FIELD_BYTES - 1)), i * UTS_FIELD_BYTES);
   });
@@ -37,19 +34,19 @@ export const sys_uname = syscall("uname", [uaddr], (td, out) => {
 export const sys_sethostname = syscall("sethostname", [uaddr, int], (td, at, length) => {
   const name = loadName(td, at, length);
   if (typeof name === "number") return name;
-  td.proc.table.info.hostname = name;
+  td.ns.uts.hostname = name;
   return 0;
 });
 
 export const sys_setdomainname = syscall("setdomainname", [uaddr, int], (td, at, length) => {
   const name = loadName(td, at, length);
   if (typeof name === "number") return name;
-  td.proc.table.info.domainname = name;
+  td.ns.uts.domainname = name;
   return 0;
 });
 
 function loadName(td: Lwp, at: number, length: number): string | number {
-  if (!td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
+  if (!td.cred.hasCapIn(td.ns.uts.owner, CAP_SYS_ADMIN)) return EPERM;
   if (length < 0 || length > HOST_NAME_MAX) return EINVAL;
   const bytes = new Uint8Array(length);
   if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
@@ -100,8 +97,9 @@ const CMD_POWER_OFF = 0x4321fedc;
 const CMD_RESTART2 = 0xa1b2c3d4;
 
 export const sys_reboot = syscall("reboot", [uint, uint, uint, uaddr], (td, m1, m2, command) => {
-  if (!td.cred.hasCap(CAP_SYS_BOOT)) return EPERM;
+  if (!td.cred.hasCapIn(td.pidns.owner, CAP_SYS_BOOT)) return EPERM;
   if (m1 !== REBOOT_MAGIC1 || !REBOOT_MAGIC2.includes(m2)) return EINVAL;
+  if (td.pidns.level > 0) return rebootNamespace(td, command);
   switch (command) {
     case CMD_CAD_ON:
     case CMD_CAD_OFF:
@@ -118,6 +116,16 @@ export const sys_reboot = syscall("reboot", [uint, uint, uint, uaddr], (td, m1, 
       return EINVAL;
   }
 });
+
+/** In a further pid name space it is that which ends: its init by a signal that tells what was asked for. */
+function rebootNamespace(td: Lwp, command: number): number {
+  const isRestart = command === CMD_RESTART || command === CMD_RESTART2;
+  const isEnd = command === CMD_HALT || command === CMD_POWER_OFF;
+  if (!isRestart && !isEnd) return EINVAL;
+  const { init } = td.pidns;
+  if (init) exitGroup(init, killedStatus(isRestart ? SIGHUP : SIGINT));
+  return 0;
+}
 
 const GRND_NONBLOCK = 1;
 const GRND_RANDOM = 2;

@@ -146,7 +146,7 @@ function loadSigevent(td: Lwp, at: number): SigevNotify | number {
   if (how === SIGEV_SIGNAL) return new SigevNotify(signo, lo, hi, null);
   if (how !== SIGEV_THREAD_ID) return EINVAL;
   const tid = v.getInt32(16, true);
-  const target = td.proc.threads.find((t) => t.tid === tid);
+  const target = td.proc.threads.find((t) => t.ownTid === tid);
   return target ? new SigevNotify(signo, lo, hi, target) : EINVAL;
 }
 

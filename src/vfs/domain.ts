@@ -7,6 +7,7 @@
 import type { Errno } from "../abi/errno.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { File } from "./file.ts";
+import type { NetMaker, NetNamespace } from "./netns.ts";
 
 export interface Domain {
   /** AF_*. */
@@ -28,9 +29,16 @@ export interface NetText {
 export class Domains {
   readonly byFamily = new Map<number, Domain>();
   readonly texts = new Map<string, NetText>();
+  /** Makes what is in a network name space; null: nothing but what sockets keep by themselves. */
+  maker: NetMaker | null = null;
 
   add(domain: Domain): void {
     this.byFamily.set(domain.family, domain);
+  }
+
+  /** A network name space begins: the first one, too. */
+  fill(ns: NetNamespace): void {
+    ns.contents = this.maker?.make(ns) ?? null;
   }
 
   addText(text: NetText): void {

@@ -4,6 +4,7 @@
 import type { Errno } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { DirtyDomain } from "../vm/writeback.ts";
 import type { Path } from "./path.ts";
 import type { Vfs } from "./vfs.ts";
@@ -34,6 +35,12 @@ export interface FileSystem {
   readonly isReadOnly: boolean;
   /** False where names come and go by themselves (procfs): the name cache must ask again. */
   readonly isNameCacheable: boolean;
+  /** The user name space of who made it; absent: the first one. */
+  readonly userns?: UserNamespace;
+  /** It shows the machine, not what was put into it: proc and sysfs. */
+  readonly showsMachine?: boolean;
+  /** A directory that is there to be mounted on, with nothing in it to be seen. */
+  isBareMountpoint?(vp: Vnode): boolean;
   root(): Vnode | Errno;
   statfs(): StatFs | Errno;
   sync(): number;
@@ -70,6 +77,8 @@ export interface FileSystemType {
   readonly typeName: string;
   /** False is "nodev" in /proc/filesystems. */
   readonly needsDevice: boolean;
+  /** Who is privileged in his own user name space alone may mount it. */
+  readonly isForUsers?: boolean;
   /** A new instance, or the one that already serves this device. */
   mount(request: MountRequest): FileSystem | Errno;
 }

@@ -4,6 +4,8 @@
  * umask(2), mount_namespaces(7).
  */
 import { EINVAL, failed } from "../abi/errno.ts";
+import type { Charge } from "../kern/namespace.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { Mount } from "./mount.ts";
 import type { MountNamespace } from "./mountns.ts";
 import type { Path } from "./path.ts";
@@ -30,16 +32,20 @@ export class FsContext {
     return new FsContext(this.vfs, this.root, this.cwd, this.umask, this.ns);
   }
 
-  /** Goes on in a copy of its mount name space; root and working directory stay what they are there. */
-  unshareMounts(): number {
+  /**
+   * Goes on in a copy of its mount name space, which `owner` owns; root and working directory stay
+   * what they are there.
+   */
+  unshareMounts(owner: UserNamespace, charge: Charge | null): number {
     const { vfs } = this;
     const copies = new Map<Mount, Mount>();
-    const ns = vfs.mounts.copyNamespace(this.ns, copies);
+    const ns = vfs.mounts.copyNamespace(this.ns, copies, owner, charge);
     if (failed(ns)) return ns;
     const there = ({ mount, entry }: Path): Path => ({ mount: copies.get(mount) ?? mount, entry });
     this.setRoot(there(this.root));
     this.setCwd(there(this.cwd));
     this.#enter(ns);
+    ns.release();
     return 0;
   }
 

@@ -77,6 +77,9 @@ export class Mount {
   group: PeerGroup | null = null;
   /** From whom it receives what is mounted there; null: nobody. */
   master: PeerGroup | null = null;
+  /** May neither be taken away nor moved; and flags that may not be taken back. See lockedmounts.ts. */
+  isLocked = false;
+  lockedFlags = 0;
   /** May not be bound elsewhere. */
   isUnbindable = false;
   refs = 0;

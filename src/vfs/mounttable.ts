@@ -6,7 +6,10 @@
  * and places them when nothing can fail any more.
  */
 import { EBUSY, EINVAL, ELOOP, ENOSPC, type Errno, failed } from "../abi/errno.ts";
+import { type Charge, INITIAL_INO } from "../kern/namespace.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { FileSystem } from "./filesystem.ts";
+import { hasLockedBelow, lockTree } from "./lockedmounts.ts";
 import type { LockTable } from "./lockf.ts";
 import { Mount, mountFlags } from "./mount.ts";
 import { MountNamespace } from "./mountns.ts";
@@ -26,9 +29,6 @@ import { type Copied, type CopyKind, propagateMount, propagateUnmount } from "./
 /** Mounts a machine may have: a bound on what a hostile guest can pile up. */
 const MAX_MOUNTS = 4096;
 const MAX_NAMESPACES = 1024;
-/** Inode number of the first mount name space, as Linux fixes it, and of the next. */
-const INITIAL_NS_INO = 0xeffffff8;
-const FIRST_NS_INO = 0xf0000000;
 
 /** Who must hear that a file system is no longer used. */
 export interface UnmountObserver {
@@ -39,7 +39,7 @@ export class MountTable {
   readonly names: NameCache;
   readonly locks: LockTable;
   /** The name space of the first process. */
-  readonly initial = new MountNamespace(this, INITIAL_NS_INO);
+  readonly initial: MountNamespace;
   /** All that are in a tree, in the order in which they were made. */
   readonly #mounts = new Set<Mount>();
   /** Root entry and number of mounts of each mounted file system. */
@@ -51,14 +51,13 @@ export class MountTable {
   #lastId = 0;
   #lastGroupId = 0;
   #namespaces = 1;
-  #lastNsIno = FIRST_NS_INO;
   /** Mounts that exist, in a tree or not. */
   #count = 0;
 
-  constructor(names: NameCache, locks: LockTable) {
+  constructor(names: NameCache, locks: LockTable, userns: UserNamespace) {
     this.names = names;
     this.locks = locks;
-    this.initial.refs = 1;
+    this.initial = new MountNamespace(this, INITIAL_INO.mnt, userns, null);
   }
 
   /** True if files are open for writing through `m`, or through any mount of its file system. */
@@ -105,6 +104,11 @@ export class MountTable {
     return root;
   }
 
+  /** The root of a mounted file system. */
+  rootEntry(fs: FileSystem): NameEntry | null {
+    return this.#roots.get(fs)?.root ?? null;
+  }
+
   /** A mount that is nowhere yet. Who makes it places or discards it. */
   #make(
     fs: FileSystem,
@@ -117,6 +121,7 @@ export class MountTable {
     this.#count++;
     const m = new Mount(this, id, fs, root, flags, source);
     this.names.hold(root);
+    root.vnode?.becameRoot();
     this.#roots.get(fs)!.mounts++;
     return m;
   }
@@ -178,7 +183,11 @@ export class MountTable {
   /** A copy of the mount at `from`, in no tree; EINVAL if it may not be bound. */
   copyTree(from: Path, isRecursive: boolean): Mount | Errno {
     if (from.mount.isUnbindable) return EINVAL;
-    return this.#copy(from, isRecursive, "peer", false, null);
+    if (!isRecursive && hasLockedBelow(from)) return EINVAL;
+    const copy = this.#copy(from, isRecursive, "peer", false, null);
+    // What one bound oneself can be taken away again.
+    if (!failed(copy)) copy.isLocked = false;
+    return copy;
   }
 
   #copy(
@@ -213,6 +222,8 @@ export class MountTable {
   #clone(m: Mount, root: NameEntry, kind: CopyKind): Mount | Errno {
     const copy = this.#make(m.fs, root, m.flags, m.source);
     if (failed(copy)) return copy;
+    copy.lockedFlags = m.lockedFlags;
+    if (root === m.root) copy.isLocked = m.isLocked;
     copy.isUnbindable = m.isUnbindable;
     if (kind === "peer") {
       if (m.group) joinGroup(copy, m.group);
@@ -257,7 +268,10 @@ export class MountTable {
       }
     }
     this.#attachOne(top, at);
-    for (const c of copies) this.#attachUnder(c, at.entry);
+    for (const c of copies) {
+      if (c.parent.ns && c.parent.ns.owner !== at.mount.ns?.owner) lockTree(c.top);
+      this.#attachUnder(c, at.entry);
+    }
     return 0;
   }
 
@@ -315,6 +329,7 @@ export class MountTable {
   move(from: Path, to: Path): number {
     const m = from.mount;
     if (from.entry !== m.root || !m.isAttached || !m.parent || m.parent.group) return EINVAL;
+    if (m.isLocked) return EINVAL;
     const isReceived = this.topmost(to).mount.group !== null;
     if (isReceived && m.subtree().some((each) => each.isUnbindable)) return EINVAL;
     if (m.contains(to.mount)) return ELOOP;
@@ -336,6 +351,10 @@ export class MountTable {
       ? { mount: root.parent, entry: root.mountpoint as NameEntry }
       : null;
     const { ns } = root;
+    if (root.isLocked) {
+      next.isLocked = true;
+      root.isLocked = false;
+    }
     next.refs++;
     root.refs++;
     this.#lift(next);
@@ -436,6 +455,7 @@ export class MountTable {
 
   #finish(m: Mount): void {
     this.#count--;
+    m.root.vnode?.ceasedAsRoot();
     this.names.release(m.root);
     const uses = this.#roots.get(m.fs);
     if (!uses || --uses.mounts > 0) return;
@@ -454,15 +474,24 @@ export class MountTable {
 
   /**
    * CLONE_NEWNS: a name space with a copy of every mount of `ns`. `map` gets
-   * the copy of each. ENOSPC for too many.
+   * the copy of each. ENOSPC for too many. Where it belongs to another user name
+   * space, its mounts cannot be taken apart, nor do changes there reach `ns`.
    */
-  copyNamespace(ns: MountNamespace, map: Map<Mount, Mount>): MountNamespace | Errno {
+  copyNamespace(
+    ns: MountNamespace,
+    map: Map<Mount, Mount>,
+    owner: UserNamespace = ns.owner,
+    charge: Charge | null = null,
+  ): MountNamespace | Errno {
     if (!ns.root) return EINVAL;
     if (this.#namespaces >= MAX_NAMESPACES) return ENOSPC;
-    const top = this.#copy({ mount: ns.root, entry: ns.root.root }, true, "peer", true, map);
+    const isLess = owner !== ns.owner;
+    const kind = isLess ? "slave" : "peer";
+    const top = this.#copy({ mount: ns.root, entry: ns.root.root }, true, kind, true, map);
     if (failed(top)) return top;
+    if (isLess) lockTree(top);
     this.#namespaces++;
-    const made = new MountNamespace(this, this.#lastNsIno++);
+    const made = new MountNamespace(this, owner.takeIno(), owner, charge);
     made.root = top;
     for (const m of top.subtree()) this.#enter(m, made);
     return made;

@@ -6,6 +6,7 @@
  */
 import type { KernelClock } from "../kern/clock.ts";
 import { KernelMemory } from "../kern/kmem.ts";
+import { UserNamespace } from "../kern/userns.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
@@ -21,6 +22,8 @@ export class Vfs {
   readonly kmem: KernelMemory;
   readonly names: NameCache;
   readonly mounts: MountTable;
+  /** The first user name space, which all others lie within. */
+  readonly userns = UserNamespace.initial();
   readonly chrdevs = new DeviceTable();
   readonly blkdevs = new DeviceTable();
   readonly locks: LockTable;
@@ -46,7 +49,7 @@ export class Vfs {
     this.anonDev = this.anonymousDev();
     this.names = names;
     this.locks = new LockTable(kmem);
-    this.mounts = new MountTable(names, this.locks);
+    this.mounts = new MountTable(names, this.locks, this.userns);
   }
 
   registerType(type: FileSystemType): void {

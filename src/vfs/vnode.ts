@@ -253,6 +253,11 @@ export abstract class Vnode {
     this.inactive();
   }
 
+  /** It is the root of one mount more, or of one less. */
+  becameRoot(): void {}
+
+  ceasedAsRoot(): void {}
+
   /** Nobody uses it any more: an unlinked file gives its storage back here. */
   inactive(): void {}
 }

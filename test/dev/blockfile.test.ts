@@ -8,6 +8,7 @@ import { Vkd } from "../../src/dev/vkd.ts";
 import { VkdDriver } from "../../src/dev/vkdfile.ts";
 import { KernelMemory } from "../../src/kern/kmem.ts";
 import type { Thread } from "../../src/kern/thread.ts";
+import { UserNamespace } from "../../src/kern/userns.ts";
 import { FADV_DONTNEED, FADV_WILLNEED } from "../../src/vfs/advice.ts";
 import { Disks } from "../../src/vfs/disks.ts";
 import type { File } from "../../src/vfs/file.ts";
@@ -49,7 +50,11 @@ class Scene {
     const disks = new Disks();
     disks.add(this.disk);
     const names = new NameCache();
-    const mounts = new MountTable(names, new LockTable(new KernelMemory(Infinity)));
+    const mounts = new MountTable(
+      names,
+      new LockTable(new KernelMemory(Infinity)),
+      UserNamespace.initial(),
+    );
     this.driver = new VkdDriver(disks, mounts, this.world.frames);
   }
 

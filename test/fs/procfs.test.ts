@@ -341,7 +341,7 @@ describe("sysctls", () => {
   it("are files of /proc/sys that obey their modes and limits", () => {
     assert.equal(text("/proc/sys/kernel/hostname"), "tester\n");
     assert.equal(write("/proc/sys/kernel/hostname", "other\n"), 6);
-    assert.equal(kernel.table.info.hostname, "other");
+    assert.equal(kernel.table.ns.uts.hostname, "other");
     assert.equal(write("/proc/sys/kernel/hostname", "no", other), EACCES);
     assert.equal(write("/proc/sys/kernel/ostype", "no"), EPERM);
     assert.ok(write("/proc/sys/kernel/pid_max", "12") < 0);

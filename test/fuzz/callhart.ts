@@ -246,7 +246,7 @@ export class CallHart {
       case 1:
         return word(random.below(65));
       case 2:
-        return word(table.lastPid - random.below(12));
+        return word(table.pidns.lastPid - random.below(12));
       case 3:
         return [-1, -1];
       case 4:

@@ -237,7 +237,7 @@ class CallFuzz {
       }
       kernel.terminals.console.redirect.release();
       // They stay until somebody removes them.
-      const { shm, sem, msg } = table.ipc;
+      const { shm, sem, msg } = table.ns.ipc;
       for (const segment of [...shm.ids.all()]) shm.remove(segment);
       for (const set of [...sem.ids.all()]) sem.remove(set);
       for (const queue of [...msg.ids.all()]) msg.remove(queue);

@@ -4,8 +4,11 @@ import { test } from "node:test";
 import { EINVAL, EPERM } from "../../src/abi/errno.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import { SysctlConst, SysctlDir, type SysctlLeaf, SysctlVar } from "../../src/kern/sysctl.ts";
+import type { Thread } from "../../src/kern/thread.ts";
 
 const root = Cred.root();
+/** None of these leaves asks who looks. */
+const td = null as unknown as Thread;
 
 test("a dotted name makes its directories and is found again", () => {
   const tree = new SysctlDir();
@@ -24,18 +27,18 @@ test("a constant can be read by all and written by nobody", () => {
   const leaf = new SysctlConst(42);
   assert.equal(leaf.read(), "42");
   assert.equal(leaf.mode, 0o444);
-  assert.equal(leaf.write("43", root), EPERM);
+  assert.equal(leaf.write("43", root, td), EPERM);
 });
 
 test("a number takes what is one and within its limits", () => {
   const leaf: SysctlLeaf = new SysctlVar(5, -10, 100);
-  assert.equal(leaf.read(), "5");
+  assert.equal(leaf.read(td), "5");
   for (const text of ["", " ", "x", "1.5", "0x10", "1e2", "-11", "101", "1 2", "9".repeat(16)]) {
-    assert.equal(leaf.write(text, root), EINVAL, JSON.stringify(text));
+    assert.equal(leaf.write(text, root, td), EINVAL, JSON.stringify(text));
   }
-  assert.equal(leaf.read(), "5");
+  assert.equal(leaf.read(td), "5");
   for (const text of ["-10", "0", "100"]) {
-    assert.equal(leaf.write(text, root), 0);
-    assert.equal(leaf.read(), text);
+    assert.equal(leaf.write(text, root, td), 0);
+    assert.equal(leaf.read(td), text);
   }
 });

@@ -1,28 +1,34 @@
 /**
- * /proc/PID/ns: the namespaces of a process. There is one of each kind but
- * mount name spaces. The links can be compared, and opened for setns(2). See
- * namespaces(7).
+ * /proc/PID/ns: the namespaces of a process. The links can be compared, and
+ * opened for setns(2). See namespaces(7).
  */
 import { ENOENT, type Errno, failed } from "../../abi/errno.ts";
 import { S_IFLNK } from "../../abi/stat.ts";
+import type { Namespace } from "../../kern/namespace.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Path } from "../../vfs/path.ts";
 import { type Owner, ProcDir, type ProcEntry, type ProcNode } from "./node.ts";
 import { nsName } from "./nsfs.ts";
 import type { ProcFs } from "./procfs.ts";
-import type { Task, TaskRef } from "./task.ts";
+import type { TaskRef } from "./task.ts";
 import { TaskLink } from "./tasklink.ts";
 
-/** Inode numbers of the initial namespaces, as Linux fixes them. */
-const namespaces: ReadonlyMap<string, number> = new Map([
-  ["cgroup", 0xeffffffb],
-  ["ipc", 0xefffffff],
-  ["mnt", 0xeffffff8],
-  ["net", 0xeffffff9],
-  ["pid", 0xeffffffc],
-  ["time", 0xeffffffa],
-  ["user", 0xeffffffd],
-  ["uts", 0xeffffffe],
+/** By the name of the link: which name space of a thread that is; null where it has none yet. */
+const namespaces: ReadonlyMap<string, (td: Lwp) => Namespace | null> = new Map<
+  string,
+  (td: Lwp) => Namespace | null
+>([
+  ["cgroup", (td) => td.ns.cgroup],
+  ["ipc", (td) => td.ns.ipc],
+  ["mnt", (td) => td.fs.ns],
+  ["net", (td) => td.ns.net],
+  ["pid", (td) => td.pidns],
+  ["pid_for_children", (td) => (td.ns.pidForChildren.init ? td.ns.pidForChildren : null)],
+  ["time", (td) => td.ns.time],
+  ["time_for_children", (td) => td.ns.timeForChildren],
+  ["user", (td) => td.cred.userns],
+  ["uts", (td) => td.ns.uts],
 ]);
 
 export class NsDir extends ProcDir {
@@ -52,19 +58,18 @@ export class NsDir extends ProcDir {
 
 class NsLink extends TaskLink {
   override readlink(): string | Errno {
-    const task = this.task();
-    return failed(task) ? task : nsName(this.name, nsIno(this.name, task));
+    const ns = this.#namespace();
+    return failed(ns) ? ns : nsName(ns);
   }
 
   override followLink(_td: Thread | null): Path | Errno {
+    const ns = this.#namespace();
+    return failed(ns) ? ns : this.fs.namespaces.place(ns);
+  }
+
+  #namespace(): Namespace | Errno {
     const task = this.task();
     if (failed(task)) return task;
-    const mounts = this.name === "mnt" ? (task.td?.fs.ns ?? null) : null;
-    return this.fs.namespaces.place(this.name, nsIno(this.name, task), mounts);
+    return (task.td && namespaces.get(this.name)!(task.td)) ?? ENOENT;
   }
-}
-
-function nsIno(kind: string, task: Task): number {
-  const mounts = kind === "mnt" ? task.td?.fs.ns : undefined;
-  return mounts?.ino ?? namespaces.get(kind)!;
 }

@@ -1,9 +1,10 @@
 /**
  * Where the files are that /proc/PID/ns/* lead to: a file system that nobody
- * mounts, with a file per name space. An open one keeps its name space, and
- * setns(2) takes it. See namespaces(7).
+ * mounts, with a file per name space. An open one keeps its name space, as does
+ * one that is bound to a place (ip-netns(8)), and setns(2) takes it. See
+ * namespaces(7), ioctl_nsfs(2).
  */
-import { EINVAL, ENOTTY, EPERM, type Errno, failed } from "../../abi/errno.ts";
+import { EINVAL, ENOENT, ENOTTY, EPERM, type Errno, ESRCH, failed } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY } from "../../abi/fcntl.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import {
@@ -16,13 +17,16 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "../../abi/wait.ts";
+import type { Namespace, NamespaceKind } from "../../kern/namespace.ts";
 import type { Thread } from "../../kern/thread.ts";
+import { UserNamespace } from "../../kern/userns.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import { PidNamespace } from "../../proc/pidns.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import { File } from "../../vfs/file.ts";
 import { type FileSystem, type StatFs, simpleStatfs } from "../../vfs/filesystem.ts";
 import type { Mount } from "../../vfs/mount.ts";
-import type { MountNamespace } from "../../vfs/mountns.ts";
+import { MountNamespace } from "../../vfs/mountns.ts";
 import { holdPath, type Path } from "../../vfs/path.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import { Vnode } from "../../vfs/vnode.ts";
@@ -33,22 +37,25 @@ const NS_GET_USERNS = 0xb701;
 const NS_GET_PARENT = 0xb702;
 const NS_GET_NSTYPE = 0xb703;
 const NS_GET_OWNER_UID = 0xb704;
-/** The user name space that owns all others. */
-const USER_NS_INO = 0xeffffffd;
+const NS_GET_MNTNS_ID = 0x8008b705;
+const NS_GET_PID_FROM_PIDNS = 0x8004b706;
+const NS_GET_TGID_FROM_PIDNS = 0x8004b707;
+const NS_GET_PID_IN_PIDNS = 0x8004b708;
+const NS_GET_TGID_IN_PIDNS = 0x8004b709;
 
-const nsTypes: ReadonlyMap<string, number> = new Map([
-  ["cgroup", CLONE_NEWCGROUP],
-  ["ipc", CLONE_NEWIPC],
-  ["mnt", CLONE_NEWNS],
-  ["net", CLONE_NEWNET],
-  ["pid", CLONE_NEWPID],
-  ["time", CLONE_NEWTIME],
-  ["user", CLONE_NEWUSER],
-  ["uts", CLONE_NEWUTS],
-]);
+const nsTypes: Readonly<Record<NamespaceKind, number>> = {
+  cgroup: CLONE_NEWCGROUP,
+  ipc: CLONE_NEWIPC,
+  mnt: CLONE_NEWNS,
+  net: CLONE_NEWNET,
+  pid: CLONE_NEWPID,
+  time: CLONE_NEWTIME,
+  user: CLONE_NEWUSER,
+  uts: CLONE_NEWUTS,
+};
 
-export function nsName(kind: string, ino: number): string {
-  return `${kind}:[${ino}]`;
+export function nsName(ns: Namespace): string {
+  return `${ns.kind}:[${ns.ino}]`;
 }
 
 export class NsFs implements FileSystem {
@@ -64,19 +71,19 @@ export class NsFs implements FileSystem {
     this.dev = vfs.anonymousDev();
   }
 
-  /** The place of a name space's file; `mounts` is the name space itself if it is one of mounts. */
-  place(kind: string, ino: number, mounts: MountNamespace | null): Path | Errno {
+  /** The place of a name space's file. */
+  place(ns: Namespace): Path | Errno {
     if (!this.#mount) {
       const made = this.#vfs.mounts.mountInternal(this);
       if (failed(made)) return made;
       this.#mount = made;
     }
-    const vp = new NsVnode(this, this.#vfs, kind, ino, mounts);
-    return { mount: this.#mount, entry: this.#vfs.names.makeLoose(nsName(kind, ino), vp) };
+    const vp = new NsVnode(this, this.#vfs, ns);
+    return { mount: this.#mount, entry: this.#vfs.names.makeLoose(nsName(ns), vp) };
   }
 
   root(): Vnode {
-    return new NsVnode(this, this.#vfs, "", 1, null);
+    return new NsVnode(this, this.#vfs, null);
   }
 
   statfs(): StatFs {
@@ -94,14 +101,12 @@ export class NsFs implements FileSystem {
 
 class NsVnode extends Vnode {
   readonly #vfs: Vfs;
-  readonly #kind: string;
-  readonly #mounts: MountNamespace | null;
+  readonly #ns: Namespace | null;
 
-  constructor(fs: NsFs, vfs: Vfs, kind: string, ino: number, mounts: MountNamespace | null) {
-    super(fs, ino, S_IFREG | 0o444);
+  constructor(fs: NsFs, vfs: Vfs, ns: Namespace | null) {
+    super(fs, ns?.ino ?? 1, S_IFREG | 0o444);
     this.#vfs = vfs;
-    this.#kind = kind;
-    this.#mounts = mounts;
+    this.#ns = ns;
   }
 
   getattr(): Attr {
@@ -126,68 +131,93 @@ class NsVnode extends Vnode {
 
   override open(_td: Thread, flags: number): File | Errno {
     if ((flags & O_ACCMODE) !== O_RDONLY) return EINVAL;
-    return nsFile(this.fs as NsFs, flags, this.#kind, this.ino, this.#mounts);
+    // A path alone does not keep it.
+    if (!this.#ns || this.#ns.isOver) return ENOENT;
+    return new NsFile(this.fs as NsFs, flags, this.#ns);
   }
-}
 
-function nsFile(
-  fs: NsFs,
-  flags: number,
-  kind: string,
-  ino: number,
-  mounts: MountNamespace | null,
-): NsFile {
-  return new NsFile(fs, flags, nsName(kind, ino), nsTypes.get(kind)!, mounts);
+  override becameRoot(): void {
+    this.#ns?.hold();
+  }
+
+  override ceasedAsRoot(): void {
+    this.#ns?.release();
+  }
 }
 
 export class NsFile extends File {
   readonly #fs: NsFs;
-  readonly #name: string;
-  /** CLONE_NEWNS and its like. */
-  readonly nsType: number;
-  /** Null for the kinds of which there is one only. */
-  readonly mounts: MountNamespace | null;
+  readonly ns: Namespace;
 
-  constructor(
-    fs: NsFs,
-    flags: number,
-    name: string,
-    nsType: number,
-    mounts: MountNamespace | null,
-  ) {
+  constructor(fs: NsFs, flags: number, ns: Namespace) {
     super(flags);
     this.#fs = fs;
-    this.#name = name;
-    this.nsType = nsType;
-    this.mounts = mounts?.hold() ?? null;
+    this.ns = ns.hold();
+  }
+
+  /** CLONE_NEWNS and its like. */
+  get nsType(): number {
+    return nsTypes[this.ns.kind];
   }
 
   describe(): string {
-    return this.#name;
+    return nsName(this.ns);
   }
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
-    if (request === NS_GET_NSTYPE) return this.nsType;
-    if (request === NS_GET_USERNS) return this.nsType === CLONE_NEWUSER ? EPERM : this.#owner(td);
-    if (request === NS_GET_PARENT) {
-      return this.nsType === CLONE_NEWUSER || this.nsType === CLONE_NEWPID ? EPERM : EINVAL;
+    const { ns } = this;
+    switch (request >>> 0) {
+      case NS_GET_NSTYPE:
+        return this.nsType;
+      case NS_GET_USERNS:
+        return this.#related(td as Lwp, ns instanceof UserNamespace ? ns.parent : ns.owner);
+      case NS_GET_PARENT:
+        if (ns instanceof UserNamespace) return this.#related(td as Lwp, ns.parent);
+        if (!(ns instanceof PidNamespace)) return EINVAL;
+        return ns.isWithin((td as Lwp).pidns) && ns !== (td as Lwp).pidns
+          ? this.#open(td as Lwp, ns.parent!)
+          : EPERM;
+      case NS_GET_OWNER_UID:
+        if (!(ns instanceof UserNamespace)) return EINVAL;
+        return mem.storeU32(arg, td.cred.userns.shownUid(ns.ownerUid));
+      case NS_GET_MNTNS_ID:
+        return ns instanceof MountNamespace ? mem.storeU64(arg, ns.ino) : EINVAL;
+      case NS_GET_PID_FROM_PIDNS:
+      case NS_GET_TGID_FROM_PIDNS:
+      case NS_GET_PID_IN_PIDNS:
+      case NS_GET_TGID_IN_PIDNS:
+        return ns instanceof PidNamespace ? translate(td as Lwp, ns, request >>> 0, arg) : EINVAL;
+      default:
+        return ENOTTY;
     }
-    if (request !== NS_GET_OWNER_UID) return ENOTTY;
-    return this.nsType === CLONE_NEWUSER ? mem.storeU32(arg, 0) : EINVAL;
   }
 
-  /** A descriptor of the user name space that this one belongs to. */
-  #owner(td: Thread): number {
-    const at = this.#fs.place("user", USER_NS_INO, null);
+  /** A descriptor of the user name space `owner`, for who is in it or above. */
+  #related(td: Lwp, owner: UserNamespace | null): number {
+    return owner?.isWithin(td.cred.userns) ? this.#open(td, owner) : EPERM;
+  }
+
+  #open(td: Lwp, ns: Namespace): number {
+    const at = this.#fs.place(ns);
     if (failed(at)) return at;
-    const fp = nsFile(this.#fs, O_RDONLY, "user", USER_NS_INO, null);
+    const fp = new NsFile(this.#fs, O_RDONLY, ns);
     fp.path = holdPath(at);
-    const fd = (td as Lwp).fdtable.alloc(fp, true);
+    const fd = td.fdtable.alloc(fp, true);
     if (failed(fd)) fp.release();
     return fd;
   }
 
   override onLastClose(): void {
-    this.mounts?.release();
+    this.ns.release();
   }
+}
+
+/** Numbers of there that are here's, and the other way around. */
+function translate(td: Lwp, ns: PidNamespace, request: number, number: number): number {
+  const { table } = td.proc;
+  const isFrom = request === NS_GET_PID_FROM_PIDNS || request === NS_GET_TGID_FROM_PIDNS;
+  const found = table.threadIn(isFrom ? ns : td.pidns, number);
+  const isWhole = request === NS_GET_TGID_FROM_PIDNS || request === NS_GET_TGID_IN_PIDNS;
+  const id = isWhole ? found?.proc.id : found?.id;
+  return id?.in(isFrom ? td.pidns : ns) || ESRCH;
 }

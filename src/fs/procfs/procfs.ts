@@ -4,9 +4,12 @@
  * Everything is made up at the moment it is asked for; the file system keeps
  * only the nodes in use.
  */
-import { EINVAL, type Errno } from "../../abi/errno.ts";
+import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
+import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { SysctlDir } from "../../kern/sysctl.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { PidNamespace } from "../../proc/pidns.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import type { BlockDevices } from "../../vfs/blockdevice.ts";
 import {
@@ -28,6 +31,13 @@ export interface ProcSources {
   readonly table: ProcTable;
   readonly sysctls: SysctlDir;
   readonly disks: BlockDevices;
+  readonly namespaces: NsFs;
+}
+
+/** Who mounts it. */
+export interface ProcOwner {
+  readonly pidns: PidNamespace;
+  readonly userns: UserNamespace;
 }
 
 export class ProcFs implements FileSystem {
@@ -41,12 +51,21 @@ export class ProcFs implements FileSystem {
   readonly namespaces: NsFs;
   readonly #nodes = new Map<string, ProcNode>();
 
-  constructor(dev: number, sources: ProcSources) {
+  /** Whose numbers it shows. */
+  readonly pidns: PidNamespace;
+  readonly userns: UserNamespace;
+  readonly showsMachine = true;
+  readonly #type: ProcFsType;
+
+  constructor(type: ProcFsType, dev: number, sources: ProcSources, of: ProcOwner) {
+    this.#type = type;
     this.dev = dev;
+    this.pidns = of.pidns.hold();
+    this.userns = of.userns.hold();
     this.table = sources.table;
     this.sysctls = sources.sysctls;
     this.disks = sources.disks;
-    this.namespaces = new NsFs(sources.table.vfs);
+    this.namespaces = sources.namespaces;
   }
 
   /** The thread whose system call is being served; null in the kernel's own calls. */
@@ -81,6 +100,9 @@ export class ProcFs implements FileSystem {
 
   unmount(): number {
     this.#nodes.clear();
+    this.#type.ended(this);
+    this.pidns.release();
+    this.userns.release();
     return 0;
   }
 
@@ -93,17 +115,31 @@ export class ProcFsType implements FileSystemType {
   readonly typeName = "proc";
   readonly needsDevice = false;
   readonly #sources: ProcSources;
-  #instance: ProcFs | null = null;
+  /** One for each pid name space, while it is mounted anywhere. */
+  readonly #instances = new Map<PidNamespace, ProcFs>();
+  readonly isForUsers = true;
 
-  constructor(sources: ProcSources) {
-    this.#sources = sources;
+  constructor(sources: Omit<ProcSources, "namespaces">) {
+    this.#sources = { ...sources, namespaces: new NsFs(sources.table.vfs) };
   }
 
   mount(request: MountRequest): FileSystem | Errno {
     if (!isKnownOptions(request.data)) return EINVAL;
-    const { vfs } = this.#sources.table;
-    this.#instance ??= new ProcFs(vfs.anonymousDev(), this.#sources);
-    return this.#instance;
+    const { vfs, userns, pidns } = this.#sources.table;
+    const td = request.td as Lwp | undefined;
+    const of = td ? { pidns: td.pidns, userns: td.cred.userns } : { pidns, userns };
+    // It shows all processes of its pid name space: only who rules there may have it.
+    if (!request.cred.hasCapIn(of.pidns.owner, CAP_SYS_ADMIN)) return EPERM;
+    let fs = this.#instances.get(of.pidns);
+    if (!fs) {
+      fs = new ProcFs(this, vfs.anonymousDev(), this.#sources, of);
+      this.#instances.set(of.pidns, fs);
+    }
+    return fs;
+  }
+
+  ended(fs: ProcFs): void {
+    this.#instances.delete(fs.pidns);
   }
 }
 

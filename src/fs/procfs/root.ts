@@ -50,7 +50,10 @@ export class RootDir extends ProcDir {
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
     yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };
     yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
-    const pids = [...this.fs.table.all()].map((p) => p.pid).sort((a, b) => a - b);
+    const pids = [...this.fs.table.all()]
+      .map((p) => p.id.in(this.fs.pidns))
+      .filter((pid) => pid !== 0)
+      .sort((a, b) => a - b);
     for (const pid of pids) {
       const name = String(pid);
       yield { name, key: name, type: S_IFDIR, position: FIRST_PID_POSITION + pid };
@@ -59,7 +62,7 @@ export class RootDir extends ProcDir {
 
   /** A process by its id, or a thread by its own: found, though not listed. */
   #process(pid: number): ProcNode | Errno {
-    const ref = TaskRef.of(this.fs.table, pid);
+    const ref = TaskRef.of(this.fs.table, this.fs.pidns, pid);
     return ref ? this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref)) : ENOENT;
   }
 }
@@ -67,7 +70,8 @@ export class RootDir extends ProcDir {
 class CallerLink extends ProcLink {
   readlink(): string | Errno {
     const td = this.fs.caller;
-    return td ? links.get(this.key)!(td.proc.pid, td.tid) : ENOENT;
+    const pid = td?.proc.id.in(this.fs.pidns) ?? 0;
+    return td && pid !== 0 ? links.get(this.key)!(pid, td.id.in(this.fs.pidns)) : ENOENT;
   }
 }
 

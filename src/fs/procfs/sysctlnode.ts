@@ -42,12 +42,12 @@ class SysctlText extends ProcText {
     this.#leaf = leaf;
   }
 
-  text(_td: Thread): string {
-    return `${this.#leaf.read()}\n`;
+  text(td: Thread): string {
+    return `${this.#leaf.read(td)}\n`;
   }
 
   override writeText(td: Thread, text: string): number {
     if (text.includes("\0")) return EINVAL;
-    return this.#leaf.write(text.trim(), td.cred);
+    return this.#leaf.write(text.trim(), td.cred, td);
   }
 }

@@ -13,7 +13,7 @@ export function uptimeText(fs: ProcFs): string {
 export function loadavgText(fs: ProcFs): string {
   const { table } = fs;
   const load = table.info.loadavg.map((n) => n.toFixed(2)).join(" ");
-  return `${load} ${runnable(fs)}/${table.threadCount} ${table.lastPid}\n`;
+  return `${load} ${runnable(fs)}/${table.threadCount} ${table.pidns.lastPid}\n`;
 }
 
 export function statText(fs: ProcFs): string {

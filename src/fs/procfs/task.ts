@@ -4,6 +4,7 @@
  */
 import { EPERM } from "../../abi/errno.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { PidNamespace } from "../../proc/pidns.ts";
 import type { Proc } from "../../proc/proc.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import { mayPtrace } from "../../proc/ptraceaccess.ts";
@@ -20,6 +21,7 @@ export interface Task {
 
 export class TaskRef {
   readonly #table: ProcTable;
+  /** The kernel's own numbers. */
   readonly pid: number;
   /** 0: the process as a whole. */
   readonly tid: number;
@@ -32,11 +34,11 @@ export class TaskRef {
     this.#startNs = startNs;
   }
 
-  /** The process with that id; also by the id of one of its threads. */
-  static of(table: ProcTable, id: number): TaskRef | null {
-    const p = table.proc(id);
-    if (p) return new TaskRef(table, id, 0, p.startNs);
-    const td = table.thread(id);
+  /** The process with that id in `ns`; also by the id of one of its threads. */
+  static of(table: ProcTable, ns: PidNamespace, id: number): TaskRef | null {
+    const p = table.procIn(ns, id);
+    if (p) return new TaskRef(table, p.pid, 0, p.startNs);
+    const td = table.threadIn(ns, id);
     return td ? new TaskRef(table, td.proc.pid, td.tid, td.proc.startNs) : null;
   }
 

@@ -26,15 +26,17 @@ export class TaskDir extends ProcDir {
 
   child(name: string): ProcNode | Errno {
     if (!/^[1-9]\d{0,9}$/.test(name)) return ENOENT;
-    const ref = this.#ref.thread(Number(name));
-    return ref.get() ? this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref)) : ENOENT;
+    const td = this.fs.table.threadIn(this.fs.pidns, Number(name));
+    const ref = this.#ref.thread(td?.tid ?? 0);
+    return td && ref.get() ? this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref)) : ENOENT;
   }
 
   *entries(): Iterable<ProcEntry> {
     const threads = this.#ref.get()?.proc.threads ?? [];
-    for (const tid of threads.map((td) => td.tid).sort((a, b) => a - b)) {
-      const name = String(tid);
-      yield { name, type: S_IFDIR, key: this.#ref.thread(tid).key, position: 2 + tid };
+    const numbers = new Map(threads.map((td) => [td.id.in(this.fs.pidns), td.tid]));
+    for (const shown of [...numbers.keys()].sort((a, b) => a - b)) {
+      const { key } = this.#ref.thread(numbers.get(shown)!);
+      yield { name: String(shown), type: S_IFDIR, key, position: 2 + shown };
     }
   }
 }
