@@ -4,6 +4,7 @@
  * What a protocol obeys is a field of its own; what programs only set and read
  * back is kept by number.
  */
+import type { PacketFilter } from "./packetfilter.ts";
 import type { NetTunables } from "./tunables.ts";
 
 /** Least sizes of buffers; overhead of a small packet in Linux. */
@@ -24,6 +25,9 @@ export class SocketOptions {
   timestamp = 0;
   /** SO_PEEK_OFF; -1: MSG_PEEK looks at the beginning. */
   peekOff = -1;
+  /** SO_ATTACH_FILTER: which packets come in; and SO_LOCK_FILTER. */
+  filter: PacketFilter | null = null;
+  isFilterLocked = false;
   readonly kept = new Map<number, number>();
 
   constructor(tunables: NetTunables) {

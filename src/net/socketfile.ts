@@ -23,6 +23,7 @@ import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
+import { releaseFilter } from "./filteroption.ts";
 import { plainSending } from "./message.ts";
 import type { Socket } from "./socket.ts";
 import type { SockFs } from "./sockfs.ts";
@@ -129,6 +130,7 @@ export class SocketFile extends File {
   override onLastClose(): void {
     this.#sockfs.inUse--;
     this.socket.file = null;
+    releaseFilter(this.#sockfs.kmem, this.socket.options);
     this.socket.close();
   }
 

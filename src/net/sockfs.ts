@@ -1,4 +1,5 @@
 /** Where sockets are, as stat(2) sees them; and how many are open: /proc/net/sockstat. */
+import type { KernelMemory } from "../kern/kmem.ts";
 import type { NetText } from "../vfs/domain.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 
@@ -6,9 +7,11 @@ export class SockFs implements NetText {
   readonly name = "sockstat";
   /** st_dev of every socket. */
   readonly dev: number;
+  readonly kmem: KernelMemory;
   inUse = 0;
 
   constructor(vfs: Vfs) {
+    this.kmem = vfs.kmem;
     this.dev = vfs.anonymousDev();
   }
 

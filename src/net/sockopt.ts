@@ -8,6 +8,8 @@ import { EACCES, EDOM, EINVAL, ENOPROTOOPT, EPERM, type Errno } from "../abi/err
 import * as so from "../abi/socket.ts";
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import { attachFilter, detachFilter } from "./filteroption.ts";
 import type { Socket } from "./socket.ts";
 
 /** On or off, or a number, that is kept and told; nothing here would act differently. */
@@ -84,6 +86,14 @@ export function setSocketOption(td: Thread, s: Socket, name: number, value: Uint
       return 0;
     case so.SO_BSDCOMPAT:
       return 0;
+    case so.SO_ATTACH_FILTER:
+      return attachFilter(td as Lwp, options, value);
+    case so.SO_DETACH_FILTER:
+      return detachFilter(td, options);
+    case so.SO_LOCK_FILTER:
+      if (options.isFilterLocked && n === 0) return EPERM;
+      options.isFilterLocked = n !== 0;
+      return 0;
     default:
       break;
   }
@@ -134,6 +144,8 @@ export function getSocketOption(
     case so.SO_PRIORITY:
     case so.SO_MARK:
       return intValue(options.kept.get(name) ?? 0);
+    case so.SO_LOCK_FILTER:
+      return intValue(options.isFilterLocked ? 1 : 0);
     case so.SO_BSDCOMPAT:
       return intValue(0);
     case so.SO_PEERSEC:
