@@ -187,13 +187,7 @@ function load(bytes: Uint8Array, facts: PacketFacts, k: number, size: number): n
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
 }
 
-function factOf(
-  bytes: Uint8Array,
-  facts: PacketFacts,
-  fact: number,
-  a: number,
-  x: number,
-): number {
+function factOf(bytes: Uint8Array, facts: PacketFacts, fact: number, a: number, x: number): number {
   switch (fact) {
     case bpf.SKF_AD_PROTOCOL:
       return facts.protocol;
