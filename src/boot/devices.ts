@@ -41,7 +41,7 @@ export function attachDisks(
   for (const c of configs) {
     const limit = c.rates ? new IoLimit(c.rates, cpu) : null;
     const disk = c.isCd
-      ? new Vcd(vcds++, c.store, c.serial, limit)
+      ? new Vcd(vcds++, c.store, c.serial, limit, cpu.clock)
       : new Vkd(vkds++, c.store, {
           isCopyOnWrite: c.isCopyOnWrite,
           overlayLimitBytes: c.cowLimitBytes ?? OVERLAY_LIMIT_BYTES,
@@ -56,12 +56,12 @@ export function attachDisks(
   const driver = new VkdDriver(disks, vfs.mounts, pages);
   vfs.blkdevs.register("vkd", VKD_MAJOR, 0, VKD_UNITS * VKD_MINORS, driver);
   vfs.blkdevs.register("vcd", VCD_MAJOR, 0, VCD_UNITS * VCD_MINORS, driver);
-  attachLoops(vfs, disks, driver);
+  attachLoops(vfs, disks, driver, cpu);
   return disks;
 }
 
-function attachLoops(vfs: Vfs, disks: Disks, driver: VkdDriver): void {
-  const loops = new Loops(disks, vfs.mounts);
+function attachLoops(vfs: Vfs, disks: Disks, driver: VkdDriver, cpu: Cpu): void {
+  const loops = new Loops(disks, vfs.mounts, cpu.clock);
   vfs.blkdevs.register("loop", LOOP_MAJOR, 0, LOOP_UNITS, new LoopDriver(loops, driver));
   vfs.blkdevs.register("blkext", BLOCK_EXT_MAJOR, 0, LOOP_UNITS * VKD_MINORS, driver);
   vfs.chrdevs.register("misc", MISC_MAJOR, LOOP_CTRL_MINOR, 1, new LoopControlDriver(loops));

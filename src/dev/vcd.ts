@@ -7,7 +7,7 @@
 import { EACCES, EIO, EOPNOTSUPP, EROFS } from "../abi/errno.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { BlockStore } from "../platform/host.ts";
-import { type Disk, type DiskCounts, newDiskCounts } from "../vfs/blockdevice.ts";
+import { type Disk, type DiskCounts, type IoClock, newDiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import { cdIoctl } from "./cdio.ts";
@@ -38,9 +38,16 @@ export class Vcd implements Disk {
   readAheadSectors = 256;
   readonly #store: BlockStore;
   readonly #limit: IoLimit | null;
+  readonly #clock: IoClock | null;
 
   /** What does not fill a last block of `store` is not there. */
-  constructor(unit: number, store: BlockStore, serial: string, limit: IoLimit | null = null) {
+  constructor(
+    unit: number,
+    store: BlockStore,
+    serial: string,
+    limit: IoLimit | null = null,
+    clock: IoClock | null = null,
+  ) {
     this.unit = unit;
     this.name = `vcd${unit}`;
     this.rdev = makedev(VCD_MAJOR, unit * VCD_MINORS);
@@ -48,6 +55,7 @@ export class Vcd implements Disk {
     this.serial = serial;
     this.#store = store;
     this.#limit = limit;
+    this.#clock = clock;
   }
 
   setReadOnly(isReadOnly: boolean): number {
@@ -60,7 +68,10 @@ export class Vcd implements Disk {
     this.counts.reads++;
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
     this.#limit?.charge(into.length);
-    return this.#store.read(offset, into);
+    const since = this.#clock?.monotonicNs() ?? 0;
+    const r = this.#store.read(offset, into);
+    this.counts.readNs += (this.#clock?.monotonicNs() ?? 0) - since;
+    return r;
   }
 
   write(): number {

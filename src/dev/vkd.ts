@@ -97,7 +97,10 @@ export class Vkd implements Disk {
     this.#limit?.charge(into.length);
     const td = this.#cpu?.current;
     if (td) td.diskBytesRead += Math.ceil(into.length / SECTOR) * SECTOR;
-    return this.#store.read(offset, into);
+    const since = this.#nowNs;
+    const r = this.#store.read(offset, into);
+    this.counts.readNs += this.#nowNs - since;
+    return r;
   }
 
   write(offset: number, from: Uint8Array): number {
@@ -108,13 +111,19 @@ export class Vkd implements Disk {
     this.#limit?.charge(from.length);
     const td = this.#cpu?.current;
     if (td) td.diskBytesWritten += Math.ceil(from.length / SECTOR) * SECTOR;
-    return this.#store.write(offset, from);
+    const since = this.#nowNs;
+    const r = this.#store.write(offset, from);
+    this.counts.writeNs += this.#nowNs - since;
+    return r;
   }
 
   flush(): number {
     this.counts.flushes++;
     this.#limit?.charge(0);
-    return this.#store.flush();
+    const since = this.#nowNs;
+    const r = this.#store.flush();
+    this.counts.flushNs += this.#nowNs - since;
+    return r;
   }
 
   discard(offset: number, length: number): number {
@@ -124,7 +133,10 @@ export class Vkd implements Disk {
     this.counts.discards++;
     this.counts.sectorsDiscarded += Math.ceil(length / SECTOR);
     this.#limit?.charge(0);
-    return this.#store.discard(offset, length);
+    const since = this.#nowNs;
+    const r = this.#store.discard(offset, length);
+    this.counts.discardNs += this.#nowNs - since;
+    return r;
   }
 
   writeZeroes(offset: number, length: number): number {
@@ -133,7 +145,13 @@ export class Vkd implements Disk {
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(length / SECTOR);
     this.#limit?.charge(length);
-    if (this.#store.writeZeroes) return this.#store.writeZeroes(offset, length);
+    const since = this.#nowNs;
+    const r = this.#store.writeZeroes?.(offset, length) ?? this.#writeZeroBytes(offset, length);
+    this.counts.writeNs += this.#nowNs - since;
+    return r;
+  }
+
+  #writeZeroBytes(offset: number, length: number): number {
     const zeroes = new Uint8Array(Math.min(ZERO_CHUNK, length));
     for (let done = 0; done < length; done += ZERO_CHUNK) {
       const r = this.#store.write(offset + done, zeroes.subarray(0, length - done));
@@ -144,6 +162,10 @@ export class Vkd implements Disk {
 
   close(): void {
     this.#store.close();
+  }
+
+  get #nowNs(): number {
+    return this.#cpu?.clock.monotonicNs() ?? 0;
   }
 
   #holds(offset: number, length: number): boolean {

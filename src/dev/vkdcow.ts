@@ -2,7 +2,8 @@
  * Copy on write in memory: a store whose writes never reach the one below.
  *
  * Written blocks of 4 KiB are held here, up to a limit; a block of zeroes is
- * only a note that costs next to nothing. A write is whole or nothing: it is
+ * only a note that costs next to nothing. There are 8 Mi notes at most, so that
+ * a disk of 32 GiB can be written whole. A write is whole or nothing: it is
  * refused with ENOSPC before anything changes. Blocks live in slabs of 1 MiB,
  * so that many of them mean few objects, and return to a free list.
  */
@@ -13,6 +14,8 @@ const BLOCK = 4096;
 const SLAB_BLOCKS = 256;
 /** What the note of a block costs, about. */
 const NOTE_BYTES = 64;
+/** A Map of V8 has room for twice as many. */
+const MAX_NOTES = 1 << 23;
 /** Stands for a block that reads as zeroes. */
 const ZERO = -1;
 
@@ -125,12 +128,15 @@ export class CowStore implements BlockStore {
     const used = this.heldBytes + (this.#slots.size - this.#usedSlots) * NOTE_BYTES;
     const last = Math.floor((offset + length - 1) / BLOCK);
     let room = this.#limitBytes - used;
-    for (let b = Math.floor(offset / BLOCK); b <= last && room >= 0; b++) {
+    let notes = MAX_NOTES - this.#slots.size;
+    for (let b = Math.floor(offset / BLOCK); b <= last && room >= 0 && notes >= 0; b++) {
       const slot = this.#slots.get(b);
-      if (slot === undefined) room -= bytesEach;
-      else if (slot === ZERO) room -= bytesEach - NOTE_BYTES;
+      if (slot === undefined) {
+        room -= bytesEach;
+        notes--;
+      } else if (slot === ZERO) room -= bytesEach - NOTE_BYTES;
     }
-    return room >= 0;
+    return room >= 0 && notes >= 0;
   }
 
   /** The held block, made from the one below unless all of it is about to be written. */

@@ -18,6 +18,16 @@ export interface DiskCounts {
   flushes: number;
   discards: number;
   sectorsDiscarded: number;
+  /** How long they took, one after the other. */
+  readNs: number;
+  writeNs: number;
+  flushNs: number;
+  discardNs: number;
+}
+
+/** What transfers are timed by. */
+export interface IoClock {
+  monotonicNs(): number;
 }
 
 export interface BlockDevice {
@@ -119,5 +129,25 @@ export function newDiskCounts(): DiskCounts {
     flushes: 0,
     discards: 0,
     sectorsDiscarded: 0,
+    readNs: 0,
+    writeNs: 0,
+    flushNs: 0,
+    discardNs: 0,
   };
+}
+
+/**
+ * The numbers of /sys/block/DISK/stat and of /proc/diskstats: Documentation/admin-guide/iostats.rst. Nothing is
+ * merged, and nothing under way when somebody looks.
+ */
+export function diskStatNumbers(c: DiskCounts): readonly number[] {
+  const ms = (ns: number): number => Math.floor(ns / 1e6);
+  const busyMs = ms(c.readNs + c.writeNs + c.flushNs + c.discardNs);
+  return [
+    ...[c.reads, 0, c.sectorsRead, ms(c.readNs)],
+    ...[c.writes, 0, c.sectorsWritten, ms(c.writeNs)],
+    ...[0, busyMs, busyMs],
+    ...[c.discards, 0, c.sectorsDiscarded, ms(c.discardNs)],
+    ...[c.flushes, ms(c.flushNs)],
+  ];
 }

@@ -86,6 +86,7 @@ export class MapEntry implements Mapping {
     if (object) {
       object.hold();
       object.mappings.add(this);
+      if (this.isSharedWritable) object.mayHaveTail = true;
       file?.hold();
     }
   }

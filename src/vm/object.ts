@@ -33,6 +33,8 @@ export interface Mapping {
 export abstract class VmObject {
   readonly frames: PageAllocator;
   readonly mappings = new Set<Mapping>();
+  /** Stores through a map may have reached the last page's bytes past the end. */
+  mayHaveTail = false;
   /** Who sleeps on words of this object, by byte offset: shared futexes. Null while nobody ever did. */
   waitWords: Map<number, WaitQueue> | null = null;
   refs = 1;
@@ -126,8 +128,16 @@ export abstract class VmObject {
     this.frames.codeWritten((pa + at) as Paddr, bytes.length);
   }
 
-  /** Before it becomes larger: clears what a shared map may have stored past the end of the last page. */
-  zeroTail(): void {}
+  /** Before it becomes larger, or is written back: clears what a shared map may have stored past the end of the last page. */
+  zeroTail(): void {
+    if (!this.mayHaveTail) return;
+    this.mayHaveTail = this.mappings.size > 0;
+    const rest = this.sizeBytes & PAGE_MASK;
+    const pa = rest === 0 ? 0 : this.lookup(Math.floor(this.sizeBytes / PAGE_SIZE));
+    if (pa === 0) return;
+    this.frames.mem.bulk.zero(pa + rest, PAGE_SIZE - rest);
+    this.frames.codeWritten((pa + rest) as Paddr, PAGE_SIZE - rest);
+  }
 
   /** A write made it larger. */
   grow(sizeBytes: number): void {
@@ -151,6 +161,7 @@ export abstract class VmObject {
   /** Changes the size. What lies beyond the end is gone, also for those who mapped it. */
   truncate(sizeBytes: number): void {
     const isShorter = sizeBytes < this.sizeBytes;
+    if (!isShorter) this.zeroTail();
     this.sizeBytes = sizeBytes;
     if (!isShorter) return;
     this.discard(Math.ceil(sizeBytes / PAGE_SIZE), Number.POSITIVE_INFINITY);

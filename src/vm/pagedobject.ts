@@ -13,7 +13,7 @@ import { FilledObject } from "./filledobject.ts";
 import type { PageAllocator } from "./page.ts";
 import type { PageOwner } from "./pagequeue.ts";
 import type { Pager } from "./pager.ts";
-import { PAGE_MASK, PAGE_SIZE } from "./param.ts";
+import { PAGE_SIZE } from "./param.ts";
 import { DirtyDomain, type DirtyObject } from "./writeback.ts";
 
 /** Most pages of one pageOut: 1 MiB. */
@@ -148,11 +148,6 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
     if (!failed(r)) r = pager.pageOut(first, bytes);
     if (failed(r)) for (let i = first; i < asked; i++) pager.undirtied?.(i);
     return r;
-  }
-
-  override truncate(sizeBytes: number): void {
-    this.zeroTail();
-    super.truncate(sizeBytes);
   }
 
   override grow(sizeBytes: number): void {
@@ -305,16 +300,5 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
     const copy = new Uint8Array(length);
     for (const [i, pa] of pas.entries()) copy.set(u8.subarray(pa, pa + PAGE_SIZE), i * PAGE_SIZE);
     return copy;
-  }
-
-  override zeroTail(): void {
-    const rest = this.sizeBytes & PAGE_MASK;
-    const pa =
-      rest === 0 || this.mappings.size === 0
-        ? 0
-        : this.lookup(Math.floor(this.sizeBytes / PAGE_SIZE));
-    if (pa === 0) return;
-    this.frames.mem.bulk.zero(pa + rest, PAGE_SIZE - rest);
-    this.frames.codeWritten((pa + rest) as Paddr, PAGE_SIZE - rest);
   }
 }

@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EIO, ENOSPC, EOPNOTSUPP, EROFS } from "../../src/abi/errno.ts";
+import { Partition } from "../../src/dev/partition/partition.ts";
 import { Vkd } from "../../src/dev/vkd.ts";
+import { KernelClock } from "../../src/kern/clock.ts";
+import { Cpu } from "../../src/kern/cpu.ts";
+import { diskStatNumbers } from "../../src/vfs/blockdevice.ts";
 import { MemoryStore, pattern } from "../fs/ext4image.ts";
+import { ManualClock } from "../vfs/harness.ts";
 
 const SIZE = 64 * 1024 + 512;
 
@@ -106,6 +111,9 @@ describe("a virtual disk", () => {
     assert.equal(vkd.writeZeroes(0, size), 0);
     const small = new Vkd(0, store, { isCopyOnWrite: true, overlayLimitBytes: 65536, serial: "" });
     assert.equal(small.writeZeroes(0, size), ENOSPC);
+    const huge = { ...store, sizeBytes: 2 ** 42 };
+    const vast = new Vkd(0, huge, { isCopyOnWrite: true, overlayLimitBytes: 2 ** 42, serial: "" });
+    assert.equal(vast.writeZeroes(0, 2 ** 42), ENOSPC);
   });
 
   it("discards nothing where the store cannot, and writes zeroes all the same", () => {
@@ -118,5 +126,36 @@ describe("a virtual disk", () => {
     assert.equal(vkd.setReadOnly(true), 0);
     assert.equal(vkd.writeZeroes(0, 1), EROFS);
     assert.equal(vkd.discard(0, 1), EROFS);
+  });
+
+  it("says what it did, and how long that took, as Documentation/admin-guide/iostats.rst has it", () => {
+    const time = new ManualClock();
+    class SlowStore extends MemoryStore {
+      override read(offset: number, into: Uint8Array): number {
+        time.nowNs += 2e6;
+        return super.read(offset, into);
+      }
+      override write(offset: number, from: Uint8Array): number {
+        time.nowNs += 3e6;
+        return super.write(offset, from);
+      }
+      override flush(): number {
+        time.nowNs += 20e6;
+        return super.flush();
+      }
+    }
+    const cpu = new Cpu(0, new KernelClock(time));
+    const options = { isCopyOnWrite: false, overlayLimitBytes: 0, serial: "", cpu };
+    const vkd = new Vkd(0, new SlowStore(pattern(SIZE, 1)), options);
+    const place = { whole: vkd, number: 1, startBytes: 4096, uuid: "", label: "" };
+    const part = new Partition(place, 16384, 1);
+    vkd.read(0, new Uint8Array(8192));
+    part.read(0, new Uint8Array(512));
+    part.write(0, new Uint8Array(1024));
+    part.flush();
+    const both = [2, 0, 17, 4, 1, 0, 2, 3, 0, 27, 27, 0, 0, 0, 0, 1, 20];
+    assert.deepEqual(diskStatNumbers(vkd.counts), both);
+    const its = [1, 0, 1, 2, 1, 0, 2, 3, 0, 25, 25, 0, 0, 0, 0, 1, 20];
+    assert.deepEqual(diskStatNumbers(part.counts), its);
   });
 });

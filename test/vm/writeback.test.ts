@@ -15,6 +15,7 @@ import { readObject, writeObject } from "../../src/vfs/pagecache.ts";
 import { ReadAhead } from "../../src/vfs/readahead.ts";
 import { ErrSeq } from "../../src/vm/errseq.ts";
 import { FAULT_BUS } from "../../src/vm/faultcode.ts";
+import { AnonObject, type VmObject } from "../../src/vm/object.ts";
 import { PagedObject } from "../../src/vm/pagedobject.ts";
 import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { Uio } from "../../src/vm/uio.ts";
@@ -32,7 +33,7 @@ function setUp(pages = 1024) {
   return { world, pager, domain, object };
 }
 
-function write(object: PagedObject, offset: number, bytes: Uint8Array): number {
+function write(object: VmObject, offset: number, bytes: Uint8Array): number {
   return writeObject(object, Uio.kernel(bytes), offset);
 }
 
@@ -68,6 +69,27 @@ test("what a page holds past the end of the file does not reach it, nor comes ba
   write(object, 300, new Uint8Array(1));
   assert.equal(vs.loadU32(a + 200), 0);
 });
+
+for (const kind of ["a file", "memory"]) {
+  test(`what a map stored past the end of ${kind} is gone when it grows, though the map is gone too`, () => {
+    const { world, object: file } = setUp();
+    const object = kind === "a file" ? file : new AnonObject(world.frames, 0);
+    write(object, 0, new Uint8Array(100).fill(1));
+    const vs = world.space();
+    const map = () => vs.mmap({ addr: 0, length: PAGE_SIZE, prot: RW, flags: MAP_SHARED, object });
+    const a = map();
+    vs.storeU32(a + 200, 77);
+    vs.munmap(a, PAGE_SIZE);
+    write(object, 300, new Uint8Array(1));
+    const b = map();
+    assert.equal(vs.loadU32(b + 200), 0);
+    vs.storeU32(b + 400, 77);
+    object.truncate(1000);
+    assert.equal(vs.loadU32(b + 400), 0);
+    vs.munmap(b, PAGE_SIZE);
+    object.release();
+  });
+}
 
 test("a page that cannot be written stays, its neighbours do not, and it is tried again", () => {
   const { pager, domain, object } = setUp();

@@ -117,7 +117,9 @@ export class LoopDisk implements Disk {
     this.counts.reads++;
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
     if (!this.#enter()) return EIO;
+    const since = this.loops.clock.monotonicNs();
     const r = this.#backing!.read(this.offset + offset, into);
+    this.counts.readNs += this.loops.clock.monotonicNs() - since;
     this.loops.depth--;
     return failed(r) ? r : 0;
   }
@@ -128,7 +130,9 @@ export class LoopDisk implements Disk {
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
     if (!this.#enter()) return EIO;
+    const since = this.loops.clock.monotonicNs();
     const r = this.#backing!.write(this.offset + offset, from);
+    this.counts.writeNs += this.loops.clock.monotonicNs() - since;
     this.loops.depth--;
     return failed(r) ? r : 0;
   }
@@ -137,7 +141,9 @@ export class LoopDisk implements Disk {
     this.counts.flushes++;
     if (!this.#backing || this.isReadOnly) return 0;
     if (!this.#enter()) return EIO;
+    const since = this.loops.clock.monotonicNs();
     const r = this.#backing.flush();
+    this.counts.flushNs += this.loops.clock.monotonicNs() - since;
     this.loops.depth--;
     return r;
   }
@@ -149,7 +155,9 @@ export class LoopDisk implements Disk {
     this.counts.discards++;
     this.counts.sectorsDiscarded += Math.ceil(length / SECTOR);
     if (!this.#enter()) return EIO;
+    const since = this.loops.clock.monotonicNs();
     const r = this.#backing!.discard(this.offset + offset, length);
+    this.counts.discardNs += this.loops.clock.monotonicNs() - since;
     this.loops.depth--;
     return r;
   }
@@ -160,7 +168,9 @@ export class LoopDisk implements Disk {
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(length / SECTOR);
     if (!this.#enter()) return EIO;
+    const since = this.loops.clock.monotonicNs();
     const r = this.#backing!.writeZeroes(this.offset + offset, length);
+    this.counts.writeNs += this.loops.clock.monotonicNs() - since;
     this.loops.depth--;
     return r;
   }

@@ -7,7 +7,7 @@
  */
 import { EBUSY, EEXIST, EINVAL, ENODEV, ENOSPC } from "../../abi/errno.ts";
 import { LO_FLAGS_PARTSCAN } from "../../abi/loop.ts";
-import type { Disk } from "../../vfs/blockdevice.ts";
+import type { Disk, IoClock } from "../../vfs/blockdevice.ts";
 import type { Disks } from "../../vfs/disks.ts";
 import type { FileSystem } from "../../vfs/filesystem.ts";
 import type { MountTable, UnmountObserver } from "../../vfs/mounttable.ts";
@@ -23,13 +23,15 @@ const MAX_LOOPS = 64;
 
 export class Loops implements UnmountObserver {
   readonly disks: Disks;
+  readonly clock: IoClock;
   readonly #mounts: MountTable;
   readonly #units = new Map<number, LoopDisk>();
   /** Transfers under way, one within the other. */
   depth = 0;
 
-  constructor(disks: Disks, mounts: MountTable) {
+  constructor(disks: Disks, mounts: MountTable, clock: IoClock) {
     this.disks = disks;
+    this.clock = clock;
     this.#mounts = mounts;
     mounts.unmountObservers.push(this);
   }

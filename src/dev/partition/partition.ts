@@ -61,7 +61,11 @@ export class Partition implements Disk {
     if (!this.#holds(offset, into.length)) return EIO;
     this.counts.reads++;
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
-    return this.place.whole.read(this.place.startBytes + offset, into);
+    const { counts } = this.place.whole;
+    const before = counts.readNs;
+    const r = this.place.whole.read(this.place.startBytes + offset, into);
+    this.counts.readNs += counts.readNs - before;
+    return r;
   }
 
   write(offset: number, from: Uint8Array): number {
@@ -69,12 +73,20 @@ export class Partition implements Disk {
     if (this.isReadOnly) return EROFS;
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
-    return this.place.whole.write(this.place.startBytes + offset, from);
+    const { counts } = this.place.whole;
+    const before = counts.writeNs;
+    const r = this.place.whole.write(this.place.startBytes + offset, from);
+    this.counts.writeNs += counts.writeNs - before;
+    return r;
   }
 
   flush(): number {
     this.counts.flushes++;
-    return this.place.whole.flush();
+    const { counts } = this.place.whole;
+    const before = counts.flushNs;
+    const r = this.place.whole.flush();
+    this.counts.flushNs += counts.flushNs - before;
+    return r;
   }
 
   discard(offset: number, length: number): number {
@@ -82,7 +94,11 @@ export class Partition implements Disk {
     if (this.isReadOnly) return EROFS;
     this.counts.discards++;
     this.counts.sectorsDiscarded += Math.ceil(length / SECTOR);
-    return this.place.whole.discard(this.place.startBytes + offset, length);
+    const { counts } = this.place.whole;
+    const before = counts.discardNs;
+    const r = this.place.whole.discard(this.place.startBytes + offset, length);
+    this.counts.discardNs += counts.discardNs - before;
+    return r;
   }
 
   writeZeroes(offset: number, length: number): number {
@@ -90,7 +106,11 @@ export class Partition implements Disk {
     if (this.isReadOnly) return EROFS;
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(length / SECTOR);
-    return this.place.whole.writeZeroes(this.place.startBytes + offset, length);
+    const { counts } = this.place.whole;
+    const before = counts.writeNs;
+    const r = this.place.whole.writeZeroes(this.place.startBytes + offset, length);
+    this.counts.writeNs += counts.writeNs - before;
+    return r;
   }
 
   #holds(offset: number, length: number): boolean {

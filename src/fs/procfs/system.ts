@@ -3,6 +3,7 @@
  * See proc(5).
  */
 import { UTS_RELEASE, UTS_SYSNAME } from "../../abi/utsname.ts";
+import { diskStatNumbers } from "../../vfs/blockdevice.ts";
 import type { DeviceTable } from "../../vfs/device.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { cpuinfoText } from "./cpuinfo.ts";
@@ -68,16 +69,11 @@ function partitionsText(fs: ProcFs): string {
   return s;
 }
 
-/** Times are 0: the host's disks answer at once, as far as this clock can tell. */
 function diskstatsText(fs: ProcFs): string {
   let s = "";
   for (const d of fs.disks.all) {
-    const c = d.counts;
     const numbers = `${majorOf(d.rdev)}`.padStart(4) + `${minorOf(d.rdev)}`.padStart(8);
-    s +=
-      `${numbers} ${d.name} ${c.reads} 0 ${c.sectorsRead} 0 ` +
-      `${c.writes} 0 ${c.sectorsWritten} 0 0 0 0 ` +
-      `${c.discards} 0 ${c.sectorsDiscarded} 0 ${c.flushes} 0\n`;
+    s += `${numbers} ${d.name} ${diskStatNumbers(d.counts).join(" ")}\n`;
   }
   return s;
 }

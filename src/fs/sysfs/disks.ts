@@ -4,7 +4,7 @@
  * A disk lives below devices/virtual/block, a partition below its disk; block/,
  * class/block and dev/block link to them. See sysfs(5), lsblk(8).
  */
-import { type Disk, physicalBlockSize } from "../../vfs/blockdevice.ts";
+import { type Disk, diskStatNumbers, physicalBlockSize } from "../../vfs/blockdevice.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import type { DiskObserver } from "../../vfs/disks.ts";
 import type { AttributeSource, SysDir } from "./nodes.ts";
@@ -172,7 +172,7 @@ class DiskValue implements AttributeSource {
   }
 }
 
-/** The counters of iostat(1); times are 0, as in /proc/diskstats. */
+/** The counters of iostat(1). */
 class DiskStat implements AttributeSource {
   readonly #disk: Disk;
 
@@ -181,9 +181,7 @@ class DiskStat implements AttributeSource {
   }
 
   text(): string {
-    const c = this.#disk.counts;
-    const numbers = [c.reads, 0, c.sectorsRead, 0, c.writes, 0, c.sectorsWritten, 0, 0, 0, 0];
-    const more = [c.discards, 0, c.sectorsDiscarded, 0, c.flushes, 0];
-    return `${[...numbers, ...more].map((n) => String(n).padStart(8)).join(" ")}\n`;
+    const numbers = diskStatNumbers(this.#disk.counts);
+    return `${numbers.map((n) => String(n).padStart(8)).join(" ")}\n`;
   }
 }

@@ -167,7 +167,8 @@ export class Refcounts {
     const freed = new RangeSet();
     for (const cluster of this.#letGo.splice(0)) {
       const count = this.count(cluster);
-      if (count <= 0) {
+      // A table that is in use is let go by nobody but a damaged image.
+      if (count <= 0 || this.isTable(cluster)) {
         isSound = false;
         continue;
       }
