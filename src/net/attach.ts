@@ -1,13 +1,18 @@
 /** The network of a machine: its protocol families, tables and tunables, joined to the rest. */
+import { AF_INET, AF_INET6 } from "../abi/socket.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
+import type { Entropy } from "../platform/host.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import { InetDomain } from "./inet/domain.ts";
+import { Network } from "./network.ts";
+import type { ProtocolMaker } from "./protocol.ts";
 import { SockFs } from "./sockfs.ts";
 import { NetTunables } from "./tunables.ts";
 import { UnixDomain } from "./unix/domain.ts";
 import { UnixReport } from "./unix/report.ts";
 
-export function attachNet(vfs: Vfs, cpu: Cpu, sysctls: SysctlDir): void {
+export function attachNet(vfs: Vfs, cpu: Cpu, sysctls: SysctlDir, entropy: Entropy): Network {
   const tunables = new NetTunables();
   const sockfs = new SockFs(vfs);
   const unix = new UnixDomain(vfs, cpu, sockfs, tunables);
@@ -15,5 +20,15 @@ export function attachNet(vfs: Vfs, cpu: Cpu, sysctls: SysctlDir): void {
   domains.add(unix);
   domains.addText(new UnixReport(unix));
   domains.addText(sockfs);
+  const network = new Network({ vfs, cpu, sockfs, tunables, entropy, makers: inetProtocols() });
+  domains.add(new InetDomain(AF_INET, network));
+  domains.add(new InetDomain(AF_INET6, network));
+  network.initial.addSysctls(sysctls);
   tunables.addTo(sysctls);
+  return network;
+}
+
+/** What is spoken over IP; the order is that of socket(2)'s search. */
+function inetProtocols(): readonly ProtocolMaker[] {
+  return [];
 }

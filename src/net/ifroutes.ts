@@ -1,0 +1,153 @@
+/**
+ * The routes that an interface's addresses bring with them: to the address itself (local), to its prefix, and of
+ * IPv4 to its broadcast addresses. As fib_add_ifaddr and addrconf in Linux.
+ */
+import { IFF_BROADCAST, IFF_POINTOPOINT } from "../abi/netdevice.ts";
+import {
+  IFA_F_NOPREFIXROUTE,
+  IFA_F_SECONDARY,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+  RTPROT_KERNEL,
+} from "../abi/route.ts";
+import { ANY, addr4, type InetAddr, LOOPBACK4, LOOPBACK6, num4, prefixOf } from "./address.ts";
+import { IfAddr } from "./ifaddr.ts";
+import type { Ifnet } from "./ifnet.ts";
+import type { NetStack } from "./netstack.ts";
+import { RouteEntry } from "./route.ts";
+
+const METRIC6_ADDR = 256;
+
+/** An interface came up: routes of its addresses, and those addresses that come by themselves. */
+export function interfaceUp(stack: NetStack, ifp: Ifnet): void {
+  for (const ia of ifp.addrs4) addAddressRoutes(stack, ifp, ia);
+  for (const ia of ifp.addrs6) addAddressRoutes(stack, ifp, ia);
+  if (ifp.isLoopback) {
+    if (ifp.addrs4.length === 0) stack.addAddress(ifp, loopbackAddress(LOOPBACK4, 8));
+    if (!stack.ip6.isDisabled(ifp)) stack.addAddress(ifp, loopbackAddress(LOOPBACK6, 128));
+    return;
+  }
+  if (stack.ip6.isDisabled(ifp)) return;
+  stack.fib6.add(
+    new RouteEntry({
+      dst: `\xff${"\0".repeat(15)}`,
+      bits: 8,
+      table: RT_TABLE_LOCAL,
+      type: RTN_MULTICAST,
+      protocol: RTPROT_KERNEL,
+      metric: METRIC6_ADDR,
+      ifp,
+    }),
+  );
+  if (ifp.hwaddr.length === 6) {
+    const addr = linkLocalAddress(ifp.hwaddr);
+    stack.addAddress(ifp, new IfAddr({ addr, bits: 64, scope: RT_SCOPE_LINK }));
+  }
+}
+
+function loopbackAddress(addr: InetAddr, bits: number): IfAddr {
+  return new IfAddr({ addr, bits, scope: RT_SCOPE_HOST, label: bits === 8 ? "lo" : "" });
+}
+
+/** fe80:: with the modified EUI-64 of an Ethernet address. RFC 4291, appendix A. */
+function linkLocalAddress(hwaddr: Uint8Array): InetAddr {
+  const [a, b, c, d, e, f] = hwaddr as unknown as [number, number, number, number, number, number];
+  const id = String.fromCharCode(a ^ 2, b, c, 0xff, 0xfe, d, e, f);
+  return `\xfe\x80${"\0".repeat(6)}${id}`;
+}
+
+/** An address came to an interface that is up, or its interface came up. */
+export function addAddressRoutes(stack: NetStack, ifp: Ifnet, ia: IfAddr): void {
+  for (const e of routesOf(ifp, ia)) (ia.addr.length === 4 ? stack.fib4 : stack.fib6).add(e);
+}
+
+/** An address went. Routes that another address of the interface brings too stay. */
+export function removeAddressRoutes(stack: NetStack, ifp: Ifnet, ia: IfAddr): void {
+  const is4 = ia.addr.length === 4;
+  const fib = is4 ? stack.fib4 : stack.fib6;
+  const others = (is4 ? ifp.addrs4 : ifp.addrs6).flatMap((o) => [...routesOf(ifp, o)]);
+  for (const e of routesOf(ifp, ia)) {
+    const isShared = others.some(
+      (o) => o.table === e.table && o.dst === e.dst && o.bits === e.bits && o.type === e.type,
+    );
+    if (isShared) continue;
+    const there = [...fib.entries(e.table)].find(
+      (o) =>
+        o.dst === e.dst &&
+        o.bits === e.bits &&
+        o.type === e.type &&
+        o.ifp === ifp &&
+        o.protocol === e.protocol,
+    );
+    if (there) fib.remove(there);
+  }
+  if (!is4) return;
+  // Routes that leave with this source would leave with nobody's.
+  for (const e of [...fib.entries()])
+    if (e.src === ia.addr && !stack.isLocal(ia.addr)) fib.remove(e);
+}
+
+function* routesOf(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {
+  if (ia.addr.length === 16) yield* routes6(ifp, ia);
+  else yield* routes4(ifp, ia);
+}
+
+function* routes4(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {
+  const { addr, bits } = ia;
+  const local = { ifp, src: addr, protocol: RTPROT_KERNEL, table: RT_TABLE_LOCAL } as const;
+  yield new RouteEntry({ ...local, dst: addr, bits: 32, type: RTN_LOCAL, scope: RT_SCOPE_HOST });
+  const link = { ...local, type: RTN_BROADCAST, scope: RT_SCOPE_LINK } as const;
+  if (ia.broadcast !== ANY) yield new RouteEntry({ ...link, dst: ia.broadcast, bits: 32 });
+  if (bits === 32 || (ia.flags & IFA_F_SECONDARY) !== 0) return;
+  if ((ia.flags & IFA_F_NOPREFIXROUTE) === 0) {
+    yield new RouteEntry({
+      ifp,
+      src: addr,
+      protocol: RTPROT_KERNEL,
+      dst: prefixOf(ia.peer, bits),
+      bits,
+      table: ifp.isLoopback ? RT_TABLE_LOCAL : RT_TABLE_MAIN,
+      type: ifp.isLoopback ? RTN_LOCAL : RTN_UNICAST,
+      scope: ifp.isLoopback ? RT_SCOPE_HOST : RT_SCOPE_LINK,
+      metric: ia.metric,
+    });
+  }
+  if (bits < 31 && (ifp.isLoopback || (ifp.flags & IFF_BROADCAST) !== 0)) {
+    yield new RouteEntry({ ...link, dst: lastOf(addr, bits), bits: 32 });
+  }
+}
+
+function* routes6(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {
+  const { addr, bits } = ia;
+  yield new RouteEntry({
+    ifp,
+    dst: addr,
+    bits: 128,
+    table: RT_TABLE_LOCAL,
+    type: RTN_LOCAL,
+    protocol: RTPROT_KERNEL,
+  });
+  if ((ia.flags & IFA_F_NOPREFIXROUTE) !== 0) return;
+  if (bits === 128 && (ifp.flags & IFF_POINTOPOINT) !== 0 && !ifp.isLoopback) return;
+  yield new RouteEntry({
+    ifp,
+    dst: prefixOf(ia.peer, bits),
+    bits,
+    table: RT_TABLE_MAIN,
+    type: RTN_UNICAST,
+    protocol: RTPROT_KERNEL,
+    metric: ia.metric || METRIC6_ADDR,
+  });
+}
+
+/** The last address of a prefix: its directed broadcast. */
+export function lastOf(addr: InetAddr, bits: number): InetAddr {
+  const mask = bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
+  return addr4((num4(addr) | (~mask >>> 0)) >>> 0);
+}

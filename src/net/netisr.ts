@@ -1,0 +1,69 @@
+/**
+ * Packets that arrived and wait to be taken in: one queue of the machine.
+ *
+ * An interface never calls the input of a protocol from its output; it puts the
+ * packet here. Whoever entered the network from outside (a system call, a
+ * callout, a driver) calls `drain` as its last act, when its own structures
+ * are in order; so a whole conversation over loopback happens inside one send,
+ * without recursion. Who forgets to is made up for: the queue is a callout
+ * that is due at once. See netisr(9).
+ */
+import { Callout } from "../kern/callout.ts";
+import type { Cpu } from "../kern/cpu.ts";
+import type { Mbuf } from "./mbuf.ts";
+
+/** Most packets taken in at one go: programs run in between, whatever packets say to each other. */
+const MAX_DRAINED = 4096;
+
+export class Netisr extends Callout {
+  readonly #cpu: Cpu;
+  #queue: Mbuf[] = [];
+  #isDraining = false;
+  /** Packets taken in, thrown away because too many waited, and drains cut short: /proc/net/softnet_stat. */
+  processed = 0;
+  dropped = 0;
+  squeezed = 0;
+
+  constructor(cpu: Cpu) {
+    super();
+    this.#cpu = cpu;
+  }
+
+  /** A packet that came over `m.rcvif`, with `m.off` at its network header. False if it was dropped. */
+  enqueue(m: Mbuf, maxBacklog: number): boolean {
+    if (this.#queue.length > maxBacklog) {
+      this.dropped++;
+      return false;
+    }
+    this.#queue.push(m);
+    if (this.index < 0 && !this.#isDraining) this.#cpu.callouts.arm(this, 0);
+    return true;
+  }
+
+  /** Takes in what waits, and what that brings about; at once from inside, where somebody is at it already. */
+  drain(): void {
+    if (this.#isDraining || this.#queue.length === 0) return;
+    this.#isDraining = true;
+    let left = MAX_DRAINED;
+    while (this.#queue.length > 0 && left > 0) {
+      const batch = this.#queue;
+      this.#queue = [];
+      let i = 0;
+      for (; i < batch.length && left > 0; i++, left--) {
+        const m = batch[i]!;
+        this.processed++;
+        m.rcvif!.stack.input(m);
+      }
+      if (i < batch.length) this.#queue = batch.slice(i).concat(this.#queue);
+    }
+    this.#isDraining = false;
+    if (this.#queue.length > 0) {
+      this.squeezed++;
+      this.#cpu.callouts.arm(this, 0);
+    } else this.#cpu.callouts.disarm(this);
+  }
+
+  fire(): void {
+    this.drain();
+  }
+}

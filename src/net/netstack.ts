@@ -1,0 +1,236 @@
+/**
+ * One network: interfaces, addresses, routes, protocols and their tables. A network namespace has one.
+ *
+ * Nothing of the stack is global: whoever has a NetStack has all of it, and a socket keeps the
+ * one that it was made in. See network_namespaces(7), vnet(9).
+ */
+import { EBUSY, EEXIST, EINVAL, ENODEV, type Errno } from "../abi/errno.ts";
+import { ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
+import { RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
+import type { Cpu } from "../kern/cpu.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
+import type { SysctlDir } from "../kern/sysctl.ts";
+import type { IfAddr } from "./ifaddr.ts";
+import type { Ifnet, PacketTap } from "./ifnet.ts";
+import { addAddressRoutes, interfaceUp, removeAddressRoutes } from "./ifroutes.ts";
+import { ipInput } from "./ip/input4.ts";
+import { ip6Input } from "./ip/input6.ts";
+import { PathMtus } from "./ip/pmtu.ts";
+import { Fragments } from "./ip/reassembly.ts";
+import { CoreSysctls, Ip4Sysctls, Ip6Sysctls } from "./ipsysctls.ts";
+import { Loopback } from "./loopback.ts";
+import type { Mbuf } from "./mbuf.ts";
+import { Mib } from "./mib.ts";
+import type { Netisr } from "./netisr.ts";
+import type { Network } from "./network.ts";
+import type { InetProtocol } from "./protocol.ts";
+import { TokenBucket } from "./ratelimit.ts";
+import { RawTable } from "./raw/table.ts";
+import { Fib } from "./route.ts";
+
+/** Somebody who tells programs of changes: netlink. */
+export interface NetObserver {
+  linkChanged(ifp: Ifnet): void;
+  linkGone(ifp: Ifnet): void;
+  addressChanged(ifp: Ifnet, ia: IfAddr, isGone: boolean): void;
+}
+
+const MAX_INTERFACES = 4096;
+const MAX_ADDRESSES = 4096;
+
+export class NetStack {
+  readonly network: Network;
+  /** Names it: in /proc/PID/ns/net, SO_NETNS_COOKIE. */
+  readonly cookie: number;
+  readonly cpu: Cpu;
+  readonly kmem: KernelMemory;
+  readonly netisr: Netisr;
+  readonly mib = new Mib();
+  readonly core = new CoreSysctls();
+  readonly ip4 = new Ip4Sysctls();
+  readonly ip6 = new Ip6Sysctls();
+  readonly fib4 = new Fib(false);
+  readonly fib6 = new Fib(true);
+  /** By IPPROTO_*. */
+  readonly protocols = new Map<number, InetProtocol>();
+  readonly interfaces = new Map<number, Ifnet>();
+  /** What paths were found to carry. */
+  readonly pmtu = new PathMtus();
+  readonly raw = new RawTable();
+  readonly fragments = new Fragments();
+  /** What ICMP errors may still be sent. */
+  readonly icmpBucket = new TokenBucket();
+  readonly lo: Loopback;
+  /** Those who see the packets of all interfaces. */
+  readonly taps = new Set<PacketTap>();
+  readonly observers = new Set<NetObserver>();
+  #lastIndex = 0;
+
+  /** `lo` is there and down. */
+  constructor(network: Network, cookie: number) {
+    this.network = network;
+    this.cookie = cookie;
+    this.cpu = network.cpu;
+    this.kmem = network.kmem;
+    this.netisr = network.netisr;
+    this.lo = new Loopback();
+    this.attach(this.lo);
+    for (const maker of network.makers) {
+      const protocol = maker.attach(this);
+      if (protocol) this.protocols.set(protocol.protocol, protocol);
+    }
+  }
+
+  /** This network's tunables, at "net" in a tree. */
+  addSysctls(tree: SysctlDir): void {
+    this.ip4.addTo(tree);
+    this.ip6.addTo(tree);
+    tree.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
+    for (const protocol of this.protocols.values()) protocol.addSysctls?.(tree);
+  }
+
+  /** 32 bits that nobody can guess. */
+  random(): number {
+    return this.network.random();
+  }
+
+  /** The smallest whole number below `n` at random. */
+  randomBelow(n: number): number {
+    return Math.floor((this.random() / 2 ** 32) * n);
+  }
+
+  nowNs(): number {
+    return this.cpu.clock.monotonicNs();
+  }
+
+  /** An interface joins: it has a name, and no index yet. EEXIST, EINVAL. `index` as wished, or 0. */
+  attach(ifp: Ifnet, index = 0): number {
+    if (!isInterfaceName(ifp.name) || index < 0 || this.interfaces.size >= MAX_INTERFACES)
+      return EINVAL;
+    if (this.byName(ifp.name)) return EEXIST;
+    if (index !== 0 && this.interfaces.has(index)) return EBUSY;
+    let at = index;
+    if (at === 0) {
+      do at = ++this.#lastIndex;
+      while (this.interfaces.has(at));
+    }
+    ifp.index = at;
+    ifp.stack = this;
+    this.interfaces.set(at, ifp);
+    for (const o of this.observers) o.linkChanged(ifp);
+    return 0;
+  }
+
+  /** An interface leaves, with its addresses and routes. */
+  detach(ifp: Ifnet): void {
+    this.setFlags(ifp, ifp.flags & ~IFF_UP);
+    for (const ia of [...ifp.addrs4, ...ifp.addrs6]) this.removeAddress(ifp, ia);
+    this.interfaces.delete(ifp.index);
+    for (const o of this.observers) o.linkGone(ifp);
+  }
+
+  byName(name: string): Ifnet | null {
+    for (const ifp of this.interfaces.values()) if (ifp.name === name) return ifp;
+    return null;
+  }
+
+  byIndex(index: number): Ifnet | null {
+    return this.interfaces.get(index) ?? null;
+  }
+
+  /** Gives it another name: EEXIST, EINVAL; EBUSY while it is up is Linux's of old and not ours. */
+  rename(ifp: Ifnet, name: string): number {
+    if (!isInterfaceName(name)) return EINVAL;
+    const other = this.byName(name);
+    if (other) return other === ifp ? 0 : EEXIST;
+    for (const ia of ifp.addrs4) if (ia.label === ifp.name) ia.label = name;
+    ifp.name = name;
+    for (const o of this.observers) o.linkChanged(ifp);
+    return 0;
+  }
+
+  /** IFF_UP and others that an administrator may set. */
+  setFlags(ifp: Ifnet, flags: number): void {
+    const wasUp = ifp.isUp;
+    ifp.flags = flags;
+    if (wasUp !== ifp.isUp) {
+      if (ifp.isUp) {
+        interfaceUp(this, ifp);
+      } else {
+        // IPv6 addresses go when an interface goes down, as in Linux; IPv4's stay.
+        for (const ia of [...ifp.addrs6]) this.removeAddress(ifp, ia);
+        this.fib4.removeInterface(ifp);
+        this.fib6.removeInterface(ifp);
+      }
+      ifp.flagsChanged();
+      this.fib4.changed();
+      this.fib6.changed();
+    }
+    for (const o of this.observers) o.linkChanged(ifp);
+  }
+
+  setMtu(ifp: Ifnet, mtu: number): number {
+    if (mtu < ifp.minMtu || mtu > ifp.maxMtu) return EINVAL;
+    ifp.mtu = mtu;
+    this.fib4.changed();
+    this.fib6.changed();
+    for (const o of this.observers) o.linkChanged(ifp);
+    return 0;
+  }
+
+  /** EEXIST; ENOBUFS beyond any measure is EINVAL. */
+  addAddress(ifp: Ifnet, ia: IfAddr): number {
+    const list = ia.addr.length === 4 ? ifp.addrs4 : ifp.addrs6;
+    if (list.length >= MAX_ADDRESSES) return EINVAL;
+    for (const other of list) {
+      if (other.addr === ia.addr && (ia.addr.length === 16 || other.bits === ia.bits))
+        return EEXIST;
+    }
+    ia.createdNs = ia.updatedNs = this.nowNs();
+    list.push(ia);
+    if (ifp.isUp) addAddressRoutes(this, ifp, ia);
+    for (const o of this.observers) o.addressChanged(ifp, ia, false);
+    return 0;
+  }
+
+  removeAddress(ifp: Ifnet, ia: IfAddr): void {
+    const list = ia.addr.length === 4 ? ifp.addrs4 : ifp.addrs6;
+    const at = list.indexOf(ia);
+    if (at < 0) return;
+    list.splice(at, 1);
+    removeAddressRoutes(this, ifp, ia);
+    for (const o of this.observers) o.addressChanged(ifp, ia, true);
+  }
+
+  /** True if `a` is an address of this host (any of its interfaces that is up, or all of 127/8). */
+  isLocal(a: string): boolean {
+    return this.localRoute(a) !== null;
+  }
+
+  /** The interface that an address of this host belongs to, by the local table. */
+  localRoute(a: string): Ifnet | null {
+    const fib = a.length === 4 ? this.fib4 : this.fib6;
+    const e = fib.lookupTable(RT_TABLE_LOCAL, { dst: a });
+    return e && e.type === RTN_LOCAL ? e.ifp : null;
+  }
+
+  /** A packet from an interface, off the queue. */
+  input(m: Mbuf): void {
+    const ifp = m.rcvif!;
+    ifp.showTaps(m);
+    if (m.family === ETH_P_IP) ipInput(this, m);
+    else if (m.family === ETH_P_IPV6) ip6Input(this, m);
+    else ifp.counters.rxNohandler++;
+  }
+
+  /** ENODEV: there is none of that index. */
+  interfaceOf(index: number): Ifnet | Errno {
+    return this.interfaces.get(index) ?? ENODEV;
+  }
+}
+
+/** Not too long, without slashes, colons and blanks, and neither "." nor "..". */
+export function isInterfaceName(name: string): boolean {
+  if (name === "" || name.length >= IFNAMSIZ || name === "." || name === "..") return false;
+  return !/[/:\s]/.test(name);
+}

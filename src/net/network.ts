@@ -1,0 +1,71 @@
+/**
+ * What all networks of one machine share: the queue of packets that arrived, the protocols there are, and
+ * the first network, which is there from boot on.
+ */
+
+import { IFF_UP } from "../abi/netdevice.ts";
+import type { Cpu } from "../kern/cpu.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
+import type { Thread } from "../kern/thread.ts";
+import type { Entropy } from "../platform/host.ts";
+import type { Vfs } from "../vfs/vfs.ts";
+import { Netisr } from "./netisr.ts";
+import { NetStack } from "./netstack.ts";
+import type { ProtocolMaker } from "./protocol.ts";
+import type { SockFs } from "./sockfs.ts";
+import type { NetTunables } from "./tunables.ts";
+
+export class Network {
+  readonly vfs: Vfs;
+  readonly cpu: Cpu;
+  readonly kmem: KernelMemory;
+  readonly sockfs: SockFs;
+  readonly tunables: NetTunables;
+  readonly netisr: Netisr;
+  readonly makers: readonly ProtocolMaker[];
+  readonly initial: NetStack;
+  readonly #entropy: Entropy;
+  readonly #randoms = new Uint32Array(256);
+  #randomsLeft = 0;
+  #cookies = 0;
+
+  constructor(from: {
+    readonly vfs: Vfs;
+    readonly cpu: Cpu;
+    readonly sockfs: SockFs;
+    readonly tunables: NetTunables;
+    readonly entropy: Entropy;
+    readonly makers: readonly ProtocolMaker[];
+  }) {
+    this.vfs = from.vfs;
+    this.cpu = from.cpu;
+    this.kmem = from.vfs.kmem;
+    this.sockfs = from.sockfs;
+    this.tunables = from.tunables;
+    this.#entropy = from.entropy;
+    this.makers = from.makers;
+    this.netisr = new Netisr(from.cpu);
+    this.initial = this.make();
+    const { lo } = this.initial;
+    this.initial.setFlags(lo, lo.flags | IFF_UP);
+  }
+
+  /** A network with nothing but `lo`, which is down: unshare(CLONE_NEWNET). */
+  make(): NetStack {
+    return new NetStack(this, ++this.#cookies);
+  }
+
+  /** The network that a thread is in. */
+  stackOf(_td: Thread): NetStack {
+    return this.initial;
+  }
+
+  /** 32 bits that nobody can guess; of the host's entropy a kilobyte at a time. */
+  random(): number {
+    if (this.#randomsLeft === 0) {
+      this.#entropy.fill(new Uint8Array(this.#randoms.buffer));
+      this.#randomsLeft = this.#randoms.length;
+    }
+    return this.#randoms[--this.#randomsLeft]!;
+  }
+}
