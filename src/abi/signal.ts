@@ -71,6 +71,12 @@ export const SI_ASYNCIO = -4;
 export const SI_SIGIO = -5;
 export const SI_TKILL = -6;
 
+/** Why SIGIO came: si_code. */
+export const POLL_IN = 1;
+export const POLL_OUT = 2;
+export const POLL_PRI = 5;
+export const POLL_HUP = 6;
+
 export const ILL_ILLOPC = 1;
 export const TRAP_BRKPT = 1;
 export const SEGV_MAPERR = 1;

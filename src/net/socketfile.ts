@@ -17,6 +17,8 @@ import {
 import { S_IFSOCK } from "../abi/stat.ts";
 import { CAP_CHOWN, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
+import { ownerPid, setOwner } from "../proc/ioowner.ts";
+import type { Lwp } from "../proc/lwp.ts";
 import { isOwnerOrCapable } from "../vfs/access.ts";
 import type { Attr, AttrChange } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
@@ -90,6 +92,10 @@ export class SocketFile extends File {
     return ESPIPE;
   }
 
+  override get canBeAsync(): boolean {
+    return true;
+  }
+
   override poll(td: Thread, table: PollTable | null): number {
     return this.socket.poll(td, table);
   }
@@ -108,12 +114,11 @@ export class SocketFile extends File {
       case SIOCSPGRP: {
         const who = mem.loadU32(arg);
         if (who < 0) return who;
-        this.ownerPid = who | 0;
-        return 0;
+        return setOwner(td as Lwp, this, who | 0);
       }
       case FIOGETOWN:
       case SIOCGPGRP:
-        return mem.storeU32(arg, this.ownerPid >>> 0);
+        return mem.storeU32(arg, ownerPid(this) >>> 0);
       default:
         return this.socket.ioctl(td, request, arg, mem);
     }

@@ -14,6 +14,7 @@ import {
   SIGFPE,
   SIGILL,
   SIGINFO_SIZE,
+  SIGIO,
   SIGSEGV,
   SIGSYS,
   SIGTRAP,
@@ -88,7 +89,7 @@ export function writeSiginfo(info: SigInfo, out: Uint8Array, v: DataView): void 
     SiginfoTimer.si_overrun.set(v, 0, info.status ?? 0);
     SiginfoTimer.si_value_lo.set(v, 0, info.valueLo ?? 0);
     SiginfoTimer.si_value_hi.set(v, 0, info.valueHi ?? 0);
-  } else if (info.code === SI_SIGIO) {
+  } else if (isAboutFile(info)) {
     SiginfoPoll.si_band.set(v, 0, info.addr ?? 0);
     SiginfoPoll.si_fd.set(v, 0, info.status ?? 0);
   } else if (info.code > 0 && info.code < SI_KERNEL && isFault(info.signo)) {
@@ -109,6 +110,17 @@ export function writeSiginfo(info: SigInfo, out: Uint8Array, v: DataView): void 
     SiginfoRt.si_value_lo.set(v, 0, info.valueLo ?? 0);
     SiginfoRt.si_value_hi.set(v, 0, info.valueHi ?? 0);
   }
+}
+
+/** What accompanies it is the band and the descriptor of a file: see fileowner.ts. */
+export function isAboutFile({ code, signo }: SigInfo): boolean {
+  if (code === SI_SIGIO) return true;
+  return code > 0 && code < SI_KERNEL && (signo === SIGIO || !hasOwnCodes(signo));
+}
+
+/** si_code of this signal has meanings of its own. */
+export function hasOwnCodes(signo: number): boolean {
+  return isFault(signo) || signo === SIGCHLD || signo === SIGSYS || signo === SIGIO;
 }
 
 function isFault(sig: number): boolean {

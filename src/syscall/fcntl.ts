@@ -56,7 +56,9 @@ import {
   RWH_WRITE_LIFE_MAX,
 } from "../abi/fcntl.ts";
 import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import { ownerOf, ownerPid, setOwner, setOwnerTo } from "../proc/ioowner.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { Proc } from "../proc/proc.ts";
 import { isOwnerOrCapable } from "../vfs/access.ts";
 import type { File } from "../vfs/file.ts";
 import { isLockType, type RecordLock, testRecord } from "../vfs/lockf.ts";
@@ -65,7 +67,7 @@ import { VnodeFile } from "../vfs/vnodefile.ts";
 import { fd, int, long, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
-const SETTABLE = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
+const SETTABLE = O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK;
 
 /** What an O_PATH descriptor can still be asked. */
 const FOR_PATH_ONLY = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GETFD, F_SETFD, F_GETFL]);
@@ -91,7 +93,7 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
     case F_GETFL:
       return fp.flags;
     case F_SETFL:
-      return setFlags(td, fp, arg | 0);
+      return setFlags(td, fp, n, arg | 0);
     default:
       return fileControl(td, fp, cmd, arg);
   }
@@ -106,14 +108,20 @@ function dupFrom(td: Lwp, fp: File, min: number, isCloexec: boolean): number {
   return n;
 }
 
-function setFlags(td: Lwp, fp: File, arg: number): number {
+function setFlags(td: Lwp, fp: File, n: number, arg: number): number {
   const change = (fp.flags ^ arg) & SETTABLE;
   if ((change & arg & O_NOATIME) !== 0) {
     const a = fp.stat();
     if (failed(a)) return a;
     if (!isOwnerOrCapable(a, td.cred)) return EPERM;
   }
+  if (fp.canBeAsync) setAsync(td, fp, n, (arg & O_ASYNC) !== 0);
   return fp.setStatusFlags((fp.flags & ~SETTABLE) | (arg & SETTABLE));
+}
+
+function setAsync(td: Lwp, fp: File, n: number, isOn: boolean): void {
+  if (isOn === ((fp.flags & O_ASYNC) !== 0)) return;
+  fp.setAsync(td, isOn, n);
 }
 
 function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
@@ -129,7 +137,7 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
     case F_SETOWN:
       return setOwner(td, fp, arg | 0);
     case F_GETOWN:
-      return fp.ownerPid;
+      return ownerPid(fp);
     case F_SETOWN_EX:
     case F_GETOWN_EX:
       return ownerEx(td, fp, cmd, arg);
@@ -180,14 +188,6 @@ function addSeals(fp: File, arg: number): number {
   return Math.min(r, 0);
 }
 
-function setOwner(td: Lwp, fp: File, who: number): number {
-  const { table } = td.proc;
-  if (who > 0 && !table.proc(who) && !table.thread(who)) return ESRCH;
-  if (who < 0 && !table.group(-who)) return ESRCH;
-  fp.ownerPid = who;
-  return 0;
-}
-
 const F_OWNER_TID = 0;
 const F_OWNER_PID = 1;
 const F_OWNER_PGRP = 2;
@@ -196,15 +196,26 @@ function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
   const view = td.cpu.scratchView;
   const bytes = td.cpu.scratchPrefix(FOwnerEx.sizeof);
   if (cmd === F_GETOWN_EX) {
-    FOwnerEx.type.set(view, 0, fp.ownerPid < 0 ? F_OWNER_PGRP : F_OWNER_PID);
-    FOwnerEx.pid.set(view, 0, Math.abs(fp.ownerPid));
+    const target = ownerOf(fp);
+    const who = ownerPid(fp);
+    const type = who < 0 ? F_OWNER_PGRP : target instanceof Proc ? F_OWNER_PID : F_OWNER_TID;
+    FOwnerEx.type.set(view, 0, type);
+    FOwnerEx.pid.set(view, 0, Math.abs(who));
     return td.proc.vmspace.copyout(at, bytes);
   }
   if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
   const type = FOwnerEx.type.get(view, 0);
   const pid = FOwnerEx.pid.get(view, 0);
+  const { table } = td.proc;
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return EINVAL;
-  return setOwner(td, fp, type === F_OWNER_PGRP ? -pid : pid);
+  if (pid === 0) return setOwnerTo(td, fp, null);
+  const target =
+    type === F_OWNER_TID
+      ? table.thread(pid)
+      : type === F_OWNER_PID
+        ? table.proc(pid)
+        : table.group(pid);
+  return target ? setOwnerTo(td, fp, target) : ESRCH;
 }
 
 function setPipeSize(td: Lwp, fp: File, bytes: number): number {
@@ -306,12 +317,17 @@ export const sys_ioctl = syscall("ioctl", [int, uint, long], (td, n, request, ar
     case FIONCLEX:
       table.setCloexec(n, false);
       return 0;
-    case FIONBIO:
+    case FIONBIO: {
+      const on = mem.loadU32(arg);
+      if (on < 0) return on;
+      return fp.setStatusFlags(on !== 0 ? fp.flags | O_NONBLOCK : fp.flags & ~O_NONBLOCK);
+    }
     case FIOASYNC: {
       const on = mem.loadU32(arg);
       if (on < 0) return on;
-      const bit = request === FIONBIO ? O_NONBLOCK : O_ASYNC;
-      return fp.setStatusFlags(on !== 0 ? fp.flags | bit : fp.flags & ~bit);
+      if (!fp.canBeAsync) return on !== 0 ? ENOTTY : 0;
+      setAsync(td, fp, n, on !== 0);
+      return 0;
     }
     case FIOQSIZE: {
       const a = fp.stat();

@@ -5,7 +5,7 @@ import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
 import { SignalfdSiginfo } from "../abi/signalfd.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Lwp } from "../proc/lwp.ts";
-import type { SigInfo } from "../proc/siginfo.ts";
+import { isAboutFile, type SigInfo } from "../proc/siginfo.ts";
 import { takeWanted } from "../proc/signal.ts";
 import { SigSet } from "../proc/sigset.ts";
 import { anonAttr } from "../vfs/anon.ts";
@@ -75,7 +75,6 @@ function encode(info: SigInfo): Uint8Array {
   SignalfdSiginfo.ssi_code.set(v, 0, info.code);
   SignalfdSiginfo.ssi_pid.set(v, 0, info.pid ?? 0);
   SignalfdSiginfo.ssi_uid.set(v, 0, info.uid ?? 0);
-  SignalfdSiginfo.ssi_status.set(v, 0, info.status ?? 0);
   SignalfdSiginfo.ssi_int.set(v, 0, info.valueLo ?? 0);
   SignalfdSiginfo.ssi_ptr.set(
     v,
@@ -84,7 +83,13 @@ function encode(info: SigInfo): Uint8Array {
   );
   SignalfdSiginfo.ssi_utime.set(v, 0, info.utimeTicks ?? 0);
   SignalfdSiginfo.ssi_stime.set(v, 0, info.stimeTicks ?? 0);
-  SignalfdSiginfo.ssi_addr.set(v, 0, info.addr ?? 0);
+  if (isAboutFile(info)) {
+    SignalfdSiginfo.ssi_fd.set(v, 0, info.status ?? 0);
+    SignalfdSiginfo.ssi_band.set(v, 0, info.addr ?? 0);
+  } else {
+    SignalfdSiginfo.ssi_status.set(v, 0, info.status ?? 0);
+    SignalfdSiginfo.ssi_addr.set(v, 0, info.addr ?? 0);
+  }
   return out;
 }
 

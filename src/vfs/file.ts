@@ -7,7 +7,7 @@
  * See open(2), "Open file descriptions".
  */
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
-import { O_ACCMODE, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
+import { O_ACCMODE, O_ASYNC, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
@@ -16,6 +16,7 @@ import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { Attr, AttrChange } from "./attr.ts";
+import { AsyncNotice, type FileOwner } from "./fileowner.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
@@ -40,9 +41,10 @@ export abstract class File {
   kmem: KernelMemory | null = null;
   /** Errors of its file system's write-back, up to which syncfs(2) has told of them. */
   fsErrorsSeen = 0;
-  /** F_SETOWN and F_SETSIG: whom SIGIO would go to. */
-  ownerPid = 0;
+  /** F_SETOWN and F_SETSIG: who is told, and by which signal (0: SIGIO), while O_ASYNC is set. */
+  owner: FileOwner | null = null;
   ownerSignal = 0;
+  #async: AsyncNotice | null = null;
   /** As Vnode.writeHint, for a file without a vnode. */
   writeHint = 0;
 
@@ -138,6 +140,18 @@ export abstract class File {
     return 0;
   }
 
+  /** Whether O_ASYNC can be set. */
+  get canBeAsync(): boolean {
+    return false;
+  }
+
+  /** O_ASYNC by the descriptor `fd`: from here on the owner is told of what it can do. */
+  setAsync(td: Thread, isOn: boolean, fd: number): void {
+    this.#async?.end();
+    this.#async = isOn ? new AsyncNotice(td, this, fd) : null;
+    this.flags = isOn ? this.flags | O_ASYNC : this.flags & ~O_ASYNC;
+  }
+
   /** FIONREAD's answer: bytes that a read would find. */
   bytesReadable(): number {
     return ENOTTY;
@@ -164,6 +178,7 @@ export abstract class File {
     }
     const vp = this.path?.entry.vnode;
     if (vp?.locks) this.path!.mount.table.locks.fileClosed(vp, this);
+    this.#async?.end();
     this.onLastClose();
     this.kmem?.give(FILE_BYTES);
     if (this.path) releasePath(this.path);

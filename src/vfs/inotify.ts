@@ -170,6 +170,10 @@ export class InotifyFile extends File {
     return taken > 0 ? done : EINVAL;
   }
 
+  override get canBeAsync(): boolean {
+    return true;
+  }
+
   override poll(_td: Thread, table: PollTable | null): number {
     table?.watch(this.#readable, POLLIN | POLLRDNORM);
     return this.#events.length > 0 ? POLLIN | POLLRDNORM : 0;

@@ -240,6 +240,10 @@ export class PipeFile extends File {
     return result;
   }
 
+  override get canBeAsync(): boolean {
+    return true;
+  }
+
   override poll(_td: Thread, table: PollTable | null): number {
     const { pipe } = this;
     let events = 0;

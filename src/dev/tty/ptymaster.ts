@@ -89,6 +89,10 @@ export class PtyMaster extends File {
     return td.sleep(slave.masterWritable, "ptmxout");
   }
 
+  override get canBeAsync(): boolean {
+    return true;
+  }
+
   override poll(_td: Thread, table: PollTable | null): number {
     const { slave } = this;
     table?.watch(slave.masterReadable, POLLIN | POLLRDNORM | POLLPRI | POLLHUP);

@@ -11,6 +11,8 @@ import { SIGTTIN, SIGTTOU } from "../../abi/signal.ts";
 import { EXTPROC, ICANON, TOSTOP, VEOF, VMIN, VTIME } from "../../abi/termios.ts";
 import { TIOCSPGRP } from "../../abi/ttyioctl.ts";
 import type { Thread } from "../../kern/thread.ts";
+import { setOwnerTo } from "../../proc/ioowner.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
@@ -79,6 +81,19 @@ export class TtyFile extends File {
     if (this.flags & O_NONBLOCK) return done > 0 ? done : EAGAIN;
     td.restart.done = done;
     return td.sleep(tty.writable, "ttyout");
+  }
+
+  override get canBeAsync(): boolean {
+    return true;
+  }
+
+  /** Unless somebody has been named, the foreground is told, or who asks. */
+  override setAsync(td: Thread, isOn: boolean, fd: number): void {
+    if (isOn && !this.owner) {
+      const lwp = td as Lwp;
+      setOwnerTo(lwp, this, this.tty.foreground ?? lwp.proc);
+    }
+    super.setAsync(td, isOn, fd);
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
