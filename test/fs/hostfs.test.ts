@@ -1,4 +1,4 @@
-/** hostfs in one process with the test: what the guest does shows on the host, and the other way round. */
+/** Names and attributes of hostfs: what the guest does shows on the host, and the other way round. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as host from "node:fs";
@@ -7,40 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  EACCES,
-  EINVAL,
-  EMFILE,
-  ENAMETOOLONG,
-  ENFILE,
-  ENOENT,
-  ENOMEM,
-  ENOSPC,
-  ENXIO,
-  EPERM,
-  EROFS,
-  ESTALE,
-  failed,
-} from "../../src/abi/errno.ts";
-import {
-  O_APPEND,
-  O_CREAT,
-  O_EXCL,
-  O_RDONLY,
-  O_RDWR,
-  O_TRUNC,
-  O_WRONLY,
-  RENAME_EXCHANGE,
-  RENAME_NOREPLACE,
-} from "../../src/abi/fcntl.ts";
+import { EACCES, EINVAL, ENAMETOOLONG, ENOENT, ENXIO, EPERM, EROFS } from "../../src/abi/errno.ts";
+import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "../../src/abi/fcntl.ts";
 import { S_IFIFO } from "../../src/abi/stat.ts";
-import { Handles } from "../../src/fs/hostfs/handles.ts";
 import { openShare } from "../../src/hosts/node/share/share.ts";
-import type { Share } from "../../src/platform/share.ts";
-import { chmod, chown, truncate, utimes } from "../../src/vfs/attributes.ts";
+import { chmod, chown, utimes } from "../../src/vfs/attributes.ts";
 import { link, mkdir, mknod, symlink } from "../../src/vfs/create.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
-import { rename, rmdir, unlink } from "../../src/vfs/remove.ts";
+import { rmdir, unlink } from "../../src/vfs/remove.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { onHost, onOurs, operation } from "../vfs/nameops.ts";
 import { inShare, ShareWorld } from "./shareworld.ts";
@@ -92,121 +66,6 @@ test("random operations on names have the results, and leave the tree, that they
     w.end();
     host.rmSync(top, { recursive: true, force: true });
   }
-});
-
-test("what the guest writes the host sees at once, and errors are the host's", () => {
-  inShare((w) => {
-    const fp = w.open("/s/f", O_CREAT | O_EXCL | O_RDWR, 0o640);
-    assert.equal(w.write(fp, "one two"), 7);
-    assert.equal(host.readFileSync(join(w.dir, "f"), "utf8"), "one two");
-    assert.equal(host.statSync(join(w.dir, "f")).mode & 0o7777, 0o640);
-    assert.equal(fp.truncate(3), 0);
-    assert.equal(host.readFileSync(join(w.dir, "f"), "utf8"), "one");
-    fp.release();
-    const again = w.open("/s/f", O_RDWR | O_TRUNC);
-    assert.equal(host.statSync(join(w.dir, "f")).size, 0);
-    again.release();
-  });
-});
-
-/** A share with some calls of its own. */
-function instead(share: Share, calls: Partial<Share>): Share {
-  return new Proxy(share, {
-    get(target, key) {
-      const value = Reflect.get(key in calls ? calls : target, key);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
-
-test("a full host is ENOSPC where the write is, and what was written before stays", () => {
-  let room = 10;
-  const wrap = (share: Share): Share =>
-    instead(share, {
-      write(handle, offset, from) {
-        const n = Math.min(room, from.length);
-        room -= n;
-        return n === 0 ? ENOSPC : share.write(handle, offset, from.subarray(0, n));
-      },
-    });
-  inShare(
-    (w) => {
-      const fp = w.open("/s/f", O_CREAT | O_RDWR);
-      assert.equal(w.write(fp, "0123456"), 7);
-      assert.equal(w.write(fp, "789abcdef"), 3);
-      assert.equal(w.write(fp, "x"), ENOSPC);
-      assert.equal(fp.seek(0, 0), 0);
-      assert.equal(w.read(fp, 100), "0123456789");
-      fp.release();
-      assert.equal(host.readFileSync(join(w.dir, "f"), "utf8"), "0123456789");
-    },
-    { wrap },
-  );
-});
-
-test("what the host writes the next open sees, and a reader that comes to the end", () => {
-  inShare((w) => {
-    const f = join(w.dir, "f");
-    for (let i = 0; i < 20; i++) {
-      // Same length, same tick of the clock.
-      host.writeFileSync(f, `text ${i % 10}`);
-      assert.equal(w.text("/s/f"), `text ${i % 10}`);
-    }
-    const fp = w.open("/s/f", O_RDONLY);
-    assert.equal(w.read(fp, 100), "text 9");
-    assert.equal(w.read(fp, 100), "");
-    host.appendFileSync(f, " and more");
-    assert.equal(w.read(fp, 100), " and more");
-    host.truncateSync(f, 4);
-    assert.equal(w.attr("/s/f").sizeBytes, 4);
-    assert.equal(fp.seek(0, 0), 0);
-    assert.equal(w.read(fp, 100), "text");
-    fp.release();
-    host.renameSync(f, join(w.dir, "g"));
-    host.writeFileSync(f, "another");
-    assert.equal(w.text("/s/f"), "another");
-    assert.equal(w.text("/s/g"), "text");
-    host.rmSync(f);
-    host.mkdirSync(f);
-    assert.ok(w.at("/s/f").entry.vnode!.isDir);
-  });
-});
-
-test("host and guest append to the same file and lose nothing", () => {
-  inShare((w) => {
-    const fp = w.open("/s/log", O_CREAT | O_RDWR | O_APPEND);
-    for (let i = 0; i < 50; i++) {
-      assert.equal(w.write(fp, `guest ${i}\n`), i < 10 ? 8 : 9);
-      host.appendFileSync(join(w.dir, "log"), `host ${i}\n`);
-    }
-    const lines = host.readFileSync(join(w.dir, "log"), "utf8").trimEnd().split("\n");
-    assert.equal(lines.length, 100);
-    fp.seek(0, 0);
-    assert.equal(w.read(fp, 10000), `${lines.join("\n")}\n`);
-    fp.release();
-  });
-});
-
-test("stores through a shared map reach the host at fsync and at the last close", () => {
-  inShare((w) => {
-    host.writeFileSync(join(w.dir, "f"), "a".repeat(5000));
-    const fp = w.open("/s/f", O_RDWR);
-    const store = (pindex: number, text: string): void => {
-      const object = fp.object();
-      assert(!failed(object));
-      const pa = object.getPage(pindex, true);
-      assert(!failed(pa));
-      w.pages.mem.u8.set(Buffer.from(text), pa);
-    };
-    store(0, "MAPPED");
-    assert.equal(fp.fsync(false), 0);
-    assert.equal(host.readFileSync(join(w.dir, "f"), "utf8").slice(0, 8), "MAPPEDaa");
-    store(1, "TAIL");
-    fp.release();
-    const text = host.readFileSync(join(w.dir, "f"), "utf8");
-    assert.equal(text.length, 5000);
-    assert.equal(text.slice(4096, 4102), "TAILaa");
-  });
 });
 
 test("names are bytes: newlines, what is no UTF-8, 255 of them; and never more than one component", () => {
@@ -364,104 +223,6 @@ test("a read-only share is EROFS for everything, in the file system as in the ho
   );
 });
 
-test("a file keeps its contents as long as it is open, whatever becomes of its name", () => {
-  inShare((w) => {
-    const fp = w.open("/s/f", O_CREAT | O_RDWR);
-    w.write(fp, "still here");
-    assert.equal(unlink(w.td, w.ctx, "/s/f", null), 0);
-    const a = fp.stat();
-    assert(!failed(a));
-    assert.deepEqual([a.nlink, a.sizeBytes], [0, 10]);
-    fp.seek(0, 0);
-    assert.equal(w.read(fp, 100), "still here");
-    assert.equal(w.write(fp, "!"), 1);
-    fp.release();
-    const held = w.open("/s/g", O_CREAT | O_RDWR);
-    w.write(held, "old");
-    host.writeFileSync(join(w.dir, "h"), "new");
-    host.renameSync(join(w.dir, "h"), join(w.dir, "g"));
-    held.seek(0, 0);
-    assert.equal(w.read(held, 100), "old");
-    assert.equal(w.text("/s/g"), "new");
-    held.release();
-    assert.equal(w.share.handles - w.hostfs.handles.idle, 1);
-  });
-});
-
-test("a handful of descriptors does for a large tree, and a deep one", () => {
-  inShare((w) => {
-    Object.defineProperty(w.hostfs, "handles", { value: new Handles(8) });
-    let deep = "/s";
-    for (let i = 0; i < 40; i++) {
-      deep += "/d";
-      assert.equal(mkdir(w.td, w.ctx, deep, 0o755, null), 0);
-      for (const name of ["a", "b", "c"]) w.open(`${deep}/${name}`, O_CREAT | O_RDWR).release();
-    }
-    assert.ok(w.share.handles <= 10, `${w.share.handles} handles`);
-    w.ctx.setCwd(w.at(deep));
-    for (let i = 0; i < 40; i++) mkdir(w.td, w.ctx, `/s/other${i}`, 0o755, null);
-    // The working directory's handle is long closed, and found again.
-    w.open("new", O_CREAT | O_RDWR).release();
-    assert.ok(host.existsSync(join(w.dir, `${"d/".repeat(40)}new`)));
-    assert.equal(rename(w.td, w.ctx, "new", null, "/s/other3/new", null, RENAME_NOREPLACE), 0);
-    assert.equal(rename(w.td, w.ctx, "a", null, "b", null, RENAME_EXCHANGE), EINVAL);
-    host.renameSync(join(w.dir, "d"), join(w.dir, "moved"));
-    for (let i = 0; i < 40; i++) w.names(`/s/other${i}`);
-    assert.equal(vfsOpen(w.td, w.ctx, "lost", O_CREAT | O_RDWR, 0o644), ESTALE);
-    host.mkdirSync(join(w.dir, "d/".repeat(40)), { recursive: true });
-    assert.equal(vfsOpen(w.td, w.ctx, "lost", O_CREAT | O_RDWR, 0o644), ESTALE);
-    assert.ok(w.share.handles <= 10, `${w.share.handles} handles`);
-    w.ctx.setCwd(w.ctx.root);
-  });
-});
-
-test("a host that runs out of descriptors is asked for fewer", () => {
-  let handles = (): number => 0;
-  const wrap = (share: Share): Share => {
-    const most = (open: () => number): number => (handles() >= 20 ? EMFILE : open());
-    return instead(share, {
-      find: (dir, name) => most(() => share.find(dir, name)),
-      open: (handle, how) => most(() => share.open(handle, how)),
-      create: (dir, name, mode) => most(() => share.create(dir, name, mode)),
-    });
-  };
-  inShare(
-    (w) => {
-      handles = () => w.share.handles;
-      const dirs = Array.from({ length: 30 }, (_, i) => `/s/d${i}`);
-      for (const dir of dirs) {
-        assert.equal(mkdir(w.td, w.ctx, dir, 0o755, null), 0);
-        w.open(`${dir}/f`, O_CREAT | O_RDWR).release();
-        assert.deepEqual(w.names(dir), ["f"]);
-      }
-      for (const dir of dirs) w.open(`${dir}/f`, O_WRONLY | O_APPEND).release();
-      const open = [];
-      for (const dir of dirs) {
-        const fp = vfsOpen(w.td, w.ctx, `${dir}/f`, O_RDONLY, 0);
-        if (failed(fp)) assert.equal(fp, ENFILE);
-        else open.push(fp);
-      }
-      assert.ok(open.length >= 10 && open.length < 20, `${open.length} files open`);
-      for (const fp of open) fp.release();
-      assert.equal(w.text("/s/d29/f"), "");
-    },
-    { wrap },
-  );
-});
-
-test("too many open files are ENFILE, and closing them makes room", () => {
-  inShare((w) => {
-    Object.defineProperty(w.hostfs, "handles", { value: new Handles(4, 10) });
-    for (let i = 0; i < 12; i++) host.writeFileSync(join(w.dir, `f${i}`), String(i));
-    const open = Array.from({ length: 10 }, (_, i) => w.open(`/s/f${i}`, O_RDONLY));
-    assert.equal(vfsOpen(w.td, w.ctx, "/s/f11", O_RDONLY, 0), ENFILE);
-    open.pop()!.release();
-    assert.equal(w.text("/s/f11"), "11");
-    for (const fp of open) fp.release();
-    assert.ok(w.share.handles <= 5);
-  });
-});
-
 test("a listing meets every name that stays exactly once, while others come and go", () => {
   inShare((w) => {
     for (let i = 0; i < 400; i++) host.writeFileSync(join(w.dir, `stay${i}`), "");
@@ -488,41 +249,6 @@ test("a listing meets every name that stays exactly once, while others come and 
     fp.release();
     for (let i = 0; i < 400; i++) assert.equal(seen.get(`stay${i}`), 1, `stay${i}`);
     for (const [name, times] of seen) assert.equal(times, 1, name);
-  });
-});
-
-test("a directory with more names than the kernel has memory for is ENOMEM, and costs nothing", () => {
-  inShare((w) => {
-    for (let i = 0; i < 300; i++) host.writeFileSync(join(w.dir, `file${i}`), "");
-    const { kmem } = w.pages;
-    const used = kmem.usedBytes;
-    kmem.owe(kmem.limitBytes - used - 10_000);
-    const fp = w.open("/s", O_RDONLY);
-    const names: string[] = [];
-    const sink = { entry: (name: string) => names.push(name) > 0 };
-    assert.equal(fp.readdir(sink), ENOMEM);
-    assert.deepEqual(names, [".", ".."]);
-    assert.equal(kmem.usedBytes, kmem.limitBytes - 10_000);
-    kmem.give(kmem.limitBytes - used - 10_000);
-    assert.equal(fp.readdir(sink), 0);
-    assert.equal(names.length, 302);
-    fp.release();
-  });
-});
-
-test("a sparse file beyond 4 GiB", () => {
-  inShare((w) => {
-    const fp = w.open("/s/big", O_CREAT | O_RDWR);
-    const far = 5 * 2 ** 30 + 123;
-    assert.equal(fp.pwrite(w.td, Uio.kernel(Buffer.from("far away")), far), 8);
-    assert.equal(w.attr("/s/big").sizeBytes, far + 8);
-    assert.ok(w.attr("/s/big").blocks < 1000);
-    const back = new Uint8Array(20);
-    assert.equal(fp.pread(w.td, Uio.kernel(back), far - 4), 12);
-    assert.equal(Buffer.from(back.subarray(0, 12)).toString(), "\0\0\0\0far away");
-    assert.equal(truncate(w.td, w.at("/s/big"), 2 ** 33), 0);
-    assert.equal(host.statSync(join(w.dir, "big")).size, 2 ** 33);
-    fp.release();
   });
 });
 

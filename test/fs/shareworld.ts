@@ -102,3 +102,13 @@ export function inShare(body: (w: ShareWorld) => void, options?: ShareOptions): 
     w.end();
   }
 }
+
+/** A share with some calls of its own. */
+export function instead(share: Share, calls: Partial<Share>): Share {
+  return new Proxy(share, {
+    get(target, key) {
+      const value = Reflect.get(key in calls ? calls : target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

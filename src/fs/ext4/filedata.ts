@@ -4,9 +4,7 @@
  * A block that was written in memory and has none on the disk yet is *delayed*:
  * space for it, and for the block map's growth, is promised from the moment
  * its page gets dirty, so that writing it out cannot fail for want of space.
- * Writing out takes a whole run, writes it, and only then maps it and lets the
- * size on disk reach it, all in one transaction: no crash shows a block's
- * earlier contents. What is delayed is a hole of the map.
+ * What is delayed is a hole of the map until it is written (blockwriter.ts).
  * See fs/ext4/inode.c of Linux for what must hold.
  */
 import { EAGAIN, EBUSY, EFBIG, ENOSPC, EROFS, failed } from "../../abi/errno.ts";
@@ -15,18 +13,13 @@ import { PagedObject } from "../../vm/pagedobject.ts";
 import type { Pager } from "../../vm/pager.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import type { DirtyDomain } from "../../vm/writeback.ts";
-import { type AllocOptions, freeBlocks, type Run } from "./alloc.ts";
-import { BlockRun, HOLE, mapBlock } from "./blockmap.ts";
+import { BlockWriter } from "./blockwriter.ts";
 import { readData } from "./data.ts";
 import { Delayed } from "./delayed.ts";
-import { markExtent } from "./extenttree.ts";
-import { homeOf, MAP_CREDITS, mapBlocks, maxBytes } from "./filemap.ts";
+import { maxBytes } from "./filemap.ts";
 import { inlineRoom, leaveInline, mayBeInline, storeInline } from "./inlinefile.ts";
 import type { Inode } from "./inode.ts";
 import { INLINE_DATA_FL } from "./layout.ts";
-
-/** Unwritten extents are one block shorter at most than others. */
-const MARK_MAX = 32767;
 
 /** Commits what changed of an inode: all, or what reading it back needs. 0 or EIO. */
 export function syncInode(ip: Inode, dataOnly: boolean): number {
@@ -40,14 +33,8 @@ export class FileData implements Pager {
   readonly object: PagedObject;
   /** It was cut to nothing: what is written then replaces what was there. */
   isReplaced = false;
-  /** Times changed in memory that the inode table does not have yet. */
-  timesPending = false;
   readonly delayed: Delayed;
-  /** The last run that was looked up. */
-  readonly #run = new BlockRun();
-  /** Where the last run that was allocated ends, in the file and on the volume. */
-  #lastEnd = -1;
-  #lastPblk = 0;
+  readonly #writer: BlockWriter;
   /** Blocks whose space `prepareWrite` has promised, while the write is under way. */
   #writeFrom = 0;
   #writeEnd = 0;
@@ -57,13 +44,14 @@ export class FileData implements Pager {
   constructor(inode: Inode, frames: PageAllocator, domain: DirtyDomain) {
     this.inode = inode;
     this.delayed = new Delayed(inode, domain);
+    this.#writer = new BlockWriter(inode, this.delayed);
     this.object = new PagedObject(frames, this, inode.sizeBytes, domain);
   }
 
   // The pager.
 
   pageIn(first: number, into: Uint8Array): number {
-    return readData(this.inode, first * PAGE_SIZE, into, this.#run);
+    return readData(this.inode, first * PAGE_SIZE, into, this.#writer.run);
   }
 
   pageOut(first: number, from: Uint8Array): number {
@@ -74,7 +62,9 @@ export class FileData implements Pager {
     const start = first * PAGE_SIZE;
     const end = Math.min(start + from.length, ip.sizeBytes);
     if (end > start) {
-      const r = this.#isInline(start) ? storeInline(ip, from) : this.#writeBlocks(start, end, from);
+      const r = this.#isInline(start)
+        ? storeInline(ip, from)
+        : this.#writer.write(start, end, from);
       if (failed(r)) return r === EBUSY ? EAGAIN : r;
     }
     this.delayed.remove(this.#blockAt(start), this.#blockAt(start + from.length));
@@ -188,7 +178,7 @@ export class FileData implements Pager {
     const now = ip.volume.clock.realtime();
     ip.mtime = now;
     ip.ctime = now;
-    this.timesPending = true;
+    this.#writer.timesPending = true;
   }
 
   /** Brings the times that wait to the inode table. */
@@ -198,8 +188,7 @@ export class FileData implements Pager {
 
   /** The map was changed: what is remembered of it is void. */
   mapChanged(): void {
-    this.#run.set(0, HOLE, 0);
-    this.#lastEnd = -1;
+    this.#writer.mapChanged();
   }
 
   /** None of the blocks [from, end) is delayed any more. */
@@ -232,200 +221,22 @@ export class FileData implements Pager {
     return ip.has(INLINE_DATA_FL);
   }
 
-  #writeBlocks(start: number, end: number, from: Uint8Array): number {
-    const { blockSize } = this.inode.volume.geometry;
-    const stop = this.#blockAt(end);
-    for (let lblk = Math.floor(start / blockSize); lblk < stop; ) {
-      const r = this.#find(lblk);
-      if (failed(r)) return r;
-      const run = this.#run;
-      const runEnd = Math.min(stop, run.lblk + run.count);
-      let n = runEnd - lblk;
-      let w = 0;
-      if (run.pblk !== HOLE) {
-        w = this.#put(run.at(lblk), lblk, n, start, from, false);
-      } else if (run.unwritten !== HOLE) {
-        n = Math.min(n, MARK_MAX);
-        w = this.#fillUnwritten(run.unwritten + lblk - run.lblk, lblk, n, start, from);
-      } else if (this.delayed.blocks.next(lblk) === lblk) {
-        n = Math.min(runEnd, this.delayed.blocks.nextGap(lblk)) - lblk;
-        w = this.#fillHole(lblk, n, start, from, true);
-        if (!failed(w)) n = w;
-      } else {
-        // Nobody promised space for it, so it is zeroes, unless a map stored into a page that was dirty already.
-        n = Math.min(runEnd, this.delayed.blocks.next(lblk)) - lblk;
-        const zeroes = this.#zeroBlocks(lblk, n, start, from);
-        if (zeroes > 0) {
-          n = zeroes;
-        } else {
-          w = this.#fillHole(lblk, 1, start, from, false);
-          if (!failed(w)) n = w;
-        }
-      }
-      if (failed(w)) return w;
-      lblk += n;
-    }
-    return 0;
-  }
-
-  /** Allocates up to `count` blocks, writes and maps them: how many. */
-  #fillHole(
-    lblk: number,
-    count: number,
-    start: number,
-    from: Uint8Array,
-    isReserved: boolean,
-  ): number {
-    const { inode: ip } = this;
-    const { volume } = ip;
-    const r = volume.tx.start(MAP_CREDITS);
-    if (failed(r)) return r === EBUSY ? EAGAIN : r;
-    const done = this.#allocAndWrite(lblk, count, start, from, { isReserved });
-    volume.tx.stop();
-    return done;
-  }
-
-  #allocAndWrite(
-    lblk: number,
-    count: number,
-    start: number,
-    from: Uint8Array,
-    options: AllocOptions,
-  ): number {
-    const { inode: ip } = this;
-    const { volume } = ip;
-    const run = this.#allocate(lblk, count, options);
-    if (typeof run === "number") return run;
-    let r = this.#put(run.start, lblk, run.count, start, from, true);
-    if (!failed(r)) r = mapBlocks(ip, lblk, run.start, run.count, false);
-    if (failed(r)) {
-      freeBlocks(volume, run.start, run.count, { isMetadata: false });
-      return r;
-    }
-    ip.blocks512 += run.count * (volume.geometry.blockSize / 512);
-    this.#lastEnd = lblk + run.count;
-    this.#lastPblk = run.start + run.count;
-    this.#run.set(lblk, run.start, run.count);
-    this.#reach((lblk + run.count) * volume.geometry.blockSize);
-    this.delayed.remove(lblk, lblk + run.count);
-    const dirtied = ip.dirty();
-    this.timesPending = false;
-    return failed(dirtied) ? dirtied : run.count;
-  }
-
-  #fillUnwritten(
-    pblk: number,
-    lblk: number,
-    count: number,
-    start: number,
-    from: Uint8Array,
-  ): number {
-    const { inode: ip } = this;
-    const { volume } = ip;
-    const begun = volume.tx.start(MAP_CREDITS);
-    if (failed(begun)) return begun === EBUSY ? EAGAIN : begun;
-    let r = this.#put(pblk, lblk, count, start, from, true);
-    if (!failed(r)) r = markExtent(ip, lblk, count, false);
-    this.#run.set(0, HOLE, 0);
-    if (!failed(r)) {
-      this.#reach((lblk + count) * volume.geometry.blockSize);
-      r = ip.dirty();
-      this.timesPending = false;
-    }
-    volume.tx.stop();
-    return r;
-  }
-
-  /** A run for `lblk` on, behind what the file has before it if that can be. */
-  #allocate(lblk: number, count: number, options: AllocOptions): Run | number {
-    const { inode: ip } = this;
-    let goal = homeOf(ip);
-    let isNext = false;
-    if (this.#lastEnd === lblk) {
-      goal = this.#lastPblk;
-      isNext = true;
-    } else if (lblk > 0) {
-      const before = new BlockRun();
-      const r = mapBlock(ip, lblk - 1, before);
-      if (failed(r)) return r;
-      const pblk = before.pblk === HOLE ? before.unwritten : before.pblk;
-      if (pblk !== HOLE) {
-        goal = pblk + 1;
-        isNext = true;
-      }
-    }
-    return ip.volume.alloc.alloc(goal, count, { ...options, isNext });
-  }
-
-  /**
-   * Writes `count` blocks from `lblk` on to `pblk`, out of `from`, which begins at byte `start` of the file.
-   * Of a block larger than a page `from` may have a part only: if `isFresh`, the rest becomes zeroes.
-   */
-  #put(
-    pblk: number,
-    lblk: number,
-    count: number,
-    start: number,
-    from: Uint8Array,
-    isFresh: boolean,
-  ): number {
-    const { volume } = this.inode;
-    const { blockSize } = volume.geometry;
-    const at = lblk * blockSize;
-    const end = at + count * blockSize;
-    const lo = Math.max(at, start);
-    const hi = Math.min(end, start + from.length);
-    const to = pblk * blockSize;
-    if (isFresh && lo > at) {
-      const r = volume.writeData(to, new Uint8Array(lo - at));
-      if (failed(r)) return r;
-    }
-    if (isFresh && hi < end) {
-      const r = volume.writeData(to + hi - at, new Uint8Array(end - hi));
-      if (failed(r)) return r;
-    }
-    return volume.writeData(to + lo - at, from.subarray(lo - start, hi - start));
-  }
-
-  /** How many of the `count` blocks from `lblk` on hold nothing but zeroes in `from`. */
-  #zeroBlocks(lblk: number, count: number, start: number, from: Uint8Array): number {
-    const { blockSize } = this.inode.volume.geometry;
-    for (let i = 0; i < count; i++) {
-      const at = Math.max(0, (lblk + i) * blockSize - start);
-      const end = Math.min(from.length, (lblk + i + 1) * blockSize - start);
-      for (let k = at; k < end; k++) if (from[k] !== 0) return i;
-    }
-    return count;
-  }
-
-  /** The contents are on the disk up to byte `end`: the size there may reach it. */
-  #reach(end: number): void {
-    const { inode: ip } = this;
-    const size = Math.min(end, ip.sizeBytes);
-    if (size > ip.diskSizeBytes) ip.diskSizeBytes = size;
-  }
-
   /** Brings the size up to `end`, and times, to the inode table if they wait. */
   #saveInode(end: number): number {
     const { inode: ip } = this;
     const { volume } = ip;
     const grows = Math.min(end, ip.sizeBytes) > ip.diskSizeBytes;
-    if ((!grows && !this.timesPending) || volume.isReadOnly) return 0;
+    if ((!grows && !this.#writer.timesPending) || volume.isReadOnly) return 0;
     const r = volume.tx.start(1);
     if (failed(r)) return r === EBUSY ? EAGAIN : r;
-    this.#reach(end);
+    this.#writer.reach(end);
     const saved = grows ? ip.dirty() : ip.dirtyTimes();
-    this.timesPending = false;
+    this.#writer.timesPending = false;
     volume.tx.stop();
     return saved;
   }
 
   // Small things.
-
-  /** Makes `#run` cover `lblk`. */
-  #find(lblk: number): number {
-    return this.#run.covers(lblk) ? 0 : mapBlock(this.inode, lblk, this.#run);
-  }
 
   #blockBefore(offset: number): number {
     return Math.floor(offset / this.inode.volume.geometry.blockSize);
