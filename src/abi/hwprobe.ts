@@ -7,9 +7,13 @@ const KEY_MIMPID = 2;
 const KEY_BASE_BEHAVIOR = 3;
 const KEY_IMA_EXT_0 = 4;
 const KEY_CPUPERF_0 = 5;
+const KEY_ZICBOZ_BLOCK_SIZE = 6;
 const KEY_HIGHEST_VIRT_ADDRESS = 7;
 const KEY_TIME_CSR_FREQ = 8;
 const KEY_MISALIGNED_SCALAR_PERF = 9;
+
+/** Keys from 0 on that this machine knows. */
+export const HWPROBE_KEYS = 10;
 
 const BASE_BEHAVIOR_IMA = 1;
 const IMA_FD = 1;
@@ -28,6 +32,7 @@ export function hwprobeValue(keyLow: number, keyHigh: number): number | null {
     case KEY_MVENDORID:
     case KEY_MARCHID:
     case KEY_MIMPID:
+    case KEY_ZICBOZ_BLOCK_SIZE:
       return 0;
     case KEY_BASE_BEHAVIOR:
       return BASE_BEHAVIOR_IMA;

@@ -24,6 +24,8 @@ export const PR_GET_NO_NEW_PRIVS = 39;
 export const PR_GET_TID_ADDRESS = 40;
 export const PR_SET_THP_DISABLE = 41;
 export const PR_GET_THP_DISABLE = 42;
+/** Of the Yama security module. */
+export const PR_SET_PTRACER = 0x59616d61;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_IS_SET = 1;
 export const PR_CAP_AMBIENT_RAISE = 2;

@@ -79,6 +79,7 @@ export const POLL_HUP = 6;
 
 export const ILL_ILLOPC = 1;
 export const TRAP_BRKPT = 1;
+export const TRAP_TRACE = 2;
 export const SEGV_MAPERR = 1;
 export const SEGV_ACCERR = 2;
 export const BUS_ADRALN = 1;

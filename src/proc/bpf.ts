@@ -24,6 +24,7 @@ import {
   BPF_TAX,
   BPF_TXA,
   BPF_X,
+  SOCK_FILTER_SIZE,
 } from "../abi/bpf.ts";
 import { EINVAL, type Errno } from "../abi/errno.ts";
 import { SECCOMP_DATA_SIZE } from "../abi/seccomp.ts";
@@ -47,6 +48,20 @@ export class BpfProgram {
 
   private constructor(words: Int32Array) {
     this.#words = words;
+  }
+
+  /** The struct sock_filter[] that it was made of. */
+  encode(): Uint8Array {
+    const words = this.#words;
+    const out = new Uint8Array((words.length / 4) * SOCK_FILTER_SIZE);
+    const v = new DataView(out.buffer);
+    for (let i = 0, at = 0; i < words.length; i += 4, at += SOCK_FILTER_SIZE) {
+      v.setUint16(at, words[i]!, true);
+      v.setUint8(at + 2, words[i + 1]!);
+      v.setUint8(at + 3, words[i + 2]!);
+      v.setInt32(at + 4, words[i + 3]!, true);
+    }
+    return out;
   }
 
   /** The program that struct sock_filter[] says, or EINVAL. */

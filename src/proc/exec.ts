@@ -40,7 +40,7 @@ import {
 } from "../abi/mman.ts";
 import { RtSigframe } from "../abi/sigframe.ts";
 import { SS_DISABLE } from "../abi/signal.ts";
-import type { Cred } from "../kern/cred.ts";
+import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
 import { access, MAY_READ } from "../vfs/access.ts";
 import { MS_NOSUID } from "../vfs/mount.ts";
 import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
@@ -239,6 +239,7 @@ function commit(
   image: NewImage,
 ): void {
   const p = td.proc;
+  const formerId = td.id;
   endOtherThreads(td);
   p.table.adoptLeader(td);
   leaveMemory(td);
@@ -291,13 +292,17 @@ function commit(
   td.context.setX(SP, stack.sp);
   td.context.pc = image.entry;
   td.isContextReplaced = true;
+  if (td.trace) td.trace.execFrom = formerId;
 }
 
 function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const attr = program.fp.stat();
   if (failed(attr)) return attr;
   const isNosuid = ((program.fp.path?.mount.flags ?? MS_NOSUID) & MS_NOSUID) !== 0;
-  const isShared = td.fs.refs > td.proc.threads.filter((other) => other.fs === td.fs).length;
+  const isHeldBack =
+    td.trace !== null && !td.trace.tracerCred.hasCapIn(td.cred.userns, CAP_SYS_PTRACE);
+  const isShared =
+    isHeldBack || td.fs.refs > td.proc.threads.filter((other) => other.fs === td.fs).length;
   if (isNosuid) return execCred(td.cred, null, null, isShared);
   const value = program.fp.path?.entry.vnode?.getxattr(XATTR_NAME_CAPS);
   const caps = value instanceof Uint8Array ? parseFileCaps(value) : null;

@@ -28,7 +28,7 @@ export interface ExecCred {
 /**
  * `file` and `caps`: the program's attributes and capabilities; null where they
  * do not count (a mount with nosuid). `isShared`: a process apart could change
- * the program's directories meanwhile. EPERM: it needs capabilities that are
+ * the program's directories meanwhile, or one that may not do so traces it. EPERM: it needs capabilities that are
  * out of bounds.
  */
 export function execCred(

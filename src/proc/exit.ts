@@ -6,6 +6,7 @@
  * back. Children go to the nearest subreaper, else to the init of their pid name space.
  * See exit_group(2), _exit(2), prctl(2) PR_SET_CHILD_SUBREAPER.
  */
+import { PTRACE_EVENT_EXIT } from "../abi/ptrace.ts";
 import {
   CLD_DUMPED,
   CLD_EXITED,
@@ -16,9 +17,10 @@ import {
   SIGKILL,
 } from "../abi/signal.ts";
 import { releaseExe } from "./exe.ts";
-import type { Lwp } from "./lwp.ts";
+import { HAS_TRAP, type Lwp } from "./lwp.ts";
 import { abandonPi } from "./pifutex.ts";
 import { addThread, addUsage, type Proc } from "./proc.ts";
+import { dropLeaderTrace, releaseTracees, tellTracerOfExit, traceeEnded } from "./ptrace.ts";
 import { walkRobustList } from "./robust.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
@@ -26,9 +28,10 @@ import { childInfo, killProc, pgsignal, psignal, retarget } from "./signal.ts";
 
 /** exit(2): one thread ends; with the last one, its process. `status` is wait(2)'s word. */
 export function exitThread(td: Lwp, status: number): void {
+  if (stopsForExit(td, status)) return;
   const p = td.proc;
   if (!p.isExiting && td.isLeader) p.exitStatus = status;
-  endThread(td);
+  endThread(td, status);
 }
 
 /** exit_group(2), and death by a signal: all threads end. */
@@ -36,12 +39,16 @@ export function exitGroup(p: Proc, status: number): void {
   if (p.state !== "alive") return;
   if (!p.isExiting) p.exitStatus = status;
   p.isExiting = true;
-  while (p.threads.length > 0) endThread(p.threads[p.threads.length - 1]!);
+  for (const td of [...p.threads].reverse()) {
+    if (!stopsForExit(td, p.exitStatus)) endThread(td, p.exitStatus);
+  }
 }
 
-/** execve(2): every thread but `keep` ends. */
+/** execve(2): every thread but `keep` ends. Of the first one nobody is told: `keep` takes its place. */
 export function endOtherThreads(keep: Lwp): void {
-  for (const td of [...keep.proc.threads]) if (td !== keep) endThread(td);
+  const p = keep.proc;
+  for (const td of [...p.threads]) if (td !== keep) endThread(td, 0);
+  if (!keep.isLeader) dropLeaderTrace(p);
 }
 
 /** What a thread leaves in its address space: held locks marked, a cleared and woken tid. */
@@ -67,15 +74,30 @@ export function releaseVforkParent(p: Proc): void {
 
 /** A zombie that was waited for, or that nobody will wait for, leaves for good. */
 export function reap(p: Proc): void {
+  dropLeaderTrace(p);
   p.parent?.children.delete(p);
   p.state = "dead";
   p.table.forget(p);
 }
 
-function endThread(td: Lwp): void {
+/** PTRACE_EVENT_EXIT, before anything is given back: true if the thread waits for its tracer to see it. */
+function stopsForExit(td: Lwp, status: number): boolean {
+  const { trace } = td;
+  if (!trace || trace.hasReportedExit) return false;
+  if (!trace.wants(PTRACE_EVENT_EXIT)) return false;
+  trace.hasReportedExit = true;
+  td.endCall();
+  td.isUninterruptible = false;
+  td.endingStatus = status;
+  td.signalWork |= HAS_TRAP;
+  return trace.stopAtEvent(PTRACE_EVENT_EXIT, status, false);
+}
+
+function endThread(td: Lwp, status: number): void {
   const p = td.proc;
   leaveMemory(td);
   td.retire();
+  releaseTracees(td);
   // The running slice is not counted yet: wait(2) and the parent shall see it.
   if (p.table.cpu.current === td) p.table.cpu.sliceKeeper?.settle();
   td.pending.clear();
@@ -84,6 +106,7 @@ function endThread(td: Lwp): void {
     p.finalCred = td.cred;
     p.finalComm = td.comm;
   }
+  if (td.trace) traceeEnded(td, td.trace, status);
   p.table.removeThread(td);
   td.context.free();
   td.leaveSemaphores();
@@ -123,13 +146,15 @@ function giveBack(p: Proc): void {
 }
 
 /** SIGCHLD (or what clone was told) to the parent; a zombie nobody wants is reaped at once. */
-function notifyExit(p: Proc): void {
+export function notifyExit(p: Proc): void {
+  if (tellTracerOfExit(p)) return;
   const { parent } = p;
   if (parent?.state !== "alive") {
     if (p.pid !== 1) reap(p);
     return;
   }
-  const isUnwanted = p.exitSignal === SIGCHLD && parent.sigactions.isNoChildWait;
+  const isUnwanted =
+    p.exitSignal === SIGCHLD && parent.sigactions.isNoChildWait && p.leaderTrace === null;
   if (p.exitSignal !== 0) psignal(parent, p.exitSignal, exitInfo(p));
   if (isUnwanted) reap(p);
   parent.childQueue.wakeup();

@@ -5,7 +5,8 @@
  * leaves nothing behind; then it becomes runnable, with the registers of its
  * parent except for a0, sp and tp. See clone(2) for the flags.
  */
-import { EAGAIN, EFAULT, EINVAL, EPERM, type Errno, failed } from "../abi/errno.ts";
+import { EAGAIN, EFAULT, EINVAL, EPERM, ERESTARTNOINTR, type Errno, failed } from "../abi/errno.ts";
+import { PTRACE_EVENT_VFORK_DONE } from "../abi/ptrace.ts";
 import { NSIG, SS_DISABLE } from "../abi/signal.ts";
 import {
   CLONE_CHILD_CLEARTID,
@@ -44,6 +45,7 @@ import type { Pid } from "./pid.ts";
 import { PidFile } from "./pidfd.ts";
 import type { PidNamespace } from "./pidns.ts";
 import type { Proc } from "./proc.ts";
+import { cloneEvent, inheritTracing } from "./ptrace.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
 import { inheritSeccomp } from "./seccomp.ts";
 import {
@@ -73,31 +75,46 @@ export interface CloneRequest {
   readonly setTid?: readonly number[];
 }
 
-/** What a parent in vfork keeps while it sleeps. */
-class VforkWait {
+/** What a maker keeps of its child while its tracer looks, or while it is in vfork. */
+class CloneWait {
   readonly child: Proc;
-  readonly pid: number;
+  readonly id: Pid;
+  readonly isVfork: boolean;
+  /** PTRACE_EVENT_* yet to be told of; 0 if there is none. */
+  event: number;
+  isDoneTold = false;
 
-  constructor(child: Proc, pid: number) {
+  constructor(child: Proc, id: Pid, isVfork: boolean, event: number) {
     this.child = child;
-    this.pid = pid;
+    this.id = id;
+    this.isVfork = isVfork;
+    this.event = event;
   }
 }
 
-/** True if the call in progress has made its child already: go to `finishVfork`. */
-export function isInVfork(td: Lwp): boolean {
-  return td.restart.data instanceof VforkWait;
+/** True if the call in progress has made its child already: go to `finishClone`. */
+export function isInClone(td: Lwp): boolean {
+  return td.restart.data instanceof CloneWait;
 }
 
-/** The parent sleeps until the child runs another program or ends; then its pid. */
-export function finishVfork(td: Lwp): number {
-  const wait = td.restart.data as VforkWait;
+/** The maker tells its tracer, and in vfork sleeps until the child runs another program or ends; then its id. */
+export function finishClone(td: Lwp): number {
+  const wait = td.restart.data as CloneWait;
+  const { event } = wait;
+  wait.event = 0;
+  if (event !== 0 && td.trace?.stopForChild(event, wait.id)) return ERESTARTNOINTR;
+  const tid = td.numberOf(wait.id);
+  if (!wait.isVfork) return tid;
   if (wait.child.isVforkChild) {
     td.isUninterruptible = true;
     return td.sleep(wait.child.vforkQueue, "vfork");
   }
   td.isUninterruptible = false;
-  return wait.pid;
+  if (!wait.isDoneTold) {
+    wait.isDoneTold = true;
+    if (td.trace?.stopForChild(PTRACE_EVENT_VFORK_DONE, wait.id)) return ERESTARTNOINTR;
+  }
+  return tid;
 }
 
 /** Makes a thread or a process: its id in the parent, or an error. */
@@ -110,11 +127,15 @@ export function clone(td: Lwp, request: CloneRequest): number {
   if (failed(failure)) return failure;
   child.proc.table.forks++;
   countFork(td.cpu.meter, request.flags);
+  const isVfork = (request.flags & CLONE_VFORK) !== 0;
+  const event = td.trace === null ? 0 : cloneEvent(td, request.flags, request.exitSignal);
+  if (td.trace !== null) inheritTracing(child, td, request.flags, event);
   child.cpu.makeRunnable(child);
-  if ((request.flags & CLONE_VFORK) === 0) return td.numberOf(child.id);
-  child.proc.isVforkChild = true;
-  td.restart.data = new VforkWait(child.proc, td.numberOf(child.id));
-  return finishVfork(td);
+  const tid = td.numberOf(child.id);
+  if (!isVfork && event === 0) return tid;
+  child.proc.isVforkChild = isVfork;
+  td.restart.data = new CloneWait(child.proc, child.id, isVfork, event);
+  return finishClone(td);
 }
 
 function countFork(meter: Vmmeter, flags: number): void {
@@ -215,6 +236,7 @@ function newProcessAt(td: Lwp, request: CloneRequest, id: Pid, place: Place): Lw
   p.exe = holdExe(parent.exe);
   const up = flags & CLONE_PARENT ? parent.parent : parent;
   p.exitSignal = flags & CLONE_PARENT ? parent.exitSignal : request.exitSignal;
+  p.makerTid = td.tid;
   const child = newLwp(td, p, id, request, place);
   if (failed(child)) {
     undo(p);

@@ -19,8 +19,17 @@ import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
 import type { SeccompFilter } from "./seccomp.ts";
 import type { ProcessGroup } from "./session.ts";
+import type { SigInfo } from "./siginfo.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { SigSet } from "./sigset.ts";
+import type { Tracing } from "./tracing.ts";
+
+/** `Lwp.callWork`: seccomp's mode is the lowest two bits. */
+const SECCOMP_MODE_BITS = 3;
+export const IS_TRACED = 4;
+/** `Lwp.signalWork`: sleeps through all but fatal signals; has something to do before it goes on. */
+const IS_UNINTERRUPTIBLE = 1;
+export const HAS_TRAP = 2;
 
 /** What a segment, a set or a lock takes, about. */
 const FIRST_READ_PART_BYTES = 48;
@@ -50,8 +59,9 @@ export class Lwp extends Thread {
   altStackBase = 0;
   altStackSize = 0;
   altStackFlags = SS_DISABLE;
-  /** seccomp(2): SECCOMP_MODE_*, and in filter mode the filter installed last. */
-  seccompMode = 0;
+  /** What there is to do at each system call: seccompMode, IS_TRACED. */
+  callWork = 0;
+  /** In seccomp's filter mode: the filter installed last. */
   seccompFilter: SeccompFilter | null = null;
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
   clearTidAddr = 0;
@@ -74,8 +84,15 @@ export class Lwp extends Thread {
   #firstReadBytes = 0;
   /** strace's line of the call in progress. */
   traceLine = "";
-  /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
-  isUninterruptible = false;
+  /** What makes signals not just a matter of masks: isUninterruptible, HAS_TRAP. */
+  signalWork = 0;
+  /** Who traces it, and whom it traces: null while nobody. */
+  trace: Tracing | null = null;
+  tracees: Set<Tracing> | null = null;
+  /** A signal that its tracer has let through: the next one to act on. */
+  verdict: SigInfo | null = null;
+  /** It ends with this status (wait(2)'s word) as soon as its tracer lets it; -1 if it does not. */
+  endingStatus = -1;
   /** A frame was replaced (execve, rt_sigreturn): the registers are not to be touched on return. */
   isContextReplaced = false;
   /** For trap/usermeter.ts: its last stay in user mode was long; fuel and time of those that were timed. */
@@ -123,6 +140,25 @@ export class Lwp extends Thread {
 
   override get fileSizeLimit(): number {
     return this.proc.rlimits.soft(RLIMIT_FSIZE);
+  }
+
+  /** seccomp(2): SECCOMP_MODE_*. */
+  get seccompMode(): number {
+    return this.callWork & SECCOMP_MODE_BITS;
+  }
+
+  set seccompMode(mode: number) {
+    this.callWork = (this.callWork & ~SECCOMP_MODE_BITS) | mode;
+  }
+
+  /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
+  get isUninterruptible(): boolean {
+    return (this.signalWork & IS_UNINTERRUPTIBLE) !== 0;
+  }
+
+  set isUninterruptible(is: boolean) {
+    if (is) this.signalWork |= IS_UNINTERRUPTIBLE;
+    else this.signalWork &= ~IS_UNINTERRUPTIBLE;
   }
 
   /** True while a call that slept is made again. */

@@ -18,6 +18,7 @@ import type { ControllingTty, ProcessGroup } from "./session.ts";
 import type { SigActions } from "./sigaction.ts";
 import { PendingSignals } from "./sigqueue.ts";
 import { ProcessTimers } from "./timers.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Process and waited-for children's resource use, as getrusage(2) sums it. */
 export interface Usage {
@@ -91,6 +92,10 @@ export class Proc {
   /** Woken when a vfork(2) child stops using its parent's memory. */
   readonly vforkQueue = new WaitQueue();
   isVforkChild = false;
+  /** The thread that made it. */
+  makerTid = 0;
+  /** How its first thread was traced when that ended: who is told of the end of the process. */
+  leaderTrace: Tracing | null = null;
   /** Signal that the parent gets when this one ends: 0 for none. */
   exitSignal = SIGCHLD;
   /** Once dying: the status word of wait(2). */
@@ -118,6 +123,8 @@ export class Proc {
   hasExecuted = false;
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
   dumpable = 1;
+  /** Who but its ancestors may trace it where kernel.yama.ptrace_scope is 1. */
+  allowedTracer: Proc | "any" | null = null;
   isSubreaper = false;
   /** core(5): kept, though no core is ever written; gcore(1) reads it. */
   coredumpFilter = 0x33;

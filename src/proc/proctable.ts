@@ -74,6 +74,8 @@ export class ProcTable {
   isInitShielded = true;
   /** Set when process 1 ended: the machine stops with its status. */
   initStatus: number | null = null;
+  /** kernel.yama.ptrace_scope: see proc/ptraceaccess.ts. */
+  yamaScope = 0;
   /** Forks since boot, for /proc/stat. */
   forks = 0;
   /** Logins so far: see /proc/PID/sessionid. */
@@ -90,6 +92,8 @@ export class ProcTable {
   readonly order = new ObjectOrder();
   readonly #procs = new Map<number, Proc>();
   readonly #threads = new Map<number, Lwp>();
+  /** Ids of threads that ended, which their tracers have not waited for yet. */
+  readonly #heldTids = new Set<number>();
   readonly #groups = new Map<number, ProcessGroup>();
   readonly #sessions = new Map<number, Session>();
   readonly #threadsOfUid = new Map<number, number>();
@@ -226,6 +230,16 @@ export class ProcTable {
     this.freePid(td.id);
   }
 
+  /** Its thread ends, but the id stays taken. */
+  holdTid(id: Pid): void {
+    this.#heldTids.add(id.number);
+  }
+
+  dropTid(id: Pid): void {
+    this.#heldTids.delete(id.number);
+    this.freePid(id);
+  }
+
   /** The thread that calls execve(2), now alone, takes the process's id. */
   adoptLeader(td: Lwp): void {
     if (td.id === td.proc.id) return;
@@ -300,6 +314,7 @@ export class ProcTable {
     return (
       this.#procs.has(pid) ||
       this.#threads.has(pid) ||
+      this.#heldTids.has(pid) ||
       this.#groups.has(pid) ||
       this.#sessions.has(pid)
     );

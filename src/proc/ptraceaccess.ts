@@ -16,11 +16,47 @@ export type PtraceCreds = "fs" | "real";
 /** As prctl(2) PR_SET_DUMPABLE has it. */
 const SUID_DUMP_USER = 1;
 
+/** kernel.yama.ptrace_scope: whom the above rules let trace at all. See Linux Documentation/admin-guide/LSM/Yama.rst. */
+export const YAMA_SCOPE_DISABLED = 0;
+const YAMA_SCOPE_RELATIONAL = 1;
+const YAMA_SCOPE_CAPABILITY = 2;
+export const YAMA_SCOPE_NO_ATTACH = 3;
+
+/** PTRACE_ATTACH, PTRACE_SEIZE: may `tracer` trace `td`? */
+export function mayAttach(tracer: Lwp, td: Lwp): boolean {
+  if (!mayPtrace(tracer, td.proc, "real", td.cred)) return false;
+  const { yamaScope } = td.proc.table;
+  if (yamaScope === YAMA_SCOPE_DISABLED) return true;
+  if (yamaScope === YAMA_SCOPE_NO_ATTACH) return false;
+  if (tracer.cred.hasCapIn(td.cred.userns, CAP_SYS_PTRACE)) return true;
+  return yamaScope === YAMA_SCOPE_RELATIONAL && isRelated(tracer.proc, td.proc);
+}
+
+/** PTRACE_TRACEME: may `td` make its parent `tracer` trace it? */
+export function mayBeTracedBy(td: Lwp, tracer: Lwp): boolean {
+  const isPrivileged = tracer.cred.hasCapIn(td.cred.userns, CAP_SYS_PTRACE);
+  if ((td.cred.capPermitted & ~tracer.cred.capPermitted) !== 0n && !isPrivileged) return false;
+  const { yamaScope } = td.proc.table;
+  if (yamaScope === YAMA_SCOPE_CAPABILITY) return isPrivileged;
+  return yamaScope !== YAMA_SCOPE_NO_ATTACH;
+}
+
+/** A descendant, or one that has asked for it: prctl(2) PR_SET_PTRACER. */
+function isRelated(tracer: Proc, p: Proc): boolean {
+  const { allowedTracer } = p;
+  if (allowedTracer === "any") return true;
+  for (let up: Proc | null = p; up; up = up.parent) if (up === tracer) return true;
+  for (let up: Proc | null = tracer; up && allowedTracer; up = up.parent) {
+    if (up === allowedTracer) return true;
+  }
+  return false;
+}
+
 /** `you`: the credentials of the thread that is meant, where they are not the process's. */
 export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds, you: Cred = p.cred): boolean {
   if (caller.proc === p) return true;
   const me = caller.cred;
-  if (me.hasCap(CAP_SYS_PTRACE)) return true;
+  if (me.hasCapIn(you.userns, CAP_SYS_PTRACE)) return true;
   const uid = by === "fs" ? me.fsuid : me.uid;
   const gid = by === "fs" ? me.fsgid : me.gid;
   const isSame =

@@ -27,14 +27,16 @@ import {
   SIGTTIN,
   SIGTTOU,
 } from "../abi/signal.ts";
-import { CAP_KILL } from "../kern/cred.ts";
+import { CAP_KILL, type Cred } from "../kern/cred.ts";
 import type { Lwp } from "./lwp.ts";
+import type { Pid } from "./pid.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_SIGPENDING } from "./rlimit.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigAction } from "./sigaction.ts";
 import { kernelSignal, type SigInfo } from "./siginfo.ts";
 import { SigSet } from "./sigset.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Sends a signal to a process as a whole: 0, or EAGAIN when its queue is full. */
 export function psignal(p: Proc, sig: number, info: SigInfo = kernelSignal(sig)): number {
@@ -69,7 +71,8 @@ export function forceSignal(td: Lwp, info: SigInfo): void {
   if (!td.pending.set.has(info.signo)) td.pending.add(info, td.cred.uid);
   td.proc.signalQueue.wakeup();
   const isDefault = sigactions.get(info.signo).handler === SIG_DFL;
-  if (isDefault && td.proc.isShielded) td.proc.fatalSignal = info.signo;
+  // Users would not expect debugging to leave process 1 killable.
+  if (isDefault && td.proc.isShielded && td.trace === null) td.proc.fatalSignal = info.signo;
 }
 
 /** Ends `p` by `sig`, whatever it blocks, ignores or handles. */
@@ -83,7 +86,10 @@ export function killProc(p: Proc, sig: number = SIGKILL): void {
 export function hasDeliverableSignal(td: Lwp): boolean {
   const p = td.proc;
   if (p.fatalSignal !== 0) return true;
-  if (td.isUninterruptible) return p.pending.set.has(SIGKILL) || td.pending.set.has(SIGKILL);
+  if (td.signalWork !== 0) {
+    if (!td.isUninterruptible) return true;
+    return p.pending.set.has(SIGKILL) || td.pending.set.has(SIGKILL);
+  }
   return td.pending.isDeliverable(td.sigmask) || p.pending.isDeliverable(td.sigmask);
 }
 
@@ -131,14 +137,21 @@ export interface Delivery {
 
 /**
  * Takes the next signal that does something. Null when none is left, or when
- * the process was stopped (then `td` does not run on).
+ * the process was stopped, or `td` for its tracer to judge (then it does not run on).
  */
 export function nextSignal(td: Lwp): Delivery | null {
   const p = td.proc;
   for (;;) {
     if (p.fatalSignal !== 0) return { info: kernelSignal(p.fatalSignal), action: null };
-    const info = take(td);
-    if (!info) return null;
+    let info = takeVerdict(td);
+    if (info === null) {
+      info = take(td);
+      if (!info) return null;
+      if (td.trace !== null && info.signo !== SIGKILL) {
+        td.trace.stopForSignal(info);
+        return null;
+      }
+    }
     const sig = info.signo;
     const action = p.sigactions.get(sig);
     if (action.handler === SIG_IGN) continue;
@@ -160,13 +173,29 @@ export function nextSignal(td: Lwp): Delivery | null {
   }
 }
 
+/** What the tracer has made of the last signal. */
+function takeVerdict(td: Lwp): SigInfo | null {
+  const { verdict } = td;
+  td.verdict = null;
+  return verdict;
+}
+
 /** Parks every thread of `p` and tells the parent. */
 function stopProc(p: Proc, sig: number): void {
   p.stopSignal = sig;
   p.isStopReported = false;
   p.isContinueReported = true;
-  for (const td of p.threads) td.stop();
-  notifyParent(p, CLD_STOPPED, sig);
+  for (const td of p.threads) {
+    if (td.trace) td.trace.joinGroupStop();
+    else td.stop();
+  }
+  if (!isTracedByParent(p)) notifyParent(p, CLD_STOPPED, sig);
+}
+
+/** Then the parent learns of stops as a tracer does. */
+export function isTracedByParent(p: Proc): boolean {
+  const trace = p.leader?.trace;
+  return trace != null && trace.tracer.proc === p.parent;
 }
 
 /** Lets a stopped process run on, and tells the parent. */
@@ -227,7 +256,8 @@ function isDropped(p: Proc, target: Lwp, sig: number, isForced: boolean): boolea
   if (p.isShielded && p.sigactions.get(sig).handler === SIG_DFL) {
     return sig === SIGKILL || sig === SIGSTOP || !target.sigmask.has(sig);
   }
-  if (target.sigmask.has(sig)) return false;
+  // A tracer wants to know of ignored signals too.
+  if (target.sigmask.has(sig) || target.trace !== null) return false;
   return p.sigactions.isIgnored(sig);
 }
 
@@ -253,7 +283,7 @@ function needsRoom({ signo, code }: SigInfo): boolean {
 function wakeTaker(p: Proc, only: Lwp | null, sig: number): void {
   const taker = only ?? p.threads.find((td) => canTake(td, sig));
   if (!taker || !canTake(taker, sig)) return;
-  if (sig === SIGKILL || isPlainlyFatal(p, sig)) {
+  if (sig === SIGKILL || (taker.trace === null && isPlainlyFatal(p, sig))) {
     killProc(p, sig);
     return;
   }
@@ -314,12 +344,18 @@ function withOverrun(info: SigInfo | null): SigInfo | null {
 
 function resumeThreads(p: Proc): void {
   p.stopSignal = 0;
-  for (const td of p.threads) td.cont();
+  for (const td of p.threads) {
+    if (td.trace) td.trace.leaveGroupStop();
+    else td.cont();
+  }
 }
 
 function wakeAll(p: Proc): void {
   if (p.stopSignal !== 0) resumeThreads(p);
-  for (const td of p.threads) td.wakeup();
+  for (const td of p.threads) {
+    if (td.trace?.stop) td.trace.release();
+    td.wakeup();
+  }
 }
 
 function discardEverywhere(p: Proc, sig: number): void {
@@ -337,12 +373,31 @@ function notifyParent(p: Proc, code: number, status: number): void {
 
 /** siginfo of SIGCHLD: times in clock ticks. */
 export function childInfo(p: Proc, code: number, status: number): SigInfo {
-  const { userNs, systemNs } = p.usage();
+  return changeInfo(p.parent, p.id, p.cred, p.usage(), code, status);
+}
+
+/** The same of one thread, for its tracer. */
+export function threadInfo(
+  { tracer, id, td, ended }: Tracing,
+  code: number,
+  status: number,
+): SigInfo {
+  return changeInfo(tracer.proc, id, td.cred, ended?.usage ?? td, code, status);
+}
+
+function changeInfo(
+  told: Proc | null,
+  id: Pid,
+  { uid }: Cred,
+  { userNs, systemNs }: { readonly userNs: number; readonly systemNs: number },
+  code: number,
+  status: number,
+): SigInfo {
   return {
     signo: SIGCHLD,
     code,
-    pid: p.parent ? p.id.in(p.parent.id.ns) : p.pid,
-    uid: p.parent ? p.parent.cred.userns.shownUid(p.cred.uid) : p.cred.uid,
+    pid: told ? id.in(told.id.ns) : id.number,
+    uid: told ? told.cred.userns.shownUid(uid) : uid,
     status,
     utimeTicks: Math.floor(userNs / TICK_NS),
     stimeTicks: Math.floor(systemNs / TICK_NS),

@@ -72,6 +72,12 @@ export class PendingSignals {
     return firstIn(sync !== 0 ? sync : lo, this.set.hi & ~mask.hi);
   }
 
+  /** Up to `count` entries in the order they came, the first `skip` left out; none is taken. */
+  queued(skip: number, count: number): readonly SigInfo[] {
+    const from = Math.min(skip, this.#queue.length);
+    return this.#queue.slice(from, from + count).map(({ info }) => info);
+  }
+
   /** Takes the oldest entry of `sig`. */
   take(sig: number): SigInfo | null {
     if (!this.set.has(sig)) return null;

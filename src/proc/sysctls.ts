@@ -14,6 +14,7 @@ import { addCounterSysctls } from "./counters.ts";
 import type { Lwp } from "./lwp.ts";
 import { PID_MAX } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
+import { YAMA_SCOPE_NO_ATTACH } from "./ptraceaccess.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
 import { addUserSysctls } from "./usersysctls.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
@@ -54,6 +55,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
   tree.add("kernel.random.poolsize", new SysctlConst(256));
 
+  tree.add("kernel.yama.ptrace_scope", new PtraceScope(table));
   addSeccompSysctls(tree, table);
   addVmSysctls(tree, table);
   addIpcSysctls(tree);
@@ -82,6 +84,24 @@ abstract class TableLeaf extends SysctlInt {
   constructor(table: ProcTable, min: number, max: number, mode?: number) {
     super(min, max, mode);
     this.table = table;
+  }
+}
+
+/** Once nobody may attach, that stays so. */
+class PtraceScope extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 0, YAMA_SCOPE_NO_ATTACH);
+  }
+
+  get(): number {
+    return this.table.yamaScope;
+  }
+
+  set(value: number): number {
+    if (this.table.yamaScope === YAMA_SCOPE_NO_ATTACH && value !== YAMA_SCOPE_NO_ATTACH)
+      return EINVAL;
+    this.table.yamaScope = value;
+    return 0;
   }
 }
 

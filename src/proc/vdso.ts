@@ -1,15 +1,17 @@
 /**
  * The vDSO of a running machine: two pages that every process maps, read-only.
  *
- * `vvar` holds the wall clock at boot for the code in `text`; whoever sets the
+ * `vvar` holds the wall clock at boot and what the machine can do for the code in `text`; whoever sets the
  * wall clock calls `update`. The text page follows the vvar page. See vdso(7).
  */
+
 import { type Errno, failed } from "../abi/errno.ts";
+import { HWPROBE_KEYS, hwprobeValue } from "../abi/hwprobe.ts";
 import type { KernelClock } from "../kern/clock.ts";
 import { AnonObject } from "../vm/object.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
-import { VVAR_EPOCH_NSEC, VVAR_EPOCH_SEC, VVAR_SEQUENCE } from "./vdsocode.ts";
+import { VVAR_EPOCH_NSEC, VVAR_EPOCH_SEC, VVAR_HWPROBE, VVAR_SEQUENCE } from "./vdsocode.ts";
 import { vdsoImage } from "./vdsoimage.ts";
 
 export class Vdso {
@@ -32,6 +34,14 @@ export class Vdso {
     if (failed(pa)) return pa;
     pages.mem.u8.set(image.bytes, pa);
     const vdso = new Vdso(new AnonObject(pages, PAGE_SIZE), text, image.sigreturn);
+    const vvar = vdso.vvar.getPage(0, true);
+    if (failed(vvar)) return vvar;
+    for (let key = 0; key < HWPROBE_KEYS; key++) {
+      const value = hwprobeValue(key, 0)!;
+      const at = (vvar + VVAR_HWPROBE + 8 * key) >>> 2;
+      pages.mem.u32[at] = value;
+      pages.mem.u32[at + 1] = Math.floor(value / 2 ** 32);
+    }
     const r = vdso.update(clock);
     return failed(r) ? r : vdso;
   }

@@ -6,6 +6,8 @@
  * clock at boot and a sequence number that changes with it; both are read
  * between two looks at that number. Source: vdso(7), Linux arch/riscv/kernel/vdso.
  */
+import { HWPROBE_KEYS, HWPROBE_PAIR_BYTES } from "../abi/hwprobe.ts";
+
 const ZERO = 0;
 const RA = 1;
 const T0 = 5;
@@ -24,6 +26,8 @@ const A7 = 17;
 export const VVAR_SEQUENCE = 0;
 export const VVAR_EPOCH_SEC = 8;
 export const VVAR_EPOCH_NSEC = 16;
+/** What riscv_hwprobe(2) answers to the keys from 0 on, 64 bits each. */
+export const VVAR_HWPROBE = 64;
 
 const CSR_TIME = 0xc01;
 const NR_RT_SIGRETURN = 139;
@@ -31,6 +35,7 @@ const NR_CLOCK_GETTIME = 113;
 const NR_CLOCK_GETRES = 114;
 const NR_GETCPU = 168;
 const NR_GETTIMEOFDAY = 169;
+const NR_RISCV_HWPROBE = 258;
 const NR_RISCV_FLUSH_ICACHE = 259;
 
 /** Clocks that show the wall, and those that show time since boot, as bits. */
@@ -61,6 +66,7 @@ export function vdsoCode(toVvar: number): VdsoCode {
   c.function("__vdso_gettimeofday", () => gettimeofday(c));
   c.function("__vdso_clock_getres", () => c.syscall(NR_CLOCK_GETRES));
   c.function("__vdso_getcpu", () => c.syscall(NR_GETCPU));
+  c.function("__vdso_riscv_hwprobe", () => hwprobe(c));
   c.function("__vdso_flush_icache", () => c.syscall(NR_RISCV_FLUSH_ICACHE));
   return { words: new Uint32Array(c.words), functions: c.functions };
 }
@@ -104,6 +110,37 @@ function gettimeofday(c: Code): void {
   c.ret0();
   c.land(toFallback);
   c.syscall(NR_GETTIMEOFDAY);
+}
+
+/** Of all CPUs: a0 pairs, a1 how many. The C library asks at the start of every program. */
+function hwprobe(c: Code): void {
+  c.or(T0, A2, A3);
+  c.or(T0, T0, A4);
+  const toFallback = c.bne(T0, ZERO);
+  c.vvar(T1);
+  c.addi(T1, T1, VVAR_HWPROBE);
+  const again = c.here;
+  const toDone = c.beq(A1, ZERO);
+  c.ld(T0, A0, 0);
+  c.addi(T2, ZERO, HWPROBE_KEYS);
+  const toUnknown = c.bgeu(T0, T2);
+  c.slli(T0, T0, 3);
+  c.add(T0, T0, T1);
+  c.ld(T0, T0, 0);
+  const toStore = c.jump();
+  c.land(toUnknown);
+  c.addi(T0, ZERO, -1);
+  c.sd(T0, A0, 0);
+  c.addi(T0, ZERO, 0);
+  c.land(toStore);
+  c.sd(T0, A0, 8);
+  c.addi(A0, A0, HWPROBE_PAIR_BYTES);
+  c.addi(A1, A1, -1);
+  c.beqTo(ZERO, ZERO, again);
+  c.land(toDone);
+  c.ret0();
+  c.land(toFallback);
+  c.syscall(NR_RISCV_HWPROBE);
 }
 
 /** Leaves seconds in a2 and nanoseconds in a3. */
@@ -154,6 +191,8 @@ class Code {
   add = (rd: number, a: number, b: number) => this.#r(0, rd, a, b, 0);
   sub = (rd: number, a: number, b: number) => this.#r(0, rd, a, b, 0x20);
   sll = (rd: number, a: number, b: number) => this.#r(1, rd, a, b, 0);
+  or = (rd: number, a: number, b: number) => this.#r(6, rd, a, b, 0);
+  slli = (rd: number, rs: number, by: number) => this.#i(0x13, 1, rd, rs, by);
   and = (rd: number, a: number, b: number) => this.#r(7, rd, a, b, 0);
   divu = (rd: number, a: number, b: number) => this.#r(5, rd, a, b, 1);
   remu = (rd: number, a: number, b: number) => this.#r(7, rd, a, b, 1);
@@ -200,6 +239,10 @@ class Code {
   ret0(): void {
     this.addi(A0, ZERO, 0);
     this.#i(0x67, 0, ZERO, RA, 0);
+  }
+
+  beqTo(a: number, b: number, target: number): void {
+    this.#emit(branch(0, a, b, target - this.here));
   }
 
   bneTo(a: number, b: number, target: number): void {

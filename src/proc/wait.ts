@@ -5,7 +5,7 @@
  * sleep; the caller's own buffers are written afterwards, as in Linux.
  */
 import { ECHILD } from "../abi/errno.ts";
-import { CLD_CONTINUED, CLD_STOPPED, SIGCHLD, SIGCONT } from "../abi/signal.ts";
+import { CLD_CONTINUED, CLD_STOPPED, CLD_TRAPPED, SIGCHLD, SIGCONT } from "../abi/signal.ts";
 import {
   CONTINUED_STATUS,
   P_ALL,
@@ -18,16 +18,19 @@ import {
   WCONTINUED,
   WEXITED,
   WNOHANG,
+  WNOTHREAD,
   WNOWAIT,
   WSTOPPED,
 } from "../abi/wait.ts";
-import { chargeParent, exitInfo, reap } from "./exit.ts";
+import { chargeParent, exitInfo, notifyExit, reap } from "./exit.ts";
 import type { Lwp } from "./lwp.ts";
 import type { PidNamespace } from "./pidns.ts";
-import { addUsage, noUsage, type Proc, type Usage } from "./proc.ts";
+import { addThread, addUsage, noUsage, type Proc, type Usage } from "./proc.ts";
+import { dropLeaderTrace, endInfo, forget } from "./ptrace.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
-import { childInfo } from "./signal.ts";
+import { childInfo, isTracedByParent, threadInfo } from "./signal.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** A child's change of state, taken. */
 export interface ChildEvent {
@@ -58,6 +61,15 @@ export function waitForChild(
     const event = takeEvent(child, options);
     if (event) return event;
   }
+  for (const tracer of td.proc.threads) {
+    if (tracer.tracees === null || (options & WNOTHREAD && tracer !== td)) continue;
+    for (const trace of tracer.tracees) {
+      if (!isTraceeSelected(trace, selector, td.pidns)) continue;
+      hasCandidates = true;
+      const event = takeTraceeEvent(trace, options);
+      if (event) return event;
+    }
+  }
   if (!hasCandidates) return ECHILD;
   if (options & WNOHANG) return null;
   return td.sleep(td.proc.childQueue, "wait");
@@ -85,8 +97,13 @@ function isOfKind(child: Proc, options: number): boolean {
 
 function takeEvent(child: Proc, options: number): ChildEvent | null {
   const isKept = (options & WNOWAIT) !== 0;
-  if (child.state === "zombie") return options & WEXITED ? takeExit(child, isKept) : null;
-  if (options & WSTOPPED && child.stopSignal !== 0 && !child.isStopReported) {
+  if (child.state === "zombie") {
+    // Its tracer comes first.
+    const isOthers = child.leaderTrace !== null && child.leaderTrace.tracer.proc !== child.parent;
+    return options & WEXITED && !isOthers ? takeExit(child, isKept) : null;
+  }
+  const hasStopped = child.stopSignal !== 0 && !child.isStopReported;
+  if (options & WSTOPPED && hasStopped && !isTracedByParent(child)) {
     if (!isKept) child.isStopReported = true;
     const sig = child.stopSignal;
     return event(child, stoppedStatus(sig), childInfo(child, CLD_STOPPED, sig));
@@ -96,6 +113,54 @@ function takeEvent(child: Proc, options: number): ChildEvent | null {
     return event(child, CONTINUED_STATUS, childInfo(child, CLD_CONTINUED, SIGCONT));
   }
   return null;
+}
+
+/** What a tracer waits for: stops of each thread, whatever the options, and ends. */
+function takeTraceeEvent(trace: Tracing, options: number): ChildEvent | null {
+  const isKept = (options & WNOWAIT) !== 0;
+  const { td, stop, ended } = trace;
+  const p = td.proc;
+  if (ended) {
+    if (!(options & WEXITED)) return null;
+    if (p.leaderTrace !== trace) return takeThreadExit(trace, isKept);
+    return p.state === "zombie" ? takeTracedExit(p, isKept) : null;
+  }
+  if (stop && !stop.isReported && !trace.isListening) {
+    if (!isKept) stop.isReported = true;
+    const info = threadInfo(trace, CLD_TRAPPED, stop.code);
+    const pid = trace.tracer.numberOf(td.id);
+    return { pid, status: stoppedStatus(stop.code), info, usage: threadUsage(td) };
+  }
+  return takeEvent(p, options & (WCONTINUED | WNOWAIT));
+}
+
+/** The end of a process that another one than its parent traces: after it the parent may wait. */
+function takeTracedExit(p: Proc, isKept: boolean): ChildEvent {
+  if (p.leaderTrace!.tracer.proc === p.parent) return takeExit(p, isKept);
+  const taken = event(p, p.exitStatus, { ...exitInfo(p), signo: SIGCHLD });
+  if (!isKept) {
+    dropLeaderTrace(p);
+    notifyExit(p);
+  }
+  return taken;
+}
+
+function takeThreadExit(trace: Tracing, isKept: boolean): ChildEvent {
+  const { id, status, usage } = trace.ended!;
+  const info = endInfo(trace, status);
+  if (!isKept) forget(trace);
+  return { pid: trace.tracer.numberOf(id), status, info, usage };
+}
+
+function threadUsage(td: Lwp): Usage {
+  const usage = noUsage();
+  addThread(usage, td);
+  return usage;
+}
+
+function isTraceeSelected(trace: Tracing, selector: ChildSelector, ns: PidNamespace): boolean {
+  if (selector.idType === P_PID) return trace.id.in(ns) === selector.id;
+  return isSelected(trace.td.proc, selector, ns);
 }
 
 function takeExit(child: Proc, isKept: boolean): ChildEvent {

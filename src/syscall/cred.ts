@@ -29,6 +29,7 @@ import {
   PR_SET_NAME,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
+  PR_SET_PTRACER,
   PR_SET_SECCOMP,
   PR_SET_SECUREBITS,
   PR_SET_THP_DISABLE,
@@ -175,6 +176,8 @@ export const sys_prctl = syscall(
         if (a > 1) return EINVAL;
         p.dumpable = a;
         return 0;
+      case PR_SET_PTRACER:
+        return setPtracer(td, a);
       case PR_SET_NAME:
         return setName(td, a);
       case PR_GET_NAME: {
@@ -299,6 +302,19 @@ function capset(td: Lwp, effective: bigint, permitted: bigint, inheritable: bigi
       capAmbient,
     }),
   );
+  return 0;
+}
+
+/** 0: nobody; -1: anybody; else that process and its descendants. */
+function setPtracer(td: Lwp, pid: number): number {
+  const p = td.proc;
+  if (pid === 0 || pid === 2 ** 64) {
+    p.allowedTracer = pid === 0 ? null : "any";
+    return 0;
+  }
+  const tracer = td.findThread(pid)?.proc;
+  if (!tracer) return EINVAL;
+  p.allowedTracer = tracer;
   return 0;
 }
 

@@ -6,7 +6,6 @@ import {
   ECHILD,
   EFAULT,
   EINVAL,
-  ENOSYS,
   type Errno,
   ESRCH,
   failed,
@@ -38,7 +37,7 @@ import {
   WUNTRACED,
 } from "../abi/wait.ts";
 import { exitGroup, exitThread } from "../proc/exit.ts";
-import { clone, finishVfork, isInVfork } from "../proc/fork.ts";
+import { clone, finishClone, isInClone } from "../proc/fork.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { PidFile } from "../proc/pidfd.ts";
 import { PIDNS_DEPTH_MAX } from "../proc/pidns.ts";
@@ -78,7 +77,7 @@ export const sys_clone = syscall(
   "clone",
   [flags, uaddr, uaddr, uaddr, uaddr],
   (td, word, stackTop, parentTidAddr, tls, childTidAddr) => {
-    if (isInVfork(td)) return finishVfork(td);
+    if (isInClone(td)) return finishClone(td);
     const bits = (word & ~CSIGNAL) >>> 0;
     if (bits & CLONE_PIDFD && bits & (CLONE_PARENT_SETTID | CLONE_DETACHED)) return EINVAL;
     return clone(td, {
@@ -94,7 +93,7 @@ export const sys_clone = syscall(
 );
 
 export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
-  if (isInVfork(td)) return finishVfork(td);
+  if (isInClone(td)) return finishClone(td);
   if (length > CLONE_ARGS_SIZE_MAX) return E2BIG;
   if (length < CLONE_ARGS_SIZE_VER0) return EINVAL;
   const bytes = new Uint8Array(Math.max(length, CloneArgs.sizeof));
@@ -184,15 +183,11 @@ export const sys_pidfd_open = syscall("pidfd_open", [int, flags], (td, pid, how)
   return td.fdtable.alloc(new PidFile(p, how), true);
 });
 
-/** Not built in: no debugger can attach, and programs are told so. */
-export const sys_ptrace = syscall("ptrace", [int, int, uaddr, uaddr], () => ENOSYS);
-
 export const processSyscalls: readonly (readonly [number, Syscall])[] = [
   [93, sys_exit],
   [94, sys_exit_group],
   [95, sys_waitid],
   [96, sys_set_tid_address],
-  [117, sys_ptrace],
   [172, sys_getpid],
   [173, sys_getppid],
   [178, sys_gettid],

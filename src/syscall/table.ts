@@ -33,6 +33,7 @@ import { pipeSyscalls } from "./pipe.ts";
 import { pivotRootSyscalls } from "./pivotroot.ts";
 import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
+import { ptraceSyscalls } from "./ptrace.ts";
 import { schedSyscalls } from "./sched.ts";
 import { seccompSyscalls } from "./seccomp.ts";
 import { semSyscalls } from "./sem.ts";
@@ -73,6 +74,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   pivotRootSyscalls,
   pollSyscalls,
   processSyscalls,
+  ptraceSyscalls,
   schedSyscalls,
   seccompSyscalls,
   semSyscalls,

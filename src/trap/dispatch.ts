@@ -18,7 +18,7 @@ import {
   ERESTARTSYS,
 } from "../abi/errno.ts";
 import { SA_RESTART, SIGPIPE } from "../abi/signal.ts";
-import type { Lwp } from "../proc/lwp.ts";
+import { IS_TRACED, type Lwp } from "../proc/lwp.ts";
 import { relieveMemory } from "../proc/oom.ts";
 import type { SigAction } from "../proc/sigaction.ts";
 import { hasDeliverableSignal, restoreMask, tsignal } from "../proc/signal.ts";
@@ -33,6 +33,14 @@ import {
   screen,
 } from "./seccomp.ts";
 import { traceEnter, traceExit } from "./strace.ts";
+import {
+  ENTER_SKIPPED,
+  ENTER_STOPPED,
+  enterTraced,
+  leaveReplaced,
+  leaveTraced,
+  takeSeccompAnswer,
+} from "./tracedcall.ts";
 
 const A0 = 10;
 const A7 = 17;
@@ -53,21 +61,22 @@ export class Dispatcher {
    * make it again.
    */
   call(td: Lwp): boolean {
-    const { context } = td;
-    const nr = context.xlo(A7);
-    const entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
+    const { context, callWork } = td;
+    let nr = context.xlo(A7);
+    let entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     const isTraced = td.proc.table.strace !== null;
     if (isTraced) traceEnter(td, nr, entry);
-    if (td.seccompMode !== 0 && (td.callInProgress < 0 || isAsking(td))) {
-      const outcome = td.callInProgress < 0 ? screen(td, nr) : goOnAsking(td);
-      if (outcome === SECCOMP_ASKS) {
-        this.#unfinished(td, nr, undefined, ERESTARTSYS);
-        return false;
-      }
+    if (callWork !== 0) {
+      const outcome = this.#enter(td, nr);
       if (outcome !== SECCOMP_PASS) {
-        if (isTraced) traceExit(td, undefined, td.context.getX(A0));
-        return outcome === SECCOMP_ENDED;
+        const hasEnded = outcome === SECCOMP_ENDED;
+        if (isTraced && outcome !== SECCOMP_ASKS) traceExit(td, undefined, td.context.getX(A0));
+        if (hasEnded && td.trace !== null) leaveTraced(td, td.trace);
+        return hasEnded && td.state === "running";
       }
+      // A tracer may have made another call of it.
+      nr = context.xlo(A7);
+      entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     }
     if (td.callInProgress < 0) {
       if (entry === undefined) td.cpu.meter.unknownCalls++;
@@ -90,7 +99,28 @@ export class Dispatcher {
     context.pc += ECALL_BYTES;
     if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
     if (r === EPIPE) this.#brokenPipe(td, nr);
+    if (callWork >= IS_TRACED && td.trace !== null) {
+      leaveTraced(td, td.trace);
+      return td.state === "running";
+    }
     return true;
+  }
+
+  /** What tracer and seccomp filters say before a call is made: SECCOMP_*. */
+  #enter(td: Lwp, nr: number): number {
+    const { trace } = td;
+    if (trace !== null) {
+      const outcome = enterTraced(td, trace, nr);
+      if (outcome === ENTER_SKIPPED) return SECCOMP_ENDED;
+      if (outcome === ENTER_STOPPED) return SECCOMP_ASKS;
+    }
+    if (td.seccompMode === 0 || trace?.suspendsSeccomp) return SECCOMP_PASS;
+    const isAnswered = takeSeccompAnswer(td);
+    let outcome = SECCOMP_PASS;
+    if (td.callInProgress < 0) outcome = screen(td, td.context.xlo(A7), isAnswered);
+    else if (isAsking(td)) outcome = goOnAsking(td);
+    if (outcome === SECCOMP_ASKS) this.#unfinished(td, nr, undefined, ERESTARTSYS);
+    return outcome;
   }
 
   #brokenPipe(td: Lwp, nr: number): void {
@@ -103,6 +133,7 @@ export class Dispatcher {
       td.isContextReplaced = false;
       td.endCall();
       if (td.proc.table.strace !== null) traceExit(td, entry, r);
+      if (td.trace !== null) leaveReplaced(td, td.trace);
       return;
     }
     if (td.state === "dead") return;

@@ -23,6 +23,7 @@ import { logSeccomp } from "../proc/seccomplog.ts";
 import { Notification, type SeccompListener } from "../proc/seccompnotify.ts";
 import type { SigInfo } from "../proc/siginfo.ts";
 import { forceSignal } from "../proc/signal.ts";
+import { asksTracer } from "./tracedcall.ts";
 
 /** The call is to be made. */
 export const SECCOMP_PASS = 0;
@@ -39,8 +40,8 @@ const MAX_ERRNO = 4095;
 /** read write exit rt_sigreturn */
 const STRICT_CALLS = new Set([63, 64, 93, 139]);
 
-/** Asks whether `td`, which is under seccomp, may make call `nr`. */
-export function screen(td: Lwp, nr: number): number {
+/** Asks whether `td`, which is under seccomp, may make call `nr`; `isAnswered`: its tracer has said so. */
+export function screen(td: Lwp, nr: number, isAnswered: boolean): number {
   if (td.seccompMode === SECCOMP_MODE_STRICT) {
     if (STRICT_CALLS.has(nr)) return SECCOMP_PASS;
     logSeccomp(td, nr, SIGKILL, SECCOMP_RET_KILL_THREAD, true);
@@ -48,7 +49,9 @@ export function screen(td: Lwp, nr: number): number {
     return SECCOMP_GONE;
   }
   const verdict = judge(td, nr);
-  return verdict === null ? SECCOMP_PASS : act(td, nr, verdict);
+  if (verdict === null) return SECCOMP_PASS;
+  if (isAnswered && actionOf(verdict.value) === SECCOMP_RET_TRACE) return SECCOMP_PASS;
+  return act(td, nr, verdict);
 }
 
 function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
@@ -65,9 +68,8 @@ function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
       logSeccomp(td, nr, 0, action, filter.isLogging);
       return filter.listener?.isClosed === false ? ask(td, nr, filter.listener) : end(td, ENOSYS);
     case SECCOMP_RET_TRACE:
-      // Without a tracer.
       logSeccomp(td, nr, 0, action, filter.isLogging);
-      return end(td, ENOSYS);
+      return asksTracer(td, nr, value) ? SECCOMP_ASKS : end(td, ENOSYS);
     case SECCOMP_RET_TRAP:
       logSeccomp(td, nr, SIGSYS, action, filter.isLogging);
       td.context.pc += ECALL_BYTES;

@@ -12,7 +12,7 @@
  * also tells user time from system time).
  */
 import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
-import { SIGXCPU } from "../abi/signal.ts";
+import { SIGTRAP, SIGXCPU, TRAP_TRACE } from "../abi/signal.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Cpu, SliceKeeper } from "../kern/cpu.ts";
 import { charge, SLICE_NS } from "../kern/sched.ts";
@@ -31,7 +31,8 @@ import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
 import type { ProcTable } from "../proc/proctable.ts";
 import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
-import { hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
+import { faultSignal } from "../proc/siginfo.ts";
+import { forceSignal, hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import { FAULT_OK } from "../vm/faultcode.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -125,21 +126,38 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#switchTo(td);
     if (td.payUntilNs !== 0) this.#pay(td);
     // Signals that came while it waited for its turn; a call that slept is made again first.
-    if (td.callInProgress < 0 && hasDeliverableSignal(td)) takeSignals(td);
+    const isAtCall = td.callInProgress >= 0 && td.trace?.callStage !== "interrupted";
+    if (!isAtCall && hasDeliverableSignal(td)) takeSignals(td);
     while (td.state === "running") {
       if (td.callInProgress >= 0) {
         if (td.proc.fatalSignal === 0) this.#serve(td);
       } else {
         this.sampler?.enteringProgram(td);
         this.#userMeter.enter(td);
-        const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
-        if (trap !== TRAP_SERVED) this.#handle(td, trap);
+        if (td.trace?.isStepping) {
+          this.#step(td);
+        } else {
+          const trap = hart.run(td.context, td.proc.vmspace.pageTable, this.#fuel);
+          if (trap !== TRAP_SERVED) this.#handle(td, trap);
+        }
       }
       this.#gather(td);
       if (td.savedSigmask !== null || hasDeliverableSignal(td)) takeSignals(td);
       if (this.#fuel <= 0 || cpu.needResched) this.#reschedule(td);
     }
     this.#switchFrom(td);
+  }
+
+  /** PTRACE_SINGLESTEP: one instruction, in the interpreter. */
+  #step(td: Lwp): void {
+    const { pageTable } = td.proc.vmspace;
+    const trap = this.#hart.step(td.context, pageTable);
+    this.#hart.fuelLeft = this.#fuel - 1;
+    if (trap !== TRAP_FUEL) this.#handle(td, trap);
+    else {
+      this.#settleFuel(td, this.#hart.fuelLeft);
+      forceSignal(td, faultSignal(SIGTRAP, TRAP_TRACE, td.context.pc));
+    }
   }
 
   /** Sees to memory whose pages the program finds slowly. */

@@ -12,12 +12,14 @@ import { enterHandler } from "../proc/sigframe.ts";
 import { hasDeliverableSignal, nextSignal, restoreMask } from "../proc/signal.ts";
 import { settleRestart } from "./dispatch.ts";
 import { traceSignal } from "./strace.ts";
+import { reportTraps } from "./tracedcall.ts";
 
 /** The core was not written: wait(2)'s WCOREDUMP is never set. */
 export function takeSignals(td: Lwp): void {
   while (td.state === "running" && hasDeliverableSignal(td)) {
+    if ((td.callWork !== 0 || td.signalWork !== 0) && reportTraps(td)) break;
     const delivery = nextSignal(td);
-    if (!delivery) break;
+    if (!delivery) continue;
     const { info, action } = delivery;
     if (td.proc.table.strace) traceSignal(td, describe(info.signo, action !== null));
     if (action === null) {
@@ -26,6 +28,7 @@ export function takeSignals(td: Lwp): void {
     }
     if (td.callInProgress >= 0) settleRestart(td, action);
     enterHandler(td, info, action);
+    if (td.trace?.isStepping) td.trace.stopAtHandler();
   }
   if (td.state === "running" && td.savedSigmask !== null && td.callInProgress < 0) restoreMask(td);
 }

@@ -42,6 +42,19 @@ export function faultIn(vs: Vmspace, e: MapEntry, addr: number, access: number):
   return mapObject(vs, e, va);
 }
 
+/**
+ * A page of one's own at `addr`, whatever the rights of the private map `e`: a debugger
+ * writes to code. The rights stay what they are, so that the program itself still cannot.
+ */
+export function ownPage(vs: Vmspace, e: MapEntry, addr: number): number {
+  const va = addr - (addr % PAGE_SIZE);
+  const pte = vs.pageTable.get(va);
+  if (pte === 0) return e.object === null ? zeroFillOne(vs, e, va) : copyFromObject(vs, e, va);
+  const pa = ((pte & ~PTE_FLAGS) >>> 0) as Paddr;
+  if ((pte & PTE_ANON) !== 0 && vs.frames.refs(pa) === 1) return FAULT_OK;
+  return copyOnWrite(vs, e, va, pte);
+}
+
 /** As RISC-V has no write-only pages, writable means readable too. */
 function isAllowed(prot: number, access: number): boolean {
   if (access === PROT_READ) return (prot & (PROT_READ | PROT_WRITE)) !== 0;

@@ -86,6 +86,16 @@ int main(void) {
   CHECK(find("__vdso_rt_sigreturn") && find("__vdso_clock_getres") && find("__vdso_flush_icache"));
 #endif
   ok("versioned symbols");
+#ifdef __riscv
+  long (*hwprobe)(void *, size_t, size_t, void *, unsigned) = find("__vdso_riscv_hwprobe");
+  CHECK(hwprobe);
+  for (long key = -2; key < 40; key++) {
+    long a[] = {key, 99, 3, 99}, b[] = {key, 99, 3, 99};
+    CHECK(hwprobe(a, 2, 0, NULL, 0) == 0 && syscall(258, b, 2L, 0L, NULL, 0L) == 0);
+    CHECK(memcmp(a, b, sizeof a) == 0);
+  }
+  CHECK(hwprobe(NULL, 0, 0, NULL, 0) == 0 && hwprobe(NULL, 0, 0, NULL, 99) == -EINVAL);
+#endif
 
   clockid_t clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW};
   for (unsigned i = 0; i < 4; i++) {

@@ -8,6 +8,7 @@ import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { AttrDir } from "./attrdir.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
+import { MemNode } from "./memnode.ts";
 import { NetDir } from "./netdir.ts";
 import {
   type Announced,
@@ -26,6 +27,7 @@ import { TaskDir } from "./taskdir.ts";
 import { type TaskText, taskTexts } from "./tasktexts.ts";
 import type { TextPiece } from "./textpiece.ts";
 
+const MEM = "mem";
 const PAGEMAP = "pagemap";
 
 type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
@@ -65,6 +67,7 @@ export class PidDir extends ProcDir {
     }
     const makeDir = this.#hasDir(name) ? directories.get(name) : undefined;
     if (makeDir) return this.fs.node(key, (k) => makeDir(this.fs, k, ref));
+    if (name === MEM) return this.fs.node(key, (k) => new MemNode(this.fs, k, ref));
     if (name === PAGEMAP) return this.fs.node(key, (k) => new PagemapNode(this.fs, k, ref));
     if (!placeNames.includes(name)) return ENOENT;
     return this.fs.node(key, (k) => new PlaceLink(this.fs, k, ref, name));
@@ -80,6 +83,7 @@ export class PidDir extends ProcDir {
     });
     for (const name of directories.keys()) if (this.#hasDir(name)) yield entry(name, S_IFDIR);
     for (const name of placeNames) yield entry(name, S_IFLNK);
+    yield entry(MEM, S_IFREG);
     yield entry(PAGEMAP, S_IFREG);
     for (const [name, text] of taskTexts) if (this.#has(text)) yield entry(name, S_IFREG);
   }

@@ -107,7 +107,7 @@ export function statusText(t: Task): string {
   return (
     `Name:\t${octalEscaped(td?.comm ?? proc.comm).replaceAll("\\040", " ")}\n${umask}` +
     `State:\t${stateText(t)}\nTgid:\t${proc.pid}\nNgid:\t0\nPid:\t${tid}\n` +
-    `PPid:\t${proc.parent?.pid ?? 0}\nTracerPid:\t0\n` +
+    `PPid:\t${proc.parent?.pid ?? 0}\nTracerPid:\t${td?.trace?.tracer.tid ?? 0}\n` +
     `Uid:\t${cred.uid}\t${cred.euid}\t${cred.suid}\t${cred.fsuid}\n` +
     `Gid:\t${cred.gid}\t${cred.egid}\t${cred.sgid}\t${cred.fsgid}\n` +
     `FDSize:\t${fdSize}\nGroups:\t${cred.groups.map((g) => `${g} `).join("") || " "}\n` +
@@ -186,6 +186,7 @@ const states: ReadonlyMap<string, string> = new Map([
   ["S", "S (sleeping)"],
   ["D", "D (disk sleep)"],
   ["T", "T (stopped)"],
+  ["t", "t (tracing stop)"],
   ["Z", "Z (zombie)"],
   ["X", "X (dead)"],
 ]);
@@ -198,7 +199,8 @@ function stateLetter(t: Task): string {
   const { proc, td } = t;
   if (proc.state === "zombie" || !td) return "Z";
   if (proc.state === "dead" || td.state === "dead") return "X";
-  if (td.state === "stopped" || proc.isStopped) return "T";
+  if (td.trace?.stop) return "t";
+  if (td.state === "stopped" || (proc.isStopped && !td.trace)) return "T";
   if (td.state !== "sleeping") return "R";
   return td.isUninterruptible ? "D" : "S";
 }

@@ -1,0 +1,118 @@
+/**
+ * /proc/PID/mem: the memory of a process, at its addresses. Whoever may open
+ * it reads and writes what is mapped, even what the process itself may not:
+ * see vm/forced.ts. It stays with the address space that it was opened for:
+ * after execve(2), or when all threads are gone, there is nothing in it.
+ * See proc_pid_mem(5).
+ */
+import { EACCES, EFAULT, EINVAL, EIO, type Errno, ESRCH, failed } from "../../abi/errno.ts";
+import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
+import { S_IFREG } from "../../abi/stat.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { Proc } from "../../proc/proc.ts";
+import { File } from "../../vfs/file.ts";
+import type { Path } from "../../vfs/path.ts";
+import { readForced, writeForced } from "../../vm/forced.ts";
+import { PAGE_SIZE } from "../../vm/param.ts";
+import type { Uio } from "../../vm/uio.ts";
+import type { Vmspace } from "../../vm/vmspace.ts";
+import { type Owner, ProcNode } from "./node.ts";
+import type { ProcFs } from "./procfs.ts";
+import { mayInspect, type TaskRef } from "./task.ts";
+
+export class MemNode extends ProcNode {
+  readonly #ref: TaskRef;
+
+  constructor(fs: ProcFs, key: string, ref: TaskRef) {
+    super(fs, key, S_IFREG | 0o600);
+    this.#ref = ref;
+  }
+
+  override owner(): Owner | null {
+    return this.#ref.owner();
+  }
+
+  override open(td: Thread, flags: number, _path: Path): File | Errno {
+    const task = this.#ref.get();
+    if (!task) return ESRCH;
+    if (!mayInspect(td as Lwp, task)) return EACCES;
+    return new MemFile(task.proc, flags);
+  }
+}
+
+/** EFAULT is for the caller's own memory. */
+function noAccess(r: number): number {
+  return r === EFAULT ? EIO : r;
+}
+
+class MemFile extends File {
+  readonly #proc: Proc;
+  readonly #space: Vmspace | null;
+  #offset = 0;
+
+  constructor(proc: Proc, flags: number) {
+    super(flags);
+    this.#proc = proc;
+    this.#space = proc.state === "alive" ? proc.vmspace : null;
+  }
+
+  describe(): string {
+    return "mem";
+  }
+
+  override read(td: Thread, uio: Uio): number {
+    const n = this.pread(td, uio, this.#offset);
+    if (n > 0) this.#offset += n;
+    return n;
+  }
+
+  override pread(_td: Thread, uio: Uio, offset: number): number {
+    return this.#move(uio, offset, (vs, at, bytes) => {
+      const n = readForced(vs, at, bytes);
+      return n < 0 ? noAccess(n) : uio.copyout(bytes.subarray(0, n));
+    });
+  }
+
+  override write(td: Thread, uio: Uio): number {
+    const n = this.pwrite(td, uio, this.#offset);
+    if (n > 0) this.#offset += n;
+    return n;
+  }
+
+  override pwrite(_td: Thread, uio: Uio, offset: number): number {
+    return this.#move(uio, offset, (vs, at, bytes) => {
+      const got = uio.copyin(bytes);
+      return got < 0 ? got : noAccess(writeForced(vs, at, bytes.subarray(0, got)));
+    });
+  }
+
+  override seek(offset: number, whence: number): number {
+    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
+    const to = whence === SEEK_CUR ? this.#offset + offset : offset;
+    if (to > Number.MAX_SAFE_INTEGER || to < -Number.MAX_SAFE_INTEGER) return EINVAL;
+    this.#offset = to;
+    return to;
+  }
+
+  /** A page at most at a time; what moved counts. */
+  #move(
+    uio: Uio,
+    offset: number,
+    piece: (vs: Vmspace, at: number, bytes: Uint8Array) => number,
+  ): number {
+    const { state, vmspace } = this.#proc;
+    if (state !== "alive" || vmspace !== this.#space) return 0;
+    const bytes = new Uint8Array(PAGE_SIZE);
+    let done = 0;
+    while (uio.resid > 0) {
+      const at = offset + done;
+      const wanted = Math.min(uio.resid, PAGE_SIZE - (((at % PAGE_SIZE) + PAGE_SIZE) % PAGE_SIZE));
+      const n = piece(vmspace, at, bytes.subarray(0, wanted));
+      if (failed(n)) return done > 0 ? done : n;
+      done += n;
+      if (n < wanted) break;
+    }
+    return done;
+  }
+}
