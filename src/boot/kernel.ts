@@ -97,7 +97,7 @@ export class Kernel {
     });
     this.sysctls = registerProcfs(this.table, this.disks);
     addHostfsSysctls(this.sysctls, shares);
-    attachNet(this.vfs, this.cpu, this.sysctls, host.entropy);
+    attachNet(this.vfs, this.cpu, this.sysctls, host.entropy, this.table.ns.net);
   }
 
   #announceMemory(bytes: number): void {

@@ -3,8 +3,10 @@ import { AF_INET, AF_INET6 } from "../abi/socket.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
 import type { Entropy } from "../platform/host.ts";
+import type { NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { InetDomain } from "./inet/domain.ts";
+import { addNetSysctls } from "./netsysctls.ts";
 import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { SockFs } from "./sockfs.ts";
@@ -12,7 +14,13 @@ import { NetTunables } from "./tunables.ts";
 import { UnixDomain } from "./unix/domain.ts";
 import { UnixReport } from "./unix/report.ts";
 
-export function attachNet(vfs: Vfs, cpu: Cpu, sysctls: SysctlDir, entropy: Entropy): Network {
+export function attachNet(
+  vfs: Vfs,
+  cpu: Cpu,
+  sysctls: SysctlDir,
+  entropy: Entropy,
+  ns: NetNamespace,
+): Network {
   const tunables = new NetTunables();
   const sockfs = new SockFs(vfs);
   const unix = new UnixDomain(vfs, cpu, sockfs, tunables);
@@ -20,10 +28,11 @@ export function attachNet(vfs: Vfs, cpu: Cpu, sysctls: SysctlDir, entropy: Entro
   domains.add(unix);
   domains.addText(new UnixReport(unix));
   domains.addText(sockfs);
-  const network = new Network({ vfs, cpu, sockfs, tunables, entropy, makers: inetProtocols() });
+  const network = new Network({ vfs, cpu, sockfs, tunables, entropy, makers: inetProtocols(), ns });
+  domains.maker = network;
   domains.add(new InetDomain(AF_INET, network));
   domains.add(new InetDomain(AF_INET6, network));
-  network.initial.addSysctls(sysctls);
+  addNetSysctls(network, sysctls);
   tunables.addTo(sysctls);
   return network;
 }

@@ -177,11 +177,12 @@ export class PcbTable<T extends PcbOwner> {
       if (isListener && !p.isListening) continue;
       const score = scoreOf(p, laddr, faddr, fport, ifindex);
       if (score < 0 || score < bestScore) continue;
-      if (score > bestScore) {
-        bestScore = score;
-        best = p;
-        alike = 1;
-      } else if (p.reusePort && best!.reusePort) alike++;
+      // Of those that fit alike, and do not share, the one that came last.
+      const isShared = score === bestScore && p.reusePort && best!.reusePort;
+      alike = isShared ? alike + 1 : 1;
+      if (isShared) continue;
+      bestScore = score;
+      best = p;
     }
     if (alike <= 1 || !best?.reusePort) return best;
     const hash = hashOf(this.#secret, laddr, lport, faddr, fport) >>> 0;

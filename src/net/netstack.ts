@@ -9,7 +9,8 @@ import { ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
 import { RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
-import type { SysctlDir } from "../kern/sysctl.ts";
+import { SysctlDir } from "../kern/sysctl.ts";
+import type { NetContents, NetNamespace } from "../vfs/netns.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Ifnet, PacketTap } from "./ifnet.ts";
 import { addAddressRoutes, interfaceUp, removeAddressRoutes } from "./ifroutes.ts";
@@ -38,8 +39,10 @@ export interface NetObserver {
 const MAX_INTERFACES = 4096;
 const MAX_ADDRESSES = 4096;
 
-export class NetStack {
+export class NetStack implements NetContents {
   readonly network: Network;
+  /** The name space whose stack it is; sockets hold that. */
+  readonly ns: NetNamespace;
   /** Names it: in /proc/PID/ns/net, SO_NETNS_COOKIE. */
   readonly cookie: number;
   readonly cpu: Cpu;
@@ -49,6 +52,8 @@ export class NetStack {
   readonly core = new CoreSysctls();
   readonly ip4 = new Ip4Sysctls();
   readonly ip6 = new Ip6Sysctls();
+  /** This network's tunables, from "net" on. */
+  readonly sysctls = new SysctlDir();
   readonly fib4 = new Fib(false);
   readonly fib6 = new Fib(true);
   /** By IPPROTO_*. */
@@ -67,26 +72,34 @@ export class NetStack {
   #lastIndex = 0;
 
   /** `lo` is there and down. */
-  constructor(network: Network, cookie: number) {
+  constructor(network: Network, ns: NetNamespace, cookie: number) {
     this.network = network;
+    this.ns = ns;
     this.cookie = cookie;
     this.cpu = network.cpu;
     this.kmem = network.kmem;
     this.netisr = network.netisr;
+    this.ip4.addTo(this.sysctls);
+    this.ip6.addTo(this.sysctls);
+    this.sysctls.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
     this.lo = new Loopback();
     this.attach(this.lo);
     for (const maker of network.makers) {
       const protocol = maker.attach(this);
-      if (protocol) this.protocols.set(protocol.protocol, protocol);
+      if (!protocol) continue;
+      this.protocols.set(protocol.protocol, protocol);
+      protocol.addSysctls?.(this.sysctls);
     }
   }
 
-  /** This network's tunables, at "net" in a tree. */
-  addSysctls(tree: SysctlDir): void {
-    this.ip4.addTo(tree);
-    this.ip6.addTo(tree);
-    tree.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
-    for (const protocol of this.protocols.values()) protocol.addSysctls?.(tree);
+  /** Nobody is in it any more, and no socket is left: its interfaces go, and what waits in it. */
+  end(): void {
+    for (const ifp of [...this.interfaces.values()]) {
+      this.detach(ifp);
+      ifp.detached();
+    }
+    for (const protocol of this.protocols.values()) protocol.end?.();
+    this.fragments.end(this);
   }
 
   /** 32 bits that nobody can guess. */

@@ -8,6 +8,8 @@ import type { Cpu } from "../kern/cpu.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { Entropy } from "../platform/host.ts";
+import type { Lwp } from "../proc/lwp.ts";
+import type { NetMaker, NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { Netisr } from "./netisr.ts";
 import { NetStack } from "./netstack.ts";
@@ -15,7 +17,7 @@ import type { ProtocolMaker } from "./protocol.ts";
 import type { SockFs } from "./sockfs.ts";
 import type { NetTunables } from "./tunables.ts";
 
-export class Network {
+export class Network implements NetMaker {
   readonly vfs: Vfs;
   readonly cpu: Cpu;
   readonly kmem: KernelMemory;
@@ -36,6 +38,8 @@ export class Network {
     readonly tunables: NetTunables;
     readonly entropy: Entropy;
     readonly makers: readonly ProtocolMaker[];
+    /** The first network name space. */
+    readonly ns: NetNamespace;
   }) {
     this.vfs = from.vfs;
     this.cpu = from.cpu;
@@ -45,19 +49,20 @@ export class Network {
     this.#entropy = from.entropy;
     this.makers = from.makers;
     this.netisr = new Netisr(from.cpu);
-    this.initial = this.make();
+    this.initial = this.make(from.ns);
+    from.ns.contents = this.initial;
     const { lo } = this.initial;
     this.initial.setFlags(lo, lo.flags | IFF_UP);
   }
 
   /** A network with nothing but `lo`, which is down: unshare(CLONE_NEWNET). */
-  make(): NetStack {
-    return new NetStack(this, ++this.#cookies);
+  make(ns: NetNamespace): NetStack {
+    return new NetStack(this, ns, ++this.#cookies);
   }
 
   /** The network that a thread is in. */
-  stackOf(_td: Thread): NetStack {
-    return this.initial;
+  stackOf(td: Thread): NetStack {
+    return (td as Lwp).ns.net.contents as NetStack;
   }
 
   /** 32 bits that nobody can guess; of the host's entropy a kilobyte at a time. */

@@ -9,21 +9,32 @@ import {
   ENETUNREACH,
   ENODEV,
   ENOTCONN,
+  EPERM,
   type Errno,
   failed,
 } from "../../abi/errno.ts";
 import { SOL_IP, SOL_IPV6 } from "../../abi/inet.ts";
+import { IFNAMSIZ } from "../../abi/netdevice.ts";
 import { RTN_BROADCAST } from "../../abi/route.ts";
 import {
   AF_INET,
   AF_INET6,
   AF_UNSPEC,
+  SO_BINDTODEVICE,
+  SO_BINDTOIFINDEX,
   SO_BROADCAST,
+  SO_COOKIE,
   SO_DONTROUTE,
   SO_MARK,
+  SO_NETNS_COOKIE,
   SO_PRIORITY,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_SOCKET,
 } from "../../abi/socket.ts";
+import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
+import { byteString, bytesOf } from "../../lib/bytes.ts";
 import { ANY, ANY4, ANY6, type InetAddr, isMulticast, needsScope } from "../address.ts";
 import type { Ifnet } from "../ifnet.ts";
 import { Inpcb, type PcbOwner } from "../inpcb.ts";
@@ -38,9 +49,13 @@ import {
   parseSockaddrIn6,
 } from "../sockaddr.ts";
 import { Socket } from "../socket.ts";
+import { intOf, intValue, viewOf } from "../sockopt.ts";
 import { ErrorQueue } from "./errorqueue.ts";
 import { IpOptions } from "./ipoptions.ts";
 import { Memberships } from "./memberships.ts";
+
+/** What a socket takes, about, beside what waits in it. Whoever makes one takes as much of the kernel's memory first. */
+export const INET_SOCKET_BYTES = 2048;
 
 export abstract class InetSocket extends Socket implements PcbOwner {
   readonly stack: NetStack;
@@ -49,6 +64,7 @@ export abstract class InetSocket extends Socket implements PcbOwner {
   readonly ip: IpOptions;
   readonly groups = new Memberships();
   readonly errors = new ErrorQueue();
+  #isOver = false;
   #path: IpPath | null = null;
 
   constructor(td: Thread | null, stack: NetStack, family: number, type: number, protocol: number) {
@@ -58,6 +74,17 @@ export abstract class InetSocket extends Socket implements PcbOwner {
     this.pcb = new Inpcb(this, td?.cred.euid ?? 0);
     this.pcb.isV6Only = family === AF_INET6 && stack.ip6.bindv6only.get() !== 0;
     this.ip = new IpOptions(stack, family);
+    stack.ns.hold();
+  }
+
+  /** The end of it, once: it is not heard of again. */
+  protected end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.groups.close(this);
+    this.errors.purge(this);
+    this.stack.kmem.give(INET_SOCKET_BYTES);
+    this.stack.ns.release();
   }
 
   /** An address that a program gave: EINVAL, EAFNOSUPPORT; ENETUNREACH for IPv4 at a socket that is v6-only. */
@@ -187,10 +214,73 @@ export abstract class InetSocket extends Socket implements PcbOwner {
   }
 
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
+    if (level === SOL_SOCKET) return this.#setSocketOption(td, name, value);
     if (level === SOL_IP) return this.ip.setIp(td, this, name, value);
     if (level === SOL_IPV6 && this.family === AF_INET6)
       return this.ip.setIp6(td, this, name, value);
     return super.setOption(td, level, name, value);
+  }
+
+  #setSocketOption(td: Thread, name: number, value: Uint8Array): number {
+    if (name === SO_BINDTODEVICE) return this.#bindToDevice(td, value);
+    const r = super.setOption(td, SOL_SOCKET, name, value);
+    const { kept } = this.options;
+    if (name === SO_REUSEADDR) this.pcb.reuseAddr = kept.get(name) === 1;
+    else if (name === SO_REUSEPORT) this.pcb.reusePort = kept.get(name) === 1;
+    else if (name === SO_MARK || name === SO_DONTROUTE) this.forgetPath();
+    return r;
+  }
+
+  #bindToDevice(td: Thread, value: Uint8Array): number {
+    if (this.pcb.ifindex !== 0 && !this.mayRaw(td)) return EPERM;
+    const end = value.indexOf(0);
+    const name = byteString(value, 0, Math.min(end < 0 ? value.length : end, IFNAMSIZ - 1));
+    const ifp = name === "" ? null : this.stack.byName(name);
+    if (name !== "" && !ifp) return ENODEV;
+    this.pcb.ifindex = ifp?.index ?? 0;
+    this.forgetPath();
+    return 0;
+  }
+
+  /** CAP_NET_RAW over the network that it is in. */
+  mayRaw(td: Thread): boolean {
+    return td.cred.hasCapIn(this.stack.ns.owner, CAP_NET_RAW);
+  }
+
+  mayAdmin(td: Thread): boolean {
+    return td.cred.hasCapIn(this.stack.ns.owner, CAP_NET_ADMIN);
+  }
+
+  override setOwnOption(td: Thread, name: number, value: Uint8Array): number {
+    if (name !== SO_BINDTOIFINDEX) return super.setOwnOption(td, name, value);
+    if (this.pcb.ifindex !== 0 && !this.mayRaw(td)) return EPERM;
+    const index = intOf(value);
+    if (index < 0) return EINVAL;
+    if (index !== 0 && !this.stack.byIndex(index)) return ENODEV;
+    this.pcb.ifindex = index;
+    this.forgetPath();
+    return 0;
+  }
+
+  override getOwnOption(td: Thread, name: number, room: number): Uint8Array | Errno {
+    switch (name) {
+      case SO_BINDTODEVICE: {
+        const ifp = this.stack.byIndex(this.pcb.ifindex);
+        if (!ifp) return new Uint8Array(0);
+        return room < IFNAMSIZ ? EINVAL : bytesOf(`${ifp.name}\0`);
+      }
+      case SO_BINDTOIFINDEX:
+        return intValue(this.pcb.ifindex);
+      case SO_COOKIE:
+      case SO_NETNS_COOKIE: {
+        const out = new Uint8Array(8);
+        const n = name === SO_COOKIE ? this.ino : this.stack.cookie;
+        viewOf(out).setBigUint64(0, BigInt(n), true);
+        return room < 8 ? EINVAL : out;
+      }
+      default:
+        return super.getOwnOption(td, name, room);
+    }
   }
 
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {

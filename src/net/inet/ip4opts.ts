@@ -6,7 +6,6 @@
 import { EINVAL, ENOPROTOOPT, ENOTCONN, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import * as o from "../../abi/inet.ts";
 import { SO_PRIORITY, SOCK_RAW, SOCK_STREAM } from "../../abi/socket.ts";
-import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { intValue, viewOf } from "../sockopt.ts";
 import type { InetSocket } from "./inetsocket.ts";
@@ -81,7 +80,7 @@ export function setIpOption(td: Thread, s: InetSocket, name: number, value: Uint
       ip.isFreebind = n !== 0;
       return 0;
     case o.IP_TRANSPARENT:
-      if (n !== 0 && !td.cred.hasCap(CAP_NET_RAW) && !td.cred.hasCap(CAP_NET_ADMIN)) return EPERM;
+      if (n !== 0 && !s.mayRaw(td) && !s.mayAdmin(td)) return EPERM;
       ip.isTransparent = n !== 0;
       return 0;
     case o.IP_BIND_ADDRESS_NO_PORT:

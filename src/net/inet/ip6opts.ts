@@ -11,7 +11,6 @@ import {
 } from "../../abi/errno.ts";
 import * as o from "../../abi/inet.ts";
 import { AF_INET6, SOCK_RAW, SOCK_STREAM } from "../../abi/socket.ts";
-import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { ANY, ANY6, type InetAddr, isMulticast, readAddr, writeAddr } from "../address.ts";
 import type { Ifnet } from "../ifnet.ts";
@@ -84,7 +83,7 @@ export function setIp6Option(td: Thread, s: InetSocket, name: number, value: Uin
     case o.IPV6_DSTOPTS:
       // Headers to go with every packet: only their absence can be asked for.
       if (value.length === 0) return 0;
-      return name !== o.IPV6_RTHDR && !td.cred.hasCap(CAP_NET_RAW) ? EPERM : EINVAL;
+      return name !== o.IPV6_RTHDR && !s.mayRaw(td) ? EPERM : EINVAL;
     default:
       break;
   }
@@ -175,7 +174,7 @@ export function setIp6Option(td: Thread, s: InetSocket, name: number, value: Uin
       ip.isFreebind = isOn;
       return 0;
     case o.IPV6_TRANSPARENT:
-      if (isOn && !td.cred.hasCap(CAP_NET_RAW) && !td.cred.hasCap(CAP_NET_ADMIN)) return EPERM;
+      if (isOn && !s.mayRaw(td) && !s.mayAdmin(td)) return EPERM;
       ip.isTransparent = isOn;
       return 0;
     default:

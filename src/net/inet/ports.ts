@@ -25,7 +25,7 @@ export function bindPort<T extends PcbOwner>(
 ): number {
   if (lport === 0) return bindAnyPort(stack, table, pcb, laddr, isStream);
   const isPrivileged = lport < stack.ip4.unprivilegedPortStart.get();
-  if (isPrivileged && !td.cred.hasCap(CAP_NET_BIND_SERVICE)) return EACCES;
+  if (isPrivileged && !td.cred.hasCapIn(stack.ns.owner, CAP_NET_BIND_SERVICE)) return EACCES;
   if (table.conflicts(pcb, laddr, lport, isStream)) return EADDRINUSE;
   enter(table, pcb, laddr, lport);
   return 0;

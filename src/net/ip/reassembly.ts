@@ -141,6 +141,11 @@ export class Fragments {
     q.cost = 0;
   }
 
+  /** All of it is thrown away. */
+  end(stack: NetStack): void {
+    for (const q of [...this.#queues.values()]) this.drop(stack, q);
+  }
+
   #end(stack: NetStack, q: FragmentQueue): null {
     this.drop(stack, q);
     return this.#fail(stack, q.key.length > 30);
