@@ -3,11 +3,13 @@
  * flags and control messages. See sendmsg(2), recvmsg(2), cmsg(3).
  */
 import type { Timespec } from "../kern/clock.ts";
+import type { Pid } from "../proc/pid.ts";
 import type { File } from "../vfs/file.ts";
 
-/** struct ucred: who sent a message, or is at the other end. */
+/** struct ucred: who sent a message, or is at the other end; ids are the kernel's. */
 export interface PeerCred {
-  readonly pid: number;
+  /** Null: nobody that has a number. */
+  readonly pid: Pid | null;
   readonly uid: number;
   readonly gid: number;
 }

@@ -65,7 +65,7 @@ export class SocketFile extends File {
     const old = this.#attr;
     if (!isOwnerOrCapable(old, cred)) return EPERM;
     const isGiven = (change.uid ?? old.uid) !== old.uid || (change.gid ?? old.gid) !== old.gid;
-    if (isGiven && !cred.hasCap(CAP_CHOWN)) return EPERM;
+    if (isGiven && !cred.hasCapOver(old, CAP_CHOWN)) return EPERM;
     this.#attr = { ...old, ...change, mode: S_IFSOCK | (change.mode ?? old.mode) };
     return 0;
   }
@@ -118,7 +118,7 @@ export class SocketFile extends File {
       }
       case FIOGETOWN:
       case SIOCGPGRP:
-        return mem.storeU32(arg, ownerPid(this) >>> 0);
+        return mem.storeU32(arg, ownerPid(td as Lwp, this) >>> 0);
       default:
         return this.socket.ioctl(td, request, arg, mem);
     }

@@ -50,7 +50,7 @@ import { type Elf, type LoadedElf, loadElf } from "./elf.ts";
 import { setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
-import { parseFileCaps, XATTR_NAME_CAPS } from "./filecaps.ts";
+import { countsFor, parseFileCaps, XATTR_NAME_CAPS } from "./filecaps.ts";
 import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
@@ -220,10 +220,10 @@ function auxv(
     [AT_BASE, ld ? ld.bias : 0],
     [AT_FLAGS, 0],
     [AT_ENTRY, main.entry],
-    [AT_UID, cred.uid],
-    [AT_EUID, cred.euid],
-    [AT_GID, cred.gid],
-    [AT_EGID, cred.egid],
+    [AT_UID, cred.userns.shownUid(cred.uid)],
+    [AT_EUID, cred.userns.shownUid(cred.euid)],
+    [AT_GID, cred.userns.shownGid(cred.gid)],
+    [AT_EGID, cred.userns.shownGid(cred.egid)],
     [AT_SECURE, next.isSecure ? 1 : 0],
     [AT_HWCAP2, 0],
   ];
@@ -298,7 +298,7 @@ function commit(
 function newCred(td: Lwp, program: Program): ExecCred | Errno {
   const attr = program.fp.stat();
   if (failed(attr)) return attr;
-  const isNosuid = ((program.fp.path?.mount.flags ?? MS_NOSUID) & MS_NOSUID) !== 0;
+  const isNosuid = !mayRaise(td, program);
   const isHeldBack =
     td.trace !== null && !td.trace.tracerCred.hasCapIn(td.cred.userns, CAP_SYS_PTRACE);
   const isShared =
@@ -306,7 +306,18 @@ function newCred(td: Lwp, program: Program): ExecCred | Errno {
   if (isNosuid) return execCred(td.cred, null, null, isShared);
   const value = program.fp.path?.entry.vnode?.getxattr(XATTR_NAME_CAPS);
   const caps = value instanceof Uint8Array ? parseFileCaps(value) : null;
-  return execCred(td.cred, attr, caps, isShared);
+  const counts = caps !== null && countsFor(caps, td.cred.userns);
+  return execCred(td.cred, attr, counts ? caps : null, isShared);
+}
+
+/**
+ * Whether a program can make its caller somebody else: where its mount is of
+ * the caller's own name space, and its file system made by who rules over him.
+ */
+function mayRaise(td: Lwp, { fp }: Program): boolean {
+  const mount = fp.path?.mount;
+  if (!mount || (mount.flags & MS_NOSUID) !== 0 || mount.ns !== td.fs.ns) return false;
+  return !mount.fs.userns || td.cred.userns.isWithin(mount.fs.userns);
 }
 
 /** Who may not read a program may not read its memory either. */

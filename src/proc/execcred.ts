@@ -37,7 +37,9 @@ export function execCred(
   caps: FileCaps | null,
   isShared: boolean,
 ): ExecCred | Errno {
-  const honours = file !== null && !old.noNewPrivs;
+  // Ids that its user name space does not know are not for the caller to take on.
+  const honours = file !== null && !old.noNewPrivs && old.userns.knows(file.uid, file.gid);
+  const root = old.userns.rootUid;
   const isSuid = honours && (file.mode & S_ISUID) !== 0;
   const setGid = S_ISGID | GROUP_EXECUTE;
   const isSgid = honours && (file.mode & setGid) === setGid;
@@ -51,15 +53,15 @@ export function execCred(
   if (own?.isEffective && (own.permitted & ~permitted) !== 0n) return EPERM;
 
   let isEffective = own?.isEffective === true;
-  const isMixed = own !== null && old.uid !== 0 && euid === 0;
+  const isMixed = own !== null && old.uid !== root && euid === root;
   if ((old.securebits & SECBIT_NOROOT) === 0 && !isMixed) {
-    if (old.uid === 0 || euid === 0) permitted = old.capBounding | old.capInheritable;
-    if (euid === 0) isEffective = true;
+    if (old.uid === root || euid === root) permitted = old.capBounding | old.capInheritable;
+    if (euid === root) isEffective = true;
   }
   const isOther = euid !== old.euid || !old.isMember(egid);
   const gains = (permitted & ~old.capPermitted) !== 0n;
   if ((isOther || gains) && (isShared || old.noNewPrivs)) {
-    if (old.noNewPrivs || !old.hasCap(CAP_SETUID)) {
+    if (old.noNewPrivs || !old.hasOwnCap(CAP_SETUID)) {
       euid = old.uid;
       egid = old.gid;
     }
@@ -79,7 +81,7 @@ export function execCred(
     capAmbient: ambient,
     securebits: old.securebits & ~SECBIT_KEEP_CAPS,
   });
-  const grew = old.uid !== 0 && (isEffective || (permitted & ~ambient) !== 0n);
+  const grew = old.uid !== root && (isEffective || (permitted & ~ambient) !== 0n);
   return {
     cred,
     isSecure: isOther || euid !== old.uid || egid !== old.gid || grew,

@@ -73,9 +73,8 @@ function orPlainly(info: SigInfo, send: (info: SigInfo) => number): void {
 
 /** F_SETOWN: `who` is a process, a group's negative number, or 0 for nobody. */
 export function setOwner(td: Lwp, fp: File, who: number): number {
-  const { table } = td.proc;
   if (who === 0) return setOwnerTo(td, fp, null);
-  const target = who < 0 ? table.group(-who) : table.proc(who);
+  const target = who < 0 ? td.findGroup(-who) : td.findProc(who);
   return target ? setOwnerTo(td, fp, target) : ESRCH;
 }
 
@@ -89,12 +88,12 @@ export function ownerOf(fp: File): OwnerTarget | null {
   return fp.owner instanceof IoOwner ? fp.owner.target : null;
 }
 
-/** F_GETOWN. */
-export function ownerPid(fp: File): number {
+/** F_GETOWN: as `td` knows it, 0 if it does not. */
+export function ownerPid(td: Lwp, fp: File): number {
   const target = ownerOf(fp);
   if (target === null) return 0;
-  if (target instanceof Proc) return target.pid;
-  return target instanceof Lwp ? target.tid : -target.pgid;
+  const number = td.numberOf(target.id);
+  return target instanceof Proc || target instanceof Lwp ? number : -number;
 }
 
 function isThere(target: OwnerTarget): boolean {

@@ -61,7 +61,7 @@ export function waitPi(
 ): FutexWaiter | number {
   const { table } = td.proc;
   const value = td.proc.vmspace.loadU32(word);
-  const owner = failed(value) ? null : table.thread(value & FUTEX_TID_MASK);
+  const owner = failed(value) ? null : td.findThread(value & FUTEX_TID_MASK);
   if (!owner) return ESRCH;
   if (waitsFor(owner, td)) return EDEADLK;
   let queue = key.space.get(key.word);

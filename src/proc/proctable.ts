@@ -332,6 +332,7 @@ function firstNamespaces(parts: KernelParts, pidns: PidNamespace): Nsproxy {
   const { userns } = parts.vfs;
   const time = { monotonicOffsetNs: 0, boottimeOffsetNs: 0 };
   const timens = new TimeNamespace(INITIAL_INO.time, userns, null, time);
+  timens.isFixed = true;
   return new Nsproxy({
     uts: new UtsNamespace(INITIAL_INO.uts, userns, null, parts.info),
     ipc: new IpcNamespace(parts.cpu, parts.pages, INITIAL_INO.ipc, userns, null),

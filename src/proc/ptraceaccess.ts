@@ -66,7 +66,7 @@ export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds, you: Cred = p.c
     gid === you.gid &&
     gid === you.egid &&
     gid === you.sgid;
-  if (!isSame || p.dumpable !== SUID_DUMP_USER) return false;
+  if (!isSame || p.dumpable !== SUID_DUMP_USER || me.userns !== you.userns) return false;
   const mine = by === "fs" ? me.capEffective : me.capPermitted;
   return (you.capPermitted & ~mine) === 0n;
 }

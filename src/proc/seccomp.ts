@@ -143,7 +143,7 @@ export function tidOutOfStep(td: Lwp): number {
   for (const other of td.proc.threads) {
     if (other === td || other.seccompMode === SECCOMP_MODE_DISABLED) continue;
     const isOlder = other.seccompFilter?.isSameOrBefore(td.seccompFilter) === true;
-    if (other.seccompMode !== SECCOMP_MODE_FILTER || !isOlder) return other.tid;
+    if (other.seccompMode !== SECCOMP_MODE_FILTER || !isOlder) return td.numberOf(other.id);
   }
   return 0;
 }

@@ -23,6 +23,7 @@ import type { Attr } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { UserMemory } from "../vm/usermem.ts";
+import type { Lwp } from "./lwp.ts";
 
 /** One call that waits for its answer. */
 export class Notification implements Abandonable {
@@ -135,7 +136,7 @@ export class SeccompListener extends File {
       const v = new DataView(bytes.buffer);
       v.setUint32(0, n.id % 2 ** 32, true);
       v.setUint32(4, Math.floor(n.id / 2 ** 32), true);
-      v.setInt32(8, n.tid, true);
+      v.setInt32(8, (td as Lwp).proc.table.numberIn((td as Lwp).pidns, n.tid), true);
       for (let i = 0; i < SECCOMP_DATA_SIZE / 4; i++) v.setInt32(16 + 4 * i, n.data[i]!, true);
       if (failed(mem.copyout(arg, bytes))) return EFAULT;
       n.state = "sent";

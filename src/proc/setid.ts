@@ -54,14 +54,14 @@ export function commitCred(td: Lwp, next: Cred): void {
 
 export function setuid(td: Lwp, uid: number): number {
   const old = td.cred;
-  if (old.hasCap(CAP_SETUID)) return toUids(td, uid, uid, uid);
+  if (old.hasOwnCap(CAP_SETUID)) return toUids(td, uid, uid, uid);
   if (uid !== old.uid && uid !== old.suid) return EPERM;
   return toUids(td, old.uid, uid, old.suid);
 }
 
 export function setreuid(td: Lwp, ruid: number, euid: number): number {
   const old = td.cred;
-  const isFree = old.hasCap(CAP_SETUID);
+  const isFree = old.hasOwnCap(CAP_SETUID);
   if (ruid !== KEEP && ruid !== old.uid && ruid !== old.euid && !isFree) return EPERM;
   const mayE = euid === old.uid || euid === old.euid || euid === old.suid;
   if (euid !== KEEP && !mayE && !isFree) return EPERM;
@@ -73,7 +73,7 @@ export function setreuid(td: Lwp, ruid: number, euid: number): number {
 
 export function setresuid(td: Lwp, ruid: number, euid: number, suid: number): number {
   const old = td.cred;
-  if (!old.hasCap(CAP_SETUID)) {
+  if (!old.hasOwnCap(CAP_SETUID)) {
     const isOwn = (id: number): boolean =>
       id === KEEP || id === old.uid || id === old.euid || id === old.suid;
     if (!isOwn(ruid) || !isOwn(euid) || !isOwn(suid)) return EPERM;
@@ -84,14 +84,14 @@ export function setresuid(td: Lwp, ruid: number, euid: number, suid: number): nu
 
 export function setgid(td: Lwp, gid: number): number {
   const old = td.cred;
-  if (old.hasCap(CAP_SETGID)) return toGids(td, gid, gid, gid);
+  if (old.hasOwnCap(CAP_SETGID)) return toGids(td, gid, gid, gid);
   if (gid !== old.gid && gid !== old.sgid) return EPERM;
   return toGids(td, old.gid, gid, old.sgid);
 }
 
 export function setregid(td: Lwp, rgid: number, egid: number): number {
   const old = td.cred;
-  const isFree = old.hasCap(CAP_SETGID);
+  const isFree = old.hasOwnCap(CAP_SETGID);
   if (rgid !== KEEP && rgid !== old.gid && rgid !== old.egid && !isFree) return EPERM;
   const mayE = egid === old.gid || egid === old.egid || egid === old.sgid;
   if (egid !== KEEP && !mayE && !isFree) return EPERM;
@@ -103,7 +103,7 @@ export function setregid(td: Lwp, rgid: number, egid: number): number {
 
 export function setresgid(td: Lwp, rgid: number, egid: number, sgid: number): number {
   const old = td.cred;
-  if (!old.hasCap(CAP_SETGID)) {
+  if (!old.hasOwnCap(CAP_SETGID)) {
     const isOwn = (id: number): boolean =>
       id === KEEP || id === old.gid || id === old.egid || id === old.sgid;
     if (!isOwn(rgid) || !isOwn(egid) || !isOwn(sgid)) return EPERM;
@@ -116,11 +116,12 @@ export function setresgid(td: Lwp, rgid: number, egid: number, sgid: number): nu
 export function setfsuid(td: Lwp, uid: number): number {
   const old = td.cred;
   const isOwn = uid === old.uid || uid === old.euid || uid === old.suid || uid === old.fsuid;
-  if ((!isOwn && !old.hasCap(CAP_SETUID)) || uid === KEEP || uid === old.fsuid) return old.fsuid;
+  if ((!isOwn && !old.hasOwnCap(CAP_SETUID)) || uid === KEEP || uid === old.fsuid) return old.fsuid;
   let effective = old.capEffective;
   if ((old.securebits & SECBIT_NO_SETUID_FIXUP) === 0) {
-    if (old.fsuid === 0 && uid !== 0) effective &= ~FILE_CAPS;
-    if (old.fsuid !== 0 && uid === 0) effective |= old.capPermitted & FILE_CAPS;
+    const root = old.userns.rootUid;
+    if (old.fsuid === root && uid !== root) effective &= ~FILE_CAPS;
+    if (old.fsuid !== root && uid === root) effective |= old.capPermitted & FILE_CAPS;
   }
   commitCred(td, old.with({ fsuid: uid, capEffective: effective }));
   return old.fsuid;
@@ -129,7 +130,7 @@ export function setfsuid(td: Lwp, uid: number): number {
 export function setfsgid(td: Lwp, gid: number): number {
   const old = td.cred;
   const isOwn = gid === old.gid || gid === old.egid || gid === old.sgid || gid === old.fsgid;
-  if ((isOwn || old.hasCap(CAP_SETGID)) && gid !== KEEP && gid !== old.fsgid) {
+  if ((isOwn || old.hasOwnCap(CAP_SETGID)) && gid !== KEEP && gid !== old.fsgid) {
     commitCred(td, old.with({ fsgid: gid }));
   }
   return old.fsgid;
@@ -151,14 +152,15 @@ function toGids(td: Lwp, gid: number, egid: number, sgid: number): number {
 function capsAfter(old: Cred, uid: number, euid: number, suid: number) {
   let { capPermitted, capEffective, capAmbient } = old;
   if ((old.securebits & SECBIT_NO_SETUID_FIXUP) === 0) {
-    const hadRoot = old.uid === 0 || old.euid === 0 || old.suid === 0;
-    const hasRoot = uid === 0 || euid === 0 || suid === 0;
+    const root = old.userns.rootUid;
+    const hadRoot = old.uid === root || old.euid === root || old.suid === root;
+    const hasRoot = uid === root || euid === root || suid === root;
     if (hadRoot && !hasRoot) {
       if ((old.securebits & SECBIT_KEEP_CAPS) === 0) capPermitted = capEffective = 0n;
       capAmbient = 0n;
     }
-    if (old.euid === 0 && euid !== 0) capEffective = 0n;
-    if (old.euid !== 0 && euid === 0) capEffective = capPermitted;
+    if (old.euid === root && euid !== root) capEffective = 0n;
+    if (old.euid !== root && euid === root) capEffective = capPermitted;
   }
   return { capPermitted, capEffective, capAmbient };
 }

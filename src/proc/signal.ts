@@ -100,7 +100,7 @@ export function checkKill(td: Lwp, p: Proc, sig: number): number {
   if (p === td.proc) return 0;
   if (from.euid === to.suid || from.euid === to.uid) return 0;
   if (from.uid === to.suid || from.uid === to.uid) return 0;
-  if (from.hasCap(CAP_KILL)) return 0;
+  if (from.hasCapIn(to.userns, CAP_KILL)) return 0;
   if (sig === SIGCONT && td.proc.pgrp.session === p.pgrp.session) return 0;
   return EPERM;
 }
@@ -220,7 +220,8 @@ function send(p: Proc, td: Lwp | null, info: SigInfo): number {
   }
   const pending = td ? td.pending : p.pending;
   if (sig < SIGRTMIN && pending.set.has(sig)) return 0;
-  if (hasRoom(p, info)) pending.add(info, p.cred.uid);
+  const told = toldTo(p, info);
+  if (hasRoom(p, info)) pending.add(told, p.cred.uid);
   else if (needsRoom(info)) return EAGAIN;
   else pending.addBare(sig);
   p.signalQueue.wakeup();
@@ -236,6 +237,16 @@ function isFromAbove(p: Proc, info: SigInfo): boolean {
   if (!p.isInit || p.pid === 1) return false;
   const sender = p.table.cpu.current as Lwp | null;
   return info.code === SI_KERNEL || !sender || sender.proc.id.in(p.id.ns) === 0;
+}
+
+/** The sender as `p` knows him: a user of its own name space, and nobody's number if it cannot see him. */
+function toldTo(p: Proc, info: SigInfo): SigInfo {
+  const isFromUser = info.code <= 0 && !info.timer && !info.raw && info.uid !== undefined;
+  if (!isFromUser || (p.id.ns.level === 0 && p.cred.userns.isInitial)) return info;
+  const sender = p.table.cpu.current as Lwp | null;
+  const isSeen = sender !== null && sender.proc.id.in(p.id.ns) !== 0;
+  const uid = p.cred.userns.shownUid(info.uid!);
+  return { ...info, uid, pid: isSeen ? (info.pid ?? 0) : 0 };
 }
 
 /** What a signal does the moment it is sent: stops and SIGCONT annul each other. */

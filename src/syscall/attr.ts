@@ -24,6 +24,7 @@ import {
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
 import { TimespecAbi } from "../abi/time.ts";
 import type { Timespec } from "../kern/clock.ts";
+import { NO_ID } from "../kern/idmap.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { chmod, chown, truncate, utimes } from "../vfs/attributes.ts";
 import type { File } from "../vfs/file.ts";
@@ -58,12 +59,14 @@ export const sys_fchmodat2 = syscall(
 );
 
 export const sys_fchown = syscall("fchown", [fd, int, int], (td, fp, uid, gid) =>
-  fp.path
-    ? chown(fp.path, td.cred, id(uid), id(gid))
-    : fp.setattr(td.cred, {
-        ...(uid === -1 ? {} : { uid: id(uid) }),
-        ...(gid === -1 ? {} : { gid: id(gid) }),
-      }),
+  chownTo(td, uid, gid, (kuid, kgid) =>
+    fp.path
+      ? chown(fp.path, td.cred, kuid, kgid)
+      : fp.setattr(td.cred, {
+          ...(uid === -1 ? {} : { uid: kuid }),
+          ...(gid === -1 ? {} : { gid: kgid }),
+        }),
+  ),
 );
 
 export const sys_fchownat = syscall(
@@ -72,12 +75,24 @@ export const sys_fchownat = syscall(
   (td, dfd, path, uid, gid, how) => {
     if (failed(onlyFlags(how, NOFOLLOW_OR_EMPTY))) return EINVAL;
     const at = pathAt(td, dfd, path, how);
-    return failed(at) ? at : chown(at, td.cred, id(uid), id(gid));
+    if (failed(at)) return at;
+    return chownTo(td, uid, gid, (kuid, kgid) => chown(at, td.cred, kuid, kgid));
   },
 );
 
-/** uid_t is unsigned; -1 means "leave". */
-const id = (n: number): number => (n === -1 ? -1 : n >>> 0);
+/** The kernel's ids for what the caller named; -1 means "leave". EINVAL for who is nobody in his user name space. */
+function chownTo(
+  td: Lwp,
+  uid: number,
+  gid: number,
+  change: (kuid: number, kgid: number) => number,
+): number {
+  const { userns } = td.cred;
+  const kuid = uid === -1 ? -1 : userns.kuid(uid >>> 0);
+  const kgid = gid === -1 ? -1 : userns.kgid(gid >>> 0);
+  if ((uid !== -1 && kuid === NO_ID) || (gid !== -1 && kgid === NO_ID)) return EINVAL;
+  return change(kuid, kgid);
+}
 
 export const sys_utimensat = syscall(
   "utimensat",

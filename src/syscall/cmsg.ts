@@ -41,7 +41,8 @@ export class ControlWriter {
   write(receiving: Receiving, timestamp: number): void {
     if (receiving.time) this.#time(receiving.time, timestamp);
     for (const { level, type, data } of receiving.control) this.#put(level, type, data);
-    if (receiving.creds) this.#put(SOL_SOCKET, SCM_CREDENTIALS, credsBytes(receiving.creds));
+    if (receiving.creds)
+      this.#put(SOL_SOCKET, SCM_CREDENTIALS, credsBytes(this.#td, receiving.creds));
     if (receiving.files) this.#files(receiving);
   }
 
@@ -125,11 +126,13 @@ function setHeader(bytes: Uint8Array, length: number, level: number, type: numbe
   CmsgHdr.cmsg_type.set(view, 0, type);
 }
 
-function credsBytes(creds: PeerCred): Uint8Array {
+/** As the receiver knows the sender. */
+function credsBytes(td: Lwp, { pid, uid, gid }: PeerCred): Uint8Array {
+  const { userns } = td.cred;
   const bytes = new Uint8Array(Ucred.sizeof);
   const view = new DataView(bytes.buffer);
-  Ucred.pid.set(view, 0, creds.pid);
-  Ucred.uid.set(view, 0, creds.uid);
-  Ucred.gid.set(view, 0, creds.gid);
+  Ucred.pid.set(view, 0, pid ? td.numberOf(pid) : 0);
+  Ucred.uid.set(view, 0, userns.shownUid(uid));
+  Ucred.gid.set(view, 0, userns.shownGid(gid));
   return bytes;
 }

@@ -38,6 +38,7 @@ import {
 } from "../abi/prctl.ts";
 import { NSIG } from "../abi/signal.ts";
 import { CAP_FULL_SET, CAP_SETGID, CAP_SETPCAP } from "../kern/cred.ts";
+import { NO_ID } from "../kern/idmap.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import { SECBIT_KEEP_CAPS, SECBIT_NO_CAP_AMBIENT_RAISE } from "../proc/execcred.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -66,49 +67,92 @@ const SECUREBIT_LOCKS = 0xaa;
 const ALL_BITS = 0xffffffff;
 const DEFAULT_TIMER_SLACK_NS = 50_000;
 
-export const sys_getuid = syscall("getuid", [], (td) => td.cred.uid);
-export const sys_geteuid = syscall("geteuid", [], (td) => td.cred.euid);
-export const sys_getgid = syscall("getgid", [], (td) => td.cred.gid);
-export const sys_getegid = syscall("getegid", [], (td) => td.cred.egid);
+export const sys_getuid = syscall("getuid", [], (td) => td.cred.userns.shownUid(td.cred.uid));
+export const sys_geteuid = syscall("geteuid", [], (td) => td.cred.userns.shownUid(td.cred.euid));
+export const sys_getgid = syscall("getgid", [], (td) => td.cred.userns.shownGid(td.cred.gid));
+export const sys_getegid = syscall("getegid", [], (td) => td.cred.userns.shownGid(td.cred.egid));
 
 export const sys_getresuid = syscall("getresuid", [uaddr, uaddr, uaddr], (td, r, e, s) =>
-  storeThree(td, [r, e, s], [td.cred.uid, td.cred.euid, td.cred.suid]),
+  storeThree(
+    td,
+    [r, e, s],
+    [td.cred.uid, td.cred.euid, td.cred.suid].map((id) => td.cred.userns.shownUid(id)),
+  ),
 );
 export const sys_getresgid = syscall("getresgid", [uaddr, uaddr, uaddr], (td, r, e, s) =>
-  storeThree(td, [r, e, s], [td.cred.gid, td.cred.egid, td.cred.sgid]),
+  storeThree(
+    td,
+    [r, e, s],
+    [td.cred.gid, td.cred.egid, td.cred.sgid].map((id) => td.cred.userns.shownGid(id)),
+  ),
 );
 
-export const sys_setuid = syscall("setuid", [uint], (td, uid) =>
-  uid === KEEP ? EINVAL : setuid(td, uid),
-);
-export const sys_setgid = syscall("setgid", [uint], (td, gid) =>
-  gid === KEEP ? EINVAL : setgid(td, gid),
-);
-export const sys_setreuid = syscall("setreuid", [uint, uint], setreuid);
-export const sys_setregid = syscall("setregid", [uint, uint], setregid);
-export const sys_setresuid = syscall("setresuid", [uint, uint, uint], setresuid);
-export const sys_setresgid = syscall("setresgid", [uint, uint, uint], setresgid);
-export const sys_setfsuid = syscall("setfsuid", [uint], setfsuid);
-export const sys_setfsgid = syscall("setfsgid", [uint], setfsgid);
+export const sys_setuid = syscall("setuid", [uint], (td, uid) => {
+  const kuid = td.cred.userns.kuid(uid);
+  return kuid === NO_ID ? EINVAL : setuid(td, kuid);
+});
+export const sys_setgid = syscall("setgid", [uint], (td, gid) => {
+  const kgid = td.cred.userns.kgid(gid);
+  return kgid === NO_ID ? EINVAL : setgid(td, kgid);
+});
+export const sys_setreuid = syscall("setreuid", [uint, uint], (td, ruid, euid) => {
+  const ids = kuids(td, ruid, euid);
+  return ids ? setreuid(td, ids[0]!, ids[1]!) : EINVAL;
+});
+export const sys_setregid = syscall("setregid", [uint, uint], (td, rgid, egid) => {
+  const ids = kgids(td, rgid, egid);
+  return ids ? setregid(td, ids[0]!, ids[1]!) : EINVAL;
+});
+export const sys_setresuid = syscall("setresuid", [uint, uint, uint], (td, r, e, s) => {
+  const ids = kuids(td, r, e, s);
+  return ids ? setresuid(td, ids[0]!, ids[1]!, ids[2]!) : EINVAL;
+});
+export const sys_setresgid = syscall("setresgid", [uint, uint, uint], (td, r, e, s) => {
+  const ids = kgids(td, r, e, s);
+  return ids ? setresgid(td, ids[0]!, ids[1]!, ids[2]!) : EINVAL;
+});
+export const sys_setfsuid = syscall("setfsuid", [uint], (td, uid) => {
+  const { userns } = td.cred;
+  return userns.shownUid(setfsuid(td, userns.kuid(uid) >>> 0));
+});
+export const sys_setfsgid = syscall("setfsgid", [uint], (td, gid) => {
+  const { userns } = td.cred;
+  return userns.shownGid(setfsgid(td, userns.kgid(gid) >>> 0));
+});
+
+/** The kernel's ids for those of the caller's user name space; KEEP stays. Null if one is nobody's. */
+function kuids(td: Lwp, ...uids: readonly number[]): number[] | null {
+  const { userns } = td.cred;
+  const ids = uids.map((uid) => (uid === KEEP ? KEEP : userns.kuid(uid)));
+  return ids.includes(NO_ID) ? null : ids;
+}
+
+function kgids(td: Lwp, ...gids: readonly number[]): number[] | null {
+  const { userns } = td.cred;
+  const ids = gids.map((gid) => (gid === KEEP ? KEEP : userns.kgid(gid)));
+  return ids.includes(NO_ID) ? null : ids;
+}
 
 export const sys_getgroups = syscall("getgroups", [int, uaddr], (td, count, out) => {
-  const { groups } = td.cred;
+  const { groups, userns } = td.cred;
   if (count < 0) return EINVAL;
   if (count === 0) return groups.length;
   if (count < groups.length) return EINVAL;
-  const bytes = new Uint8Array(new Uint32Array(groups).buffer);
+  const shown = userns.isInitial ? groups : groups.map((gid) => userns.shownGid(gid));
+  const bytes = new Uint8Array(new Uint32Array(shown).buffer);
   return failed(td.proc.vmspace.copyout(out, bytes)) ? EFAULT : groups.length;
 });
 
 export const sys_setgroups = syscall("setgroups", [int, uaddr], (td, count, at) => {
-  if (!td.cred.hasCap(CAP_SETGID)) return EPERM;
+  const { userns } = td.cred;
+  if (!td.cred.hasOwnCap(CAP_SETGID) || !userns.allowsSetgroups) return EPERM;
   // Each thread may have a list of its own: in a small machine they are shorter.
   const most = Math.min(NGROUPS_MAX, td.proc.table.pages.totalPages >>> 1);
   if (count < 0 || count > most) return EINVAL;
   const bytes = new Uint8Array(4 * count);
   if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
-  const groups = [...new Uint32Array(bytes.buffer)];
-  if (groups.includes(KEEP)) return EINVAL;
+  const groups = [...new Uint32Array(bytes.buffer)].map((gid) => userns.kgid(gid));
+  if (groups.includes(NO_ID)) return EINVAL;
   commitCred(td, td.cred.with({ groups: groups.sort((a, b) => a - b) }));
   return 0;
 });
@@ -197,7 +241,7 @@ export const sys_prctl = syscall(
         if (a > LAST_CAP) return EINVAL;
         return td.cred.capBounding & bit(a) ? 1 : 0;
       case PR_CAPBSET_DROP:
-        if (!td.cred.hasCap(CAP_SETPCAP)) return EPERM;
+        if (!td.cred.hasOwnCap(CAP_SETPCAP)) return EPERM;
         if (a > LAST_CAP) return EINVAL;
         commitCred(td, td.cred.with({ capBounding: td.cred.capBounding & ~bit(a) }));
         return 0;
@@ -287,7 +331,7 @@ function capWords(td: Lwp, headAt: number): number {
 function capset(td: Lwp, effective: bigint, permitted: bigint, inheritable: bigint): number {
   const old = td.cred;
   const mayInherit =
-    old.capInheritable | (old.hasCap(CAP_SETPCAP) ? CAP_FULL_SET : old.capPermitted);
+    old.capInheritable | (old.hasOwnCap(CAP_SETPCAP) ? CAP_FULL_SET : old.capPermitted);
   if (inheritable & ~mayInherit) return EPERM;
   if (inheritable & ~(old.capInheritable | old.capBounding)) return EPERM;
   if (permitted & ~old.capPermitted) return EPERM;
@@ -344,7 +388,7 @@ function setSecurebits(td: Lwp, next: number): number {
   const old = td.cred.securebits;
   const locked = (old & SECUREBIT_LOCKS) >> 1;
   if ((locked & (old ^ next)) !== 0 || (old & SECUREBIT_LOCKS & ~next) !== 0) return EPERM;
-  if (next > SECUREBITS_ALL || !td.cred.hasCap(CAP_SETPCAP)) return EPERM;
+  if (next > SECUREBITS_ALL || !td.cred.hasOwnCap(CAP_SETPCAP)) return EPERM;
   commitCred(td, td.cred.with({ securebits: next }));
   return 0;
 }

@@ -95,7 +95,7 @@ export const sys_chroot = syscall("chroot", [upath], (td, path) => {
   if (failed(at)) return at;
   const denied = access(at.entry.vnode!, td.cred, MAY_EXEC);
   if (denied < 0) return denied;
-  if (!td.cred.hasCap(CAP_SYS_CHROOT)) return EPERM;
+  if (!td.cred.hasOwnCap(CAP_SYS_CHROOT)) return EPERM;
   fs.setRoot(at);
   return 0;
 });

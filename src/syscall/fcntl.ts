@@ -137,7 +137,7 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
     case F_SETOWN:
       return setOwner(td, fp, arg | 0);
     case F_GETOWN:
-      return ownerPid(fp);
+      return ownerPid(td, fp);
     case F_SETOWN_EX:
     case F_GETOWN_EX:
       return ownerEx(td, fp, cmd, arg);
@@ -197,7 +197,7 @@ function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
   const bytes = td.cpu.scratchPrefix(FOwnerEx.sizeof);
   if (cmd === F_GETOWN_EX) {
     const target = ownerOf(fp);
-    const who = ownerPid(fp);
+    const who = ownerPid(td, fp);
     const type = who < 0 ? F_OWNER_PGRP : target instanceof Proc ? F_OWNER_PID : F_OWNER_TID;
     FOwnerEx.type.set(view, 0, type);
     FOwnerEx.pid.set(view, 0, Math.abs(who));
@@ -206,15 +206,14 @@ function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
   if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
   const type = FOwnerEx.type.get(view, 0);
   const pid = FOwnerEx.pid.get(view, 0);
-  const { table } = td.proc;
   if (type !== F_OWNER_TID && type !== F_OWNER_PID && type !== F_OWNER_PGRP) return EINVAL;
   if (pid === 0) return setOwnerTo(td, fp, null);
   const target =
     type === F_OWNER_TID
-      ? table.thread(pid)
+      ? td.findThread(pid)
       : type === F_OWNER_PID
-        ? table.proc(pid)
-        : table.group(pid);
+        ? td.findProc(pid)
+        : td.findGroup(pid);
   return target ? setOwnerTo(td, fp, target) : ESRCH;
 }
 
@@ -271,7 +270,11 @@ function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
     Flock.l_whence.set(view, 0, 0);
     Flock.l_start.set(view, 0, found.start);
     Flock.l_len.set(view, 0, Number.isFinite(found.end) ? found.end - found.start : 0);
-    Flock.l_pid.set(view, 0, found.pid);
+    Flock.l_pid.set(
+      view,
+      0,
+      found.pid < 0 ? found.pid : td.proc.table.numberIn(td.pidns, found.pid),
+    );
   }
   return td.proc.vmspace.copyout(at, td.cpu.scratchPrefix(Flock.sizeof));
 }

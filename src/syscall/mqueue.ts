@@ -177,7 +177,7 @@ export const mqueueSyscalls: readonly (readonly [number, Syscall])[] = [
 
 function mqueues(td: Lwp): Mqueuefs | null {
   const type = td.fs.vfs.types.get("mqueue");
-  return type instanceof MqueueType ? type.fs : null;
+  return type instanceof MqueueType ? type.of(td.ipc) : null;
 }
 
 function wantedOf(how: number): number {

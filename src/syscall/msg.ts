@@ -200,7 +200,7 @@ function change(td: Lwp, id: number, command: number, buf: number): number {
   }
   const view = new DataView(bytes.buffer);
   const maxBytes = Msqid64Ds.msg_qbytes.get(view, 0);
-  if (maxBytes > msg.maxQueue && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
+  if (maxBytes > msg.maxQueue && !td.cred.hasCapIn(td.ipc.owner, CAP_SYS_RESOURCE)) return EPERM;
   const mode = Msqid64Ds.mode.get(view, 0);
   const [uid, gid] = owner(td, Msqid64Ds, view);
   const r = queue.setOwner(uid, gid, mode, msg.nowSec);
@@ -219,8 +219,8 @@ function storeQueue(td: Lwp, buf: number, q: MsgQueue): number {
   Msqid64Ds.msg_cbytes.set(view, 0, q.bytes);
   Msqid64Ds.msg_qnum.set(view, 0, q.messages.length);
   Msqid64Ds.msg_qbytes.set(view, 0, q.maxBytes);
-  Msqid64Ds.msg_lspid.set(view, 0, q.lspid);
-  Msqid64Ds.msg_lrpid.set(view, 0, q.lrpid);
+  Msqid64Ds.msg_lspid.set(view, 0, td.proc.table.numberIn(td.pidns, q.lspid));
+  Msqid64Ds.msg_lrpid.set(view, 0, td.proc.table.numberIn(td.pidns, q.lrpid));
   return td.proc.vmspace.copyout(buf, new Uint8Array(view.buffer));
 }
 

@@ -170,7 +170,7 @@ export const sys_sched_setattr = syscall(
     const policy = SchedAttr.policy.get(v, 0);
     const r = setPolicy(td, pid, policy, SchedAttr.priority.get(v, 0), attrFlags !== 0);
     if (failed(r)) return r;
-    if (nice < other.nice && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
+    if (nice < other.nice && !mayNice(td, other)) return EPERM;
     other.nice = Math.max(-20, Math.min(19, nice));
     return 0;
   },
@@ -246,7 +246,7 @@ function setPolicy(
   if (isRealtime(policy)) return priority < 1 || priority > 99 ? EINVAL : EPERM;
   if (priority !== 0) return EINVAL;
   if (!isOwnerOf(td, other)) return EPERM;
-  if (other.resetsOnFork && !resetsOnFork && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
+  if (other.resetsOnFork && !resetsOnFork && !mayNice(td, other)) return EPERM;
   other.policy = policy;
   other.resetsOnFork = resetsOnFork;
   return 0;

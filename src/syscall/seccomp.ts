@@ -95,7 +95,7 @@ function copyinProgram(td: Lwp, at: number): BpfProgram | Errno {
   if (failed(vmspace.copyin(at, head)) || failed(from)) return EFAULT;
   const count = head[0]! | (head[1]! << 8);
   if (count === 0 || count > BPF_MAXINSNS) return EINVAL;
-  if (!td.cred.noNewPrivs && !td.cred.hasCap(CAP_SYS_ADMIN)) return EACCES;
+  if (!td.cred.noNewPrivs && !td.cred.hasOwnCap(CAP_SYS_ADMIN)) return EACCES;
   if (from === 0) return EINVAL;
   const filters = new Uint8Array(count * SOCK_FILTER_SIZE);
   if (failed(vmspace.copyin(from, filters))) return EFAULT;

@@ -91,7 +91,7 @@ export const sys_semctl = syscall("semctl", [int, int, int, uaddr], (td, id, num
       if (!set.permits(td.cred, command === SETALL ? WRITE : READ)) return EACCES;
       if (command === GETALL) return td.proc.vmspace.copyout(arg, bytesOfWords(set.values));
       if (command === SETALL) return setAll(td, set, arg);
-      return num < 0 || num >= set.count ? EINVAL : query(set, num, command);
+      return num < 0 || num >= set.count ? EINVAL : query(td, set, num, command);
     }
     case SETVAL:
       return setOne(td, id, num, td.context.xlo(A3));
@@ -166,12 +166,12 @@ function loadOps(td: Lwp, sops: number, count: number): SemOp[] | Errno {
   });
 }
 
-function query(set: SemSet, num: number, command: number): number {
+function query(td: Lwp, set: SemSet, num: number, command: number): number {
   switch (command) {
     case GETVAL:
       return set.values[num]!;
     case GETPID:
-      return set.pids[num]!;
+      return td.proc.table.numberIn(td.pidns, set.pids[num]!);
     default:
       return set.waiting(num, command === GETZCNT);
   }

@@ -62,7 +62,7 @@ export const sys_get_robust_list = syscall(
     const other = tid === 0 ? td : td.findThread(tid);
     if (!other) return ESRCH;
     const isOwn = other.proc === td.proc || other.cred.uid === td.cred.euid;
-    if (!isOwn && !td.cred.hasCap(CAP_SYS_PTRACE)) return EPERM;
+    if (!isOwn && !td.cred.hasCapIn(other.cred.userns, CAP_SYS_PTRACE)) return EPERM;
     const { vmspace } = td.proc;
     if (failed(vmspace.storeU64(lengthAt, ROBUST_HEAD_BYTES))) return EFAULT;
     return failed(vmspace.storeU64(headAt, other.robustListHead)) ? EFAULT : 0;

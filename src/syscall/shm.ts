@@ -94,7 +94,7 @@ function change(td: Lwp, id: number, command: number, buf: number): number {
 
 /** Guest RAM is never paged out: only the limits and what others see of it are real. */
 function lock(td: Lwp, segment: ShmSegment, isLock: boolean): number {
-  if (!td.cred.hasCap(CAP_IPC_LOCK)) {
+  if (!td.cred.hasCapIn(td.ipc.owner, CAP_IPC_LOCK)) {
     if (!segment.isOwner(td.cred)) return EPERM;
     const limit = td.proc.rlimits.soft(RLIMIT_MEMLOCK);
     if (isLock && limit === 0) return EPERM;
@@ -112,8 +112,8 @@ function storeSegment(td: Lwp, buf: number, s: ShmSegment): number {
   Shmid64Ds.shm_atime.set(view, 0, s.atimeSec);
   Shmid64Ds.shm_dtime.set(view, 0, s.dtimeSec);
   Shmid64Ds.shm_ctime.set(view, 0, s.ctimeSec);
-  Shmid64Ds.shm_cpid.set(view, 0, s.cpid);
-  Shmid64Ds.shm_lpid.set(view, 0, s.lpid);
+  Shmid64Ds.shm_cpid.set(view, 0, td.proc.table.numberIn(td.pidns, s.cpid));
+  Shmid64Ds.shm_lpid.set(view, 0, td.proc.table.numberIn(td.pidns, s.lpid));
   Shmid64Ds.shm_nattch.set(view, 0, s.attachCount);
   return copyout(td, buf, view);
 }

@@ -84,8 +84,9 @@ function storeStat(td: Lwp, out: number, a: Attr): number {
   putLong(w, ST_INO, a.ino);
   w[ST_MODE] = a.mode;
   w[ST_NLINK] = a.nlink;
-  w[ST_UID] = a.uid;
-  w[ST_GID] = a.gid;
+  const { userns } = td.cred;
+  w[ST_UID] = userns.shownUid(a.uid);
+  w[ST_GID] = userns.shownGid(a.gid);
   putLong(w, ST_RDEV, a.rdev);
   putLong(w, ST_SIZE, a.sizeBytes);
   w[ST_BLKSIZE] = a.blksize;
@@ -162,8 +163,8 @@ function storeStatx(
   let mask = STATX_BASIC_STATS | (isUniqueId ? STATX_MNT_ID_UNIQUE : STATX_MNT_ID);
   Statx.stx_blksize.set(v, 0, a.blksize);
   Statx.stx_nlink.set(v, 0, a.nlink);
-  Statx.stx_uid.set(v, 0, a.uid);
-  Statx.stx_gid.set(v, 0, a.gid);
+  Statx.stx_uid.set(v, 0, td.cred.userns.shownUid(a.uid));
+  Statx.stx_gid.set(v, 0, td.cred.userns.shownGid(a.gid));
   Statx.stx_mode.set(v, 0, a.mode);
   Statx.stx_ino.set(v, 0, a.ino);
   Statx.stx_size.set(v, 0, a.sizeBytes);
@@ -284,12 +285,13 @@ function checkAccess(td: Lwp, dfd: number, path: string, want: number, how: numb
 }
 
 function realCred(cred: Cred): Cred {
+  const root = cred.userns.rootUid;
   if (cred.uid === cred.fsuid && cred.gid === cred.fsgid) {
-    if (cred.uid !== 0 ? cred.capEffective === 0n : cred.capEffective === cred.capPermitted) {
+    if (cred.uid !== root ? cred.capEffective === 0n : cred.capEffective === cred.capPermitted) {
       return cred;
     }
   }
-  const capEffective = cred.uid === 0 ? cred.capPermitted & CAP_FULL_SET : 0n;
+  const capEffective = cred.uid === root ? cred.capPermitted & CAP_FULL_SET : 0n;
   return cred.with({ fsuid: cred.uid, fsgid: cred.gid, capEffective });
 }
 

@@ -5,6 +5,7 @@ import {
   EINVAL,
   ENODATA,
   ENOTSUP,
+  EOVERFLOW,
   EPERM,
   ERANGE,
   EROFS,
@@ -17,11 +18,12 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX } from "../abi/xattr.ts";
 import { CAP_SETFCAP, CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { bytesOf } from "../lib/bytes.ts";
-import { isFileCaps, XATTR_NAME_CAPS } from "../proc/filecaps.ts";
+import { isFileCaps, shownFileCaps, storedFileCaps, XATTR_NAME_CAPS } from "../proc/filecaps.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { access, isOwnerOrCapable, isUnchangeable, MAY_READ, MAY_WRITE } from "../vfs/access.ts";
 import { notifyEntry } from "../vfs/inotify.ts";
 import type { Path } from "../vfs/path.ts";
+import { mapAclIds } from "../vfs/posixacl.ts";
 import type { Vnode } from "../vfs/vnode.ts";
 import { fd, flags, size, uaddr, upath } from "./args.ts";
 import { dirfd, pathAt } from "./at.ts";
@@ -176,13 +178,16 @@ function set(
   const name = loadName(td, nameAddr);
   if (failed(name)) return name;
   if (length > XATTR_SIZE_MAX) return E2BIG;
-  const bytes = new Uint8Array(length);
+  let bytes: Uint8Array = new Uint8Array(length);
   if (length > 0 && failed(td.proc.vmspace.copyin(value, bytes))) return EFAULT;
   if (place.mount.isReadOnly) return EROFS;
   const vp = place.entry.vnode!;
   if (name === XATTR_NAME_CAPS && length > 0 && !isFileCaps(bytes)) return EINVAL;
   const denied = mayUse(td, vp, name, true);
   if (denied < 0) return denied;
+  const stored = asStored(td, name, bytes);
+  if (failed(stored)) return stored;
+  bytes = stored;
   const r = vp.setxattr(name, bytes, how);
   if (r >= 0) notifyEntry(place.entry, IN_ATTRIB);
   return r;
@@ -197,7 +202,34 @@ function get(td: Lwp, place: Path | Errno, nameAddr: number, out: number, room: 
   if (denied < 0) return denied;
   const value = vp.getxattr(name);
   if (failed(value)) return value;
-  return store(td, value, out, room);
+  const shown = asShown(td, name, value);
+  return failed(shown) ? shown : store(td, shown, out, room);
+}
+
+/** Ids in a value are the caller's: the kernel's are stored. EINVAL for who is nobody. */
+function asStored(td: Lwp, name: string, value: Uint8Array): Uint8Array | Errno {
+  const { userns } = td.cred;
+  if (userns.isInitial || value.length === 0) return value;
+  if (name === XATTR_NAME_CAPS) return storedFileCaps(value, userns) ?? EINVAL;
+  if (name !== ACL_ACCESS && name !== ACL_DEFAULT) return value;
+  return mapAclIds(
+    value,
+    (uid) => userns.kuid(uid),
+    (gid) => userns.kgid(gid),
+  );
+}
+
+/** And back: EOVERFLOW for capabilities of a root that cannot be told. */
+function asShown(td: Lwp, name: string, value: Uint8Array): Uint8Array | Errno {
+  const { userns } = td.cred;
+  if (userns.isInitial) return value;
+  if (name === XATTR_NAME_CAPS) return shownFileCaps(value, userns) ?? EOVERFLOW;
+  if (name !== ACL_ACCESS && name !== ACL_DEFAULT) return value;
+  return mapAclIds(
+    value,
+    (uid) => userns.uid(uid) >>> 0,
+    (gid) => userns.gid(gid) >>> 0,
+  );
 }
 
 function list(td: Lwp, place: Path | Errno, out: number, room: number): number {
@@ -243,8 +275,13 @@ function mayUse(td: Lwp, vp: Vnode, name: string, isWrite: boolean): number {
     return td.cred.hasCap(CAP_SYS_ADMIN) ? 0 : isWrite ? EPERM : ENODATA;
   }
   if (space === "security") {
-    const cap = name === XATTR_NAME_CAPS ? CAP_SETFCAP : CAP_SYS_ADMIN;
-    return !isWrite || td.cred.hasCap(cap) ? 0 : EPERM;
+    if (!isWrite) return 0;
+    if (name !== XATTR_NAME_CAPS) {
+      return td.cred.hasCapIn(vp.fs.userns ?? td.fs.vfs.userns, CAP_SYS_ADMIN) ? 0 : EPERM;
+    }
+    const a = vp.getattr();
+    if (failed(a)) return a;
+    return td.cred.hasCapOver(a, CAP_SETFCAP) ? 0 : EPERM;
   }
   if (space !== "user") return ENOTSUP;
   if (vp.type !== S_IFREG && vp.type !== S_IFDIR) return isWrite ? EPERM : ENODATA;

@@ -15,6 +15,7 @@ import {
   CAP_FSETID,
   type Cred,
 } from "../kern/cred.ts";
+import { NO_ID } from "../kern/idmap.ts";
 import type { Attr } from "./attr.ts";
 import { aclAllows } from "./posixacl.ts";
 import type { Vnode } from "./vnode.ts";
@@ -38,12 +39,12 @@ export function access(vp: Vnode, cred: Cred, want: number): number {
 function accessAttr(a: Attr, cred: Cred, want: number): number {
   if (isGranted(a, cred, want)) return 0;
   if ((a.mode & S_IFMT) === S_IFDIR) {
-    if (cred.hasCap(CAP_DAC_OVERRIDE)) return 0;
-    return (want & MAY_WRITE) === 0 && cred.hasCap(CAP_DAC_READ_SEARCH) ? 0 : EACCES;
+    if (cred.hasCapOver(a, CAP_DAC_OVERRIDE)) return 0;
+    return (want & MAY_WRITE) === 0 && cred.hasCapOver(a, CAP_DAC_READ_SEARCH) ? 0 : EACCES;
   }
-  if (want === MAY_READ && cred.hasCap(CAP_DAC_READ_SEARCH)) return 0;
+  if (want === MAY_READ && cred.hasCapOver(a, CAP_DAC_READ_SEARCH)) return 0;
   const mayRun = (want & MAY_EXEC) === 0 || (a.mode & 0o111) !== 0;
-  return mayRun && cred.hasCap(CAP_DAC_OVERRIDE) ? 0 : EACCES;
+  return mayRun && cred.hasCapOver(a, CAP_DAC_OVERRIDE) ? 0 : EACCES;
 }
 
 /** What permission bits and access control list say, whatever else `cred` may do. */
@@ -68,7 +69,8 @@ export function isUnchangeable(vp: Vnode): boolean {
 
 /** Acts as the file's owner: may chmod, set times, and the like. */
 export function isOwnerOrCapable(a: Attr, cred: Cred): boolean {
-  return a.uid === cred.fsuid || cred.hasCap(CAP_FOWNER);
+  if (a.uid === cred.fsuid) return true;
+  return cred.hasOwnCap(CAP_FOWNER) && cred.userns.uid(a.uid) !== NO_ID;
 }
 
 /** 0 if the entry `vp` may be removed from or renamed in `dir`; write access was checked. */
@@ -91,7 +93,7 @@ export function withoutSetId(mode: number): number {
 /** chmod(2) by somebody outside the file's group loses set-group-ID. */
 export function chmodBits(a: Attr, mode: number, cred: Cred): number {
   const kept = mode & 0o7777;
-  if ((kept & S_ISGID) !== 0 && !cred.isMember(a.gid) && !cred.hasCap(CAP_FSETID)) {
+  if ((kept & S_ISGID) !== 0 && !cred.isMember(a.gid) && !cred.hasCapOver(a, CAP_FSETID)) {
     return kept & ~S_ISGID;
   }
   return kept;
@@ -99,7 +101,7 @@ export function chmodBits(a: Attr, mode: number, cred: Cred): number {
 
 /** Owner, group and mode of a file that `cred` makes in a directory with `dir`'s attributes. */
 export function ownership(
-  dir: Pick<Attr, "mode" | "gid">,
+  dir: Pick<Attr, "mode" | "uid" | "gid">,
   mode: number,
   cred: Cred,
 ): { readonly uid: number; readonly gid: number; readonly mode: number } {
@@ -107,7 +109,7 @@ export function ownership(
   let bits = mode;
   if ((mode & S_IFMT) === S_IFDIR) bits |= S_ISGID;
   else if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) {
-    if (!cred.isMember(dir.gid) && !cred.hasCap(CAP_FSETID)) bits &= ~S_ISGID;
+    if (!cred.isMember(dir.gid) && !cred.hasCapOver(dir, CAP_FSETID)) bits &= ~S_ISGID;
   }
   return { uid: cred.fsuid, gid: dir.gid, mode: bits };
 }

@@ -53,7 +53,7 @@ export function chown(at: Path, cred: Cred, uid: number, gid: number): number {
   const a = vp.getattr();
   if (failed(a)) return a;
   if (isUnchangeable(vp)) return EPERM;
-  const isCapable = cred.hasCap(CAP_CHOWN);
+  const isCapable = cred.hasCapOver(a, CAP_CHOWN);
   const isOwner = a.uid === cred.fsuid;
   if (uid !== -1 && !isCapable && !(isOwner && uid === a.uid)) return EPERM;
   if (gid !== -1 && !isCapable && !(isOwner && (cred.isMember(gid) || gid === a.gid))) return EPERM;
@@ -114,7 +114,7 @@ export function truncate(td: Thread, at: Path, sizeBytes: number): number {
 /** Changes contents or size; set-id bits do not survive that, but for the privileged. */
 export function clearSetId(vp: Vnode, a: Attr, cred: Cred, change: AttrChange): number {
   const mode = withoutSetId(a.mode);
-  if (mode === a.mode || cred.hasCap(CAP_FSETID)) return vp.setattr(change);
+  if (mode === a.mode || cred.hasCapOver(a, CAP_FSETID)) return vp.setattr(change);
   return vp.setattr({ ...change, mode: mode & 0o7777 });
 }
 

@@ -3,12 +3,23 @@
  *
  * The order of complaints is Linux's: EEXIST before EROFS before EACCES.
  */
-import { EEXIST, EINVAL, ENOENT, EPERM, EROFS, type Errno, EXDEV, failed } from "../abi/errno.ts";
+import {
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  EOVERFLOW,
+  EPERM,
+  EROFS,
+  type Errno,
+  EXDEV,
+  failed,
+} from "../abi/errno.ts";
 import { IN_ATTRIB, IN_CREATE, IN_ISDIR } from "../abi/inotify.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
-import { CAP_DAC_READ_SEARCH, CAP_MKNOD } from "../kern/cred.ts";
+import { CAP_DAC_READ_SEARCH, CAP_MKNOD, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import type { FileSystem } from "./filesystem.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";
@@ -53,6 +64,7 @@ export function mknod(
   const isWhiteout = type === S_IFCHR && rdev === 0;
   if (isDevice && !isWhiteout && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
   const dir = at.dir.vnode!;
+  if (isDevice && !isWhiteout && isWithoutDevices(at.mount.fs)) return EPERM;
   const bits = (type === 0 ? S_IFREG : type) | (maskedMode(ctx, dir, mode) & 0o7777);
   const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
   if (failed(vp)) return vp;
@@ -118,6 +130,16 @@ function linkHeld(
   return 0;
 }
 
+/** A file system that was made in a further user name space keeps no devices that open. */
+export function isWithoutDevices(fs: FileSystem): boolean {
+  return fs.userns !== undefined && !fs.userns.isInitial && fs.typeName !== "devpts";
+}
+
+/** EOVERFLOW for who is nobody where the file system was made, and could not own what he makes. */
+function checkOwner(fs: FileSystem, cred: Cred): number {
+  return !fs.userns || fs.userns.knows(cred.fsuid, cred.fsgid) ? 0 : EOVERFLOW;
+}
+
 /** Permissions of a new file in `dir`: less the umask, unless an access control list says. */
 export function maskedMode(ctx: FsContext, dir: Vnode, mode: number): number {
   return dir.hasDefaultAcl ? mode : mode & ~ctx.umask;
@@ -125,7 +147,7 @@ export function maskedMode(ctx: FsContext, dir: Vnode, mode: number): number {
 
 /** True for who may link by descriptor alone (AT_EMPTY_PATH). */
 export function mayLinkByFd(td: Thread): boolean {
-  return td.cred.hasCap(CAP_DAC_READ_SEARCH);
+  return td.cred.hasOwnCap(CAP_DAC_READ_SEARCH);
 }
 
 /** The place for a new name, checked: it is free, and may be made. */
@@ -146,6 +168,8 @@ function prepare(
   if (at.hasTrailingSlash && !isDir) return ENOENT;
   if (at.mount.isReadOnly) return EROFS;
   if (at.dir.isDeleted) return ENOENT;
+  const nobody = checkOwner(at.mount.fs, td.cred);
+  if (failed(nobody)) return nobody as Errno;
   const denied = access(at.dir.vnode!, td.cred, MAY_WRITE | MAY_EXEC);
   return denied < 0 ? (denied as Errno) : at;
 }

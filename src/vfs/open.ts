@@ -46,7 +46,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "
 import type { Thread } from "../kern/thread.ts";
 import { access, hasFileFlag, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
 import { clearSetId } from "./attributes.ts";
-import { maskedMode } from "./create.ts";
+import { isWithoutDevices, maskedMode } from "./create.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyEntry, notifyVnode } from "./inotify.ts";
@@ -112,7 +112,8 @@ export function openAt(
   const isWriting = (want & MAY_WRITE) !== 0;
   if (vp.type === S_IFLNK) return ELOOP;
   if (vp.type === S_IFDIR && isWriting) return EISDIR;
-  if ((vp.type === S_IFCHR || vp.type === S_IFBLK) && (at.mount.flags & MS_NODEV) !== 0) {
+  const isDevice = vp.type === S_IFCHR || vp.type === S_IFBLK;
+  if (isDevice && ((at.mount.flags & MS_NODEV) !== 0 || isWithoutDevices(at.mount.fs))) {
     return EACCES;
   }
   const isStored = vp.type === S_IFREG || vp.type === S_IFDIR;

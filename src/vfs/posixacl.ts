@@ -63,6 +63,25 @@ export function formatAcl(acl: Acl): Uint8Array {
   return value;
 }
 
+/** The attribute with its ids put through `user` and `group`; EINVAL where one has no counterpart (-1). */
+export function mapAclIds(
+  value: Uint8Array,
+  user: (id: number) => number,
+  group: (id: number) => number,
+): Uint8Array | Errno {
+  const out = value.slice();
+  const view = new DataView(out.buffer);
+  for (let at = HEADER_SIZE; at + ENTRY_SIZE <= out.length; at += ENTRY_SIZE) {
+    const tag = view.getUint16(at, true);
+    if (tag !== ACL_USER && tag !== ACL_GROUP) continue;
+    const id = view.getUint32(at + 4, true);
+    const mapped = tag === ACL_USER ? user(id) : group(id);
+    if (mapped < 0) return EINVAL;
+    view.setUint32(at + 4, mapped, true);
+  }
+  return out;
+}
+
 /** True if `cred`, who does not own the file of group `gid`, may do all of `want` (MAY_*). */
 export function aclAllows(acl: Acl, gid: number, cred: Cred, want: number): boolean {
   const mask = acl.find((e) => e.tag === ACL_MASK)?.perm ?? 7;

@@ -8,6 +8,7 @@ import { ConsoleRedirect } from "../../src/dev/tty/redirect.ts";
 import { Devpts, DevptsType } from "../../src/fs/devpts/devpts.ts";
 import { parseDevptsOptions } from "../../src/fs/devpts/options.ts";
 import { Cred } from "../../src/kern/cred.ts";
+import { UserNamespace } from "../../src/kern/userns.ts";
 import { makedev } from "../../src/vfs/device.ts";
 import type { File } from "../../src/vfs/file.ts";
 import { Vfs } from "../../src/vfs/vfs.ts";
@@ -20,7 +21,7 @@ const O_RDWR = 2;
 function rig(data: string) {
   const td = testThread();
   const vfs = new Vfs(td.cpu.clock);
-  const fs = new Devpts(vfs, parseDevptsOptions(data)!);
+  const fs = new Devpts(vfs, parseDevptsOptions(data, UserNamespace.initial())!);
   const mounted = vfs.mounts.mount(fs, null, 0, "devpts");
   assert.ok(!failed(mounted));
   const driver = new PtyDriver(vfs, new ConsoleRedirect());
@@ -82,7 +83,7 @@ test("options show as Linux shows them; unknown ones are refused", () => {
   assert.equal(fs.showOptions(), "gid=5,mode=620,ptmxmode=666");
   assert.equal(rig("newinstance").fs.showOptions(), "mode=600,ptmxmode=000");
   for (const bad of ["mode=9", "foo", "gid=", "uid=-1", "mode=77777777"]) {
-    assert.equal(parseDevptsOptions(bad), null, bad);
+    assert.equal(parseDevptsOptions(bad, UserNamespace.initial()), null, bad);
   }
   assert.equal(new DevptsType(new Vfs(testThread().cpu.clock)).typeName, "devpts");
 });

@@ -243,7 +243,7 @@ class CallFuzz {
       for (const queue of [...msg.ids.all()]) msg.remove(queue);
       const mqueue = kernel.vfs.types.get("mqueue");
       if (mqueue instanceof MqueueType) {
-        const { directory } = mqueue.fs;
+        const { directory } = mqueue.of(table.ns.ipc);
         for (const [name, queue] of [...directory.names]) directory.unlink(name, queue);
       }
       this.#kernel.unmountAll();

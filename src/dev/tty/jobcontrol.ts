@@ -9,6 +9,7 @@ import { SIGCONT, SIGHUP, SIGTTIN, SIGTTOU } from "../../abi/signal.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { Lwp } from "../../proc/lwp.ts";
+import type { Pid } from "../../proc/pid.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { pgsignal } from "../../proc/signal.ts";
 import type { UserMemory } from "../../vm/usermem.ts";
@@ -83,7 +84,7 @@ export function giveUpControlling(td: Thread, tty: Tty): number {
 /** TIOCGPGRP: the foreground group, 0 if there is none. */
 export function getForeground(td: Thread, tty: Tty, isMaster: boolean): number {
   if (!isMaster && !isControlling(td, tty)) return ENOTTY;
-  return tty.foreground?.pgid ?? 0;
+  return tty.foreground ? seenBy(td, tty.foreground.id) : 0;
 }
 
 /** TIOCSPGRP. */
@@ -96,8 +97,8 @@ export function setForeground(td: Thread, tty: Tty, arg: number, mem: UserMemory
   if (failed(pgid)) return EFAULT;
   if (pgid > 0x7fff_ffff) return EINVAL;
   const { session } = p.pgrp;
-  const other = p.table.proc(pgid);
-  const known = p.table.group(pgid);
+  const other = p.table.procIn(p.id.ns, pgid);
+  const known = p.table.groupIn(p.id.ns, pgid);
   if (!known && !other) return ESRCH;
   if ((known?.session ?? other!.pgrp.session) !== session) return EPERM;
   // A shell may give a child the terminal before it made it a group.
@@ -108,7 +109,13 @@ export function setForeground(td: Thread, tty: Tty, arg: number, mem: UserMemory
 /** TIOCGSID. */
 export function getSession(td: Thread, tty: Tty, isMaster: boolean): number {
   if (!isMaster && !isControlling(td, tty)) return ENOTTY;
-  return tty.session?.sid ?? ENOTTY;
+  return tty.session ? seenBy(td, tty.session.id) : ENOTTY;
+}
+
+/** The number that the caller knows it by; 0 for one in another pid name space. */
+function seenBy(td: Thread, id: Pid): number {
+  const p = procOf(td);
+  return p ? id.in(p.id.ns) : id.number;
 }
 
 function isSessionLeader(p: Proc): boolean {

@@ -9,6 +9,8 @@ import { TTYAUX_MAJOR, TTYAUX_PTMX } from "../../abi/devices.ts";
 import { EINVAL, ENOSPC, type Errno } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
 import type { Cred } from "../../kern/cred.ts";
+import { NO_ID } from "../../kern/idmap.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
 import { makedev } from "../../vfs/device.ts";
 import {
   type FileSystem,
@@ -39,12 +41,22 @@ export class Devpts implements PtsDirectory {
   readonly #ptmx: PtsNode;
   #options: DevptsOptions;
 
-  constructor(vfs: Vfs, options: DevptsOptions) {
+  readonly userns: UserNamespace;
+
+  constructor(vfs: Vfs, options: DevptsOptions, userns = vfs.userns) {
+    this.userns = userns;
+    const [uid, gid] = [userns.rootUid, userns.rootGid];
     this.dev = vfs.anonymousDev();
     this.clock = vfs.clock;
     this.#options = options;
-    this.#root = new PtsDir(this, ROOT_INO);
-    this.#ptmx = this.#node(PTMX_INO, makedev(TTYAUX_MAJOR, TTYAUX_PTMX), options.ptmxmode, 0, 0);
+    this.#root = new PtsDir(this, ROOT_INO, uid, gid);
+    this.#ptmx = this.#node(
+      PTMX_INO,
+      makedev(TTYAUX_MAJOR, TTYAUX_PTMX),
+      options.ptmxmode,
+      uid,
+      gid,
+    );
     this.#root.names.set("ptmx", this.#ptmx);
   }
 
@@ -93,15 +105,15 @@ export class Devpts implements PtsDirectory {
     const { mode, uid, gid, ptmxmode, max } = this.#options;
     const octal = (n: number): string => n.toString(8).padStart(3, "0");
     const shown = [];
-    if (uid !== null) shown.push(`uid=${uid}`);
-    if (gid !== null) shown.push(`gid=${gid}`);
+    if (uid !== null) shown.push(`uid=${this.userns.shownUid(uid)}`);
+    if (gid !== null) shown.push(`gid=${this.userns.shownGid(gid)}`);
     shown.push(`mode=${octal(mode)}`, `ptmxmode=${octal(ptmxmode)}`);
     if (max < Number.POSITIVE_INFINITY) shown.push(`max=${max}`);
     return shown.join(",");
   }
 
   remount(isReadOnly: boolean, data: string): number {
-    const options = parseDevptsOptions(data);
+    const options = parseDevptsOptions(data, this.userns);
     if (options === null) return EINVAL;
     this.#options = options;
     this.#ptmx.setattr({ mode: options.ptmxmode });
@@ -117,6 +129,7 @@ export class Devpts implements PtsDirectory {
 export class DevptsType implements FileSystemType {
   readonly typeName = "devpts";
   readonly needsDevice = false;
+  readonly isForUsers = true;
   readonly #vfs: Vfs;
 
   constructor(vfs: Vfs) {
@@ -124,9 +137,12 @@ export class DevptsType implements FileSystemType {
   }
 
   mount(request: MountRequest): FileSystem | Errno {
-    const options = parseDevptsOptions(request.data);
+    const { userns } = request.cred;
+    const options = parseDevptsOptions(request.data, userns);
     if (options === null) return EINVAL;
-    const fs = new Devpts(this.#vfs, options);
+    // Its root belongs to somebody, or nobody could use it.
+    if (userns.rootUid === NO_ID || userns.rootGid === NO_ID) return EINVAL;
+    const fs = new Devpts(this.#vfs, options, userns);
     fs.isReadOnly = request.isReadOnly;
     return fs;
   }

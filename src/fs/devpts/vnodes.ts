@@ -70,8 +70,8 @@ export class PtsNode extends PtsVnode {
 export class PtsDir extends PtsVnode {
   readonly names = new Map<string, PtsNode>();
 
-  constructor(fs: Devpts, ino: number) {
-    super(fs, ino, S_IFDIR | 0o755, 0, 0, 0);
+  constructor(fs: Devpts, ino: number, uid: number, gid: number) {
+    super(fs, ino, S_IFDIR | 0o755, 0, uid, gid);
     this.nlink = 2;
   }
 

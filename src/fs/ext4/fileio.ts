@@ -18,7 +18,7 @@ export function writeFile(data: FileData, cred: Cred, uio: Uio, offset: number):
   const r = writeObject(data.object, uio, offset);
   data.finishWrite(offset, Math.max(r, 0));
   if (r <= 0) return r;
-  if ((ip.mode & 0o6000) !== 0 && !cred.hasCap(CAP_FSETID)) ip.mode = withoutSetId(ip.mode);
+  if ((ip.mode & 0o6000) !== 0 && !cred.hasCapOver(ip, CAP_FSETID)) ip.mode = withoutSetId(ip.mode);
   data.touch();
   return r;
 }

@@ -1,6 +1,7 @@
 /**
- * mqueue: the file system whose files are POSIX message queues; one directory,
- * the same wherever it is mounted, and there without being mounted. See mq_overview(7).
+ * mqueue: the file system whose files are POSIX message queues; one directory for
+ * each IPC name space, the same wherever it is mounted, and there without being
+ * mounted. See mq_overview(7).
  */
 import {
   EACCES,
@@ -14,15 +15,20 @@ import {
   type Errno,
 } from "../../abi/errno.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../abi/stat.ts";
+import type { IpcNamespace, QueueNames } from "../../ipc/ipcnamespace.ts";
 import type { KernelClock } from "../../kern/clock.ts";
 import type { Cpu } from "../../kern/cpu.ts";
-import { CAP_SYS_RESOURCE, type Cred } from "../../kern/cred.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE, type Cred } from "../../kern/cred.ts";
 import type { KernelMemory } from "../../kern/kmem.ts";
 import { type SysctlDir, SysctlInt } from "../../kern/sysctl.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import {
   type FileSystem,
   type FileSystemType,
+  type MountRequest,
   type StatFs,
   simpleStatfs,
 } from "../../vfs/filesystem.ts";
@@ -53,7 +59,7 @@ export interface MqSize {
   readonly messageBytes: number;
 }
 
-export class Mqueuefs implements FileSystem {
+export class Mqueuefs implements FileSystem, QueueNames {
   readonly typeName = "mqueue";
   readonly isReadOnly = false;
   readonly isNameCacheable = false;
@@ -73,7 +79,10 @@ export class Mqueuefs implements FileSystem {
   readonly #paid = new Map<number, number>();
   #lastIno = 1;
 
-  constructor(vfs: Vfs, cpu: Cpu) {
+  readonly userns: UserNamespace;
+
+  constructor(vfs: Vfs, cpu: Cpu, userns: UserNamespace) {
+    this.userns = userns;
     this.dev = vfs.anonymousDev();
     this.clock = vfs.clock;
     this.kmem = vfs.kmem;
@@ -139,6 +148,11 @@ export class Mqueuefs implements FileSystem {
     return 0;
   }
 
+  /** Its name space ends: queues go, but for those that are open. */
+  end(): void {
+    for (const [name, node] of [...this.directory.names]) this.directory.unlink(name, node);
+  }
+
   /** Queues stay, mounted or not. */
   unmount(): number {
     return 0;
@@ -166,8 +180,8 @@ export class MqDir extends Vnode {
       ino: this.ino,
       dev: this.fs.dev,
       nlink: 2,
-      uid: 0,
-      gid: 0,
+      uid: Math.max(this.fs.userns.rootUid, 0),
+      gid: Math.max(this.fs.userns.rootGid, 0),
       rdev: 0,
       sizeBytes: 20 * this.names.size + 40,
       blksize: 4096,
@@ -241,20 +255,33 @@ export function checkName(name: string): number {
 export class MqueueType implements FileSystemType {
   readonly typeName = "mqueue";
   readonly needsDevice = false;
-  readonly fs: Mqueuefs;
+  readonly isForUsers = true;
+  readonly #vfs: Vfs;
+  readonly #cpu: Cpu;
 
   constructor(vfs: Vfs, cpu: Cpu) {
-    this.fs = new Mqueuefs(vfs, cpu);
+    this.#vfs = vfs;
+    this.#cpu = cpu;
   }
 
-  mount(): FileSystem | Errno {
-    return this.fs;
+  /** That of an IPC name space. */
+  of(ipc: IpcNamespace): Mqueuefs {
+    if (ipc.queues instanceof Mqueuefs) return ipc.queues;
+    const fs = new Mqueuefs(this.#vfs, this.#cpu, ipc.owner);
+    ipc.queues = fs;
+    return fs;
+  }
+
+  mount({ td, cred }: MountRequest): FileSystem | Errno {
+    const { ipc } = td as Lwp;
+    // It is there already: only who rules over its name space may show it.
+    return cred.hasCapIn(ipc.owner, CAP_SYS_ADMIN) ? this.of(ipc) : EPERM;
   }
 }
 
-export function addMqueueSysctls(tree: SysctlDir, { fs }: MqueueType): void {
+export function addMqueueSysctls(tree: SysctlDir, type: MqueueType): void {
   const add = (name: keyof MqLimits, min: number, max: number): void => {
-    tree.add(`fs.mqueue.${name}`, new Limit(fs.limits, name, min, max));
+    tree.add(`fs.mqueue.${name}`, new Limit(type, name, min, max));
   };
   add("queues_max", 0, 2 ** 31 - 1);
   add("msg_max", 1, HARD_MSGMAX);
@@ -263,22 +290,23 @@ export function addMqueueSysctls(tree: SysctlDir, { fs }: MqueueType): void {
   add("msgsize_default", 128, HARD_MSGSIZEMAX);
 }
 
+/** Of the IPC name space that its reader is in. */
 class Limit extends SysctlInt {
-  readonly #limits: MqLimits;
+  readonly #type: MqueueType;
   readonly #name: keyof MqLimits;
 
-  constructor(limits: MqLimits, name: keyof MqLimits, min: number, max: number) {
+  constructor(type: MqueueType, name: keyof MqLimits, min: number, max: number) {
     super(min, max);
-    this.#limits = limits;
+    this.#type = type;
     this.#name = name;
   }
 
-  get(): number {
-    return this.#limits[this.#name];
+  get(td: Thread): number {
+    return this.#type.of((td as Lwp).ipc).limits[this.#name];
   }
 
-  set(value: number): number {
-    this.#limits[this.#name] = value;
+  set(value: number, td: Thread): number {
+    this.#type.of((td as Lwp).ipc).limits[this.#name] = value;
     return 0;
   }
 }

@@ -10,6 +10,7 @@ import { S_IFMT, S_IFREG } from "../../abi/stat.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { psignal } from "../../proc/signal.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
@@ -175,7 +176,8 @@ export class MqNode extends Vnode {
     this.notification = null;
     if (n.signo === 0 || n.proc.state !== "alive") return;
     const { valueLo, valueHi } = n;
-    const info = { signo: n.signo, code: SI_MESGQ, pid: td.pid, uid: td.cred.uid };
+    const pid = (td as Lwp).proc.id.in(n.proc.id.ns);
+    const info = { signo: n.signo, code: SI_MESGQ, pid, uid: td.cred.uid };
     psignal(n.proc, n.signo, { ...info, valueLo, valueHi });
   }
 

@@ -20,6 +20,7 @@ const NO_LAYERS = new Set(["proc", "sysfs", "devpts", "nsfs"]);
 export class OverlayType implements FileSystemType {
   readonly typeName = "overlay";
   readonly needsDevice = false;
+  readonly isForUsers = true;
   readonly #log: KernelLog;
 
   constructor(log: KernelLog) {

@@ -8,8 +8,9 @@
  * here gives no crash, but no promise of what is seen either.
  */
 import { EROFS, type Errno } from "../../abi/errno.ts";
-import { CAP_DAC_OVERRIDE, type Cred } from "../../kern/cred.ts";
+import type { Cred } from "../../kern/cred.ts";
 import { Thread } from "../../kern/thread.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
 import { access } from "../../vfs/access.ts";
 import type { FileSystem, StatFs } from "../../vfs/filesystem.ts";
 import type { Path } from "../../vfs/path.ts";
@@ -36,6 +37,7 @@ export interface Layers {
 
 export class OverlayFs implements FileSystem {
   readonly typeName = "overlay";
+  readonly userns: UserNamespace;
   readonly dev: number;
   readonly isNameCacheable: boolean;
   readonly stackDepth: number;
@@ -67,6 +69,7 @@ export class OverlayFs implements FileSystem {
   ) {
     this.vfs = vfs;
     this.thread = thread;
+    this.userns = thread.cred.userns;
     this.options = options;
     this.attrNames = new AttrNames(options.isUserxattr);
     this.dev = vfs.anonymousDev();
@@ -133,7 +136,7 @@ export class OverlayFs implements FileSystem {
 
   /** What access(2) by the mounter says of a file in a layer. */
   mayAsMounter(vp: Vnode, want: number): number {
-    return this.cred.hasCap(CAP_DAC_OVERRIDE) ? 0 : access(vp, this.cred, want);
+    return access(vp, this.cred, want);
   }
 
   /** st_ino: that of the lowest form of the file, which copying up does not change. */

@@ -17,12 +17,17 @@ export function locksText(fs: ProcFs): string {
     if (!locks) continue;
     const file = fileId(vp);
     for (const l of locks.flocks) {
-      s += `${++n}: FLOCK  ADVISORY  ${kind(l.type)} ${openerOf(table, l.owner)} ${file} 0 EOF\n`;
+      const pid = openerOf(table, l.owner);
+      const shown = pid < 0 ? pid : table.numberIn(fs.pidns, pid);
+      if (shown === 0) continue;
+      s += `${++n}: FLOCK  ADVISORY  ${kind(l.type)} ${shown} ${file} 0 EOF\n`;
     }
     for (const l of locks.records) {
+      const pid = l.pid < 0 ? l.pid : table.numberIn(fs.pidns, l.pid);
+      if (pid === 0) continue;
       const api = l.pid < 0 ? "OFDLCK" : "POSIX ";
       const end = Number.isFinite(l.end) ? String(l.end - 1) : "EOF";
-      s += `${++n}: ${api} ADVISORY  ${kind(l.type)} ${l.pid} ${file} ${l.start} ${end}\n`;
+      s += `${++n}: ${api} ADVISORY  ${kind(l.type)} ${pid} ${file} ${l.start} ${end}\n`;
     }
   }
   return s;

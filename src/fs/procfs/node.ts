@@ -7,6 +7,7 @@
  */
 import { ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
+import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { WaitQueue } from "../../kern/waitqueue.ts";
 import type { Attr } from "../../vfs/attr.ts";
@@ -174,8 +175,8 @@ export abstract class ProcText extends ProcNode {
    */
   abstract text(td: Thread, cursor: number): string | TextPiece | Errno;
 
-  /** Takes what one write(2) brought. */
-  writeText(_td: Thread, _text: string): number {
+  /** Takes what one write(2) brought, at the start of the file; `opener` is who opened it. */
+  writeText(_td: Thread, _text: string, _opener: Cred): number {
     return EPERM;
   }
 
@@ -192,7 +193,7 @@ export abstract class ProcText extends ProcNode {
   override open(td: Thread, flags: number, _path: Path): File | Errno | null {
     if (!this.owner()) return ENOENT;
     const denied = this.mayOpen(td, flags);
-    return failed(denied) ? denied : new ProcTextFile(this, flags);
+    return failed(denied) ? denied : new ProcTextFile(this, flags, td.cred);
   }
 }
 

@@ -2,7 +2,9 @@
  * /proc/PID and /proc/PID/task/TID: the directory of one process or thread.
  */
 import { EACCES, ENOENT, EPERM, type Errno, ESRCH } from "../../abi/errno.ts";
+import { O_ACCMODE, O_RDONLY } from "../../abi/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
+import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
@@ -112,21 +114,23 @@ class TaskTextNode extends ProcText {
     return this.#ref.owner();
   }
 
-  override mayOpen(td: Thread, _flags: number): number {
+  override mayOpen(td: Thread, flags: number): number {
     const task = this.#ref.get();
     if (!task) return ESRCH;
-    return this.#def.isGuarded && !mayInspect(td as Lwp, task) ? EACCES : 0;
+    if (this.#def.isGuarded && !mayInspect(td as Lwp, task)) return EACCES;
+    const isWriting = (flags & O_ACCMODE) !== O_RDONLY;
+    return isWriting ? (this.#def.mayWrite?.(task, td as Lwp) ?? 0) : 0;
   }
 
   text(td: Thread, cursor: number): string | TextPiece | Errno {
     const task = this.#ref.get();
-    return task ? this.#def.text(task, td as Lwp, cursor) : ESRCH;
+    return task ? this.#def.text(task, td as Lwp, cursor, this.fs.pidns) : ESRCH;
   }
 
-  override writeText(td: Thread, text: string): number {
+  override writeText(td: Thread, text: string, opener: Cred): number {
     const task = this.#ref.get();
     if (!task) return ESRCH;
-    return this.#def.write?.(task, text, td as Lwp) ?? EPERM;
+    return this.#def.write?.(task, text, td as Lwp, opener) ?? EPERM;
   }
 
   override announced(): Announced | null {

@@ -1,14 +1,13 @@
 /** /proc/sysvipc: what there is of System V IPC, as ipcs(1) reads it. See proc_sysvipc(5). */
 import { ENOENT, type Errno } from "../../abi/errno.ts";
 import { S_IFREG } from "../../abi/stat.ts";
-import type { IpcNamespace } from "../../ipc/ipcnamespace.ts";
 import type { IpcObject } from "../../ipc/ipcobject.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 
-const TEXTS: ReadonlyMap<string, (ns: IpcNamespace) => string> = new Map([
+const TEXTS: ReadonlyMap<string, (td: Lwp) => string> = new Map([
   ["msg", msgText],
   ["sem", semText],
   ["shm", shmText],
@@ -38,7 +37,7 @@ class SysvipcText extends ProcText {
   }
 
   text(td: Thread): string {
-    return TEXTS.get(this.#name)!((td as Lwp).ipc);
+    return TEXTS.get(this.#name)!(td as Lwp);
   }
 }
 
@@ -48,41 +47,55 @@ function head(o: IpcObject): string {
   return `${right(o.key, 10)} ${right(o.id, 10)}  ${o.mode.toString(8).padStart(4)}`;
 }
 
-function owners(o: IpcObject): string {
-  return [o.uid, o.gid, o.cuid, o.cgid].map((id) => right(id, 5)).join(" ");
+function owners(td: Lwp, o: IpcObject): string {
+  const { userns } = td.cred;
+  const ids = [
+    userns.shownUid(o.uid),
+    userns.shownGid(o.gid),
+    userns.shownUid(o.cuid),
+    userns.shownGid(o.cgid),
+  ];
+  return ids.map((id) => right(id, 5)).join(" ");
+}
+
+function pid(td: Lwp, number: number): number {
+  return td.proc.table.numberIn(td.pidns, number);
 }
 
 function times(...seconds: readonly number[]): string {
   return seconds.map((s) => right(s, 10)).join(" ");
 }
 
-function shmText(ns: IpcNamespace): string {
+function shmText(td: Lwp): string {
+  const ns = td.ipc;
   let s =
     "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n";
   for (const o of ns.shm.ids.all()) {
     s +=
-      `${head(o)} ${right(o.sizeBytes, 21)} ${right(o.cpid, 5)} ${right(o.lpid, 5)}  ` +
-      `${right(o.attachCount, 5)} ${owners(o)} ${times(o.atimeSec, o.dtimeSec, o.ctimeSec)} ` +
+      `${head(o)} ${right(o.sizeBytes, 21)} ${right(pid(td, o.cpid), 5)} ${right(pid(td, o.lpid), 5)}  ` +
+      `${right(o.attachCount, 5)} ${owners(td, o)} ${times(o.atimeSec, o.dtimeSec, o.ctimeSec)} ` +
       `${right(o.object.residentPages * PAGE_SIZE, 21)} ${right(0, 21)}\n`;
   }
   return s;
 }
 
-function semText(ns: IpcNamespace): string {
+function semText(td: Lwp): string {
+  const ns = td.ipc;
   let s = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
   for (const o of ns.sem.ids.all()) {
-    s += `${head(o)} ${right(o.count, 10)} ${owners(o)} ${times(o.otimeSec, o.ctimeSec)}\n`;
+    s += `${head(o)} ${right(o.count, 10)} ${owners(td, o)} ${times(o.otimeSec, o.ctimeSec)}\n`;
   }
   return s;
 }
 
-function msgText(ns: IpcNamespace): string {
+function msgText(td: Lwp): string {
+  const ns = td.ipc;
   let s =
     "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n";
   for (const o of ns.msg.ids.all()) {
     s +=
       `${head(o)}  ${right(o.bytes, 10)} ${right(o.messages.length, 10)} ` +
-      `${right(o.lspid, 5)} ${right(o.lrpid, 5)} ${owners(o)} ` +
+      `${right(pid(td, o.lspid), 5)} ${right(pid(td, o.lrpid), 5)} ${owners(td, o)} ` +
       `${times(o.stimeSec, o.rtimeSec, o.ctimeSec)}\n`;
   }
   return s;

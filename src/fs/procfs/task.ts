@@ -3,6 +3,8 @@
  * as it is the same one.
  */
 import { EPERM } from "../../abi/errno.ts";
+import type { Cred } from "../../kern/cred.ts";
+import { NO_ID } from "../../kern/idmap.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { PidNamespace } from "../../proc/pidns.ts";
 import type { Proc } from "../../proc/proc.ts";
@@ -63,10 +65,16 @@ export class TaskRef {
   owner(): Owner | null {
     const t = this.get();
     if (!t) return null;
-    if (t.proc.dumpable !== 1) return { uid: 0, gid: 0 };
     const cred = t.td?.cred ?? t.proc.cred;
+    if (t.proc.dumpable !== 1) return rootOf(cred);
     return { uid: cred.euid, gid: cred.egid };
   }
+}
+
+/** The root of its user name space, if that has one. */
+function rootOf({ userns }: Cred): Owner {
+  const { rootUid, rootGid } = userns;
+  return { uid: rootUid === NO_ID ? 0 : rootUid, gid: rootGid === NO_ID ? 0 : rootGid };
 }
 
 /** Whether `caller` may look inside: the rule of ptrace(2), PTRACE_MODE_READ_FSCREDS. */

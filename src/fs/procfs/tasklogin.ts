@@ -5,12 +5,14 @@
  */
 import { EINVAL, EPERM } from "../../abi/errno.ts";
 import { CAP_AUDIT_CONTROL } from "../../kern/cred.ts";
+import { NO_ID } from "../../kern/idmap.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { NO_LOGIN } from "../../proc/lwp.ts";
 import type { Task } from "./task.ts";
 
-export function loginuidText(t: Task): string {
-  return String(t.td?.loginuid ?? NO_LOGIN);
+export function loginuidText(t: Task, caller: Lwp): string {
+  const uid = t.td?.loginuid ?? NO_LOGIN;
+  return String(uid === NO_LOGIN ? uid : caller.cred.userns.uid(uid) >>> 0);
 }
 
 export function sessionidText(t: Task): string {
@@ -24,7 +26,9 @@ export function writeLoginuid(t: Task, text: string, caller: Lwp): number {
   const uid = Number(text);
   if (uid > NO_LOGIN) return EINVAL;
   if (caller.loginuid !== NO_LOGIN && !caller.cred.hasCap(CAP_AUDIT_CONTROL)) return EPERM;
-  caller.loginuid = uid;
+  const kuid = uid === NO_LOGIN ? uid : caller.cred.userns.kuid(uid);
+  if (kuid === NO_ID) return EINVAL;
+  caller.loginuid = kuid;
   caller.sessionid = uid === NO_LOGIN ? NO_LOGIN : ++caller.proc.table.logins;
   return 0;
 }

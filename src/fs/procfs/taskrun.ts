@@ -2,6 +2,7 @@
  * What a process or thread is at: /proc/PID/syscall, schedstat and children.
  */
 import type { Lwp } from "../../proc/lwp.ts";
+import type { PidNamespace } from "../../proc/pidns.ts";
 import type { Task } from "./task.ts";
 
 const SP = 2;
@@ -33,9 +34,13 @@ export function schedstatText(t: Task): string {
 }
 
 /** All children count as the first thread's. */
-export function childrenText(t: Task): string {
+export function childrenText(t: Task, ns: PidNamespace): string {
   if (t.td && !t.td.isLeader) return "";
-  return [...t.proc.children].map((p) => `${p.pid} `).join("");
+  return [...t.proc.children]
+    .map((p) => p.id.in(ns))
+    .filter((pid) => pid !== 0)
+    .map((pid) => `${pid} `)
+    .join("");
 }
 
 function register(td: Lwp, i: number): string {

@@ -20,7 +20,8 @@ export function writeTimerslack(t: Task, text: string, caller: Lwp): number {
   const { td } = t;
   if (!td) return ESRCH;
   if (!/^\d{1,15}\s*$/.test(text)) return EINVAL;
-  if (t.proc !== caller.proc && !caller.cred.hasCap(CAP_SYS_NICE)) return EPERM;
+  if (t.proc !== caller.proc && !caller.cred.hasCapIn(t.proc.cred.userns, CAP_SYS_NICE))
+    return EPERM;
   const slack = Number(text);
   td.timerSlackNs = slack === 0 ? DEFAULT_TIMER_SLACK_NS : slack;
   return 0;

@@ -4,6 +4,8 @@
 import { PROT_EXEC } from "../../abi/mman.ts";
 import { NSIG, SIG_DFL, SIG_IGN } from "../../abi/signal.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { Pid } from "../../proc/pid.ts";
+import type { PidNamespace } from "../../proc/pidns.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { RLIMIT_RSS, RLIMIT_SIGPENDING } from "../../proc/rlimit.ts";
 import { SigSet } from "../../proc/sigset.ts";
@@ -18,7 +20,7 @@ const PF_FORKNOEXEC = 0x40;
 const NICE_TO_PRIORITY = 20;
 const SIGCHLD_LIKE_EXIT = 17;
 
-export function statText(t: Task, caller: Lwp): string {
+export function statText(t: Task, caller: Lwp, ns: PidNamespace): string {
   const { proc, td } = t;
   const vs = vmspaceOf(proc);
   const use = t.isWhole ? proc.usage() : threadUse(td!);
@@ -30,14 +32,14 @@ export function statText(t: Task, caller: Lwp): string {
   const shown = (n: number): number => (isOpen && vs ? n : 0);
   const faults = vs ?? { minorFaults: use.minorFaults, majorFaults: use.majorFaults };
   return `${[
-    td && !t.isWhole ? td.tid : proc.pid,
+    (td && !t.isWhole ? td.id : proc.id).in(ns),
     `(${td?.comm ?? proc.comm})`,
     stateLetter(t),
-    proc.parent?.pid ?? 0,
-    proc.pgrp?.pgid ?? 0,
-    proc.pgrp?.session.sid ?? 0,
+    proc.parent?.id.in(ns) ?? 0,
+    proc.pgrp?.id.in(ns) ?? 0,
+    proc.pgrp?.session.id.in(ns) ?? 0,
     tty?.rdev ?? 0,
-    tty ? (tty.foreground?.pgid ?? -1) : -1,
+    tty ? (tty.foreground?.id.in(ns) ?? -1) : -1,
     PF_RANDOMIZE | (proc.hasExecuted ? 0 : PF_FORKNOEXEC),
     faults.minorFaults,
     children.minorFaults,
@@ -94,24 +96,26 @@ export function statmText(t: Task): string {
   return `${vs.totalBytes / PAGE_SIZE} ${vs.rssPages} ${shared} ${text} 0 ${data} 0\n`;
 }
 
-export function statusText(t: Task): string {
+export function statusText(t: Task, caller: Lwp, ns: PidNamespace): string {
   const { proc, td } = t;
   const cred = td?.cred ?? proc.cred;
-  const tid = td && !t.isWhole ? td.tid : proc.pid;
+  const id = td && !t.isWhole ? td.id : proc.id;
   const use = td && !t.isWhole ? threadUse(td) : proc.usage();
   const signals = signalSets(t);
-  const pgid = proc.pgrp?.pgid ?? 0;
-  const sid = proc.pgrp?.session.sid ?? 0;
+  const { userns } = caller.cred;
+  const uids = [cred.uid, cred.euid, cred.suid, cred.fsuid].map((u) => userns.shownUid(u));
+  const gids = [cred.gid, cred.egid, cred.sgid, cred.fsgid].map((g) => userns.shownGid(g));
+  const groups = cred.groups.map((g) => `${userns.shownGid(g)} `).join("");
   const fdSize = td ? Math.max(64, 2 ** Math.ceil(Math.log2(td.fdtable.size || 1))) : 0;
   const umask = td ? `Umask:\t${td.fs.umask.toString(8).padStart(4, "0")}\n` : "";
   return (
     `Name:\t${octalEscaped(td?.comm ?? proc.comm).replaceAll("\\040", " ")}\n${umask}` +
-    `State:\t${stateText(t)}\nTgid:\t${proc.pid}\nNgid:\t0\nPid:\t${tid}\n` +
-    `PPid:\t${proc.parent?.pid ?? 0}\nTracerPid:\t${td?.trace?.tracer.tid ?? 0}\n` +
-    `Uid:\t${cred.uid}\t${cred.euid}\t${cred.suid}\t${cred.fsuid}\n` +
-    `Gid:\t${cred.gid}\t${cred.egid}\t${cred.sgid}\t${cred.fsgid}\n` +
-    `FDSize:\t${fdSize}\nGroups:\t${cred.groups.map((g) => `${g} `).join("") || " "}\n` +
-    `NStgid:\t${proc.pid}\nNSpid:\t${tid}\nNSpgid:\t${pgid}\nNSsid:\t${sid}\nKthread:\t0\n` +
+    `State:\t${stateText(t)}\nTgid:\t${proc.id.in(ns)}\nNgid:\t0\nPid:\t${id.in(ns)}\n` +
+    `PPid:\t${proc.parent?.id.in(ns) ?? 0}\nTracerPid:\t${td?.trace?.tracer.id.in(ns) ?? 0}\n` +
+    `Uid:\t${uids.join("\t")}\nGid:\t${gids.join("\t")}\n` +
+    `FDSize:\t${fdSize}\nGroups:\t${groups || " "}\n` +
+    `NStgid:${numbers(proc.id, ns)}\nNSpid:${numbers(id, ns)}\n` +
+    `NSpgid:${numbers(proc.pgrp?.id, ns)}\nNSsid:${numbers(proc.pgrp?.session.id, ns)}\nKthread:\t0\n` +
     memoryLines(proc) +
     `Threads:\t${proc.threads.length}\n` +
     `SigQ:\t${proc.table.queuedSignals.of(cred.uid)}/${unsignedLong(proc.rlimits.soft(RLIMIT_SIGPENDING))}\n` +
@@ -127,6 +131,15 @@ export function statusText(t: Task): string {
     `voluntary_ctxt_switches:\t${use.voluntarySwitches}\n` +
     `nonvoluntary_ctxt_switches:\t${use.involuntarySwitches}\n`
   );
+}
+
+/** In the name space of this procfs, and in those within it. */
+function numbers(id: Pid | undefined, ns: PidNamespace): string {
+  if (!id?.isIn(ns)) return "\t0";
+  return id.numbers
+    .slice(ns.level)
+    .map((n) => `\t${n}`)
+    .join("");
 }
 
 /** The address space, unless the process has given it back. */

@@ -3,8 +3,9 @@
  * may read it, and what may be written to it.
  */
 import { EACCES, EINVAL, type Errno } from "../../abi/errno.ts";
-import { CAP_SYS_RESOURCE } from "../../kern/cred.ts";
+import { CAP_SYS_RESOURCE, type Cred } from "../../kern/cred.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { PidNamespace } from "../../proc/pidns.ts";
 import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts";
 import { checkOwn, mayInspect, type Task } from "./task.ts";
 import { auxvText, cmdlineText, commText, environText, writeComm } from "./taskargs.ts";
@@ -21,6 +22,14 @@ import {
   writeTimerslack,
 } from "./tasksettings.ts";
 import { statmText, statText, statusText, vmspaceOf } from "./taskstat.ts";
+import { timeOffsetsText, writeTimeOffsets } from "./tasktime.ts";
+import {
+  mapText,
+  mayWriteSetgroups,
+  setgroupsText,
+  writeMap,
+  writeSetgroups,
+} from "./taskusers.ts";
 import type { TextPiece } from "./textpiece.ts";
 
 export interface TaskText {
@@ -34,15 +43,14 @@ export interface TaskText {
   /** Poll reports when mounts change. */
   readonly showsMounts?: boolean;
   /** All of it, or for a long one the piece that begins at `cursor`; 0 is the first. */
-  text(t: Task, caller: Lwp, cursor: number): string | TextPiece | Errno;
-  write?(t: Task, text: string, caller: Lwp): number;
+  text(t: Task, caller: Lwp, cursor: number, ns: PidNamespace): string | TextPiece | Errno;
+  /** `opener`: who opened the file that is written to. */
+  write?(t: Task, text: string, caller: Lwp, opener: Cred): number;
+  /** Whether it may be opened for writing; absent: the permission bits say it all. */
+  mayWrite?(t: Task, caller: Lwp): number;
 }
 
-const plain = (
-  text: TaskText["text"],
-  mode = 0o444,
-  write?: (t: Task, text: string, caller: Lwp) => number,
-): TaskText => ({
+const plain = (text: TaskText["text"], mode = 0o444, write?: TaskText["write"]): TaskText => ({
   mode,
   isGuarded: false,
   isPerThread: true,
@@ -63,13 +71,16 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["auxv", guarded(auxvText, 0o400)],
   ["cgroup", plain(() => "0::/\n")],
   ["cmdline", plain(cmdlineText)],
-  ["children", { ...plain(childrenText), isThreadsAlone: true }],
+  [
+    "children",
+    { ...plain((t, _caller, _cursor, ns) => childrenText(t, ns)), isThreadsAlone: true },
+  ],
   ["clear_refs", ofProcess(plain(() => EINVAL, 0o200, writeClearRefs))],
   ["coredump_filter", ofProcess(plain(coredumpFilterText, 0o644, writeCoredumpFilter))],
   ["cpuset", plain(() => "/\n")],
   ["comm", plain(commText, 0o644, writeComm)],
   ["environ", guarded(environText, 0o400)],
-  ["gid_map", plain(() => IDENTITY_MAP, 0o644)],
+  ["gid_map", plain(mapText("gid"), 0o644, writeMap("gid"))],
   ["io", guarded(ioText, 0o400)],
   ["limits", plain(limitsText)],
   ["loginuid", plain(loginuidText, 0o644, writeLoginuid)],
@@ -83,20 +94,19 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["personality", guarded((t) => `${hex8(t.proc.personality)}\n`, 0o400)],
   ["schedstat", plain(schedstatText)],
   ["sessionid", plain(sessionidText)],
-  ["projid_map", plain(() => IDENTITY_MAP, 0o644)],
-  ["setgroups", plain(() => "allow\n", 0o644)],
+  ["projid_map", plain(mapText("projid"), 0o644, writeMap("projid"))],
+  ["setgroups", { ...plain(setgroupsText, 0o644, writeSetgroups), mayWrite: mayWriteSetgroups }],
   ["smaps", guarded(smapsPiece, 0o444)],
   ["smaps_rollup", ofProcess(guarded(smapsRollupText, 0o444))],
-  ["stat", plain(statText)],
+  ["stat", plain((t, caller, _cursor, ns) => statText(t, caller, ns))],
   ["statm", plain(statmText)],
-  ["status", plain(statusText)],
+  ["status", plain((t, caller, _cursor, ns) => statusText(t, caller, ns))],
   ["syscall", guarded(syscallText, 0o400)],
   ["timerslack_ns", ofProcess(plain(timerslackText, 0o666, writeTimerslack))],
-  ["uid_map", plain(() => IDENTITY_MAP, 0o644)],
+  ["uid_map", plain(mapText("uid"), 0o644, writeMap("uid"))],
   ["wchan", plain(wchanText)],
+  ["timens_offsets", plain(timeOffsetsText, 0o644, writeTimeOffsets)],
 ]);
-
-const IDENTITY_MAP = "         0          0 4294967295\n";
 
 function hex8(n: number): string {
   return (n >>> 0).toString(16).padStart(8, "0");

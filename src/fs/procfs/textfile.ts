@@ -8,6 +8,7 @@
 import { EFAULT, EINVAL, ENOMEM, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
+import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
 import { File } from "../../vfs/file.ts";
@@ -32,8 +33,11 @@ export class ProcTextFile extends File {
   /** Bytes of the snapshot that were paid for. */
   #paid = 0;
 
-  constructor(node: ProcText, flags: number) {
+  readonly #opener: Cred;
+
+  constructor(node: ProcText, flags: number, opener: Cred) {
     super(flags);
+    this.#opener = opener;
     this.#node = node;
     this.#seen = node.announced()?.generation ?? 0;
   }
@@ -104,7 +108,7 @@ export class ProcTextFile extends File {
     const count = uio.resid;
     const got = uio.copyin(bytes);
     if (failed(got)) return EFAULT;
-    const r = this.#node.writeText(td, byteString(bytes, 0, got));
+    const r = this.#node.writeText(td, byteString(bytes, 0, got), this.#opener);
     return failed(r) ? r : count;
   }
 

@@ -28,6 +28,7 @@ export interface SysfsSources {
 }
 
 export class Sysfs implements FileSystem {
+  readonly showsMachine = true;
   readonly typeName = "sysfs";
   readonly isReadOnly = false;
   /** Disks come and go. */
@@ -72,6 +73,7 @@ export class Sysfs implements FileSystem {
 export class SysfsType implements FileSystemType {
   readonly typeName = "sysfs";
   readonly needsDevice = false;
+  readonly isForUsers = true;
   readonly #vfs: Vfs;
   readonly #sources: SysfsSources;
   #instance: Sysfs | null = null;

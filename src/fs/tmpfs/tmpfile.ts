@@ -96,7 +96,7 @@ export class TmpFile extends TmpNode {
     }
     const r = writeObject(this.#object, uio, offset);
     if (r > 0) {
-      if ((this.mode & 0o6000) !== 0 && !td.cred.hasCap(CAP_FSETID)) {
+      if ((this.mode & 0o6000) !== 0 && !td.cred.hasCapOver(this, CAP_FSETID)) {
         this.mode = withoutSetId(this.mode);
       }
       this.dropCapabilities();

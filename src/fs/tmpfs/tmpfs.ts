@@ -7,7 +7,9 @@
  */
 import { EINVAL, type Errno, failed } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
-import { Cred } from "../../kern/cred.ts";
+import type { Cred } from "../../kern/cred.ts";
+import { NO_ID } from "../../kern/idmap.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
 import {
   type FileSystem,
   type FileSystemType,
@@ -49,7 +51,17 @@ export class Tmpfs implements FileSystem {
   #lastIno = 0;
   #options: TmpfsOptions;
 
-  constructor(vfs: Vfs, frames: PageAllocator, options: TmpfsOptions, typeName = "tmpfs") {
+  readonly userns: UserNamespace;
+
+  /** `options` have the kernel's ids. `maker` owns the root, unless they name others. */
+  constructor(
+    vfs: Vfs,
+    frames: PageAllocator,
+    options: TmpfsOptions,
+    typeName = "tmpfs",
+    maker: Cred | null = null,
+  ) {
+    this.userns = maker?.userns ?? vfs.userns;
     this.typeName = typeName;
     this.dev = vfs.anonymousDev();
     this.clock = vfs.clock;
@@ -58,8 +70,9 @@ export class Tmpfs implements FileSystem {
     this.#options = options;
     this.pageLimit = options.pages ?? frames.totalPages >>> 1;
     this.inodeLimit = options.inodes ?? frames.totalPages >>> 1;
-    const cred = Cred.root().with({ fsuid: options.uid ?? 0, fsgid: options.gid ?? 0 });
-    this.#root = new TmpDir(this, options.mode ?? 0o1777, cred.fsuid, cred.fsgid, null);
+    const uid = options.uid ?? maker?.fsuid ?? 0;
+    const gid = options.gid ?? maker?.fsgid ?? 0;
+    this.#root = new TmpDir(this, options.mode ?? 0o1777, uid, gid, null);
     this.usedInodes = 1;
   }
 
@@ -168,8 +181,8 @@ export class Tmpfs implements FileSystem {
     if (o.pages !== null) shown.push(`size=${this.pageLimit * 4}k`);
     if (o.inodes !== null) shown.push(`nr_inodes=${this.inodeLimit}`);
     if (o.mode !== null) shown.push(`mode=${o.mode.toString(8)}`);
-    if (o.uid) shown.push(`uid=${o.uid}`);
-    if (o.gid) shown.push(`gid=${o.gid}`);
+    if (o.uid) shown.push(`uid=${this.userns.shownUid(o.uid)}`);
+    if (o.gid) shown.push(`gid=${this.userns.shownGid(o.gid)}`);
     return shown.join(",");
   }
 
@@ -203,6 +216,7 @@ function mayBecome(asked: number | null, limit: number, used: number): boolean {
 export class TmpfsType implements FileSystemType {
   readonly typeName: string;
   readonly needsDevice = false;
+  readonly isForUsers = true;
   readonly #vfs: Vfs;
   readonly #frames: PageAllocator;
 
@@ -219,7 +233,12 @@ export class TmpfsType implements FileSystemType {
         ? parseRamfsOptions(request.data)
         : parseTmpfsOptions(request.data, this.#frames.totalPages);
     if (failed(options)) return options;
-    const fs = new Tmpfs(this.#vfs, this.#frames, options, this.typeName);
+    const { userns } = request.cred;
+    const uid = options.uid === null ? null : userns.kuid(options.uid);
+    const gid = options.gid === null ? null : userns.kgid(options.gid);
+    if (uid === NO_ID || gid === NO_ID) return EINVAL;
+    const own = { ...options, uid, gid };
+    const fs = new Tmpfs(this.#vfs, this.#frames, own, this.typeName, request.cred);
     fs.isReadOnly = request.isReadOnly;
     return fs;
   }

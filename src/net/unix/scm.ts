@@ -11,6 +11,7 @@ import {
   Ucred,
 } from "../../abi/socket.ts";
 import { CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN } from "../../kern/cred.ts";
+import { NO_ID } from "../../kern/idmap.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { File } from "../../vfs/file.ts";
 import type { PeerCred, SentControl } from "../message.ts";
@@ -72,16 +73,19 @@ export class Scm implements SentControl {
   #takeCreds(td: Lwp, view: DataView, from: number, to: number): 0 | Errno {
     if (to - from !== Ucred.sizeof) return EINVAL;
     const pid = Ucred.pid.get(view, from);
-    const uid = Ucred.uid.get(view, from);
-    const gid = Ucred.gid.get(view, from);
     const c = td.cred;
-    if (pid !== td.proc.pid && !c.hasCap(CAP_SYS_ADMIN)) return EPERM;
+    const uid = c.userns.kuid(Ucred.uid.get(view, from));
+    const gid = c.userns.kgid(Ucred.gid.get(view, from));
+    if (uid === NO_ID || gid === NO_ID) return EINVAL;
+    const isOwn = pid === td.proc.ownPid;
+    if (!isOwn && !c.hasCapIn(td.pidns.owner, CAP_SYS_ADMIN)) return EPERM;
     const isOwnUid = uid === c.uid || uid === c.euid || uid === c.suid;
-    if (!isOwnUid && !c.hasCap(CAP_SETUID)) return EPERM;
+    if (!isOwnUid && !c.hasOwnCap(CAP_SETUID)) return EPERM;
     const isOwnGid = gid === c.gid || gid === c.egid || gid === c.sgid;
-    if (!isOwnGid && !c.hasCap(CAP_SETGID)) return EPERM;
-    if (pid !== td.proc.pid && !td.proc.table.proc(pid)) return ESRCH;
-    this.creds = { pid, uid, gid };
+    if (!isOwnGid && !c.hasOwnCap(CAP_SETGID)) return EPERM;
+    const sender = isOwn ? td.proc : td.findProc(pid);
+    if (!sender) return ESRCH;
+    this.creds = { pid: sender.id, uid, gid };
     return 0;
   }
 }

@@ -292,7 +292,7 @@ export class UnixStream extends UnixConnection {
 }
 
 /** What is told of bytes whose sender was not noted. */
-export const UNKNOWN: PeerCred = { pid: 0, uid: 65534, gid: 65534 };
+export const UNKNOWN: PeerCred = { pid: null, uid: 65534, gid: 65534 };
 
 function isSame(a: PeerCred | null, b: PeerCred | null): boolean {
   if (a === b) return true;

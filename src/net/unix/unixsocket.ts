@@ -200,9 +200,9 @@ export abstract class UnixSocket extends Socket {
       case SO_PEEK_OFF:
         return intValue(this.options.peekOff);
       case SO_PEERCRED:
-        return credsBytes(credsOf(this.peerIdentity));
+        return credsBytes(td as Lwp, credsOf(this.peerIdentity));
       case SO_PEERGROUPS:
-        return this.#peerGroups(room);
+        return this.#peerGroups(td, room);
       case SO_PEERPIDFD:
         return this.#peerPidfd(td as Lwp);
       default:
@@ -210,11 +210,11 @@ export abstract class UnixSocket extends Socket {
     }
   }
 
-  #peerGroups(room: number): Uint8Array | Errno {
+  #peerGroups(td: Thread, room: number): Uint8Array | Errno {
     if (!this.peerIdentity) return ENODATA;
     const { groups } = this.peerIdentity.cred;
     if (room < groups.length * 4) return ERANGE;
-    return new Uint8Array(Uint32Array.from(groups).buffer);
+    return new Uint8Array(Uint32Array.from(groups, (gid) => td.cred.userns.shownGid(gid)).buffer);
   }
 
   #peerPidfd(td: Lwp): Uint8Array | Errno {
@@ -251,22 +251,23 @@ export function identityOf(td: Thread): PeerIdentity {
 
 /** The ids that go with a message of `td` if it names no others. */
 export function senderCreds(td: Thread): PeerCred {
-  return { pid: (td as Lwp).proc.pid, uid: td.cred.uid, gid: td.cred.gid };
+  return { pid: (td as Lwp).proc.id, uid: td.cred.uid, gid: td.cred.gid };
 }
 
-const NOBODY: PeerCred = { pid: 0, uid: -1, gid: -1 };
+const NOBODY: PeerCred = { pid: null, uid: -1, gid: -1 };
 
 function credsOf(identity: PeerIdentity | null): PeerCred {
   if (!identity) return NOBODY;
   const { proc, cred } = identity;
-  return { pid: proc.pid, uid: cred.euid, gid: cred.egid };
+  return { pid: proc.id, uid: cred.euid, gid: cred.egid };
 }
 
-function credsBytes(creds: PeerCred): Uint8Array {
+function credsBytes(td: Lwp, { pid, uid, gid }: PeerCred): Uint8Array {
+  const { userns } = td.cred;
   const bytes = new Uint8Array(Ucred.sizeof);
   const view = viewOf(bytes);
-  Ucred.pid.set(view, 0, creds.pid);
-  Ucred.uid.set(view, 0, creds.uid);
-  Ucred.gid.set(view, 0, creds.gid);
+  Ucred.pid.set(view, 0, pid ? td.numberOf(pid) : 0);
+  Ucred.uid.set(view, 0, uid === -1 ? uid : userns.shownUid(uid));
+  Ucred.gid.set(view, 0, gid === -1 ? gid : userns.shownGid(gid));
   return bytes;
 }
