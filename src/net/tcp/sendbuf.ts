@@ -1,0 +1,124 @@
+/**
+ * The bytes that a connection has yet to see acknowledged: a chain of chunks.
+ *
+ * Bytes that were committed never change, so segments, and the receiver where
+ * that is another socket of this machine, refer to them without a copy. Each
+ * chunk is paid for while the chain has it. See sockbuf(9).
+ */
+import type { KernelMemory } from "../../kern/kmem.ts";
+
+const MIN_CHUNK = 2048;
+const MAX_CHUNK = 65536;
+
+class Chunk {
+  readonly bytes: Uint8Array;
+  /** Sequence number of its first byte. */
+  readonly start: number;
+  used = 0;
+
+  constructor(size: number, start: number) {
+    this.bytes = new Uint8Array(size);
+    this.start = start;
+  }
+
+  get end(): number {
+    return this.start + this.used;
+  }
+}
+
+export class SendBuffer {
+  /** Sequence numbers: of the first byte it has, and after the last one. */
+  start = 0;
+  end = 0;
+  readonly #kmem: KernelMemory;
+  #chunks: Chunk[] = [];
+
+  constructor(kmem: KernelMemory) {
+    this.#kmem = kmem;
+  }
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** Empty, with the first byte to come at `seq`. */
+  reset(seq: number): void {
+    this.#drop(this.#chunks.length);
+    this.start = this.end = seq;
+  }
+
+  /** Room for up to `max` bytes more: not all of it in one piece; empty if there is no memory. */
+  space(max: number): Uint8Array {
+    let tail = this.#chunks[this.#chunks.length - 1];
+    if (!tail || tail.used === tail.bytes.length) {
+      const size = Math.min(Math.max(max, MIN_CHUNK), MAX_CHUNK);
+      if (!this.#kmem.take(size)) return NOTHING;
+      tail = new Chunk(size, this.end);
+      this.#chunks.push(tail);
+    }
+    return tail.bytes.subarray(tail.used, Math.min(tail.used + max, tail.bytes.length));
+  }
+
+  /** The first `count` bytes of what `space` gave are part of the stream now. */
+  commit(count: number): void {
+    this.#chunks[this.#chunks.length - 1]!.used += count;
+    this.end += count;
+  }
+
+  /** The bytes [from, from + count), which it has. */
+  slice(from: number, count: number): Uint8Array[] {
+    const chunks = this.#chunks;
+    let i = this.#find(from);
+    const out: Uint8Array[] = [];
+    for (let at = from, left = count; left > 0; i++) {
+      const c = chunks[i]!;
+      const offset = at - c.start;
+      const n = Math.min(left, c.used - offset);
+      out.push(c.bytes.subarray(offset, offset + n));
+      at += n;
+      left -= n;
+    }
+    return out;
+  }
+
+  /** Forgets what is before `seq`. */
+  drop(seq: number): void {
+    this.start = seq;
+    const chunks = this.#chunks;
+    let n = 0;
+    // A chunk that has room left is written on, unless there was more in it than is worth keeping.
+    while (n < chunks.length && chunks[n]!.end <= seq && isDone(chunks[n]!)) n++;
+    if (n > 0) this.#drop(n);
+  }
+
+  /** The end of it. */
+  close(): void {
+    this.reset(this.end);
+  }
+
+  #drop(count: number): void {
+    let bytes = 0;
+    for (let i = 0; i < count; i++) bytes += this.#chunks[i]!.bytes.length;
+    this.#kmem.give(bytes);
+    if (count === this.#chunks.length) this.#chunks = [];
+    else this.#chunks.splice(0, count);
+  }
+
+  #find(seq: number): number {
+    const chunks = this.#chunks;
+    let low = 0;
+    let high = chunks.length - 1;
+    while (low < high) {
+      const mid = (low + high + 1) >> 1;
+      if (chunks[mid]!.start <= seq) low = mid;
+      else high = mid - 1;
+    }
+    return low;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function isDone(c: Chunk): boolean {
+  return c.used === c.bytes.length || c.bytes.length > MIN_CHUNK;
+}
