@@ -170,7 +170,8 @@ export class SimHost extends TcpStack {
   }
 
   tick(): number {
-    return (this.nowNs = this.world.nowNs);
+    this.nowNs = this.world.nowNs;
+    return this.nowNs;
   }
 
   transmit(flow: Flow, seg: Segment): number {
