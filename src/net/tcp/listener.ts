@@ -144,8 +144,8 @@ export class Listener extends Callout {
       return;
     }
     // A copy: the caller's flow may be the next packet's.
-    const { laddr, lport, faddr, fport } = flow;
-    const own = { laddr, lport, faddr, fport };
+    const { laddr, lport, faddr, fport, ifindex } = flow;
+    const own = { laddr, lport, faddr, fport, ifindex };
     const iss = isn ?? stack.initialSeq(own);
     const scale = chooseWscale(this.settings, this.buffers, stack.tunables);
     const added = new SynEntry(key, own, seg, iss, scale, stack.nowNs);

@@ -105,8 +105,8 @@ export function transmitSyn(tp: Tcb): void {
   send(tp, seg);
 }
 
-/** Sends new data, and the FIN behind it, as far as may be. `isForced`: without waiting for a full segment. */
-export function output(tp: Tcb, isForced = false): void {
+/** Sends new data, and the FIN behind it, as far as may be. `isForced`: without waiting for a full segment; `hasMore`: waiting for it. */
+export function output(tp: Tcb, isForced = false, hasMore = false): void {
   if (!isIn(tp.state, HAS_UNACKED)) return;
   const { stack, sendbuf } = tp;
   const mss = sendMss(tp);
@@ -131,7 +131,7 @@ export function output(tp: Tcb, isForced = false): void {
     }
     const isFin = hasFin && length === left && length + 1 <= usable;
     if (length === 0 && !isFin) break;
-    if (length < mss && !isFin && !isForced && mustWait(tp)) break;
+    if (length < mss && !isFin && !isForced && (hasMore || mustWait(tp))) break;
     if (!isSent && tp.board.count === 0) restartIfIdle(tp);
     transmitData(tp, from, length, isFin);
     isSent = true;

@@ -103,6 +103,19 @@ function enterRecovery(tp: Tcb): void {
   tp.tlpHigh = 0;
 }
 
+/** The path carries less than it did: what is too long for it goes again, in smaller pieces. */
+export function retransmitTooLong(tp: Tcb): void {
+  const { board } = tp;
+  const mss = sendMss(tp);
+  let isAny = false;
+  for (let s = board.head; s; s = s.next) {
+    if (s.isSacked || s.end - s.start <= mss) continue;
+    board.markLost(s);
+    isAny = true;
+  }
+  if (isAny) retransmitLost(tp);
+}
+
 /** One reduction of the window, without a loss to repair: a probe has repaired it. */
 export function reduceOnce(tp: Tcb): void {
   tp.ssthresh = tp.cc.ssthresh(tp, tp.stack.nowNs);

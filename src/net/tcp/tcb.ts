@@ -24,6 +24,8 @@ export interface Flow {
   readonly lport: number;
   readonly faddr: string;
   readonly fport: number;
+  /** The interface that it is bound to, or that link-local addresses belong to; 0: any. */
+  readonly ifindex: number;
 }
 
 /** How much a connection may keep: the socket's options have these two. */

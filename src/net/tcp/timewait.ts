@@ -35,8 +35,8 @@ export class TimeWait {
 
   constructor(tp: Tcb) {
     // A copy: the connection's may have more to it than a flow.
-    const { laddr, lport, faddr, fport } = tp.flow;
-    this.flow = { laddr, lport, faddr, fport };
+    const { laddr, lport, faddr, fport, ifindex } = tp.flow;
+    this.flow = { laddr, lport, faddr, fport, ifindex };
     this.sndNxt = tp.sndNxt;
     this.rcvNxt = tp.rcvNxt;
     this.rcvWnd = Math.min(Math.floor(tp.rcvWnd / 2 ** tp.rcvWscale), 65535);

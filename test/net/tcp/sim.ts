@@ -232,6 +232,7 @@ export class SimHost extends TcpStack {
       lport: seg.dstPort,
       faddr: from,
       fport: seg.srcPort,
+      ifindex: 0,
     };
     const key = keyOf(flow);
     const socket = this.connections.get(key);
@@ -252,7 +253,7 @@ export class SimHost extends TcpStack {
 
   connect(to: string, port: number, change: (s: SimSocket) => void = () => {}): SimSocket {
     this.tick();
-    const s = this.socket({ laddr: this.address, lport: ++this.#lastPort, faddr: to, fport: port });
+    const s = this.socket({ laddr: this.address, lport: ++this.#lastPort, faddr: to, fport: port, ifindex: 0 });
     change(s);
     initSending(s.tp, this.initialSeq(s.tp.flow));
     sendSyn(s.tp);

@@ -1,0 +1,578 @@
+/**
+ * SOCK_STREAM over IPv4 and IPv6: the socket in front of a connection or of a listener.
+ *
+ * A socket has a control block from connect(2) or the handshake on, until it is
+ * closed or disconnected; the block goes on without it after close(2). Every
+ * call that may have sent something ends by draining what arrived. See tcp(7).
+ */
+import {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EALREADY,
+  ECONNABORTED,
+  EINPROGRESS,
+  EINVAL,
+  EISCONN,
+  ENETUNREACH,
+  ENOMEM,
+  ENOTCONN,
+  type Errno,
+  failed,
+} from "../../abi/errno.ts";
+import { IPPROTO_TCP, SOL_TCP } from "../../abi/inet.ts";
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from "../../abi/poll.ts";
+import { RTN_BROADCAST, RTN_MULTICAST } from "../../abi/route.ts";
+import {
+  AF_INET,
+  SO_KEEPALIVE,
+  SO_OOBINLINE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../../abi/socket.ts";
+import { SIOCATMARK, SIOCOUTQNSD } from "../../abi/tcp.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { ProcTable } from "../../proc/proctable.ts";
+import type { PollTable } from "../../vfs/poll.ts";
+import type { Uio } from "../../vm/uio.ts";
+import type { UserMemory } from "../../vm/usermem.ts";
+import { ANY, ANY4, ANY6, LOOPBACK4, LOOPBACK6, needsScope } from "../address.ts";
+import { InetSocket, isDisconnect } from "../inet/inetsocket.ts";
+import { bindAnyPort, bindPort } from "../inet/ports.ts";
+import type { Receiving, Sending } from "../message.ts";
+import type { NetStack } from "../netstack.ts";
+import type { Endpoint } from "../sockaddr.ts";
+import { RCV_SHUTDOWN, SEND_SHUTDOWN, type Socket } from "../socket.ts";
+import { chooseConnectPort } from "./connectport.ts";
+import { abort, close, sendFin } from "./end.ts";
+import type { TcpInet } from "./inet.ts";
+import { Listener, type ListenerOwner } from "./listener.ts";
+import { initSending, sendSyn } from "./output.ts";
+import { receiveStream } from "./receive.ts";
+import { sendStream } from "./send.ts";
+import { TcpSettings } from "./settings.ts";
+import { getTcpOption, setTcpOption } from "./sockopt.ts";
+import { IS_OPENING, isIn, TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_SENT } from "./states.ts";
+import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_READ, URG_VALID } from "./tcb.ts";
+import { startKeepalive } from "./timeouts.ts";
+import { raiseSigurg } from "./urgent.ts";
+
+/** What a socket takes beside its control block, about. */
+const SOCKET_BYTES = 2560;
+const TCP_WRITABLE = POLLOUT | POLLWRNORM;
+const TCP_READABLE = POLLIN | POLLRDNORM;
+
+export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
+  readonly tcp: TcpInet;
+  readonly settings: TcpSettings;
+  readonly procs: ProcTable | null;
+  tp: Tcb | null = null;
+  listener: Listener | null = null;
+  /** As connect(2) sees it. */
+  connecting: "no" | "under way" | "done" = "no";
+  #isClosed = false;
+
+  private constructor(td: Thread | null, stack: NetStack, tcp: TcpInet, family: number) {
+    super(td, stack, family, SOCK_STREAM, IPPROTO_TCP);
+    this.tcp = tcp;
+    this.settings = new TcpSettings(tcp.tunables);
+    this.procs = td ? (td as Lwp).proc.table : null;
+    this.options.sndbuf = tcp.tunables.wmem.initial;
+    this.options.rcvbuf = tcp.tunables.rmem.initial;
+  }
+
+  static make(td: Thread | null, stack: NetStack, tcp: TcpInet, family: number): TcpSocket | Errno {
+    if (!stack.kmem.take(SOCKET_BYTES)) return ENOMEM;
+    return new TcpSocket(td, stack, tcp, family);
+  }
+
+  get state(): number {
+    if (this.listener) return TCPS_LISTEN;
+    return this.tp?.state ?? TCPS_CLOSE;
+  }
+
+  override get raisesSigpipe(): boolean {
+    return true;
+  }
+
+  override get isListening(): boolean {
+    return this.listener !== null;
+  }
+
+  /** IP_MINTTL, IPV6_MINHOPCOUNT. */
+  get minTtl(): number {
+    return this.pcb.faddr.length === 16 ? this.ip.minHopCount : this.ip.minTtl;
+  }
+
+  /** IP_RECVERR: errors that may pass are told at once. */
+  get wantsErrors(): boolean {
+    return this.pcb.faddr.length === 16 ? this.ip.recverr6 : this.ip.recverr4;
+  }
+
+  override bind(td: Thread, address: Uint8Array): number {
+    const e = this.parse(address);
+    if (failed(e)) return e;
+    if (this.state !== TCPS_CLOSE || this.pcb.lport !== 0) return EINVAL;
+    const r = this.checkLocal(e, true);
+    if (r < 0) return r;
+    this.#noteReuse();
+    const { pcb } = this;
+    if (needsScope(e.addr) && e.scopeId !== 0) pcb.ifindex = e.scopeId;
+    const laddr = e.addr === ANY4 || e.addr === ANY6 ? ANY : e.addr;
+    const bound = bindPort(td, this.stack, this.tcp.table, pcb, laddr, e.port, true);
+    if (bound < 0) return bound;
+    pcb.isAddrLocked = laddr !== ANY;
+    pcb.isPortLocked = e.port !== 0;
+    return 0;
+  }
+
+  #noteReuse(): void {
+    const { pcb, options } = this;
+    pcb.reuseAddr = options.kept.get(SO_REUSEADDR) === 1;
+    pcb.reusePort = options.kept.get(SO_REUSEPORT) === 1;
+  }
+
+  override listen(_td: Thread, backlog: number): number {
+    const { tcp, pcb } = this;
+    if (this.connecting !== "no" || (this.state !== TCPS_CLOSE && !this.listener)) return EINVAL;
+    const limit = this.tunables.somaxconn.get();
+    const most = backlog < 0 || backlog > limit ? limit : backlog;
+    if (this.listener) {
+      this.listener.backlog = most;
+      return 0;
+    }
+    this.#noteReuse();
+    if (pcb.lport === 0) {
+      const r = bindAnyPort(this.stack, tcp.table, pcb, pcb.laddr, true);
+      if (r < 0) return r;
+    }
+    pcb.isListening = true;
+    if (tcp.table.conflicts(pcb, pcb.laddr, pcb.lport, true)) {
+      pcb.isListening = false;
+      return EADDRINUSE;
+    }
+    tcp.tick();
+    this.#dropBlock();
+    this.closed = 0;
+    this.listener = new Listener(tcp, this.settings, this.options, this, most);
+    return 0;
+  }
+
+  override accept(td: Thread, isNonblocking: boolean): Socket | Errno {
+    const { listener } = this;
+    if (!listener) return EINVAL;
+    const tp = listener.accept();
+    if (tp) return tp.owner as TcpSocket;
+    const timeout = this.options.rcvTimeoutNs;
+    return this.block(td, this.readable, "inet_csk_accept", timeout, isNonblocking, 0) as Errno;
+  }
+
+  /** A socket for a connection that comes out of this listener. */
+  spawn(flow: Flow): Tcb | null {
+    const { tcp, pcb } = this;
+    const child = TcpSocket.make(null, this.stack, tcp, this.family);
+    if (failed(child)) return null;
+    const other = child.pcb;
+    other.laddr = flow.laddr;
+    other.lport = flow.lport;
+    other.faddr = flow.faddr;
+    other.fport = flow.fport;
+    other.ifindex = pcb.ifindex || flow.ifindex;
+    other.isV6Only = pcb.isV6Only;
+    other.reuseAddr = pcb.reuseAddr;
+    other.reusePort = pcb.reusePort;
+    other.uid = pcb.uid;
+    other.isAddrLocked = other.isPortLocked = true;
+    child.inherit(this);
+    const tp = child.newBlock();
+    if (!tp) {
+      child.close();
+      return null;
+    }
+    child.connecting = "done";
+    tcp.table.bind(other);
+    tcp.table.connect(other);
+    return tp;
+  }
+
+  /** Options, of a listener. */
+  inherit(from: TcpSocket): void {
+    this.settings.copyFrom(from.settings);
+    const { options } = from;
+    const own = this.options;
+    own.sndbuf = options.sndbuf;
+    own.rcvbuf = options.rcvbuf;
+    own.rcvlowat = options.rcvlowat;
+    own.rcvTimeoutNs = options.rcvTimeoutNs;
+    own.sndTimeoutNs = options.sndTimeoutNs;
+    own.lingerSec = options.lingerSec;
+    own.timestamp = options.timestamp;
+    for (const [name, value] of options.kept) own.kept.set(name, value);
+    Object.assign(this.ip, from.ip);
+  }
+
+  /** Its control block, new; null if there is no memory. */
+  newBlock(): Tcb | null {
+    this.#dropBlock();
+    if (!this.stack.kmem.take(TCB_BYTES)) return null;
+    this.tcp.tick();
+    this.tp = new Tcb(this.tcp, this.pcb, this.settings, this.options);
+    this.tp.owner = this;
+    return this.tp;
+  }
+
+  /** A block of a connection that is over. */
+  #dropBlock(): void {
+    const { tp } = this;
+    if (!tp) return;
+    this.tp = null;
+    tp.owner = null;
+    close(tp, 0);
+  }
+
+  override connect(td: Thread, address: Uint8Array, isNonblocking: boolean): number {
+    if (address.length < 2) return EINVAL;
+    if (isDisconnect(address)) return this.#disconnect();
+    let r: number;
+    if (this.connecting === "done") return EISCONN;
+    if (this.connecting === "under way") r = EALREADY;
+    else {
+      if (this.state !== TCPS_CLOSE) return EISCONN;
+      const started = this.#start(address);
+      if (started < 0) return started;
+      this.connecting = "under way";
+      r = EINPROGRESS;
+    }
+    const { tp } = this;
+    if (tp && isIn(tp.state, IS_OPENING)) {
+      const timeout = this.options.sndTimeoutNs;
+      if (isNonblocking) return r;
+      const waited = this.block(td, this.writable, "inet_wait_for_connect", timeout, false, 0);
+      return waited === EAGAIN ? r : waited;
+    }
+    if (!tp || tp.state === TCPS_CLOSE) {
+      this.connecting = "no";
+      return this.takeError() || ECONNABORTED;
+    }
+    this.connecting = "done";
+    return 0;
+  }
+
+  /** Chooses both ends and sends the SYN. */
+  #start(address: Uint8Array): number {
+    const parsed = this.parse(address);
+    if (failed(parsed)) return parsed;
+    const { pcb, tcp } = this;
+    if (!pcb.isBound) pcb.lport = 0;
+    if (!pcb.isAddrLocked) pcb.laddr = ANY;
+    const to = this.#destination(parsed);
+    const path = this.pathTo(to, parsed.scopeId);
+    if (failed(path)) return path;
+    if (path.type === RTN_BROADCAST || path.type === RTN_MULTICAST) return ENETUNREACH;
+    const laddr = pcb.laddr !== ANY ? pcb.laddr : path.src;
+    if (laddr.length !== to.length) return this.family === AF_INET ? EAFNOSUPPORT : ENETUNREACH;
+    if (needsScope(to)) {
+      if (parsed.scopeId !== 0) pcb.ifindex = parsed.scopeId;
+      if (pcb.ifindex === 0) return EINVAL;
+    }
+    this.#noteReuse();
+    tcp.tick();
+    let isn: number | null;
+    if (pcb.lport !== 0) {
+      isn = tcp.takeOver(laddr, pcb.lport, to, parsed.port, pcb.ifindex);
+      if (isn === null) return EADDRNOTAVAIL;
+    } else {
+      isn = chooseConnectPort(tcp, pcb, laddr, to, parsed.port);
+      if (isn === null) return EADDRNOTAVAIL;
+    }
+    const tp = this.newBlock();
+    if (!tp) return ENOMEM;
+    pcb.laddr = laddr;
+    pcb.faddr = to;
+    pcb.fport = parsed.port;
+    if (!pcb.isBound) tcp.table.bind(pcb);
+    tcp.table.connect(pcb);
+    this.forgetPath();
+    this.closed = 0;
+    initSending(tp, isn >= 0 ? isn : tcp.initialSeq(pcb));
+    sendSyn(tp);
+    tcp.drain();
+    return 0;
+  }
+
+  /** Nowhere in particular is here. */
+  #destination(e: Endpoint): string {
+    if (e.addr !== ANY && e.addr !== ANY4 && e.addr !== ANY6) return e.addr;
+    const is4 = this.family === AF_INET || this.pcb.laddr.length === 4;
+    return is4 ? LOOPBACK4 : LOOPBACK6;
+  }
+
+  /** connect(2) to AF_UNSPEC: as new. */
+  #disconnect(): number {
+    const { tp, tcp, pcb } = this;
+    tcp.tick();
+    if (this.listener) this.#stopListening();
+    if (tp) {
+      abort(tp, 0);
+      this.#dropBlock();
+    }
+    this.error = 0;
+    this.closed = 0;
+    this.connecting = "no";
+    tcp.table.disconnect(pcb);
+    if (!pcb.isPortLocked) {
+      tcp.table.unbind(pcb);
+      pcb.lport = 0;
+    }
+    pcb.faddr = ANY;
+    pcb.fport = 0;
+    if (!pcb.isAddrLocked) pcb.laddr = ANY;
+    this.forgetPath();
+    this.readable.wakeup();
+    this.writable.wakeup();
+    tcp.drain();
+    return 0;
+  }
+
+  #stopListening(): void {
+    this.listener?.close();
+    this.listener = null;
+    this.pcb.isListening = false;
+    if (!this.pcb.isPortLocked) {
+      this.tcp.table.unbind(this.pcb);
+      this.pcb.lport = 0;
+    }
+    this.readable.wakeup();
+  }
+
+  send(td: Thread, uio: Uio, sending: Sending, isNonblocking: boolean): number {
+    return sendStream(this, td, uio, sending, isNonblocking);
+  }
+
+  receive(
+    td: Thread,
+    uio: Uio,
+    flags: number,
+    receiving: Receiving | null,
+    isNonblocking: boolean,
+  ): number {
+    return receiveStream(this, td, uio, flags, receiving, isNonblocking);
+  }
+
+  /** `block`, for the functions of send.ts and receive.ts. */
+  wait(
+    td: Thread,
+    isForRoom: boolean,
+    wmesg: string,
+    isNonblocking: boolean,
+    done: number,
+  ): number {
+    const { options } = this;
+    return isForRoom
+      ? this.block(td, this.writable, wmesg, options.sndTimeoutNs, isNonblocking, done)
+      : this.block(td, this.readable, wmesg, options.rcvTimeoutNs, isNonblocking, done);
+  }
+
+  shutdown(how: number): number {
+    const bits = this.shutdownBits(how);
+    if (bits < 0) return bits;
+    const { tp, tcp } = this;
+    tcp.tick();
+    if (this.listener) {
+      if ((bits & RCV_SHUTDOWN) !== 0) {
+        this.#stopListening();
+        tcp.drain();
+      }
+      return 0;
+    }
+    if (!tp || tp.state === TCPS_CLOSE) {
+      this.closed |= bits;
+      if (tp) this.#shut(tp, bits);
+      return ENOTCONN;
+    }
+    if (tp.state === TCPS_SYN_SENT) return this.#disconnect();
+    this.#shut(tp, bits);
+    tcp.drain();
+    return 0;
+  }
+
+  #shut(tp: Tcb, bits: number): void {
+    if ((bits & RCV_SHUTDOWN) !== 0) tp.isRcvShutdown = true;
+    if ((bits & SEND_SHUTDOWN) !== 0) {
+      sendFin(tp);
+      tp.isSndShutdown = true;
+    }
+    this.readable.wakeup();
+    this.writable.wakeup();
+  }
+
+  poll(_td: Thread, table: PollTable | null): number {
+    table?.watch(this.readable, TCP_READABLE | POLLRDHUP | POLLHUP | POLLERR | POLLPRI);
+    table?.watch(this.writable, TCP_WRITABLE | POLLHUP | POLLERR);
+    const { listener, tp } = this;
+    let events = this.error !== 0 || (tp && tp.error !== 0) ? POLLERR : 0;
+    if (listener) return listener.queue.length > 0 ? events | TCP_READABLE : events;
+    if (!tp) {
+      if ((this.closed & RCV_SHUTDOWN) !== 0) events |= TCP_READABLE | POLLRDHUP;
+      return events | POLLHUP | TCP_WRITABLE;
+    }
+    if ((tp.isRcvShutdown && tp.isSndShutdown) || tp.state === TCPS_CLOSE) events |= POLLHUP;
+    if (tp.isRcvShutdown) events |= TCP_READABLE | POLLRDHUP;
+    if (isIn(tp.state, IS_OPENING)) return events;
+    let target = Math.min(this.options.rcvlowat, Math.max(this.options.rcvbuf / 2, 1));
+    const isAtMark =
+      tp.urgState !== URG_NONE && tp.urgState !== URG_READ && tp.urgSeq === tp.copied;
+    if (isAtMark && !this.settings.isOobInline) target++;
+    if (tp.recvbuf.length >= target) events |= TCP_READABLE;
+    if (tp.isSndShutdown || this.hasRoom(tp)) events |= TCP_WRITABLE;
+    if (tp.urgState === URG_VALID) events |= POLLPRI;
+    return events;
+  }
+
+  /** A third of the send buffer is free, and not too much waits that was not even sent. */
+  hasRoom(tp: Tcb): boolean {
+    const used = tp.sndUsed;
+    if (this.options.sndbuf - used < used / 2) return false;
+    const lowat = this.settings.notsentLowat || this.tcp.tunables.notsentLowat.get();
+    return tp.sendbuf.end - tp.sndNxt < lowat;
+  }
+
+  bytesReadable(): number {
+    if (this.listener) return EINVAL;
+    const { tp } = this;
+    if (!tp || isIn(tp.state, IS_OPENING)) return 0;
+    // Up to the urgent byte.
+    const isUrgent = tp.urgState !== URG_NONE && !this.settings.isOobInline;
+    if (isUrgent && tp.urgSeq >= tp.copied && tp.urgSeq < tp.copied + tp.recvbuf.length) {
+      return tp.urgSeq === tp.copied ? tp.recvbuf.length - 1 : tp.urgSeq - tp.copied;
+    }
+    return tp.recvbuf.length;
+  }
+
+  bytesUnsent(): number {
+    if (this.listener) return EINVAL;
+    const { tp } = this;
+    if (!tp || isIn(tp.state, IS_OPENING)) return 0;
+    return tp.sendbuf.end - Math.min(tp.sndUna, tp.sendbuf.end);
+  }
+
+  override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
+    const { tp } = this;
+    if (request === SIOCATMARK) {
+      const isAt = tp !== null && tp.urgState !== URG_NONE && tp.urgSeq === tp.copied;
+      return mem.storeU32(arg, isAt ? 1 : 0);
+    }
+    if (request === SIOCOUTQNSD) {
+      if (this.listener) return EINVAL;
+      const bytes = tp && !isIn(tp.state, IS_OPENING) ? tp.sendbuf.end - tp.sndNxt : 0;
+      return mem.storeU32(arg, Math.max(0, bytes));
+    }
+    return super.ioctl(td, request, arg, mem);
+  }
+
+  override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
+    if (level === SOL_TCP) return setTcpOption(this, td, name, value);
+    const r = super.setOption(td, level, name, value);
+    if (level === SOL_SOCKET && r === 0) this.#optionChanged(name);
+    return r;
+  }
+
+  #optionChanged(name: number): void {
+    const { settings, options } = this;
+    if (name === SO_SNDBUF || name === SO_SNDBUFFORCE) settings.isSndbufLocked = true;
+    else if (name === SO_RCVBUF || name === SO_RCVBUFFORCE) settings.isRcvbufLocked = true;
+    else if (name === SO_OOBINLINE) settings.isOobInline = options.kept.get(name) === 1;
+    else if (name === SO_KEEPALIVE) {
+      settings.isKeepalive = options.kept.get(name) === 1;
+      this.tcp.tick();
+      if (this.tp) startKeepalive(this.tp);
+    } else if (name === SO_REUSEADDR || name === SO_REUSEPORT) this.#noteReuse();
+  }
+
+  override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
+    if (level === SOL_TCP) return getTcpOption(this, name, room);
+    return super.getOption(td, level, name, room);
+  }
+
+  override takeError(): number {
+    const { tp } = this;
+    if (this.error === 0 && tp) {
+      this.error = tp.error;
+      if (this.error === 0 && tp.state !== TCPS_CLOSE) {
+        this.error = tp.softError === 0 || !this.wantsErrors ? 0 : tp.softError;
+      }
+    }
+    if (tp) tp.error = 0;
+    return super.takeError();
+  }
+
+  override peerName(): Uint8Array | Errno {
+    const { state } = this;
+    if (state === TCPS_CLOSE || state === TCPS_LISTEN || state === TCPS_SYN_SENT) return ENOTCONN;
+    return super.peerName();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { tp, tcp, pcb } = this;
+    tcp.tick();
+    if (this.listener) this.#stopListening();
+    this.readable.wakeup();
+    this.writable.wakeup();
+    this.stack.kmem.give(SOCKET_BYTES);
+    if (tp) close(tp, this.options.lingerSec);
+    else this.tcpClosed();
+    // While the connection goes on, its place in the table stays.
+    if (!tp || tp.state === TCPS_CLOSE) {
+      tcp.table.disconnect(pcb);
+      tcp.table.unbind(pcb);
+    }
+    tcp.drain();
+  }
+
+  tcpReadable(): void {
+    const { tp } = this;
+    if (this.readable.isEmpty) return;
+    const isEnough =
+      !tp ||
+      tp.isRcvShutdown ||
+      tp.error !== 0 ||
+      tp.urgState === URG_VALID ||
+      tp.recvbuf.length >= this.options.rcvlowat;
+    if (isEnough) this.readable.wakeup();
+  }
+
+  tcpWritable(): void {
+    if (!this.writable.isEmpty) this.writable.wakeup();
+  }
+
+  tcpUrgent(): void {
+    raiseSigurg(this);
+    this.readable.wakeup();
+  }
+
+  /** The connection is over: its ends are free, but for what bind(2) asked for. */
+  tcpClosed(): void {
+    const { tcp, pcb } = this;
+    tcp.table.disconnect(pcb);
+    if (this.#isClosed || !pcb.isPortLocked) tcp.table.unbind(pcb);
+  }
+}
