@@ -10,6 +10,7 @@ import { addNetSysctls } from "./netsysctls.ts";
 import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { SockFs } from "./sockfs.ts";
+import { tcpMaker } from "./tcp/maker.ts";
 import { NetTunables } from "./tunables.ts";
 import { UnixDomain } from "./unix/domain.ts";
 import { UnixReport } from "./unix/report.ts";
@@ -39,5 +40,5 @@ export function attachNet(
 
 /** What is spoken over IP; the order is that of socket(2)'s search. */
 function inetProtocols(): readonly ProtocolMaker[] {
-  return [];
+  return [tcpMaker];
 }

@@ -67,6 +67,10 @@ export class TcpInet extends TcpStack implements InetProtocol {
     this.tunables.addTo(tree);
   }
 
+  end(): void {
+    this.timeWait.clear();
+  }
+
   tick(): number {
     this.nowNs = this.net.nowNs();
     return this.nowNs;

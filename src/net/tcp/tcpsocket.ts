@@ -39,8 +39,6 @@ import {
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
   SOCK_STREAM,
@@ -48,13 +46,11 @@ import {
 } from "../../abi/socket.ts";
 import { SIOCATMARK, SIOCOUTQNSD } from "../../abi/tcp.ts";
 import type { Thread } from "../../kern/thread.ts";
-import type { Lwp } from "../../proc/lwp.ts";
-import type { ProcTable } from "../../proc/proctable.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { UserMemory } from "../../vm/usermem.ts";
 import { ANY, ANY4, ANY6, LOOPBACK4, LOOPBACK6, needsScope } from "../address.ts";
-import { InetSocket, isDisconnect } from "../inet/inetsocket.ts";
+import { INET_SOCKET_BYTES, InetSocket, isDisconnect } from "../inet/inetsocket.ts";
 import { bindAnyPort, bindPort } from "../inet/ports.ts";
 import type { Receiving, Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
@@ -72,17 +68,13 @@ import { getTcpOption, setTcpOption } from "./sockopt.ts";
 import { IS_OPENING, isIn, TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_SENT } from "./states.ts";
 import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_READ, URG_VALID } from "./tcb.ts";
 import { startKeepalive } from "./timeouts.ts";
-import { raiseSigurg } from "./urgent.ts";
 
-/** What a socket takes beside its control block, about. */
-const SOCKET_BYTES = 2560;
 const TCP_WRITABLE = POLLOUT | POLLWRNORM;
 const TCP_READABLE = POLLIN | POLLRDNORM;
 
 export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   readonly tcp: TcpInet;
   readonly settings: TcpSettings;
-  readonly procs: ProcTable | null;
   tp: Tcb | null = null;
   listener: Listener | null = null;
   /** As connect(2) sees it. */
@@ -93,13 +85,12 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     super(td, stack, family, SOCK_STREAM, IPPROTO_TCP);
     this.tcp = tcp;
     this.settings = new TcpSettings(tcp.tunables);
-    this.procs = td ? (td as Lwp).proc.table : null;
     this.options.sndbuf = tcp.tunables.wmem.initial;
     this.options.rcvbuf = tcp.tunables.rmem.initial;
   }
 
   static make(td: Thread | null, stack: NetStack, tcp: TcpInet, family: number): TcpSocket | Errno {
-    if (!stack.kmem.take(SOCKET_BYTES)) return ENOMEM;
+    if (!stack.kmem.take(INET_SOCKET_BYTES)) return ENOMEM;
     return new TcpSocket(td, stack, tcp, family);
   }
 
@@ -132,7 +123,6 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     if (this.state !== TCPS_CLOSE || this.pcb.lport !== 0) return EINVAL;
     const r = this.checkLocal(e, true);
     if (r < 0) return r;
-    this.#noteReuse();
     const { pcb } = this;
     if (needsScope(e.addr) && e.scopeId !== 0) pcb.ifindex = e.scopeId;
     const laddr = e.addr === ANY4 || e.addr === ANY6 ? ANY : e.addr;
@@ -141,12 +131,6 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     pcb.isAddrLocked = laddr !== ANY;
     pcb.isPortLocked = e.port !== 0;
     return 0;
-  }
-
-  #noteReuse(): void {
-    const { pcb, options } = this;
-    pcb.reuseAddr = options.kept.get(SO_REUSEADDR) === 1;
-    pcb.reusePort = options.kept.get(SO_REUSEPORT) === 1;
   }
 
   override listen(_td: Thread, backlog: number): number {
@@ -158,7 +142,6 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       this.listener.backlog = most;
       return 0;
     }
-    this.#noteReuse();
     if (pcb.lport === 0) {
       const r = bindAnyPort(this.stack, tcp.table, pcb, pcb.laddr, true);
       if (r < 0) return r;
@@ -292,7 +275,6 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       if (parsed.scopeId !== 0) pcb.ifindex = parsed.scopeId;
       if (pcb.ifindex === 0) return EINVAL;
     }
-    this.#noteReuse();
     tcp.tick();
     let isn: number | null;
     if (pcb.lport !== 0) {
@@ -503,7 +485,7 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       settings.isKeepalive = options.kept.get(name) === 1;
       this.tcp.tick();
       if (this.tp) startKeepalive(this.tp);
-    } else if (name === SO_REUSEADDR || name === SO_REUSEPORT) this.#noteReuse();
+    }
   }
 
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
@@ -532,19 +514,13 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { tp, tcp, pcb } = this;
+    const { tp, tcp } = this;
     tcp.tick();
     if (this.listener) this.#stopListening();
     this.readable.wakeup();
     this.writable.wakeup();
-    this.stack.kmem.give(SOCKET_BYTES);
     if (tp) close(tp, this.options.lingerSec);
     else this.tcpClosed();
-    // While the connection goes on, its place in the table stays.
-    if (!tp || tp.state === TCPS_CLOSE) {
-      tcp.table.disconnect(pcb);
-      tcp.table.unbind(pcb);
-    }
     tcp.drain();
   }
 
@@ -565,14 +541,15 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   }
 
   tcpUrgent(): void {
-    raiseSigurg(this);
+    this.file?.owner?.tellUrgent();
     this.readable.wakeup();
   }
 
-  /** The connection is over: its ends are free, but for what bind(2) asked for. */
+  /** The connection, which may go on after close(2), is over: its ends are free, but for what bind(2) asked for. */
   tcpClosed(): void {
     const { tcp, pcb } = this;
     tcp.table.disconnect(pcb);
     if (this.#isClosed || !pcb.isPortLocked) tcp.table.unbind(pcb);
+    if (this.#isClosed) this.end();
   }
 }
