@@ -253,7 +253,13 @@ export class SimHost extends TcpStack {
 
   connect(to: string, port: number, change: (s: SimSocket) => void = () => {}): SimSocket {
     this.tick();
-    const s = this.socket({ laddr: this.address, lport: ++this.#lastPort, faddr: to, fport: port, ifindex: 0 });
+    const s = this.socket({
+      laddr: this.address,
+      lport: ++this.#lastPort,
+      faddr: to,
+      fport: port,
+      ifindex: 0,
+    });
     change(s);
     initSending(s.tp, this.initialSeq(s.tp.flow));
     sendSyn(s.tp);
