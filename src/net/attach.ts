@@ -6,6 +6,9 @@ import type { Entropy } from "../platform/host.ts";
 import type { NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { InetDomain } from "./inet/domain.ts";
+import { NetlinkDomain } from "./netlink/domain.ts";
+import type { NetlinkProtocol } from "./netlink/protocol.ts";
+import { RouteProtocol } from "./netlink/route/rtnetlink.ts";
 import { addNetSysctls } from "./netsysctls.ts";
 import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
@@ -34,6 +37,7 @@ export function attachNet(
   domains.add(new InetDomain(AF_INET, network));
   domains.add(new InetDomain(AF_INET6, network));
   addNetSysctls(network, sysctls);
+  domains.add(new NetlinkDomain(network, netlinkProtocols()));
   tunables.addTo(sysctls);
   return network;
 }
@@ -41,4 +45,8 @@ export function attachNet(
 /** What is spoken over IP; the order is that of socket(2)'s search. */
 function inetProtocols(): readonly ProtocolMaker[] {
   return [tcpMaker];
+}
+
+function netlinkProtocols(): readonly NetlinkProtocol[] {
+  return [new RouteProtocol()];
 }

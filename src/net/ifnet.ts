@@ -18,6 +18,8 @@ import {
 import type { InetAddr } from "./address.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Mbuf } from "./mbuf.ts";
+import type { ExtAck } from "./netlink/extack.ts";
+import type { NetlinkWriter } from "./netlink/writer.ts";
 import type { NetStack } from "./netstack.ts";
 
 /** What an interface has moved: struct rtnl_link_stats64. */
@@ -73,6 +75,12 @@ export abstract class Ifnet {
   readonly taps = new Set<PacketTap>();
   /** IFLA_INFO_KIND: "dummy", "veth"; empty for what is no virtual device made by ip link add. */
   readonly kind: string = "";
+  /** It was up at least once; and how often its carrier came and went. */
+  wasUp = false;
+  carrierUps = 0;
+  carrierDowns = 0;
+  /** The bridge that it is a port of. */
+  master: Ifnet | null = null;
   stack!: NetStack;
 
   constructor(from: {
@@ -94,6 +102,29 @@ export abstract class Ifnet {
     this.hwaddr = from.hwaddr ?? new Uint8Array(0);
     this.hwbroadcast = from.hwbroadcast ?? new Uint8Array(0);
   }
+
+  /** Index of the interface that it is tied to (IFLA_LINK), in `linkStack`; 0: none but itself. */
+  get link(): number {
+    return 0;
+  }
+
+  get linkStack(): NetStack | null {
+    return null;
+  }
+
+  /** Interfaces that end with it: the other end of a veth. */
+  dependents(): readonly Ifnet[] {
+    return [];
+  }
+
+  /** IFLA_INFO_DATA of its kind, and, of a bridge, IFLA_INFO_SLAVE_DATA of a port. */
+  infoData?(w: NetlinkWriter): void;
+  slaveData?(w: NetlinkWriter, port: Ifnet): void;
+  /** Of those that can have ports: takes one in; EINVAL, EBUSY. Lets one go. */
+  enslave?(port: Ifnet, ack: ExtAck): number;
+  release?(port: Ifnet): void;
+  /** Of those whose carrier can be set by hand. */
+  setCarrier?(isOn: boolean): number;
 
   get isUp(): boolean {
     return (this.flags & IFF_UP) !== 0;

@@ -23,23 +23,26 @@ import { Loopback } from "./loopback.ts";
 import type { Mbuf } from "./mbuf.ts";
 import { Mib } from "./mib.ts";
 import type { Netisr } from "./netisr.ts";
+import type { NetlinkPorts } from "./netlink/ports.ts";
 import type { Network } from "./network.ts";
 import type { InetProtocol } from "./protocol.ts";
 import { TokenBucket } from "./ratelimit.ts";
 import { RawTable } from "./raw/table.ts";
-import { Fib } from "./route.ts";
+import { Fib, type FibObserver, type RouteEntry, type RouteRule } from "./route.ts";
 
 /** Somebody who tells programs of changes: netlink. */
 export interface NetObserver {
   linkChanged(ifp: Ifnet): void;
   linkGone(ifp: Ifnet): void;
   addressChanged(ifp: Ifnet, ia: IfAddr, isGone: boolean): void;
+  routeChanged(entry: RouteEntry, isGone: boolean): void;
+  ruleChanged(family: number, rule: RouteRule, isGone: boolean): void;
 }
 
 const MAX_INTERFACES = 4096;
 const MAX_ADDRESSES = 4096;
 
-export class NetStack implements NetContents {
+export class NetStack implements NetContents, FibObserver {
   readonly network: Network;
   /** The name space whose stack it is; sockets hold that. */
   readonly ns: NetNamespace;
@@ -69,6 +72,11 @@ export class NetStack implements NetContents {
   /** Those who see the packets of all interfaces. */
   readonly taps = new Set<PacketTap>();
   readonly observers = new Set<NetObserver>();
+  /** Sockets of netlink by protocol. */
+  readonly netlink = new Map<number, NetlinkPorts>();
+  /** Counts changes of interfaces and their addresses. */
+  linkGeneration = 0;
+  readonly peerIds = new Map<number, number>();
   #lastIndex = 0;
 
   /** `lo` is there and down. */
@@ -82,6 +90,8 @@ export class NetStack implements NetContents {
     this.ip4.addTo(this.sysctls);
     this.ip6.addTo(this.sysctls);
     this.sysctls.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
+    this.fib4.observer = this;
+    this.fib6.observer = this;
     this.lo = new Loopback();
     this.attach(this.lo);
     for (const maker of network.makers) {
@@ -130,7 +140,7 @@ export class NetStack implements NetContents {
     ifp.index = at;
     ifp.stack = this;
     this.interfaces.set(at, ifp);
-    for (const o of this.observers) o.linkChanged(ifp);
+    this.linkTouched(ifp);
     return 0;
   }
 
@@ -139,7 +149,39 @@ export class NetStack implements NetContents {
     this.setFlags(ifp, ifp.flags & ~IFF_UP);
     for (const ia of [...ifp.addrs4, ...ifp.addrs6]) this.removeAddress(ifp, ia);
     this.interfaces.delete(ifp.index);
+    this.linkGeneration++;
     for (const o of this.observers) o.linkGone(ifp);
+  }
+
+  /** The number that this network has for another one (IFLA_LINK_NETNSID), given when it is first asked for. */
+  idOf(other: NetStack): number {
+    const { peerIds } = this;
+    if (!peerIds.has(other.cookie)) peerIds.set(other.cookie, peerIds.size);
+    return peerIds.get(other.cookie)!;
+  }
+
+  /** By index. */
+  inOrder(): readonly Ifnet[] {
+    return [...this.interfaces.values()].sort((a, b) => a.index - b.index);
+  }
+
+  /** Something about an interface, or an address of it, is another. */
+  linkTouched(ifp: Ifnet): void {
+    this.linkGeneration++;
+    for (const o of this.observers) o.linkChanged(ifp);
+  }
+
+  addressTouched(ifp: Ifnet, ia: IfAddr): void {
+    this.linkGeneration++;
+    for (const o of this.observers) o.addressChanged(ifp, ia, false);
+  }
+
+  routeChanged(entry: RouteEntry, isGone: boolean): void {
+    for (const o of this.observers) o.routeChanged(entry, isGone);
+  }
+
+  ruleChanged(family: number, rule: RouteRule, isGone: boolean): void {
+    for (const o of this.observers) o.ruleChanged(family, rule, isGone);
   }
 
   byName(name: string): Ifnet | null {
@@ -158,7 +200,7 @@ export class NetStack implements NetContents {
     if (other) return other === ifp ? 0 : EEXIST;
     for (const ia of ifp.addrs4) if (ia.label === ifp.name) ia.label = name;
     ifp.name = name;
-    for (const o of this.observers) o.linkChanged(ifp);
+    this.linkTouched(ifp);
     return 0;
   }
 
@@ -168,6 +210,7 @@ export class NetStack implements NetContents {
     ifp.flags = flags;
     if (wasUp !== ifp.isUp) {
       if (ifp.isUp) {
+        ifp.wasUp = true;
         interfaceUp(this, ifp);
       } else {
         // IPv6 addresses go when an interface goes down, as in Linux; IPv4's stay.
@@ -179,7 +222,7 @@ export class NetStack implements NetContents {
       this.fib4.changed();
       this.fib6.changed();
     }
-    for (const o of this.observers) o.linkChanged(ifp);
+    this.linkTouched(ifp);
   }
 
   setMtu(ifp: Ifnet, mtu: number): number {
@@ -187,7 +230,7 @@ export class NetStack implements NetContents {
     ifp.mtu = mtu;
     this.fib4.changed();
     this.fib6.changed();
-    for (const o of this.observers) o.linkChanged(ifp);
+    this.linkTouched(ifp);
     return 0;
   }
 
@@ -202,7 +245,7 @@ export class NetStack implements NetContents {
     ia.createdNs = ia.updatedNs = this.nowNs();
     list.push(ia);
     if (ifp.isUp) addAddressRoutes(this, ifp, ia);
-    for (const o of this.observers) o.addressChanged(ifp, ia, false);
+    this.addressTouched(ifp, ia);
     return 0;
   }
 
@@ -212,6 +255,7 @@ export class NetStack implements NetContents {
     if (at < 0) return;
     list.splice(at, 1);
     removeAddressRoutes(this, ifp, ia);
+    this.linkGeneration++;
     for (const o of this.observers) o.addressChanged(ifp, ia, true);
   }
 

@@ -180,8 +180,14 @@ function isBefore(a: RouteEntry, b: RouteEntry): boolean {
   return a.metric < b.metric;
 }
 
+/** Hears of routes that come and go. */
+export interface FibObserver {
+  routeChanged(entry: RouteEntry, isGone: boolean): void;
+}
+
 /** The routes of one family. */
 export class Fib {
+  observer: FibObserver | null = null;
   /** Counts changes. */
   generation = 0;
   readonly rules: RouteRule[];
@@ -215,6 +221,7 @@ export class Fib {
     table.add(entry);
     this.#count++;
     this.changed();
+    this.observer?.routeChanged(entry, false);
     return 0;
   }
 
@@ -225,6 +232,7 @@ export class Fib {
     if (table.bits.length === 0) this.#tables.delete(entry.table);
     this.#count--;
     this.changed();
+    this.observer?.routeChanged(entry, true);
     return 0;
   }
 
@@ -240,6 +248,15 @@ export class Fib {
       return e;
     }
     return null;
+  }
+
+  hasTable(table: number): boolean {
+    return this.#tables.has(table);
+  }
+
+  /** The routes to one prefix in a table, best first. */
+  at(table: number, dst: InetAddr, bits: number): readonly RouteEntry[] {
+    return [...(this.#tables.get(table)?.byBits.get(bits)?.get(dst) ?? [])];
   }
 
   /** Every route, tables in order of number, prefixes in order of length and address. */

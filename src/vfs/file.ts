@@ -11,6 +11,7 @@ import { O_ACCMODE, O_ASYNC, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
+import type { Namespace } from "../kern/namespace.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -50,6 +51,11 @@ export abstract class File {
 
   constructor(flags: number) {
     this.flags = flags;
+  }
+
+  /** The name space that it stands for: a file of /proc/PID/ns. */
+  get namespace(): Namespace | null {
+    return null;
   }
 
   get isReadable(): boolean {

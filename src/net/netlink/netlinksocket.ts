@@ -1,0 +1,534 @@
+/**
+ * AF_NETLINK sockets: datagrams between programs and the kernel.
+ *
+ * A request is served before sendmsg(2) returns: answers and acknowledgements
+ * are in the queue then, but for the rest of a dump, which is written when the
+ * queue has become half empty. A message that finds no room is lost, and
+ * ENOBUFS says so once. See netlink(7); Linux net/netlink/af_netlink.c.
+ */
+import * as e from "../../abi/errno.ts";
+import * as nl from "../../abi/netlink.ts";
+import { POLLERR, POLLHUP } from "../../abi/poll.ts";
+import {
+  AF_NETLINK,
+  AF_UNSPEC,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SO_PASSCRED,
+} from "../../abi/socket.ts";
+import { CAP_NET_ADMIN, CAP_NET_BROADCAST } from "../../kern/cred.ts";
+import type { Thread } from "../../kern/thread.ts";
+import { WaitQueue } from "../../kern/waitqueue.ts";
+import type { Lwp } from "../../proc/lwp.ts";
+import type { PollTable } from "../../vfs/poll.ts";
+import type { Uio } from "../../vm/uio.ts";
+import type { PeerCred, Receiving, Sending, SentControl } from "../message.ts";
+import type { NetStack } from "../netstack.ts";
+import { READABLE, Socket, WRITABLE } from "../socket.ts";
+import { intOf, intValue, viewOf } from "../sockopt.ts";
+import { Scm } from "../unix/scm.ts";
+import { senderCreds } from "../unix/unixsocket.ts";
+import type { NetlinkDomain } from "./domain.ts";
+import { DUMP_MORE, Dump } from "./dump.ts";
+import type { ExtAck } from "./extack.ts";
+import type { NetlinkPorts } from "./ports.ts";
+import { DUMP_STARTED } from "./protocol.ts";
+import { acknowledgement, Request } from "./request.ts";
+import { NetlinkWriter } from "./writer.ts";
+
+/** What a socket takes, about, beside what waits in it; and one message more than its bytes. */
+export const SOCKET_BYTES = 1536;
+const MESSAGE_BYTES = 768;
+/** A message must leave so much of its sender's buffer. */
+const SEND_OVERHEAD = 32;
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Least and most bytes of a dump in one message. */
+const DUMP_MIN_BYTES = 3776;
+const DUMP_MAX_BYTES = 32448;
+const DONE_BYTES = 20;
+const KERNEL: PeerCred = { pid: 0, uid: 0, gid: 0 };
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly port: number;
+  readonly group: number;
+  readonly creds: PeerCred;
+}
+
+export class NetlinkSocket extends Socket {
+  readonly domain: NetlinkDomain;
+  readonly stack: NetStack;
+  readonly ports: NetlinkPorts;
+  /** Its address, once it is bound. */
+  port = 0;
+  isBound = false;
+  /** Where messages without an address go. */
+  peerPort = 0;
+  peerGroup = 0;
+  /** Bytes that wait are charged with this. */
+  rmem = 0;
+  drops = 0;
+  isCapAck = false;
+  isExtAck = false;
+  isStrict = false;
+  /** A dump that is not at its end. */
+  dump: Dump | null = null;
+  readonly #groups: Uint32Array;
+  #queue: Waiting[] = [];
+  #isConnected = false;
+  #isCongested = false;
+  #hasNoEnobufs = false;
+  #hasPktinfo = false;
+  #isBroadcastError = false;
+  #listensToAll = false;
+  #longestReceive = 0;
+  /** Those who wait for room here. */
+  readonly #space = new WaitQueue();
+
+  constructor(domain: NetlinkDomain, stack: NetStack, ports: NetlinkPorts, type: number) {
+    const { vfs, tunables } = domain.network;
+    super(AF_NETLINK, type, ports.protocol.protocol, vfs.anonymousIno(), tunables);
+    this.domain = domain;
+    this.stack = stack;
+    this.ports = ports;
+    this.#groups = new Uint32Array(Math.ceil(ports.protocol.groups / 32));
+    ports.sockets.add(this);
+  }
+
+  isMember(group: number): boolean {
+    const word = (group - 1) >> 5;
+    if (word >= this.#groups.length) return false;
+    return (this.#groups[word]! & (1 << ((group - 1) & 31))) !== 0;
+  }
+
+  /** The first 32 groups as bits, as addresses name them. */
+  get groupMask(): number {
+    return this.#groups[0]!;
+  }
+
+  /** Whether `td` has `cap` over the network that this socket is of. */
+  mayAdminister(td: Thread, cap: number): boolean {
+    return td.cred.hasCapIn(this.stack.ns.owner, cap);
+  }
+
+  override bind(td: Thread, address: Uint8Array): number {
+    if (address.length < nl.SockaddrNl.sizeof) return e.EINVAL;
+    const view = viewOf(address);
+    if (nl.SockaddrNl.nl_family.get(view, 0) !== AF_NETLINK) return e.EINVAL;
+    const port = nl.SockaddrNl.nl_pid.get(view, 0);
+    const groups = nl.SockaddrNl.nl_groups.get(view, 0);
+    if (groups !== 0 && !this.#mayListen(td)) return e.EPERM;
+    if (this.isBound && port !== this.port) return e.EINVAL;
+    if (!this.isBound) {
+      const r = port === 0 ? this.autobind(td) : this.#bindTo(port);
+      if (r < 0) return r;
+    }
+    this.#groups[0] = groups;
+    return 0;
+  }
+
+  /** Gives it a port if it has none. */
+  autobind(td: Thread): number {
+    if (this.isBound) return 0;
+    this.port = this.ports.autobind(this, (td as Lwp).proc.pid, this.stack.randomBelow(2 ** 31));
+    this.isBound = true;
+    return 0;
+  }
+
+  #bindTo(port: number): number {
+    const r = this.ports.bind(this, port);
+    if (r < 0) return r;
+    this.port = port;
+    this.isBound = true;
+    return 0;
+  }
+
+  #mayListen(td: Thread): boolean {
+    return this.ports.protocol.mayAnyoneListen || this.mayAdminister(td, CAP_NET_ADMIN);
+  }
+
+  #maySend(td: Thread): boolean {
+    return this.ports.protocol.mayAnyoneSend || this.mayAdminister(td, CAP_NET_ADMIN);
+  }
+
+  override connect(td: Thread, address: Uint8Array): number {
+    if (address.length < 2) return e.EINVAL;
+    const view = viewOf(address);
+    const family = view.getUint16(0, true);
+    if (family === AF_UNSPEC) {
+      this.#isConnected = false;
+      this.peerPort = this.peerGroup = 0;
+      return 0;
+    }
+    if (family !== AF_NETLINK || address.length < nl.SockaddrNl.sizeof) return e.EINVAL;
+    const to = destinationOf(view);
+    if ((to.port !== 0 || to.group !== 0) && !this.#maySend(td)) return e.EPERM;
+    this.autobind(td);
+    this.#isConnected = true;
+    this.peerPort = to.port;
+    this.peerGroup = to.group;
+    return 0;
+  }
+
+  name(): Uint8Array {
+    return addressOf(this.port, this.groupMask);
+  }
+
+  peerName(): Uint8Array {
+    return addressOf(this.peerPort, maskOf(this.peerGroup));
+  }
+
+  override control(td: Thread, bytes: Uint8Array): SentControl | e.Errno {
+    const scm = Scm.parse(td as Lwp, bytes);
+    if (e.failed(scm) || scm.files.length === 0) return scm;
+    scm.release();
+    return e.EINVAL;
+  }
+
+  send(td: Thread, uio: Uio, sending: Sending, isNonblocking: boolean): number {
+    if ((sending.flags & MSG_OOB) !== 0) return e.EOPNOTSUPP;
+    const length = uio.resid;
+    if (length === 0) return e.ENODATA;
+    const to = this.#destination(td, sending.name);
+    if (typeof to === "number") return to;
+    this.autobind(td);
+    if (length > this.options.sndbuf - SEND_OVERHEAD) return e.EMSGSIZE;
+    const other = to.port === 0 ? null : this.ports.at(to.port);
+    const isRefused = to.port === 0 ? !this.ports.protocol.hasKernelEnd : !other;
+    if (other?.isFull) {
+      const { sndTimeoutNs } = this.options;
+      return this.block(td, other.#space, "netlink_attachskb", sndTimeoutNs, isNonblocking, 0);
+    }
+    const bytes = this.#load(uio, length);
+    if (e.failed(bytes)) return bytes;
+    const creds = (sending.control as Scm | null)?.creds ?? senderCreds(td);
+    if (to.group !== 0) this.ports.multicast(bytes, to.group, this);
+    let r: number = length;
+    if (isRefused) r = to.group === 0 || to.port !== 0 ? e.ECONNREFUSED : length;
+    else if (!other) this.#serveAll(td, bytes);
+    else if (other.#isConnected && other.peerPort !== this.port) r = e.ECONNREFUSED;
+    else r = Math.min(other.deliver(bytes, this, 0, creds), 0) || length;
+    this.domain.kmem.give(length);
+    return r;
+  }
+
+  #destination(td: Thread, name: Uint8Array | null): Destination | e.Errno {
+    if (name === null) return { port: this.peerPort, group: this.peerGroup };
+    if (name.length < nl.SockaddrNl.sizeof) return e.EINVAL;
+    const view = viewOf(name);
+    if (nl.SockaddrNl.nl_family.get(view, 0) !== AF_NETLINK) return e.EINVAL;
+    const to = destinationOf(view);
+    return (to.port !== 0 || to.group !== 0) && !this.#maySend(td) ? e.EPERM : to;
+  }
+
+  /** The message, paid for. */
+  #load(uio: Uio, length: number): Uint8Array | e.Errno {
+    if (length > MAX_MESSAGE_BYTES || !this.domain.kmem.take(length)) return e.ENOBUFS;
+    const bytes = new Uint8Array(length);
+    if (uio.copyin(bytes) === length) return bytes;
+    this.domain.kmem.give(length);
+    return e.EFAULT;
+  }
+
+  /** Serves the requests in `bytes`, one after the other, as far as they are sound. */
+  #serveAll(td: Thread, bytes: Uint8Array): void {
+    const view = viewOf(bytes);
+    let at = 0;
+    while (bytes.length - at >= nl.NLMSG_HDRLEN) {
+      const length = nl.NlMsgHdr.nlmsg_len.get(view, at);
+      if (length < nl.NLMSG_HDRLEN || length > bytes.length - at) return;
+      const request = new Request(td, this, bytes.subarray(at, at + length));
+      const isServed =
+        (request.flags & nl.NLM_F_REQUEST) !== 0 && request.type >= nl.NLMSG_MIN_TYPE;
+      const r = isServed ? this.ports.protocol.serve(request) : 0;
+      if (r !== DUMP_STARTED && (r < 0 || (request.flags & nl.NLM_F_ACK) !== 0)) {
+        this.deliver(acknowledgement(request, r));
+      }
+      at += (length + 3) & ~3;
+    }
+  }
+
+  get isFull(): boolean {
+    return !this.#hasNoEnobufs && (this.rmem > this.options.rcvbuf || this.#isCongested);
+  }
+
+  /** Puts a message into the queue: its length, or EAGAIN if there is no room and it is lost. */
+  deliver(
+    bytes: Uint8Array,
+    from: NetlinkSocket | null = null,
+    group = 0,
+    creds: PeerCred = KERNEL,
+  ): number {
+    const cost = costOf(bytes);
+    const isPastFilter = this.options.filter?.run(bytes) === 0;
+    if (isPastFilter) return bytes.length;
+    const isFull = this.rmem > this.options.rcvbuf || this.#isCongested;
+    if (isFull || !this.domain.kmem.take(cost)) {
+      this.#overrun();
+      return e.EAGAIN;
+    }
+    this.rmem += cost;
+    this.#queue.push({ bytes, port: from?.port ?? 0, group, creds });
+    this.readable.wakeup();
+    return bytes.length;
+  }
+
+  #overrun(): void {
+    this.drops++;
+    if (this.#hasNoEnobufs || this.#isCongested) return;
+    this.#isCongested = true;
+    this.error = e.ENOBUFS;
+    this.readable.wakeup();
+  }
+
+  /** EBUSY while there is another. */
+  startDump(dump: Dump, ack: ExtAck): number {
+    if (this.dump) return e.EBUSY;
+    this.dump = dump;
+    this.#fillDump(ack);
+    return 0;
+  }
+
+  /** Puts the next piece of the dump into the queue. */
+  #fillDump(ack: ExtAck | null): void {
+    const { dump } = this;
+    if (!dump || this.rmem >= this.options.rcvbuf) return;
+    const limit = Math.max(DUMP_MIN_BYTES, Math.min(this.#longestReceive, DUMP_MAX_BYTES));
+    const w = new NetlinkWriter(limit);
+    const r = dump.fill(w);
+    if (r !== DUMP_MORE && w.length + DONE_BYTES <= limit) {
+      this.dump = null;
+      writeDone(w, dump, r, this.isExtAck ? ack : null);
+      this.deliver(w.bytes());
+      return;
+    }
+    this.deliver(w.bytes());
+    if (r !== DUMP_MORE) this.dump = new DoneDump(dump, r);
+  }
+
+  receive(
+    td: Thread,
+    uio: Uio,
+    flags: number,
+    receiving: Receiving | null,
+    isNonblocking: boolean,
+  ): number {
+    if ((flags & MSG_OOB) !== 0) return e.EOPNOTSUPP;
+    if (this.error !== 0) return this.takeError();
+    const message = this.#queue[0];
+    if (!message) {
+      const { rcvTimeoutNs } = this.options;
+      return this.block(td, this.readable, "skb_wait_packets", rcvTimeoutNs, isNonblocking, 0);
+    }
+    const { bytes } = message;
+    this.#longestReceive = Math.max(this.#longestReceive, uio.resid);
+    const size = Math.min(uio.resid, bytes.length);
+    for (let n = 0; n < size; ) {
+      const r = uio.copyout(bytes.subarray(n, size));
+      if (r < 0) return r;
+      n += r;
+    }
+    if (receiving) this.#tell(receiving, message, size < bytes.length);
+    if ((flags & MSG_PEEK) === 0) {
+      this.#queue.shift();
+      this.#free(message);
+    }
+    if (this.rmem <= this.options.rcvbuf / 2) this.#fillDump(null);
+    if (this.#queue.length === 0) this.#isCongested = false;
+    if (!this.#isCongested) this.#space.wakeup();
+    return (flags & MSG_TRUNC) !== 0 ? bytes.length : size;
+  }
+
+  #tell(receiving: Receiving, message: Waiting, isCut: boolean): void {
+    const { port, group, creds } = message;
+    receiving.name = addressOf(port, maskOf(group));
+    if (isCut) receiving.outFlags |= MSG_TRUNC;
+    if (this.#hasPktinfo) {
+      receiving.control.push({
+        level: nl.SOL_NETLINK,
+        type: nl.NETLINK_PKTINFO,
+        data: intValue(group),
+      });
+    }
+    if (this.options.passcred) receiving.creds = creds;
+  }
+
+  #free(message: Waiting): void {
+    const cost = costOf(message.bytes);
+    this.rmem -= cost;
+    this.domain.kmem.give(cost);
+  }
+
+  shutdown(): number {
+    return e.EOPNOTSUPP;
+  }
+
+  poll(_td: Thread, table: PollTable | null): number {
+    table?.watch(this.readable, READABLE | POLLHUP | POLLERR);
+    table?.watch(this.writable, WRITABLE | POLLERR);
+    let events = WRITABLE;
+    if (this.error !== 0) events |= POLLERR;
+    if (this.#queue.length > 0) events |= READABLE;
+    return events;
+  }
+
+  bytesReadable(): number {
+    return e.ENOTTY;
+  }
+
+  bytesUnsent(): number {
+    return e.ENOTTY;
+  }
+
+  override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
+    if (level !== nl.SOL_NETLINK) {
+      const r = super.setOption(td, level, name, value);
+      return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
+    }
+    if (value.length < 4) return e.EINVAL;
+    const n = intOf(value);
+    const isOn = n !== 0;
+    switch (name) {
+      case nl.NETLINK_ADD_MEMBERSHIP:
+      case nl.NETLINK_DROP_MEMBERSHIP: {
+        if (!this.#mayListen(td)) return e.EPERM;
+        if (n <= 0 || n > this.#groups.length * 32) return e.EINVAL;
+        const bit = 1 << ((n - 1) & 31);
+        if (name === nl.NETLINK_ADD_MEMBERSHIP) this.#groups[(n - 1) >> 5]! |= bit;
+        else this.#groups[(n - 1) >> 5]! &= ~bit;
+        return 0;
+      }
+      case nl.NETLINK_PKTINFO:
+        this.#hasPktinfo = isOn;
+        return 0;
+      case nl.NETLINK_BROADCAST_ERROR:
+        this.#isBroadcastError = isOn;
+        return 0;
+      case nl.NETLINK_NO_ENOBUFS:
+        this.#hasNoEnobufs = isOn;
+        if (isOn) this.#isCongested = false;
+        return 0;
+      case nl.NETLINK_LISTEN_ALL_NSID:
+        if (!this.mayAdminister(td, CAP_NET_BROADCAST)) return e.EPERM;
+        this.#listensToAll = isOn;
+        return 0;
+      case nl.NETLINK_CAP_ACK:
+        this.isCapAck = isOn;
+        return 0;
+      case nl.NETLINK_EXT_ACK:
+        this.isExtAck = isOn;
+        return 0;
+      case nl.NETLINK_GET_STRICT_CHK:
+        this.isStrict = isOn;
+        return 0;
+      default:
+        return e.ENOPROTOOPT;
+    }
+  }
+
+  override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | e.Errno {
+    if (level !== nl.SOL_NETLINK) {
+      const r = super.getOption(td, level, name, room);
+      return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
+    }
+    if (name === nl.NETLINK_LIST_MEMBERSHIPS) return new Uint8Array(this.#groups.buffer.slice(0));
+    const flag = this.#flagOf(name);
+    if (flag === null) return e.ENOPROTOOPT;
+    return room < 4 ? e.EINVAL : intValue(flag ? 1 : 0);
+  }
+
+  #flagOf(name: number): boolean | null {
+    switch (name) {
+      case nl.NETLINK_PKTINFO:
+        return this.#hasPktinfo;
+      case nl.NETLINK_BROADCAST_ERROR:
+        return this.#isBroadcastError;
+      case nl.NETLINK_NO_ENOBUFS:
+        return this.#hasNoEnobufs;
+      case nl.NETLINK_LISTEN_ALL_NSID:
+        return this.#listensToAll;
+      case nl.NETLINK_CAP_ACK:
+        return this.isCapAck;
+      case nl.NETLINK_EXT_ACK:
+        return this.isExtAck;
+      case nl.NETLINK_GET_STRICT_CHK:
+        return this.isStrict;
+      default:
+        return null;
+    }
+  }
+
+  override setOwnOption(_td: Thread, name: number, value: Uint8Array): number {
+    if (name !== SO_PASSCRED) return e.ENOPROTOOPT;
+    this.options.passcred = intOf(value) !== 0;
+    return 0;
+  }
+
+  override getOwnOption(_td: Thread, name: number): Uint8Array | e.Errno {
+    return name === SO_PASSCRED ? intValue(this.options.passcred ? 1 : 0) : e.ENOPROTOOPT;
+  }
+
+  close(): void {
+    if (!this.ports.sockets.delete(this)) return;
+    this.ports.unbind(this);
+    this.dump = null;
+    for (const message of this.#queue.splice(0)) this.#free(message);
+    this.domain.kmem.give(SOCKET_BYTES);
+    this.#space.wakeup();
+  }
+}
+
+interface Destination {
+  readonly port: number;
+  readonly group: number;
+}
+
+/** The end of a dump that found no room in its last piece. */
+class DoneDump extends Dump {
+  readonly #result: number;
+
+  constructor(of: Dump, result: number) {
+    super(of);
+    this.flags = of.flags;
+    this.#result = result;
+  }
+
+  fill(): number {
+    return this.#result;
+  }
+}
+
+function writeDone(w: NetlinkWriter, dump: Dump, result: number, ack: ExtAck | null): void {
+  const isTold = ack?.isTold(result) === true;
+  const flags = dump.flags | (isTold ? nl.NLM_F_ACK_TLVS : 0);
+  w.begin(nl.NLMSG_DONE, flags, dump.seq, dump.pid);
+  const { view, at } = w.fixed(nl.NlMsgErr.sizeof);
+  nl.NlMsgErr.error.set(view, at, result);
+  if (isTold) ack!.write(w, result);
+  w.end();
+}
+
+function costOf(bytes: Uint8Array): number {
+  return MESSAGE_BYTES + bytes.length;
+}
+
+/** Of several groups in an address the first is meant. */
+function destinationOf(view: DataView): Destination {
+  const groups = nl.SockaddrNl.nl_groups.get(view, 0);
+  const port = nl.SockaddrNl.nl_pid.get(view, 0);
+  return { port, group: groups === 0 ? 0 : 32 - Math.clz32(groups & -groups) };
+}
+
+function maskOf(group: number): number {
+  return group > 0 && group <= 32 ? (1 << (group - 1)) >>> 0 : 0;
+}
+
+function addressOf(port: number, groups: number): Uint8Array {
+  const bytes = new Uint8Array(nl.SockaddrNl.sizeof);
+  const view = viewOf(bytes);
+  nl.SockaddrNl.nl_family.set(view, 0, AF_NETLINK);
+  nl.SockaddrNl.nl_pid.set(view, 0, port);
+  nl.SockaddrNl.nl_groups.set(view, 0, groups);
+  return bytes;
+}

@@ -1,0 +1,24 @@
+/** The kinds of virtual interfaces that ip-link(8) can make: dummy, veth, bridge. */
+import type { Errno } from "../../../abi/errno.ts";
+import { Dummy } from "../../ether/dummy.ts";
+import type { Ifnet } from "../../ifnet.ts";
+import type { NetStack } from "../../netstack.ts";
+import type { Attrs, Policy } from "../attributes.ts";
+import type { Request } from "../request.ts";
+import type { LinkWish } from "./linkset.ts";
+
+export interface LinkKind {
+  /** Of IFLA_INFO_DATA. */
+  readonly policy: Policy | null;
+  /** The interface, without a name yet. */
+  make(request: Request, stack: NetStack, wish: LinkWish, data: Attrs | null): Ifnet | Errno;
+  /** Changes what its data says. */
+  change?(request: Request, ifp: Ifnet, data: Attrs): number;
+}
+
+const dummyKind: LinkKind = {
+  policy: null,
+  make: (_request, stack) => new Dummy(stack),
+};
+
+export const linkKinds: ReadonlyMap<string, LinkKind> = new Map([["dummy", dummyKind]]);
