@@ -133,7 +133,7 @@ function* routes6(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {
     type: RTN_LOCAL,
     protocol: RTPROT_KERNEL,
   });
-  if ((ia.flags & IFA_F_NOPREFIXROUTE) !== 0) return;
+  if ((ia.flags & IFA_F_NOPREFIXROUTE) !== 0 || addr === LOOPBACK6) return;
   if (bits === 128 && (ifp.flags & IFF_POINTOPOINT) !== 0 && !ifp.isLoopback) return;
   yield new RouteEntry({
     ifp,

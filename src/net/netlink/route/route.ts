@@ -15,6 +15,7 @@ import {
   RT_SCOPE_LINK,
   RT_SCOPE_NOWHERE,
   RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
   RTN_BLACKHOLE,
   RTN_LOCAL,
@@ -358,8 +359,13 @@ export function dumpRoutes(request: Request): number {
   const ifindex = attrs.u32(rt.RTA_OIF) ?? 0;
   if (ifindex !== 0 && !stack.byIndex(ifindex)) return ENODEV;
   const table = attrs.u32(rt.RTA_TABLE) ?? rt.RtMsg.rtm_table.get(view, at);
+  // The main and the local table are there though nothing be in them.
+  const isUsual = table === RT_TABLE_MAIN || table === RT_TABLE_LOCAL;
   const isMissing =
-    table !== 0 && family !== 0 && !(family === AF_INET6 ? stack.fib6 : stack.fib4).hasTable(table);
+    !isUsual &&
+    table !== 0 &&
+    family !== 0 &&
+    !(family === AF_INET6 ? stack.fib6 : stack.fib4).hasTable(table);
   if (isMissing && family === AF_INET)
     return request.fail(ENOENT, "ipv4: FIB table does not exist");
   if (isMissing) return request.fail(ENOENT, "FIB table does not exist");
