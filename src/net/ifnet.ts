@@ -112,11 +112,6 @@ export abstract class Ifnet {
     return null;
   }
 
-  /** Interfaces that end with it: the other end of a veth. */
-  dependents(): readonly Ifnet[] {
-    return [];
-  }
-
   /** IFLA_INFO_DATA of its kind, and, of a bridge, IFLA_INFO_SLAVE_DATA of a port. */
   infoData?(w: NetlinkWriter): void;
   slaveData?(w: NetlinkWriter, port: Ifnet): void;

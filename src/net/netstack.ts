@@ -76,7 +76,9 @@ export class NetStack implements NetContents, FibObserver {
   readonly netlink = new Map<number, NetlinkPorts>();
   /** Counts changes of interfaces and their addresses. */
   linkGeneration = 0;
-  readonly peerIds = new Map<number, number>();
+  /** Numbers of other networks, as programs here know them. */
+  readonly peerIds = new Map<NetStack, number>();
+  #lastPeerId = 0;
   #lastIndex = 0;
 
   /** `lo` is there and down. */
@@ -110,6 +112,7 @@ export class NetStack implements NetContents, FibObserver {
     }
     for (const protocol of this.protocols.values()) protocol.end?.();
     this.fragments.end(this);
+    this.network.gone(this);
   }
 
   /** 32 bits that nobody can guess. */
@@ -156,8 +159,8 @@ export class NetStack implements NetContents, FibObserver {
   /** The number that this network has for another one (IFLA_LINK_NETNSID), given when it is first asked for. */
   idOf(other: NetStack): number {
     const { peerIds } = this;
-    if (!peerIds.has(other.cookie)) peerIds.set(other.cookie, peerIds.size);
-    return peerIds.get(other.cookie)!;
+    if (!peerIds.has(other)) peerIds.set(other, this.#lastPeerId++);
+    return peerIds.get(other)!;
   }
 
   /** By index. */

@@ -26,6 +26,8 @@ export class Network implements NetMaker {
   readonly netisr: Netisr;
   readonly makers: readonly ProtocolMaker[];
   readonly initial: NetStack;
+  /** All there are. */
+  readonly stacks = new Set<NetStack>();
   readonly #entropy: Entropy;
   readonly #randoms = new Uint32Array(256);
   #randomsLeft = 0;
@@ -57,7 +59,15 @@ export class Network implements NetMaker {
 
   /** A network with nothing but `lo`, which is down: unshare(CLONE_NEWNET). */
   make(ns: NetNamespace): NetStack {
-    return new NetStack(this, ns, ++this.#cookies);
+    const stack = new NetStack(this, ns, ++this.#cookies);
+    this.stacks.add(stack);
+    return stack;
+  }
+
+  /** A network ended. */
+  gone(stack: NetStack): void {
+    this.stacks.delete(stack);
+    for (const other of this.stacks) other.peerIds.delete(stack);
   }
 
   /** The network that a thread is in. */

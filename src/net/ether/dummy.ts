@@ -1,5 +1,6 @@
 /** dummy: an Ethernet interface that throws away what is sent over it. See ip-link(8). */
 import { ARPHRD_ETHER, IFF_BROADCAST, IFF_NOARP } from "../../abi/netdevice.ts";
+import { LINK_BYTES } from "../ifchange.ts";
 import { Ifnet } from "../ifnet.ts";
 import type { Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
@@ -21,6 +22,10 @@ export class Dummy extends Ifnet {
       hwaddr: randomAddress(stack),
       hwbroadcast: ETHER_BROADCAST,
     });
+  }
+
+  override detached(): void {
+    this.stack.kmem.give(LINK_BYTES);
   }
 
   protected transmit(m: Mbuf): number {

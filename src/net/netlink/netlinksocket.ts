@@ -91,6 +91,7 @@ export class NetlinkSocket extends Socket {
     super(AF_NETLINK, type, ports.protocol.protocol, vfs.anonymousIno(), tunables);
     this.domain = domain;
     this.stack = stack;
+    stack.ns.hold();
     this.ports = ports;
     this.#groups = new Uint32Array(Math.ceil(ports.protocol.groups / 32));
     ports.sockets.add(this);
@@ -476,6 +477,7 @@ export class NetlinkSocket extends Socket {
     for (const message of this.#queue.splice(0)) this.#free(message);
     this.domain.kmem.give(SOCKET_BYTES);
     this.#space.wakeup();
+    this.stack.ns.release();
   }
 }
 

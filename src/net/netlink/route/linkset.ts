@@ -106,12 +106,8 @@ export function delLink(request: Request): number {
 
 /** A virtual interface ends, and what was made together with it. */
 export function destroyLink(ifp: Ifnet): void {
-  const { stack } = ifp;
-  for (const one of [ifp, ...ifp.dependents()]) {
-    one.stack.detach(one);
-    one.detached();
-    stack.kmem.give(LINK_BYTES);
-  }
+  ifp.stack.detach(ifp);
+  ifp.detached();
 }
 
 export function newLink(request: Request): number {

@@ -16,7 +16,7 @@ const POLICY: Policy = {
   [rt.NETNSA_FD]: "u32",
 };
 
-/** Ids of other networks are not given here: every answer is that there is none. */
+/** An id that another network has here: given once there is an interface between them. */
 export function getNsid(request: Request): number {
   const attrs = request.attrs(HEADER_BYTES, POLICY);
   if (typeof attrs === "number") return attrs;
@@ -27,7 +27,8 @@ export function getNsid(request: Request): number {
   if (failed(peer)) return ack.fail(peer, "Peer netns reference is invalid");
   const w = request.answer(rt.RTM_NEWNSID);
   w.fixed(HEADER_BYTES);
-  w.u32(rt.NETNSA_NSID, NOT_ASSIGNED >>> 0);
+  const id = request.socket.stack.peerIds.get(peer.contents as NetStack) ?? NOT_ASSIGNED;
+  w.u32(rt.NETNSA_NSID, id >>> 0);
   return request.reply(w);
 }
 
@@ -36,9 +37,7 @@ export function targetNetwork(td: Lwp, attrs: Attrs, stack: NetStack): NetStack 
   const peer = peerOf(td, attrs.u32(rt.IFLA_NET_NS_PID), attrs.s32(rt.IFLA_NET_NS_FD));
   if (peer === null) return stack;
   if (failed(peer)) return peer;
-  return td.cred.hasCapIn(peer.owner, CAP_NET_ADMIN)
-    ? (peer.contents as unknown as NetStack)
-    : EPERM;
+  return td.cred.hasCapIn(peer.owner, CAP_NET_ADMIN) ? (peer.contents as NetStack) : EPERM;
 }
 
 function peerOf(td: Lwp, pid: number | null, fd: number | null): NetNamespace | Errno | null {
