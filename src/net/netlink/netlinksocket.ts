@@ -47,7 +47,7 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const DUMP_MIN_BYTES = 3776;
 const DUMP_MAX_BYTES = 32448;
 const DONE_BYTES = 20;
-const KERNEL: PeerCred = { pid: 0, uid: 0, gid: 0 };
+const KERNEL: PeerCred = { pid: null, uid: 0, gid: 0 };
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -132,7 +132,7 @@ export class NetlinkSocket extends Socket {
   /** Gives it a port if it has none. */
   autobind(td: Thread): number {
     if (this.isBound) return 0;
-    this.port = this.ports.autobind(this, (td as Lwp).proc.pid, this.stack.randomBelow(2 ** 31));
+    this.port = this.ports.autobind(this, (td as Lwp).proc.ownPid, this.stack.randomBelow(2 ** 31));
     this.isBound = true;
     return 0;
   }
