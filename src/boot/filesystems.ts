@@ -2,6 +2,7 @@
 import { Vcd } from "../dev/vcd.ts";
 import { Vkd } from "../dev/vkd.ts";
 import { addVcdSysctls, addVkdSysctls } from "../dev/vkdsysctl.ts";
+import { CgroupFsType } from "../fs/cgroupfs/cgroupfs.ts";
 import { Devfs, DevfsType } from "../fs/devfs/devfs.ts";
 import { DevptsType } from "../fs/devpts/devpts.ts";
 import { type Ext4, Ext4Type } from "../fs/ext4/ext4.ts";
@@ -64,6 +65,7 @@ export function registerProcfs(table: ProcTable, disks: Disks): SysctlDir {
   const mqueue = new MqueueType(table.vfs, table.cpu);
   table.vfs.registerType(mqueue);
   addMqueueSysctls(sysctls, mqueue);
+  table.vfs.registerType(new CgroupFsType(table, disks));
   table.vfs.registerType(new ProcFsType({ table, sysctls, disks }));
   return sysctls;
 }

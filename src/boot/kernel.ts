@@ -69,6 +69,8 @@ export class Kernel {
     this.pages = new PageAllocator(this.machine.mem, this.machine);
     this.cpu.kmem = this.pages.kmem;
     this.cpu.meter = this.pages.meter;
+    this.cpu.cgroups.memoryKeeper = this.pages.charges;
+    this.pages.charges.throttler = this.cpu;
     this.#announceMemory(config.memoryBytes);
     this.log.log(LOG_INFO, "cpu0: RV64GC, translated to WebAssembly");
     this.vfs = new Vfs(

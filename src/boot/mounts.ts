@@ -43,6 +43,12 @@ const SYSTEM_MOUNTS: readonly BootMount[] = [
   { at: "/dev/shm", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
   { at: "/proc", type: "proc", flags: QUIET, data: "" },
   { at: "/sys", type: "sysfs", flags: QUIET, data: "" },
+  {
+    at: "/sys/fs/cgroup",
+    type: "cgroup2",
+    flags: QUIET,
+    data: "nsdelegate,memory_recursiveprot",
+  },
   { at: "/run", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=755" },
   { at: "/tmp", type: "tmpfs", flags: MS_NOSUID | MS_NODEV, data: "mode=1777" },
 ];

@@ -95,8 +95,7 @@ export class Vkd implements Disk {
     this.counts.reads++;
     this.counts.sectorsRead += Math.ceil(into.length / SECTOR);
     this.#limit?.charge(into.length);
-    const td = this.#cpu?.current;
-    if (td) td.diskBytesRead += Math.ceil(into.length / SECTOR) * SECTOR;
+    this.#account(into.length, false);
     const since = this.#nowNs;
     const r = this.#store.read(offset, into);
     this.counts.readNs += this.#nowNs - since;
@@ -109,12 +108,25 @@ export class Vkd implements Disk {
     this.counts.writes++;
     this.counts.sectorsWritten += Math.ceil(from.length / SECTOR);
     this.#limit?.charge(from.length);
-    const td = this.#cpu?.current;
-    if (td) td.diskBytesWritten += Math.ceil(from.length / SECTOR) * SECTOR;
+    this.#account(from.length, true);
     const since = this.#nowNs;
     const r = this.#store.write(offset, from);
     this.counts.writeNs += this.#nowNs - since;
     return r;
+  }
+
+  /** A transfer counts for the thread at work, and for its control group, which may make it wait. */
+  #account(length: number, isWrite: boolean): void {
+    const td = this.#cpu?.current;
+    if (!td) return;
+    const bytes = Math.ceil(length / SECTOR) * SECTOR;
+    if (isWrite) td.diskBytesWritten += bytes;
+    else td.diskBytesRead += bytes;
+    const group = td.cgroup.ioGroup;
+    if (!group) return;
+    const now = td.cpu.clock.monotonicNs();
+    const dueNs = group.transferred(this.rdev, bytes, isWrite, now);
+    if (dueNs > 0) td.cpu.delayCurrent(dueNs - now);
   }
 
   flush(): number {

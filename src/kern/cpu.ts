@@ -4,6 +4,7 @@
  * Owned by one Worker and passed explicitly; nothing here is global.
  */
 import { CalloutHeap } from "./callout.ts";
+import { Cgroups } from "./cgroup/cgroups.ts";
 import type { KernelClock } from "./clock.ts";
 import { KernelMemory } from "./kmem.ts";
 import { RunQueue } from "./sched.ts";
@@ -21,6 +22,8 @@ export class Cpu {
   readonly clock: KernelClock;
   readonly callouts = new CalloutHeap();
   readonly runq = new RunQueue();
+  /** All control groups of the machine. */
+  readonly cgroups: Cgroups;
   /** Pays for what threads wait with; the vm floor's, once there is one. */
   kmem = new KernelMemory(Number.POSITIVE_INFINITY);
   current: Thread | null = null;
@@ -40,6 +43,7 @@ export class Cpu {
   constructor(id: number, clock: KernelClock) {
     this.id = id;
     this.clock = clock;
+    this.cgroups = new Cgroups(this.runq, this.callouts, clock);
   }
 
   /** The first `length` bytes of `scratch`, as a window that is made once: structs are few. */
@@ -50,6 +54,14 @@ export class Cpu {
       if (length <= 256) this.#prefixes[length] = window;
     }
     return window;
+  }
+
+  /** The running thread waits so long before it goes on in user mode. */
+  delayCurrent(ns: number): void {
+    const td = this.current;
+    if (!td) return;
+    td.payUntilNs = Math.max(td.payUntilNs, this.clock.monotonicNs() + ns);
+    this.needResched = true;
   }
 
   makeRunnable(td: Thread): void {

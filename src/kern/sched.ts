@@ -5,35 +5,51 @@
  * weight its nice value has (Linux's 1.25 per step). A waker never gets more
  * than one slice of credit for having slept, so sleepers are prompt but
  * cannot starve the runners. See sched(7), nice(1).
+ *
+ * Groups (kern/rungroup.ts) nest: a group is queued beside threads, with a
+ * virtual time and a heap of its own.
+ *
+ * Invariant: a group is in the heap above it exactly while it is not blocked
+ * (throttled or frozen) and has something queued.
  */
+
+import type { RunGroup } from "./rungroup.ts";
+import { RunHeap } from "./runheap.ts";
 import type { Thread } from "./thread.ts";
 
 /** How long a thread may run while others wait. */
 export const SLICE_NS = 3e6;
 
 export class RunQueue {
-  readonly #heap: Thread[] = [];
-  #minVruntimeNs = 0;
+  readonly #heap = new RunHeap();
+  #length = 0;
 
+  /** Threads that are queued, those of blocked groups included. */
   get length(): number {
-    return this.#heap.length;
+    return this.#length;
   }
 
   get isEmpty(): boolean {
-    return this.#heap.length === 0;
+    return this.#length === 0;
   }
 
   add(td: Thread): void {
-    td.vruntimeNs = Math.max(td.vruntimeNs, this.#minVruntimeNs - SLICE_NS);
-    td.runIndex = this.#heap.length;
-    this.#heap.push(td);
-    this.#up(td.runIndex);
+    const group = td.runGroup;
+    this.#length++;
+    if (group === null) {
+      this.#heap.add(td, SLICE_NS);
+      return;
+    }
+    group.heap.add(td, SLICE_NS);
+    this.#queue(group);
   }
 
   /** The thread that has had least, taken off the queue. */
   next(): Thread | null {
-    const td = this.#heap[0];
-    if (!td) return null;
+    let e = this.#heap.first;
+    while (e?.heap) e = e.heap.first;
+    if (!e) return null;
+    const td = e as Thread;
     this.remove(td);
     this.advance(td);
     return td;
@@ -44,64 +60,103 @@ export class RunQueue {
    * one that slept while another ran alone would be owed all of that time.
    */
   advance(td: Thread): void {
-    const first = this.#heap[0];
-    const least = first ? Math.min(first.vruntimeNs, td.vruntimeNs) : td.vruntimeNs;
-    if (least > this.#minVruntimeNs) this.#minVruntimeNs = least;
+    const group = td.runGroup;
+    if (group === null) {
+      this.#heap.advance(td.vruntimeNs);
+      return;
+    }
+    group.heap.advance(td.vruntimeNs);
+    for (let g: RunGroup | null = group; g; g = g.parent)
+      this.#heapOf(g.parent).advance(g.vruntimeNs);
   }
 
   remove(td: Thread): void {
-    const at = td.runIndex;
-    if (at < 0) return;
-    td.runIndex = -1;
-    const last = this.#heap.pop()!;
-    if (last === td) return;
-    this.#put(last, at);
-    this.#up(at);
-    this.#down(last.runIndex);
+    if (td.runIndex < 0) return;
+    this.#length--;
+    const group = td.runGroup;
+    this.#heapOf(group).remove(td);
+    if (group !== null) this.#unqueue(group);
   }
 
   /** True if a queued thread is owed at least `granularityNs` more than `td`, which has run for a while. */
   shouldPreempt(td: Thread, granularityNs = 0): boolean {
-    const first = this.#heap[0];
-    return first !== undefined && first.vruntimeNs + granularityNs < td.vruntimeNs;
-  }
-
-  #up(from: number): void {
-    let at = from;
-    const td = this.#heap[at]!;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      const p = this.#heap[above]!;
-      if (p.vruntimeNs <= td.vruntimeNs) break;
-      this.#put(p, at);
-      at = above;
+    const group = td.runGroup;
+    if (group === null) return this.#heap.hasEarlier(td, granularityNs);
+    if (group.heap.hasEarlier(td, granularityNs)) return true;
+    for (let g: RunGroup | null = group; g; g = g.parent) {
+      if (g.isBlocked || this.#heapOf(g.parent).hasEarlier(g, granularityNs)) return true;
     }
-    this.#put(td, at);
+    return false;
   }
 
-  #down(from: number): void {
-    let at = from;
-    const td = this.#heap[at]!;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= this.#heap.length) break;
-      const right = this.#heap[below + 1];
-      if (right && right.vruntimeNs < this.#heap[below]!.vruntimeNs) below++;
-      const b = this.#heap[below]!;
-      if (b.vruntimeNs >= td.vruntimeNs) break;
-      this.#put(b, at);
-      at = below;
+  /** Charges `ranNs` of real run time to the virtual time of `td` and of the groups it is in. */
+  charge(td: Thread, ranNs: number, nowNs: number): void {
+    td.vruntimeNs += ranNs * 1.25 ** td.nice;
+    for (let g = td.runGroup; g; g = g.parent) {
+      g.vruntimeNs += ranNs * g.vruntimeRate;
+      if (g.runIndex >= 0) this.#heapOf(g.parent).moved(g);
+      if (g.bandwidth?.spend(ranNs, nowNs)) this.blockedChanged(g);
     }
-    this.#put(td, at);
   }
 
-  #put(td: Thread, at: number): void {
-    this.#heap[at] = td;
-    td.runIndex = at;
+  /** What of `sliceNs` the groups of `td` leave it before they are throttled. */
+  allowance(td: Thread, sliceNs: number): number {
+    let ns = sliceNs;
+    for (let g = td.runGroup; g; g = g.parent) {
+      if (g.bandwidth !== null) ns = Math.min(ns, g.bandwidth.leftNs);
+    }
+    return ns;
   }
-}
 
-/** Charges `ranNs` of real run time to a thread's virtual time. */
-export function charge(td: Thread, ranNs: number): void {
-  td.vruntimeNs += ranNs * 1.25 ** td.nice;
+  /** Moves a thread, queued or not, to another group (null: to none). */
+  regroup(td: Thread, group: RunGroup | null): void {
+    if (td.runGroup === group) return;
+    const isQueued = td.runIndex >= 0;
+    if (isQueued) this.remove(td);
+    // What it is owed is owed in the new place, too.
+    td.vruntimeNs += this.#heapOf(group).minVruntimeNs - this.#heapOf(td.runGroup).minVruntimeNs;
+    td.runGroup = group;
+    if (isQueued) this.add(td);
+  }
+
+  /** Moves a group below another (null: to the top). */
+  reparent(group: RunGroup, parent: RunGroup | null): void {
+    if (group.parent === parent) return;
+    this.#takeOff(group);
+    group.vruntimeNs = this.#heapOf(parent).minVruntimeNs;
+    group.parent = parent;
+    this.#queue(group);
+  }
+
+  /** To be called after `isBlocked` of a group may have changed. */
+  blockedChanged(group: RunGroup): void {
+    if (group.isBlocked) this.#takeOff(group);
+    else this.#queue(group);
+  }
+
+  #heapOf(group: RunGroup | null): RunHeap {
+    return group === null ? this.#heap : group.heap;
+  }
+
+  /** Queues a group, and those above it, as far as they are not yet and may be. */
+  #queue(group: RunGroup): void {
+    for (let g: RunGroup | null = group; g; g = g.parent) {
+      if (g.runIndex >= 0 || g.isBlocked || g.heap.isEmpty) return;
+      this.#heapOf(g.parent).add(g, SLICE_NS);
+    }
+  }
+
+  /** Takes a group off, and those above it, that have nothing queued any more. */
+  #unqueue(group: RunGroup): void {
+    for (let g: RunGroup | null = group; g; g = g.parent) {
+      if (g.runIndex < 0 || !g.heap.isEmpty) return;
+      this.#heapOf(g.parent).remove(g);
+    }
+  }
+
+  #takeOff(group: RunGroup): void {
+    if (group.runIndex < 0) return;
+    this.#heapOf(group.parent).remove(group);
+    if (group.parent) this.#unqueue(group.parent);
+  }
 }

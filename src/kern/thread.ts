@@ -12,8 +12,11 @@
  */
 import { ERESTARTSYS, type Errno } from "../abi/errno.ts";
 import { Callout } from "./callout.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { Cpu } from "./cpu.ts";
 import type { Cred } from "./cred.ts";
+import type { RunGroup } from "./rungroup.ts";
+import type { RunEntity } from "./runheap.ts";
 import { Waiter, type WaitQueue } from "./waitqueue.ts";
 
 export type ThreadState = "runnable" | "running" | "sleeping" | "stopped" | "dead";
@@ -33,7 +36,7 @@ export interface Abandonable {
   abandon(): void;
 }
 
-export abstract class Thread {
+export abstract class Thread implements RunEntity {
   /** Changes only when execve(2) gives a thread the id of its process. */
   tid: number;
   cpu: Cpu;
@@ -47,6 +50,13 @@ export abstract class Thread {
   vruntimeNs = 0;
   /** Place in the run queue's heap; -1 when not on it. */
   runIndex = -1;
+  readonly heap = null;
+  /** The group with which it shares the CPU; null for none. Follows from `cgroup`. */
+  runGroup: RunGroup | null = null;
+  /** It is to end: no group holds it up. */
+  isDying = false;
+  /** Its control group; see cgroups(7). */
+  cgroup: Cgroup;
   userNs = 0;
   systemNs = 0;
   voluntarySwitches = 0;
@@ -75,6 +85,7 @@ export abstract class Thread {
     this.tid = tid;
     this.cpu = cpu;
     this.cred = cred;
+    this.cgroup = cpu.cgroups.root;
     this.#timeout = new SleepTimeout(this);
   }
 
@@ -161,6 +172,12 @@ export abstract class Thread {
 
   cont(): void {
     if (this.state === "stopped") this.cpu.makeRunnable(this);
+  }
+
+  /** It is to end: neither freezing nor a limit of CPU time keeps it from that. */
+  escapeGroups(): void {
+    this.isDying = true;
+    this.cpu.runq.regroup(this, null);
   }
 
   /** Off every queue, for good. */

@@ -14,7 +14,6 @@ import {
   CLONE_CLEAR_SIGHAND,
   CLONE_FILES,
   CLONE_FS,
-  CLONE_INTO_CGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNS,
   CLONE_NEWPID,
@@ -30,6 +29,7 @@ import {
   CLONE_VM,
 } from "../abi/wait.ts";
 import { SemUndoList } from "../ipc/semundo.ts";
+import type { Cgroup } from "../kern/cgroup/cgroup.ts";
 import {
   CAP_CHECKPOINT_RESTORE,
   CAP_SYS_ADMIN,
@@ -73,6 +73,8 @@ export interface CloneRequest {
   readonly pidfdAddr: number;
   /** Numbers that the child shall have, from its own pid name space outwards; clone3(2). */
   readonly setTid?: readonly number[];
+  /** CLONE_INTO_CGROUP: where the child begins; absent: where its parent is. */
+  readonly cgroup?: Cgroup;
 }
 
 /** What a maker keeps of its child while its tracer looks, or while it is in vfork. */
@@ -146,8 +148,6 @@ function countFork(meter: Vmmeter, flags: number): void {
 
 function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   if (exitSignal > NSIG) return EINVAL;
-  // Control groups are not built in: answer as Linux without them.
-  if (hasBit(flags, CLONE_INTO_CGROUP)) return EINVAL;
   if (flags & (CLONE_NEWNS | CLONE_NEWUSER) && flags & CLONE_FS) return EINVAL;
   if (flags & CLONE_THREAD && !(flags & CLONE_SIGHAND)) return EINVAL;
   if (flags & CLONE_SIGHAND && !(flags & CLONE_VM)) return EINVAL;
@@ -275,12 +275,14 @@ function newLwp(
   { cred, ns }: Place,
 ): Lwp | Errno {
   const { table } = p;
+  const cgroup = request.cgroup ?? td.cgroup;
   const fdtable = request.flags & CLONE_FILES ? td.fdtable.hold() : td.fdtable.copy();
   if (failed(fdtable)) return fdtable;
   const fs = request.flags & CLONE_FS ? td.fs.hold() : td.fs.copy();
   const own = request.flags & CLONE_NEWNS ? unshareMounts(td, fs, cred) : 0;
   const context = own < 0 ? null : table.machine.newContext();
-  if (!context) {
+  if (!context || !(cgroup.pidsGroup?.take() ?? true)) {
+    context?.free();
     fs.release();
     fdtable.release();
     return own < 0 ? (own as Errno) : EAGAIN;
@@ -308,6 +310,9 @@ function newLwp(
   child.sessionid = td.sessionid;
   child.timerSlackNs = td.timerSlackNs;
   child.vruntimeNs = td.vruntimeNs;
+  child.cgroup = cgroup;
+  child.runGroup = td.runGroup;
+  td.cpu.runq.regroup(child, cgroup.runGroup);
   child.startNs = td.cpu.clock.monotonicNs();
   if (p !== td.proc) p.startNs = child.startNs;
   inheritSeccomp(child, td);

@@ -6,6 +6,7 @@
  * back its memory and files: look at `state` before touching them.
  */
 import { SIGCHLD } from "../abi/signal.ts";
+import type { Cgroup } from "../kern/cgroup/cgroup.ts";
 import { Cred } from "../kern/cred.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Path } from "../vfs/path.ts";
@@ -126,6 +127,8 @@ export class Proc {
   /** Who but its ancestors may trace it where kernel.yama.ptrace_scope is 1. */
   allowedTracer: Proc | "any" | null = null;
   isSubreaper = false;
+  /** Where its first thread was when that ended: it counts there until somebody waited. */
+  zombieCgroup: Cgroup | null = null;
   /** core(5): kept, though no core is ever written; gcore(1) reads it. */
   coredumpFilter = 0x33;
   personality = 0;

@@ -22,6 +22,7 @@ import { NetNamespace } from "../vfs/netns.ts";
 import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
+import { enterCgroup, forgetCgroup, leaveCgroup } from "./cgroups.ts";
 import { FutexTable } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 import { Nsproxy } from "./nsproxy.ts";
@@ -217,6 +218,7 @@ export class ProcTable {
   addThread(td: Lwp): void {
     this.#threads.set(td.tid, td);
     td.proc.threads.push(td);
+    enterCgroup(td);
     this.#countThread(td.cred.uid, 1);
     td.cred.userns.hold();
   }
@@ -225,6 +227,7 @@ export class ProcTable {
     this.#threads.delete(td.tid);
     const { threads } = td.proc;
     threads.splice(threads.indexOf(td), 1);
+    leaveCgroup(td);
     this.#countThread(td.cred.uid, -1);
     td.cred.userns.release();
     this.freePid(td.id);
@@ -245,6 +248,7 @@ export class ProcTable {
     if (td.id === td.proc.id) return;
     const old = td.id;
     this.#threads.delete(td.tid);
+    forgetCgroup(td.proc);
     td.id = td.proc.id;
     td.tid = td.id.number;
     td.ownTid = td.id.own;
@@ -262,6 +266,7 @@ export class ProcTable {
   /** A waited-for process leaves for good; its id becomes free. */
   forget(p: Proc): void {
     this.#procs.delete(p.pid);
+    forgetCgroup(p);
     if (p.pgrp) this.leaveGroup(p);
     this.freePid(p.id);
   }

@@ -79,6 +79,7 @@ export function forceSignal(td: Lwp, info: SigInfo): void {
 export function killProc(p: Proc, sig: number = SIGKILL): void {
   if (p.state !== "alive") return;
   p.fatalSignal = sig;
+  for (const td of p.threads) td.escapeGroups();
   wakeAll(p);
 }
 

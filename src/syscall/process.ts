@@ -6,6 +6,8 @@ import {
   ECHILD,
   EFAULT,
   EINVAL,
+  ENOENT,
+  EOPNOTSUPP,
   type Errno,
   ESRCH,
   failed,
@@ -14,6 +16,7 @@ import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   CLONE_ARGS_SIZE_VER0,
   CLONE_DETACHED,
+  CLONE_INTO_CGROUP,
   CLONE_NEWTIME,
   CLONE_PARENT,
   CLONE_PARENT_SETTID,
@@ -36,6 +39,9 @@ import {
   WSTOPPED,
   WUNTRACED,
 } from "../abi/wait.ts";
+import { CgroupDir } from "../fs/cgroupfs/nodes.ts";
+import type { Cgroup } from "../kern/cgroup/cgroup.ts";
+import { mayHold } from "../kern/cgroup/rules.ts";
 import { exitGroup, exitThread } from "../proc/exit.ts";
 import { clone, finishClone, isInClone } from "../proc/fork.ts";
 import type { Lwp } from "../proc/lwp.ts";
@@ -112,6 +118,9 @@ export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
   if ((stack === 0) !== (stackSize === 0)) return EINVAL;
   const setTid = loadSetTid(td, get(CloneArgs.set_tid), get(CloneArgs.set_tid_size));
   if (failed(setTid)) return setTid;
+  const isInto = Math.floor(bits / CLONE_INTO_CGROUP) % 2 === 1;
+  const cgroup = isInto ? cgroupOfFd(td, get(CloneArgs.cgroup), bits) : null;
+  if (failed(cgroup)) return cgroup;
   return clone(td, {
     flags: bits,
     exitSignal,
@@ -121,6 +130,7 @@ export const sys_clone3 = syscall("clone3", [uaddr, size], (td, at, length) => {
     childTidAddr: get(CloneArgs.child_tid),
     pidfdAddr: get(CloneArgs.pidfd),
     setTid,
+    ...(cgroup ? { cgroup } : {}),
   });
 });
 
@@ -131,6 +141,19 @@ function loadSetTid(td: Lwp, at: number, count: number): number[] | Errno {
   const bytes = new Uint8Array(count * 4);
   if (failed(td.proc.vmspace.copyin(at, bytes))) return EFAULT;
   return [...new Int32Array(bytes.buffer)];
+}
+
+/** CLONE_INTO_CGROUP: the group whose directory `fd` is, if a child may be made there. */
+function cgroupOfFd(td: Lwp, fd: number, flags: number): Cgroup | Errno {
+  const dir = td.fdtable.getAny(fd)?.path?.entry.vnode;
+  if (!(dir instanceof CgroupDir)) return EBADF;
+  const { group, fs } = dir;
+  if (group.isDead) return ENOENT;
+  const denied = fs.mayMove(td.cred, group, group) || fs.mayMove(td.cred, td.cgroup, group);
+  if (denied < 0) return denied as Errno;
+  const refused = mayHold(group);
+  if (refused < 0) return refused as Errno;
+  return flags & CLONE_THREAD && group.domain !== td.cgroup.domain ? EOPNOTSUPP : group;
 }
 
 export const sys_wait4 = syscall(

@@ -11,6 +11,7 @@
 import {
   EFAULT,
   EINTR,
+  ENOMEM,
   ENOSYS,
   EPIPE,
   ERESTART_RESTARTBLOCK,
@@ -86,6 +87,10 @@ export class Dispatcher {
     if (r === EFAULT && td.state === "running" && td.proc.vmspace.ranOut) {
       // Not a bad address but no memory for it: room is made as for a fault, and the call made again.
       td.proc.vmspace.ranOut = false;
+      relieveMemory(td);
+      return false;
+    }
+    if (td.proc.table.pages.charges.short !== null && isShort(td, r)) {
       relieveMemory(td);
       return false;
     }
@@ -184,6 +189,13 @@ function endUsed(td: Lwp): void {
     restart.data !== null ||
     td.firstRead !== null;
   if (isUsed) td.endCall();
+}
+
+/** The call failed since the thread's control group has reached its memory.max: one of it dies, and it is made again. */
+function isShort(td: Lwp, r: number): boolean {
+  if (r === ENOMEM && td.state === "running") return true;
+  td.proc.table.pages.charges.short = null;
+  return false;
 }
 
 /** The call was just made, so its descriptors and paths still are what it was given. */

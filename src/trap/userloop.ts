@@ -15,7 +15,7 @@ import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { SIGTRAP, SIGXCPU, TRAP_TRACE } from "../abi/signal.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Cpu, SliceKeeper } from "../kern/cpu.ts";
-import { charge, SLICE_NS } from "../kern/sched.ts";
+import { SLICE_NS } from "../kern/sched.ts";
 import type { Hart } from "../machine/hart.ts";
 import {
   TRAP_ECALL,
@@ -34,6 +34,7 @@ import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
 import { faultSignal } from "../proc/siginfo.ts";
 import { forceSignal, hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
+import type { Charges } from "../vm/charges.ts";
 import { FAULT_OK } from "../vm/faultcode.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { userFault } from "./fault.ts";
@@ -65,6 +66,7 @@ export class UserLoop implements SliceKeeper, TrapService {
   readonly #cpu: Cpu;
   readonly #hart: Hart;
   readonly #outside: Outside | null;
+  readonly #charges: Charges;
   readonly #userMeter: UserMeter;
   /** Fuel left of the running slice when the hart last gave account, and what faults have cost since. */
   #fuel = 0;
@@ -88,6 +90,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#hart = hart;
     hart.service = this;
     this.#outside = outside;
+    this.#charges = table.pages.charges;
     this.dispatcher = new Dispatcher(calls);
   }
 
@@ -251,6 +254,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     cpu.current = td;
     cpu.switches++;
     td.isContextReplaced = false;
+    this.#charges.payer = td.cgroup.memoryGroup;
     cpu.needResched = false;
     this.#fuel = this.#sliceFuel(td);
     this.sampler?.switchedTo(td);
@@ -261,6 +265,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#account(td, this.#cpu.clock.monotonicNs());
     if (td.state === "sleeping") td.voluntarySwitches++;
     this.#cpu.current = null;
+    this.#charges.payer = null;
   }
 
   /** At the end of a slice, or when somebody was woken: who runs on? */
@@ -320,7 +325,8 @@ export class UserLoop implements SliceKeeper, TrapService {
     const to = td.state === "dead" ? td.proc.ended : td;
     to.userNs += userNs;
     to.systemNs += ranNs - userNs;
-    charge(td, ranNs);
+    td.cgroup.chargeCpu(userNs, ranNs - userNs);
+    this.#cpu.runq.charge(td, ranNs, now);
     this.#cpu.runq.advance(td);
     this.#sinceNs = now;
     if (td.state !== "dead") checkCpuLimit(td.proc);
@@ -329,7 +335,8 @@ export class UserLoop implements SliceKeeper, TrapService {
   /** Fuel to the end of the slice, or to the next callout if that comes first. */
   #sliceFuel(td: Lwp): number {
     const untilDue = this.#cpu.callouts.nextDeadlineNs - this.#sinceNs;
-    const fuel = Math.floor(Math.min(SLICE_NS, untilDue) * this.#userMeter.fuelPerNs(td));
+    const ns = Math.min(this.#cpu.runq.allowance(td, SLICE_NS), untilDue);
+    const fuel = Math.floor(ns * this.#userMeter.fuelPerNs(td));
     return Math.min(MAX_FUEL, Math.max(MIN_FUEL, fuel));
   }
 

@@ -144,6 +144,8 @@ function objectPage(vs: Vmspace, e: MapEntry, va: number, isWrite: boolean): num
   if (!object.isShmem && object.lookup(pindex) === 0) {
     vs.majorFaults++;
     vs.frames.meter.majorFaults++;
+    const { payer } = vs.frames.charges;
+    if (payer !== null) payer.majorFaults++;
     vs.minorFaults--;
     fillAhead(e, object, pindex);
   }

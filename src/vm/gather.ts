@@ -9,7 +9,9 @@
  * filled, and file pages that could be private are copied. What is executable or shared
  * stays. Nothing that a program can see changes but its resident set.
  */
+
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
+import { ANON_PAGE } from "../kern/cgroup/memorygroup.ts";
 import { PTE_D, PTE_FLAGS, PTE_R, PTE_W, PTE_X } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { MapEntry } from "./mapentry.ts";
@@ -46,6 +48,9 @@ export function gather(vs: Vmspace, va: number): boolean {
     if (!entry || (home !== NO_CHUNK && chunkOf(pte, i) === home)) continue;
     const pa = frames.allocAt(frames.chunkAddress(chunk, i));
     if (pa === 0) continue;
+    // It takes the place of one that is given back: not a case for limits.
+    frames.charges.force();
+    frames.charges.allocated(pa, ANON_PAGE);
     if (from === 0) frames.zero(pa);
     else frames.copy(from, pa);
     const at = base + i * PAGE_SIZE;

@@ -10,6 +10,7 @@
  * holds it (`frames.hold`, `frames.release`).
  */
 import { EAGAIN, EFBIG, ENOMEM, type Errno, failed } from "../abi/errno.ts";
+import { FILE_PAGE, SHMEM_PAGE } from "../kern/cgroup/memorygroup.ts";
 import type { WaitQueue } from "../kern/waitqueue.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { ErrSeq } from "./errseq.ts";
@@ -203,6 +204,15 @@ export abstract class VmObject {
   /** A frame for a page, contiguous with its neighbours if that can be. */
   protected allocFor(pindex: number): Paddr | Errno {
     if (pindex * PAGE_SIZE >= MAX_OBJECT_BYTES) return EFBIG;
+    const { charges } = this.frames;
+    if (charges.payer === null) return this.#placeFor(pindex);
+    if (!charges.admit()) return ENOMEM;
+    const pa = this.#placeFor(pindex);
+    charges.allocated(pa, this.isShmem ? SHMEM_PAGE : FILE_PAGE);
+    return pa;
+  }
+
+  #placeFor(pindex: number): Paddr | Errno {
     const run = pindex >>> 4;
     if (run !== this.#run) {
       const beside = this.#allocBeside(pindex);

@@ -12,9 +12,11 @@
  * Compare vm_reserv.c of FreeBSD.
  */
 import { ENOMEM, type Errno } from "../abi/errno.ts";
+import { TABLE_PAGE } from "../kern/cgroup/memorygroup.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
+import { Charges } from "./charges.ts";
 import { PageQueue } from "./pagequeue.ts";
 import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
 import { Writeback } from "./writeback.ts";
@@ -50,6 +52,8 @@ export class PageAllocator {
   readonly zeroPage: Paddr;
   /** The pages of the page cache, which is what can be reclaimed. */
   readonly queue: PageQueue;
+  /** To which control groups frames are charged. */
+  readonly charges: Charges;
   /** Those of them that their files do not have yet. */
   readonly writeback = new Writeback();
   oomHandler: OomHandler | null = null;
@@ -76,6 +80,7 @@ export class PageAllocator {
   /** First and last chunk of the lists FREE, PARTIAL and RESERVED. */
   readonly #head = new Int32Array(FULL).fill(NONE);
   readonly #tail = new Int32Array(FULL).fill(NONE);
+  readonly #tags: Uint16Array;
   #lastToken = 0;
   /** Cached pages that stay: without the code they run, programs would only read it in again. */
   readonly #keptCache: number;
@@ -98,6 +103,8 @@ export class PageAllocator {
     this.#prev = new Int32Array(chunks);
     this.#token = new Uint32Array(chunks);
     for (let c = 0; c < chunks; c++) this.#append(c, FREE);
+    this.charges = new Charges(this);
+    this.#tags = this.charges.tags;
     this.queue = new PageQueue(this);
     this.zeroPage = this.allocZeroed() as Paddr;
   }
@@ -120,7 +127,10 @@ export class PageAllocator {
 
   /** The machine's FrameSource: frames of page tables. */
   allocTable(): Paddr | Errno {
-    return this.allocZeroed();
+    if (!this.charges.admit()) return ENOMEM;
+    const pa = this.allocZeroed();
+    this.charges.allocated(pa, TABLE_PAGE);
+    return pa;
   }
 
   freeTable(pa: Paddr): void {
@@ -251,6 +261,7 @@ export class PageAllocator {
 
   #freed(pa: Paddr, frame: number): void {
     this.#machine.codeWritten(pa, PAGE_SIZE);
+    if (this.#tags[frame] !== 0) this.charges.freed(frame);
     const chunk = frame >>> 4;
     const free = this.#free[chunk]! | (1 << (frame & 15));
     this.#free[chunk] = free;

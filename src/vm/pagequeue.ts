@@ -10,10 +10,15 @@
  * by then it is in use. So that there is time for that, it stays until some
  * more pages were added to the cache. Clean pages go before dirty ones.
  *
+ * Each control group that pays for pages has two lists of its own, in the same
+ * arrays: a group that reached its limit gives up its own pages, and when
+ * memory is out altogether all give, each in proportion to what it has.
+ *
  * A frame is on the queue exactly while a PagedObject holds it; `owner` and
  * `pindex` lead back to it. Compare Linux's mm/vmscan.c, and vm_pageout.c of the BSDs.
  */
 import type { Paddr } from "../machine/physmem.ts";
+import { KIND_BITS } from "./charges.ts";
 import type { PageAllocator } from "./page.ts";
 
 /** What a page on the queue belongs to. */
@@ -53,10 +58,14 @@ export class PageQueue {
   readonly #grace: number;
   /** Pages ever added, modulo 2^32. */
   #added = 0;
-  /** Of the inactive and the active list. */
-  readonly #head = new Int32Array(2).fill(NONE);
-  readonly #tail = new Int32Array(2).fill(NONE);
-  readonly #count = new Int32Array(2);
+  /** Of the inactive and the active list of each group: group 0 is for all that pay for nothing. */
+  readonly #head = [NONE, NONE];
+  readonly #tail = [NONE, NONE];
+  readonly #count = [0, 0];
+  readonly #tags: Uint16Array;
+  /** Pages on all lists, and on all active ones. */
+  #length = 0;
+  #active = 0;
   /** Since boot: pages looked at, given up, and moved from one list to the other. */
   scanned = 0;
   evicted = 0;
@@ -65,6 +74,7 @@ export class PageQueue {
 
   constructor(frames: PageAllocator) {
     this.#frames = frames;
+    this.#tags = frames.charges.tags;
     const n = frames.totalPages;
     this.#owner = new Array<PageOwner | null>(n).fill(null);
     this.#pindex = new Uint32Array(n);
@@ -77,11 +87,53 @@ export class PageQueue {
 
   /** Pages on the queue: "Cached" of /proc/meminfo, but for shared memory. */
   get length(): number {
-    return this.#count[INACTIVE_LIST]! + this.#count[ACTIVE_LIST]!;
+    return this.#length;
   }
 
   get activePages(): number {
-    return this.#count[ACTIVE_LIST]!;
+    return this.#active;
+  }
+
+  /** A group of that number pays for pages from now on. */
+  addGroup(id: number): void {
+    for (const list of [listOf(id, INACTIVE_LIST), listOf(id, ACTIVE_LIST)]) {
+      this.#head[list] = NONE;
+      this.#tail[list] = NONE;
+      this.#count[list] = 0;
+    }
+  }
+
+  /** Group `id` does not any more: its frames have been marked as those of `to`. */
+  endGroup(id: number, to: number): void {
+    for (const list of [INACTIVE_LIST, ACTIVE_LIST]) {
+      const from = listOf(id, list);
+      for (let i = this.#head[from]!; i !== NONE; ) {
+        const next = this.#next[i]!;
+        this.#link(i, listOf(to, list));
+        i = next;
+      }
+      this.#head[from] = NONE;
+      this.#tail[from] = NONE;
+      this.#count[from] = 0;
+    }
+  }
+
+  /** Pages of a group on its lists: inactive or active. */
+  pagesOf(id: number, isActive: boolean): number {
+    return this.#count[listOf(id, isActive ? ACTIVE_LIST : INACTIVE_LIST)] ?? 0;
+  }
+
+  /** Pages of a group that are dirty, and those that are mapped. */
+  survey(id: number): { dirty: number; mapped: number } {
+    let dirty = 0;
+    let mapped = 0;
+    for (const list of [listOf(id, INACTIVE_LIST), listOf(id, ACTIVE_LIST)]) {
+      for (let i = this.#head[list] ?? NONE; i !== NONE; i = this.#next[i]!) {
+        if ((this.#flags[i]! & DIRTY) !== 0) dirty++;
+        if (this.#frames.refs(this.#frames.addressOf(i)) > 1) mapped++;
+      }
+    }
+    return { dirty, mapped };
   }
 
   add(pa: Paddr, owner: PageOwner, pindex: number): void {
@@ -128,26 +180,55 @@ export class PageQueue {
   reclaim(pages: number): number {
     let freed = 0;
     for (let round = 0; round < ROUNDS && freed < pages; round++) {
-      const inactive = this.#count[INACTIVE_LIST]!;
-      this.#refill(round < DESPERATE_ROUND ? inactive : Number.POSITIVE_INFINITY);
-      const scan = round === 0 ? Math.min(inactive, EASY_SCAN * pages) : Number.POSITIVE_INFINITY;
-      freed += this.#shrink(pages - freed, scan, round > 0, round >= DESPERATE_ROUND);
+      const isDesperate = round >= DESPERATE_ROUND;
+      const total = Math.max(1, this.#length);
+      for (let id = 0; 2 * id < this.#count.length && freed < pages; id++) {
+        const own = this.pagesOf(id, false) + this.pagesOf(id, true);
+        if (own === 0 || (id > 0 && this.#frames.charges.isSpared(id, isDesperate))) continue;
+        const share = id === 0 && own === total ? pages : Math.ceil((pages * own) / total);
+        freed += this.#reclaimRound(id, Math.min(share, pages - freed), round);
+      }
     }
     this.evicted += freed;
     return freed;
   }
 
+  /** Tries to free `pages` frames of the groups `ids`; how many it freed. */
+  reclaimFrom(ids: readonly number[], pages: number): number {
+    let freed = 0;
+    for (let round = 0; round < ROUNDS && freed < pages; round++) {
+      for (const id of ids) {
+        if (freed >= pages) break;
+        freed += this.#reclaimRound(id, pages - freed, round);
+      }
+    }
+    this.evicted += freed;
+    return freed;
+  }
+
+  #reclaimRound(id: number, pages: number, round: number): number {
+    const inactive = this.pagesOf(id, false);
+    const isDesperate = round >= DESPERATE_ROUND;
+    this.#refill(id, isDesperate ? Number.POSITIVE_INFINITY : inactive);
+    const scan = round === 0 ? Math.min(inactive, EASY_SCAN * pages) : Number.POSITIVE_INFINITY;
+    return this.#shrink(id, pages, scan, round > 0, isDesperate);
+  }
+
   /** Frees clean pages that can be had for nothing, `pages` at most; how many. */
   reclaimEasily(pages: number): number {
-    this.#refill(this.#count[INACTIVE_LIST]!);
-    const freed = this.#shrink(pages, EASY_SCAN * pages, false, false);
+    let freed = 0;
+    for (let id = 0; 2 * id < this.#count.length && freed < pages; id++) {
+      if (id > 0 && this.#frames.charges.isSpared(id, false)) continue;
+      this.#refill(id, this.pagesOf(id, false));
+      freed += this.#shrink(id, pages - freed, EASY_SCAN * pages, false, false);
+    }
     this.evicted += freed;
     return freed;
   }
 
   /** Frees all pages that are neither dirty nor mapped. */
   dropClean(): void {
-    for (const list of [INACTIVE_LIST, ACTIVE_LIST]) {
+    for (let list = 0; list < this.#count.length; list++) {
       let i = this.#head[list]!;
       for (let left = this.#count[list]!; left > 0 && i !== NONE; left--) {
         const next = this.#next[i]!;
@@ -159,14 +240,17 @@ export class PageQueue {
   }
 
   /** Takes pages from the inactive list's head until `pages` are free or `scan` were looked at. */
-  #shrink(pages: number, scan: number, mayWrite: boolean, isDesperate: boolean): number {
+  #shrink(
+    id: number,
+    pages: number,
+    scan: number,
+    mayWrite: boolean,
+    isDesperate: boolean,
+  ): number {
+    const list = listOf(id, INACTIVE_LIST);
     let freed = 0;
-    for (
-      let left = Math.min(scan, this.#count[INACTIVE_LIST]!);
-      left > 0 && freed < pages;
-      left--
-    ) {
-      const i = this.#head[INACTIVE_LIST]!;
+    for (let left = Math.min(scan, this.#count[list]!); left > 0 && freed < pages; left--) {
+      const i = this.#head[list]!;
       if (i === NONE) break;
       this.scanned++;
       const flags = this.#flags[i]!;
@@ -201,12 +285,13 @@ export class PageQueue {
     return this.#owner[i]!.evict(this.#pindex[i]!, pa);
   }
 
-  /** Moves pages from the active list's head until it is no longer than `pages` on the other. */
-  #refill(inactive: number): void {
-    let wanted = this.#count[ACTIVE_LIST]! - inactive;
-    if (inactive === Number.POSITIVE_INFINITY) wanted = this.#count[ACTIVE_LIST]!;
-    for (let left = this.#count[ACTIVE_LIST]!; left > 0 && wanted > 0; left--) {
-      const i = this.#head[ACTIVE_LIST]!;
+  /** Moves pages from the active list's head until it is no longer than `inactive` on the other. */
+  #refill(id: number, inactive: number): void {
+    const list = listOf(id, ACTIVE_LIST);
+    let wanted = this.#count[list]! - inactive;
+    if (inactive === Number.POSITIVE_INFINITY) wanted = this.#count[list]!;
+    for (let left = this.#count[list]!; left > 0 && wanted > 0; left--) {
+      const i = this.#head[list]!;
       if ((this.#flags[i]! & REFERENCED) !== 0 && inactive < Number.POSITIVE_INFINITY) {
         this.#flags[i]! &= ~REFERENCED;
         this.#move(i, ACTIVE_LIST);
@@ -231,8 +316,15 @@ export class PageQueue {
   }
 
   #append(i: number, list: number): void {
-    if (list === ACTIVE_LIST) this.#flags[i]! |= ACTIVE;
-    else this.#flags[i]! &= ~ACTIVE;
+    if (list === ACTIVE_LIST) {
+      this.#flags[i]! |= ACTIVE;
+      this.#active++;
+    } else this.#flags[i]! &= ~ACTIVE;
+    this.#length++;
+    this.#link(i, listOf(this.#tags[i]! >>> KIND_BITS, list));
+  }
+
+  #link(i: number, list: number): void {
     const last = this.#tail[list]!;
     this.#prev[i] = last;
     this.#next[i] = NONE;
@@ -243,7 +335,10 @@ export class PageQueue {
   }
 
   #unlink(i: number): void {
-    const list = (this.#flags[i]! & ACTIVE) !== 0 ? ACTIVE_LIST : INACTIVE_LIST;
+    const isActive = (this.#flags[i]! & ACTIVE) !== 0;
+    if (isActive) this.#active--;
+    this.#length--;
+    const list = listOf(this.#tags[i]! >>> KIND_BITS, isActive ? ACTIVE_LIST : INACTIVE_LIST);
     const prev = this.#prev[i]!;
     const next = this.#next[i]!;
     if (prev === NONE) this.#head[list] = next;
@@ -252,4 +347,9 @@ export class PageQueue {
     else this.#prev[next] = prev;
     this.#count[list]!--;
   }
+}
+
+/** A group's list in the arrays of all. */
+function listOf(id: number, list: number): number {
+  return 2 * id + list;
 }

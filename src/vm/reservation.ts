@@ -8,7 +8,8 @@
  * copies: the nearest neighbour decides. See Navarro et al., "Practical, transparent
  * operating system support for superpages" (OSDI 2002).
  */
-import type { Errno } from "../abi/errno.ts";
+import { ENOMEM, type Errno } from "../abi/errno.ts";
+import { ANON_PAGE } from "../kern/cgroup/memorygroup.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
 import { PTE_ANON } from "./pte.ts";
@@ -16,6 +17,15 @@ import type { Vmspace } from "./vmspace.ts";
 
 /** A frame for the private page of `va`: at its place beside its neighbours if that is free, else any. */
 export function allocPrivate(vs: Vmspace, va: number): Paddr | Errno {
+  const { charges } = vs.frames;
+  if (charges.payer === null) return findPlace(vs, va);
+  if (!charges.admit()) return ENOMEM;
+  const pa = findPlace(vs, va);
+  charges.allocated(pa, ANON_PAGE);
+  return pa;
+}
+
+function findPlace(vs: Vmspace, va: number): Paddr | Errno {
   const { frames } = vs;
   const index = indexOf(va);
   const first = vs.pageTable.granule(va);

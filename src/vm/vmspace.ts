@@ -288,6 +288,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     }
     this.minorFaults++;
     this.frames.meter.faults++;
+    const { payer } = this.frames.charges;
+    if (payer !== null) payer.faults++;
     return faultIn(this, e, addr, access);
   }
 

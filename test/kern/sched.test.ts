@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { charge, RunQueue, SLICE_NS } from "../../src/kern/sched.ts";
+import { RunQueue, SLICE_NS } from "../../src/kern/sched.ts";
 import type { Thread } from "../../src/kern/thread.ts";
 import { KernRig } from "./rig.ts";
 
@@ -11,7 +11,7 @@ function share(queue: RunQueue, threads: readonly Thread[], slices: number): num
   const ran = new Map<Thread, number>();
   for (let i = 0; i < slices; i++) {
     const td = queue.next()!;
-    charge(td, SLICE_NS);
+    queue.charge(td, SLICE_NS, 0);
     queue.advance(td);
     ran.set(td, (ran.get(td) ?? 0) + SLICE_NS);
     queue.add(td);
@@ -58,7 +58,7 @@ test("nor when the other never left the CPU meanwhile", () => {
   queue.add(runner);
   assert.equal(queue.next(), runner);
   for (let i = 0; i < 10_000; i++) {
-    charge(runner, SLICE_NS);
+    queue.charge(runner, SLICE_NS, 0);
     queue.advance(runner);
   }
   queue.add(sleeper);
@@ -94,7 +94,7 @@ test("holds who was added, hands out the least, and lets any leave", () => {
       for (const { op, who, ns } of steps) {
         const td = threads[who]!;
         if (op === "add" && !model.has(td)) {
-          charge(td, ns);
+          queue.charge(td, ns, 0);
           queue.add(td);
           model.add(td);
         } else if (op === "remove") {
@@ -107,7 +107,7 @@ test("holds who was added, hands out the least, and lets any leave", () => {
           if (next) {
             assert.equal(next.vruntimeNs, least);
             assert.ok(model.delete(next));
-            charge(next, ns);
+            queue.charge(next, ns, 0);
             queue.advance(next);
           }
         }

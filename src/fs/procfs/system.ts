@@ -3,6 +3,7 @@
  * See proc(5).
  */
 import { UTS_RELEASE, UTS_SYSNAME } from "../../abi/utsname.ts";
+import { CPU, CPUSET, IO, MEMORY, PIDS } from "../../kern/cgroup/controllers.ts";
 import { diskStatNumbers } from "../../vfs/blockdevice.ts";
 import type { DeviceTable } from "../../vfs/device.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
@@ -20,6 +21,7 @@ export interface SystemTextDef {
 const readable = (text: SystemTextDef["text"]): SystemTextDef => ({ mode: 0o444, text });
 
 export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, SystemTextDef>([
+  ["cgroups", readable(cgroupsText)],
   ["cmdline", readable((fs) => `${fs.table.info.cmdline}\n`)],
   ["cpuinfo", readable(cpuinfoText)],
   ["devices", readable(devicesText)],
@@ -35,6 +37,26 @@ export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, S
   ["version", readable(versionText)],
   ["vmstat", readable(vmstatText)],
 ]);
+
+/** In Linux's order and by its older names; hierarchy 0 is that of cgroup2. */
+const CGROUP_SUBSYSTEMS: readonly (readonly [string, number])[] = [
+  ["cpuset", CPUSET],
+  ["cpu", CPU],
+  ["cpuacct", CPU],
+  ["blkio", IO],
+  ["memory", MEMORY],
+  ["pids", PIDS],
+];
+
+function cgroupsText(fs: ProcFs): string {
+  const groups = [...fs.table.cpu.cgroups.root.subtree()];
+  let s = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n";
+  for (const [name, bit] of CGROUP_SUBSYSTEMS) {
+    const count = groups.filter((g) => (g.controllers & bit) !== 0).length;
+    s += `${name}\t0\t${count}\t1\n`;
+  }
+  return s;
+}
 
 function versionText(fs: ProcFs): string {
   return `${UTS_SYSNAME} version ${UTS_RELEASE} (vkernel) ${fs.table.info.version}\n`;

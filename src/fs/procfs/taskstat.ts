@@ -214,6 +214,7 @@ function stateLetter(t: Task): string {
   if (proc.state === "dead" || td.state === "dead") return "X";
   if (td.trace?.stop) return "t";
   if (td.state === "stopped" || (proc.isStopped && !td.trace)) return "T";
+  if (td.state === "runnable" && td.cgroup.isFrozen) return "S";
   if (td.state !== "sleeping") return "R";
   return td.isUninterruptible ? "D" : "S";
 }

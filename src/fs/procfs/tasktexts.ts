@@ -4,6 +4,7 @@
  */
 import { EACCES, EINVAL, type Errno } from "../../abi/errno.ts";
 import { CAP_SYS_RESOURCE, type Cred } from "../../kern/cred.ts";
+import { cgroupOf } from "../../proc/cgroups.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { PidNamespace } from "../../proc/pidns.ts";
 import { OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, oomScore } from "../../vm/oom.ts";
@@ -69,7 +70,7 @@ const ofProcess = (t: TaskText): TaskText => ({ ...t, isPerThread: false });
 
 export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText>([
   ["auxv", guarded(auxvText, 0o400)],
-  ["cgroup", plain(() => "0::/\n")],
+  ["cgroup", plain(cgroupText)],
   ["cmdline", plain(cmdlineText)],
   [
     "children",
@@ -77,7 +78,7 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ],
   ["clear_refs", ofProcess(plain(() => EINVAL, 0o200, writeClearRefs))],
   ["coredump_filter", ofProcess(plain(coredumpFilterText, 0o644, writeCoredumpFilter))],
-  ["cpuset", plain(() => "/\n")],
+  ["cpuset", plain(cpusetText)],
   ["comm", plain(commText, 0o644, writeComm)],
   ["environ", guarded(environText, 0o400)],
   ["gid_map", plain(mapText("gid"), 0o644, writeMap("gid"))],
@@ -107,6 +108,19 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["wchan", plain(wchanText)],
   ["timens_offsets", plain(timeOffsetsText, 0o644, writeTimeOffsets)],
 ]);
+
+function cgroupText(t: Task): string {
+  const { root } = t.proc.table.cpu.cgroups;
+  const group = t.isWhole || !t.td ? cgroupOf(t.proc) : t.td.cgroup;
+  return `0::${group.pathFrom(root)}${group.isDead ? " (deleted)" : ""}\n`;
+}
+
+/** The cpuset is that of the nearest group that has one. */
+function cpusetText(t: Task): string {
+  let group = cgroupOf(t.proc);
+  while (group.parent && !group.cpuset) group = group.parent;
+  return `${group.pathFrom(t.proc.table.cpu.cgroups.root)}\n`;
+}
 
 function hex8(n: number): string {
   return (n >>> 0).toString(16).padStart(8, "0");

@@ -43,6 +43,7 @@ export function populate(root: SysDir, sources: SysfsSources): void {
   for (const top of ["block", "bus", "class", "dev", "devices", "firmware", "fs", "module"]) {
     root.dir(top);
   }
+  root.dir("fs/cgroup");
   root.dir("kernel").attribute("uevent_seqnum", "0\n");
   addCpus(root, sources.cpus);
   for (const d of MEM_DEVICES) addCharacter(root, "mem", d);

@@ -1,0 +1,142 @@
+/**
+ * cgroup2: the tree of control groups as directories, what each does and may do as files. See cgroups(7).
+ *
+ * There is one tree, however often it is mounted. A directory's vnode lives as
+ * long as its group; those of files while they are used, or have an owner or
+ * a mode of their own.
+ */
+import { EINVAL, type Errno, failed } from "../../abi/errno.ts";
+import { IN_DELETE_SELF, IN_MODIFY } from "../../abi/inotify.ts";
+import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
+import type { CgroupWatcher } from "../../kern/cgroup/cgroups.ts";
+import type { Cred } from "../../kern/cred.ts";
+import type { ProcTable } from "../../proc/proctable.ts";
+import { access, MAY_WRITE } from "../../vfs/access.ts";
+import type { Disks } from "../../vfs/disks.ts";
+import {
+  type FileSystem,
+  type FileSystemType,
+  type MountRequest,
+  type StatFs,
+  simpleStatfs,
+} from "../../vfs/filesystem.ts";
+import { endWatches, notifyVnode } from "../../vfs/inotify.ts";
+import { CgroupDir } from "./nodes.ts";
+
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/** Options that change what Linux does, of which only nsdelegate has something to change here. */
+const KNOWN_OPTIONS = [
+  "nsdelegate",
+  "favordynmods",
+  "memory_localevents",
+  "memory_recursiveprot",
+  "memory_hugetlb_accounting",
+  "pids_localevents",
+];
+
+export class CgroupFs implements FileSystem, CgroupWatcher {
+  readonly typeName = "cgroup2";
+  readonly isReadOnly = false;
+  /** Files come and go with controllers. */
+  readonly isNameCacheable = false;
+  readonly dev: number;
+  readonly table: ProcTable;
+  readonly disks: Disks;
+  #options: readonly string[] = [];
+  readonly #dirs = new Map<Cgroup, CgroupDir>();
+  #lastIno = 1;
+
+  constructor(table: ProcTable, disks: Disks) {
+    this.dev = table.vfs.anonymousDev();
+    this.table = table;
+    this.disks = disks;
+    table.cpu.cgroups.watcher = this;
+  }
+
+  nextIno(): number {
+    return ++this.#lastIno;
+  }
+
+  root(): CgroupDir {
+    return this.dirOf(this.table.cpu.cgroups.root);
+  }
+
+  /** The directory of a living group. */
+  dirOf(group: Cgroup): CgroupDir {
+    let dir = this.#dirs.get(group);
+    if (!dir) {
+      dir = new CgroupDir(this, group, group.parent ? this.nextIno() : 1);
+      this.#dirs.set(group, dir);
+    }
+    return dir;
+  }
+
+  /** The group is gone: who watches or polls its files is told. */
+  forget(group: Cgroup): void {
+    const dir = this.#dirs.get(group);
+    this.#dirs.delete(group);
+    for (const file of dir?.openFiles() ?? []) {
+      file.announce();
+      notifyVnode(file, IN_DELETE_SELF);
+      endWatches(file);
+    }
+  }
+
+  fileChanged(group: Cgroup, name: string): void {
+    const file = this.#dirs.get(group)?.openFile(name);
+    if (!file) return;
+    file.announce();
+    notifyVnode(file, IN_MODIFY);
+  }
+
+  /** Whether `cred` may move something from one group to another: it must reach what they have in common. */
+  mayMove(cred: Cred, from: Cgroup, to: Cgroup): number {
+    let common: Cgroup = to;
+    while (!from.isWithin(common)) common = common.parent!;
+    const procs = this.dirOf(common).lookup("cgroup.procs");
+    return failed(procs) ? procs : access(procs, cred, MAY_WRITE);
+  }
+
+  statfs(): StatFs {
+    return simpleStatfs(CGROUP2_SUPER_MAGIC);
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  unmount(): number {
+    return 0;
+  }
+
+  showOptions(): string {
+    return this.#options.join(",");
+  }
+
+  remount(_isReadOnly: boolean, data: string): number {
+    return this.setOptions(data);
+  }
+
+  setOptions(data: string): number {
+    const options = data.split(",").filter((o) => o !== "" && o !== "rw" && o !== "ro");
+    if (options.some((o) => !KNOWN_OPTIONS.includes(o))) return EINVAL;
+    this.#options = KNOWN_OPTIONS.filter((o) => options.includes(o));
+    return 0;
+  }
+}
+
+export class CgroupFsType implements FileSystemType {
+  readonly typeName = "cgroup2";
+  readonly needsDevice = false;
+  readonly fs: CgroupFs;
+
+  constructor(table: ProcTable, disks: Disks) {
+    this.fs = new CgroupFs(table, disks);
+  }
+
+  mount({ data }: MountRequest): FileSystem | Errno {
+    const r = this.fs.setOptions(data);
+    return r < 0 ? (r as Errno) : this.fs;
+  }
+}
