@@ -6,6 +6,7 @@ import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import type { DirtyDomain } from "../vm/writeback.ts";
+import type { HandleSource } from "./filehandle.ts";
 import type { Path } from "./path.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
@@ -47,6 +48,8 @@ export interface FileSystem {
   unmount(): number;
   /** What of it is dirty in memory; absent where nothing ever is. */
   readonly dirty?: DirtyDomain;
+  /** Absent where files cannot be found by handles. */
+  readonly fileHandles?: HandleSource;
   /** Mount options of its own, as /proc/mounts shows them: "size=65536k,mode=755"; may be "". */
   showOptions?(): string;
   /** How many file systems lie below this one that lies on others; absent: none. */

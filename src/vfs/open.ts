@@ -51,15 +51,7 @@ import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { notifyEntry, notifyVnode } from "./inotify.ts";
 import { MS_NODEV } from "./mount.ts";
-import {
-  ENTERED,
-  LAST_NORM,
-  namei,
-  WALK_DIRECTORY,
-  WALK_EMPTY,
-  WALK_FOLLOW,
-  Walk,
-} from "./namei.ts";
+import { ENTERED, LAST_NORM, namei, WALK_DIRECTORY, WALK_FOLLOW, Walk } from "./namei.ts";
 import { holdPath, type Path } from "./path.ts";
 import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
 import type { Vfs } from "./vfs.ts";
@@ -258,10 +250,12 @@ function openTmpfile(
   return fp;
 }
 
-/** A new open file for the place of another one: what opening /proc/PID/fd/N does. */
-export function reopen(td: Thread, ctx: FsContext, at: Path, flags: number): File | Errno {
-  const place = namei(ctx, td, "", WALK_EMPTY, at);
-  return failed(place) ? place : openAt(td, ctx.vfs, place, flags, false);
+/** As `vfsOpen`, of what was found by other means than its path. */
+export function openPlace(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno {
+  const fifo = fifoBeingOpened(td);
+  if (fifo) return openVnode(td, vfs, fifo.at, fifo.flags);
+  if ((flags & O_DIRECTORY) !== 0 && !at.entry.vnode?.isDir) return ENOTDIR;
+  return openAt(td, vfs, at, flags, false);
 }
 
 /** The flags that stay with the open file, as F_GETFL shows them. */

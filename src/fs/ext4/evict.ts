@@ -94,7 +94,7 @@ function recoverFile(volume: Volume, isDamaged: boolean, seen: Set<number>): num
 
 function usedOrphan(volume: Volume, ino: number): Inode | Errno {
   const ip = readOrphan(volume, ino);
-  if (typeof ip === "number" || isInodeUsed(ip)) return ip;
+  if (typeof ip === "number" || isInodeUsed(volume, ino)) return ip;
   return volume.corrupt(`bad orphan inode ${ino}`);
 }
 

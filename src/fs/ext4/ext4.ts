@@ -12,6 +12,7 @@ import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
 import { COMPAT_HAS_JOURNAL, INCOMPAT_RECOVER } from "./features.ts";
+import { Ext4Handles } from "./handles.ts";
 import { type Inode, readInode } from "./inode.ts";
 import { ROOT_INO, SuperBlock } from "./layout.ts";
 import { type MountOptions, parseOptions } from "./options.ts";
@@ -34,6 +35,7 @@ export class Ext4 implements FileSystem, Committer {
   /** Vnodes in use by inode number. */
   readonly #vnodes = new Map<number, Ext4Vnode>();
   readonly #doomed = new Set<Ext4Vnode>();
+  readonly fileHandles = new Ext4Handles(this);
 
   constructor(owner: Ext4Type, volume: Volume, frames: PageAllocator, options: MountOptions) {
     this.#owner = owner;
@@ -89,6 +91,11 @@ export class Ext4 implements FileSystem, Committer {
   /** An unlinked file could not be freed now: it is tried again with the next sync. */
   evictLater(vp: Ext4Vnode): void {
     this.#doomed.add(vp);
+  }
+
+  /** It was looked at, and is not used after all. */
+  letGo(vp: Ext4Vnode): void {
+    if (vp.refs === 0) vp.hold().release();
   }
 
   forget(vp: Ext4Vnode): void {

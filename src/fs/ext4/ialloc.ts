@@ -119,13 +119,12 @@ export function initBlockMap(ip: Inode): void {
 }
 
 /** The bitmap says that the number is taken. */
-export function isInodeUsed(ip: Inode): boolean {
-  const { volume } = ip;
-  const desc = volume.groups.read(groupOf(volume, ip.ino));
+export function isInodeUsed(volume: Volume, ino: number): boolean {
+  const desc = volume.groups.read(groupOf(volume, ino));
   if (typeof desc === "number" || desc.isInodeUninit) return false;
   const bp = inodeBitmap(volume, desc);
   if (typeof bp === "number") return false;
-  return testBit(bp.data, (ip.ino - 1) % volume.geometry.inodesPerGroup);
+  return testBit(bp.data, (ino - 1) % volume.geometry.inodesPerGroup);
 }
 
 export function groupOf(volume: Volume, ino: number): number {

@@ -20,6 +20,7 @@ import {
 import type { Vfs } from "../../vfs/vfs.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
+import { TmpHandles } from "./handles.ts";
 import { parseRamfsOptions, parseTmpfsOptions, type TmpfsOptions } from "./options.ts";
 import { TmpDir } from "./tmpdir.ts";
 
@@ -39,6 +40,7 @@ export class Tmpfs implements FileSystem {
   readonly clock: KernelClock;
   readonly frames: PageAllocator;
   readonly isNameCacheable: boolean = true;
+  readonly fileHandles = new TmpHandles();
   isReadOnly: boolean;
   pageLimit: number;
   inodeLimit: number;

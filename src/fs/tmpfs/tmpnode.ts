@@ -66,6 +66,11 @@ export abstract class TmpNode extends Vnode implements Attr {
     return this.fs.dev;
   }
 
+  /** Numbers are not used again within a file system; this tells it from others. */
+  override get generation(): number {
+    return this.fs.dev >>> 0;
+  }
+
   abstract get sizeBytes(): number;
 
   override get fileFlags(): number {
@@ -142,6 +147,7 @@ export abstract class TmpNode extends Vnode implements Attr {
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;
+    this.fs.fileHandles.gone(this);
     this.fs.releaseInode();
     this.dropXattrs();
     this.freeData();
