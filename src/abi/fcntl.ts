@@ -147,3 +147,12 @@ export const Flock = struct({
 export const OpenHow = struct({ flags: u64, mode: u64, resolve: u64 });
 
 export const FOwnerEx = struct({ type: i32, pid: i32 });
+
+/** F_NOTIFY's events. */
+export const DN_ACCESS = 0x1;
+export const DN_MODIFY = 0x2;
+export const DN_CREATE = 0x4;
+export const DN_DELETE = 0x8;
+export const DN_RENAME = 0x10;
+export const DN_ATTRIB = 0x20;
+export const DN_MULTISHOT = -0x80000000;

@@ -25,6 +25,9 @@ export const IN_MASK_ADD = 0x20000000;
 export const IN_ISDIR = 0x40000000;
 export const IN_ONESHOT = -0x80000000;
 
+/** The kernel's own: renamed within the directory. */
+export const FS_RENAME = 0x10000000;
+
 /** All that a mask may have. */
 export const IN_ALL_BITS =
   IN_ALL_EVENTS |

@@ -15,6 +15,7 @@ export const POLLRDNORM = 0x040;
 export const POLLRDBAND = 0x080;
 export const POLLWRNORM = 0x100;
 export const POLLWRBAND = 0x200;
+export const POLLMSG = 0x400;
 export const POLLRDHUP = 0x2000;
 
 export const EPOLL_CTL_ADD = 1;

@@ -74,6 +74,7 @@ export const SI_TKILL = -6;
 /** Why SIGIO came: si_code. */
 export const POLL_IN = 1;
 export const POLL_OUT = 2;
+export const POLL_MSG = 3;
 export const POLL_PRI = 5;
 export const POLL_HUP = 6;
 

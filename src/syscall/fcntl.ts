@@ -25,6 +25,7 @@ import {
   F_GETOWN_EX,
   F_GETPIPE_SZ,
   F_GETSIG,
+  F_NOTIFY,
   F_OFD_GETLK,
   F_OFD_SETLK,
   F_OFD_SETLKW,
@@ -60,6 +61,7 @@ import { ownerOf, ownerPid, setOwner, setOwnerTo } from "../proc/ioowner.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { Proc } from "../proc/proc.ts";
 import { isOwnerOrCapable } from "../vfs/access.ts";
+import { notifyOfDir } from "../vfs/dnotify.ts";
 import type { File } from "../vfs/file.ts";
 import { isLockType, type RecordLock, testRecord } from "../vfs/lockf.ts";
 import { PipeFile } from "../vfs/pipe.ts";
@@ -92,6 +94,11 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
       return 0;
     case F_GETFL:
       return fp.flags;
+    case F_NOTIFY: {
+      const r = notifyOfDir(fp, table, n, arg | 0);
+      if (r >= 0 && !fp.owner) setOwnerTo(td, fp, td.proc);
+      return r;
+    }
     case F_SETFL:
       return setFlags(td, fp, n, arg | 0);
     default:

@@ -9,7 +9,6 @@ import {
   EINVAL,
   ENODEV,
   ENOMEM,
-  ENOSYS,
   EOPNOTSUPP,
   EPERM,
   type Errno,
@@ -53,6 +52,7 @@ import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts"
 import { sealRange } from "../vm/mseal.ts";
 import type { VmObject } from "../vm/object.ts";
 import { PAGE_SIZE, pageCeil } from "../vm/param.ts";
+import { remapFilePages } from "../vm/remapfile.ts";
 import type { MmapRequest } from "../vm/vmspace.ts";
 import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -164,7 +164,8 @@ export const sys_munlockall = syscall("munlockall", [], (td) => lockAll(td.proc.
 export const sys_remap_file_pages = syscall(
   "remap_file_pages",
   [uaddr, size, flags, size, flags],
-  () => ENOSYS,
+  (td, addr, length, prot, page, how) =>
+    remapFilePages(td.proc.vmspace, addr, length, prot, page, how),
 );
 
 export const sys_mseal = syscall("mseal", [uaddr, size, flags], (td, addr, length, how) =>

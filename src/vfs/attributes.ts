@@ -30,10 +30,10 @@ import {
   withoutSetId,
 } from "./access.ts";
 import type { Attr, AttrChange } from "./attr.ts";
-import { notifyEntry } from "./inotify.ts";
 import type { Path } from "./path.ts";
 import type { Vnode } from "./vnode.ts";
 import { MAX_FILE_BYTES } from "./vnodefile.ts";
+import { notifyEntry } from "./watch.ts";
 
 export function chmod(at: Path, cred: Cred, mode: number): number {
   if (at.mount.isReadOnly) return EROFS;

@@ -21,11 +21,11 @@ import type { Thread } from "../kern/thread.ts";
 import { access, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
 import type { FileSystem } from "./filesystem.ts";
 import type { FsContext } from "./fscontext.ts";
-import { notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";
 import { LAST_NORM, lookupEntry, nameiParent, type ParentPath } from "./namei.ts";
 import type { Path } from "./path.ts";
 import type { Vnode } from "./vnode.ts";
+import { notifyVnode } from "./watch.ts";
 
 export function mkdir(
   td: Thread,

@@ -17,6 +17,7 @@ import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { Attr, AttrChange } from "./attr.ts";
+import { endNotices } from "./dnotify.ts";
 import { AsyncNotice, type FileOwner } from "./fileowner.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
@@ -167,6 +168,7 @@ export abstract class File {
   flush(owner: object): void {
     const vp = this.path?.entry.vnode;
     if (vp?.locks) this.path!.mount.table.locks.closed(vp, owner);
+    if (vp?.watches) endNotices(vp, this, owner);
   }
 
   onLastClose(): void {}
@@ -184,6 +186,7 @@ export abstract class File {
     }
     const vp = this.path?.entry.vnode;
     if (vp?.locks) this.path!.mount.table.locks.fileClosed(vp, this);
+    if (vp?.watches) endNotices(vp, this, null);
     this.#async?.end();
     this.onLastClose();
     this.kmem?.give(FILE_BYTES);

@@ -9,6 +9,7 @@ import {
   POLLERR,
   POLLHUP,
   POLLIN,
+  POLLMSG,
   POLLOUT,
   POLLPRI,
   POLLRDBAND,
@@ -16,7 +17,7 @@ import {
   POLLWRBAND,
   POLLWRNORM,
 } from "../abi/poll.ts";
-import { POLL_HUP, POLL_IN, POLL_OUT, POLL_PRI } from "../abi/signal.ts";
+import { POLL_HUP, POLL_IN, POLL_MSG, POLL_OUT, POLL_PRI } from "../abi/signal.ts";
 import type { Thread } from "../kern/thread.ts";
 import { Waiter, type WaitQueue } from "../kern/waitqueue.ts";
 import type { File } from "./file.ts";
@@ -31,9 +32,10 @@ export interface FileOwner {
 }
 
 /** What poll(2) would say, by reason: si_band. */
-const BAND: Readonly<Record<number, number>> = {
+export const BAND: Readonly<Record<number, number>> = {
   [POLL_IN]: POLLIN | POLLRDNORM,
   [POLL_OUT]: POLLOUT | POLLWRNORM | POLLWRBAND,
+  [POLL_MSG]: POLLIN | POLLRDNORM | POLLMSG,
   [POLL_PRI]: POLLPRI | POLLRDBAND,
   [POLL_HUP]: POLLERR | POLLHUP,
 };

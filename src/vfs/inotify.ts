@@ -1,22 +1,18 @@
 /**
  * inotify(7): files that tell of changes to other files.
  *
- * A watch sits on a vnode (which it holds) and belongs to one inotify file.
  * Events queue up in the file, equal neighbours are merged, and a full queue
- * ends with one IN_Q_OVERFLOW. Whoever changes a file calls `notifyVnode` or
- * `notifyEntry`; both cost one null check while nobody watches.
+ * ends with one IN_Q_OVERFLOW. What watches is in watch.ts.
  */
 import { EAGAIN, EEXIST, EINVAL, ENOSPC, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   IN_ALL_EVENTS,
   IN_IGNORED,
-  IN_ISDIR,
   IN_MASK_ADD,
   IN_MASK_CREATE,
   IN_ONESHOT,
   IN_Q_OVERFLOW,
-  IN_UNMOUNT,
   InotifyEvent,
 } from "../abi/inotify.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
@@ -26,9 +22,9 @@ import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
-import type { NameEntry } from "./namecache.ts";
 import type { PollTable } from "./poll.ts";
 import type { Vnode } from "./vnode.ts";
+import { Watch, type WatchOwner } from "./watch.ts";
 
 const MAX_QUEUED_EVENTS = 16384;
 const MAX_WATCHES = 65536;
@@ -43,51 +39,7 @@ interface QueuedEvent {
   readonly name: string;
 }
 
-class Watch {
-  readonly wd: number;
-  readonly file: InotifyFile;
-  readonly vp: Vnode;
-  mask: number;
-
-  constructor(wd: number, file: InotifyFile, vp: Vnode, mask: number) {
-    this.wd = wd;
-    this.file = file;
-    this.vp = vp;
-    this.mask = mask;
-  }
-}
-
-/** The watches of one vnode. */
-export class InodeWatches {
-  list: Watch[] = [];
-}
-
-/** Tells who watches `vp` itself. `name` is that of the entry in it, for directories. */
-export function notifyVnode(vp: Vnode, mask: number, name = "", cookie = 0): void {
-  if (vp.watches === null) return;
-  for (const w of [...vp.watches.list]) {
-    if ((w.mask & mask & IN_ALL_EVENTS) === 0 && (mask & (IN_IGNORED | IN_UNMOUNT)) === 0) continue;
-    w.file.queue(w.wd, mask, name, cookie);
-    if ((w.mask & IN_ONESHOT) !== 0) w.file.remove(w.wd);
-  }
-}
-
-/** Tells who watches the file at `entry`, and who watches the directory that it is in. */
-export function notifyEntry(entry: NameEntry, mask: number): void {
-  const vp = entry.vnode;
-  const dir = entry.parent?.vnode;
-  if (!vp || (vp.watches === null && (!dir || dir.watches === null))) return;
-  const bits = vp.isDir ? mask | IN_ISDIR : mask;
-  if (dir && !entry.isDeleted) notifyVnode(dir, bits, entry.name);
-  notifyVnode(vp, bits);
-}
-
-/** The file's last link and last user are gone: its watches end. */
-export function endWatches(vp: Vnode): void {
-  for (const w of [...(vp.watches?.list ?? [])]) w.file.remove(w.wd);
-}
-
-export class InotifyFile extends File {
+export class InotifyFile extends File implements WatchOwner {
   readonly #attr: Attr;
   readonly #watches = new Map<number, Watch>();
   #events: QueuedEvent[] = [];
@@ -112,7 +64,7 @@ export class InotifyFile extends File {
 
   /** Watch descriptor of `vp`, new or changed. */
   add(vp: Vnode, mask: number): number {
-    const known = vp.watches?.list.find((w) => w.file === this);
+    const known = vp.watches?.list.find((w) => w.to === this);
     const kept = mask & (IN_ALL_EVENTS | IN_ONESHOT);
     if (known) {
       if ((mask & IN_MASK_CREATE) !== 0) return EEXIST;
@@ -120,10 +72,8 @@ export class InotifyFile extends File {
       return known.wd;
     }
     if (this.#watches.size >= MAX_WATCHES || !this.#kmem.take(WATCH_BYTES)) return ENOSPC;
-    const w = new Watch(++this.#lastWd, this, vp.hold(), kept);
+    const w = new Watch(++this.#lastWd, this, vp, kept);
     this.#watches.set(w.wd, w);
-    vp.watches ??= new InodeWatches();
-    vp.watches.list.push(w);
     return w.wd;
   }
 
@@ -133,7 +83,7 @@ export class InotifyFile extends File {
     this.#watches.delete(wd);
     this.#kmem.give(WATCH_BYTES);
     this.queue(wd, IN_IGNORED, "", 0);
-    unlink(w);
+    w.end();
     return 0;
   }
 
@@ -186,7 +136,7 @@ export class InotifyFile extends File {
   }
 
   override onLastClose(): void {
-    for (const w of this.#watches.values()) unlink(w);
+    for (const w of this.#watches.values()) w.end();
     this.#kmem.give(this.#watches.size * WATCH_BYTES);
     this.#watches.clear();
     this.#drop(this.#events.length);
@@ -199,14 +149,6 @@ export class InotifyFile extends File {
 }
 
 const sizeOf = (name: string): number => EVENT_BYTES + name.length;
-
-function unlink(w: Watch): void {
-  const { vp } = w;
-  const list = vp.watches?.list.filter((o) => o !== w) ?? [];
-  if (list.length === 0) vp.watches = null;
-  else vp.watches!.list = list;
-  vp.release();
-}
 
 /** struct inotify_event with its name, NUL-padded to a multiple of the struct's size. */
 function encode(e: QueuedEvent): Uint8Array {

@@ -49,13 +49,13 @@ import { clearSetId } from "./attributes.ts";
 import { isWithoutDevices, maskedMode } from "./create.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
-import { notifyEntry, notifyVnode } from "./inotify.ts";
 import { MS_NODEV } from "./mount.ts";
 import { ENTERED, LAST_NORM, namei, WALK_DIRECTORY, WALK_FOLLOW, Walk } from "./namei.ts";
 import { holdPath, type Path } from "./path.ts";
 import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
 import type { Vfs } from "./vfs.ts";
 import { PathFile, VnodeFile } from "./vnodefile.ts";
+import { notifyEntry, notifyVnode } from "./watch.ts";
 
 /**
  * Opens `path` from `start` (null: the working directory). `flags` and `mode`

@@ -18,6 +18,7 @@ import {
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../abi/fcntl.ts";
 import { FS_APPEND_FL } from "../abi/fsflags.ts";
 import {
+  FS_RENAME,
   IN_ATTRIB,
   IN_DELETE,
   IN_DELETE_SELF,
@@ -30,7 +31,6 @@ import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, checkSticky, hasFileFlag, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
 import type { FsContext } from "./fscontext.ts";
-import { endWatches, notifyVnode } from "./inotify.ts";
 import type { NameEntry } from "./namecache.ts";
 import {
   isWithin,
@@ -43,6 +43,7 @@ import {
 } from "./namei.ts";
 import type { Path } from "./path.ts";
 import type { Vnode } from "./vnode.ts";
+import { endWatches, notifyVnode } from "./watch.ts";
 
 export function unlink(td: Thread, ctx: FsContext, path: string, start: Path | null): number {
   const at = nameiParent(ctx, td, path, start);
@@ -233,6 +234,7 @@ function tell(ctx: FsContext, from: ParentPath, to: ParentPath, vp: Vnode): void
   if (!a.watches && !b.watches && !vp.watches) return;
   const cookie = ctx.vfs.nextCookie();
   const bits = vp.isDir ? IN_ISDIR : 0;
+  if (a === b) notifyVnode(a, FS_RENAME | bits, from.name);
   notifyVnode(a, IN_MOVED_FROM | bits, from.name, cookie);
   notifyVnode(b, IN_MOVED_TO | bits, to.name, cookie);
   notifyVnode(vp, IN_MOVE_SELF);

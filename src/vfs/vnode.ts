@@ -26,13 +26,13 @@ import type { Attr, AttrChange } from "./attr.ts";
 import type { FileExtent } from "./fiemap.ts";
 import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
-import type { InodeWatches } from "./inotify.ts";
 import type { LockList } from "./lockf.ts";
 import { readObject } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import type { Pipe } from "./pipe.ts";
 import type { ReadAhead } from "./readahead.ts";
 import type { VnodeFile } from "./vnodefile.ts";
+import type { InodeWatches } from "./watch.ts";
 
 /** Takes directory entries; answers false when it is full, and that entry was not taken. */
 export interface DirSink {

@@ -52,13 +52,13 @@ import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
 import { mapIoctl } from "./fiemap.ts";
 import { File } from "./file.ts";
 import { fileAttrIoctl } from "./fileattr.ts";
-import { notifyEntry } from "./inotify.ts";
 import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS } from "./mount.ts";
 import { pathString } from "./namei.ts";
 import { cachedBytes } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import { FADV_SEQUENTIAL, ReadAhead } from "./readahead.ts";
 import type { DirSink, Vnode } from "./vnode.ts";
+import { notifyEntry } from "./watch.ts";
 
 /** Largest offset: what the page cache can index. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;

@@ -38,6 +38,7 @@ import {
   TIOCGDEV,
   TIOCGETD,
   TIOCGEXCL,
+  TIOCGLCKTRMIOS,
   TIOCGPGRP,
   TIOCGSID,
   TIOCGWINSZ,
@@ -47,12 +48,13 @@ import {
   TIOCSBRK,
   TIOCSCTTY,
   TIOCSETD,
+  TIOCSLCKTRMIOS,
   TIOCSPGRP,
   TIOCSTI,
   TIOCSWINSZ,
   TIOCVHANGUP,
 } from "../../abi/ttyioctl.ts";
-import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
+import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { File } from "../../vfs/file.ts";
 import type { UserMemory } from "../../vm/usermem.ts";
@@ -65,6 +67,7 @@ import {
   setControlling,
   setForeground,
 } from "./jobcontrol.ts";
+import { Termios } from "./termios.ts";
 import type { Tty } from "./tty.ts";
 
 /** Through what kind of file the request came. */
@@ -103,6 +106,10 @@ export function ttyIoctl(
     case TCSETAW:
     case TCSETAF:
       return setTermios(td, tty, TermioAbi.sizeof, request === TCSETAF, arg, mem);
+    case TIOCGLCKTRMIOS:
+      return mem.copyout(arg, tty.locked?.encode() ?? new Uint8Array(TermiosAbi.sizeof));
+    case TIOCSLCKTRMIOS:
+      return lockTermios(td, tty, arg, mem);
     case TIOCGWINSZ:
       return getWindowSize(tty, arg, mem);
     case TIOCSWINSZ:
@@ -196,6 +203,18 @@ function setTermios(
   else wanted.decode(bytes);
   if (discardsInput) tty.discardInput();
   tty.setAttributes(wanted);
+  return 0;
+}
+
+/** Which bits of the attributes nobody changes from now on; CRIU's, as it restores a terminal. */
+function lockTermios(td: Thread, tty: Tty, arg: number, mem: UserMemory): number {
+  const isAllowed = td.cred.hasCap(CAP_SYS_ADMIN) || td.cred.hasCap(CAP_CHECKPOINT_RESTORE);
+  if (!isAllowed) return EPERM;
+  const bytes = new Uint8Array(TermiosAbi.sizeof);
+  if (failed(mem.copyin(arg, bytes))) return EFAULT;
+  const locked = new Termios();
+  locked.decode(bytes);
+  tty.locked = locked;
   return 0;
 }
 

@@ -59,6 +59,19 @@ export class Termios {
     return t;
   }
 
+  /** Puts back from `old` the bits, characters and discipline that are set in `locked`. */
+  keepLocked(old: Termios, locked: Termios): void {
+    const keep = (now: number, was: number, mask: number): number =>
+      ((now & ~mask) | (was & mask)) >>> 0;
+    this.iflag = keep(this.iflag, old.iflag, locked.iflag);
+    this.oflag = keep(this.oflag, old.oflag, locked.oflag);
+    this.cflag = keep(this.cflag, old.cflag, locked.cflag);
+    this.lflag = keep(this.lflag, old.lflag, locked.lflag);
+    if (locked.line !== 0) this.line = old.line;
+    for (let i = 0; i < this.cc.length; i++) if (locked.cc[i] !== 0) this.cc[i] = old.cc[i]!;
+    if ((locked.cflag & CBAUD) !== 0) this.#settleSpeeds(this.ispeed, this.ospeed);
+  }
+
   /** struct termios of TCGETS. */
   encode(): Uint8Array {
     return this.#encode(TermiosAbi.sizeof);

@@ -34,6 +34,8 @@ export abstract class Tty implements ControllingTty, LineHost, TtySink {
   /** Below /dev: "hvc0", "pts/3". */
   readonly name: string;
   readonly termios = new Termios();
+  /** Set bits are kept as they are: TIOCSLCKTRMIOS. */
+  locked: Termios | null = null;
   windowSize: WindowSize = { rows: 0, cols: 0, xpixel: 0, ypixel: 0 };
   session: Session | null = null;
   foreground: ProcessGroup | null = null;
@@ -123,6 +125,7 @@ export abstract class Tty implements ControllingTty, LineHost, TtySink {
   setAttributes(to: Termios): void {
     const old = this.termios.clone();
     this.termios.copyFrom(to);
+    if (this.locked) this.termios.keepLocked(old, this.locked);
     this.attributesSet(old);
     this.ldisc.attributesChanged(old);
     this.wakeAll();
