@@ -20,7 +20,7 @@ import {
   type StatFs,
   simpleStatfs,
 } from "../../vfs/filesystem.ts";
-import { endWatches, notifyVnode } from "../../vfs/inotify.ts";
+import { endWatches, notifyVnode } from "../../vfs/watch.ts";
 import { CgroupDir } from "./nodes.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
