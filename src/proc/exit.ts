@@ -30,7 +30,8 @@ import { childInfo, killProc, pgsignal, psignal, retarget } from "./signal.ts";
 export function exitThread(td: Lwp, status: number): void {
   if (stopsForExit(td, status)) return;
   const p = td.proc;
-  if (!p.isExiting && td.isLeader) p.exitStatus = status;
+  // The last one to go says how its process ended.
+  if (!p.isExiting && p.threads.length === 1) p.exitStatus = status;
   endThread(td, status);
 }
 

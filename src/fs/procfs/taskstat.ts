@@ -210,7 +210,8 @@ function stateText(t: Task): string {
 
 function stateLetter(t: Task): string {
   const { proc, td } = t;
-  if (proc.state === "zombie" || !td) return "Z";
+  // The first thread may have ended before others: then it is a zombie, whatever they do.
+  if (proc.state === "zombie" || !td || (t.isWhole && !td.isLeader)) return "Z";
   if (proc.state === "dead" || td.state === "dead") return "X";
   if (td.trace?.stop) return "t";
   if (td.state === "stopped" || (proc.isStopped && !td.trace)) return "T";
