@@ -16,7 +16,7 @@ export const DECODE_TABLE = 0x5_0000;
 export const DECODE_TABLE_END = 0x6_0000;
 /** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
 export const HEAT_TABLE = 0x6_0000;
-export const HEAT_BUCKETS = 65536;
+export const HEAT_BUCKETS = 262144;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /** First byte of what is sized when the machine starts. */
@@ -78,7 +78,7 @@ export const BANK_FETCH = BANK_WRITE_PAGES + PAGE_TLB_ENTRIES * 16;
 /** How often each granule was missed, a byte for all that share an index of the TLBs; it stays at 255. */
 export const BANK_GRANULE_MISSES = BANK_FETCH + FETCH_ENTRIES * 16;
 /** Jump cache: entries {u64 pc, u32 function, unused}, indexed by pc >> 1, folded. */
-export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRIES = 16384;
 export const BANK_JUMP = BANK_GRANULE_MISSES + TLB_ENTRIES;
 export const BANK_SIZE = BANK_JUMP + JUMP_ENTRIES * 16;
 
