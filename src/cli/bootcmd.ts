@@ -1,8 +1,8 @@
 /**
  * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
  */
-
-import type { LaunchOutcome } from "../hosts/node/launch.ts";
+import type { Worker } from "node:worker_threads";
+import { type LaunchOutcome, startWorker } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import { checkCount, type DiskLetter, parseDisk } from "./diskoptions.ts";
 import { claimDisks, findImage } from "./disks.ts";
@@ -44,6 +44,8 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     complain("no root disk: name one with -r, -R or -c (vkernel -h for help)");
     return EX_USAGE;
   }
+  // It loads the kernel while disks are looked at and locked.
+  const worker = startWorker();
   const disks = await Promise.all(o.disks.map(byName));
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
@@ -55,7 +57,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     complain(badPidfile);
     return EX_OSERR;
   }
-  return live(specOf(o, disks), o.profile);
+  return live(specOf(o, disks), o.profile, worker);
 }
 
 /** An image of `vkernel image ls` may be named to boot from, not to be changed. */
@@ -64,9 +66,13 @@ export async function byName(d: DiskSpec): Promise<DiskSpec> {
 }
 
 /** Boots, and boots again for as long as the guest reboots. */
-async function live(spec: MachineSpec, profile: string | null): Promise<number> {
-  for (;;) {
-    const outcome = await launchObserved(spec, profile);
+async function live(
+  spec: MachineSpec,
+  profile: string | null,
+  firstWorker: Worker,
+): Promise<number> {
+  for (let worker = firstWorker; ; worker = startWorker()) {
+    const outcome = await launchObserved(spec, profile, worker);
     if (typeof outcome === "string") {
       complain(outcome);
       return EX_OSERR;

@@ -5,7 +5,7 @@
  * console; the others stay byte streams of their own, so stdout and stderr
  * never mix.
  */
-import type { LaunchOutcome } from "../hosts/node/launch.ts";
+import { type LaunchOutcome, startWorker } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import {
   addDisk,
@@ -60,6 +60,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain("--rw and an overlay: writes go to one of them (vkernel run --help for help)");
     return EX_USAGE;
   }
+  // It loads the kernel while disks are looked at and locked.
+  const worker = startWorker();
   const [first, ...others] = await Promise.all([root, ...o.disks].map(byName));
   const disks = [{ ...first!, isCopyOnWrite: o.root !== "rw" }, ...others];
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
@@ -67,7 +69,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     complain(badDisk);
     return EX_RUN_FAILURE;
   }
-  const outcome = await launchObserved(specOf(o, disks), o.profile);
+  const outcome = await launchObserved(specOf(o, disks), o.profile, worker);
   if (typeof outcome === "string") {
     complain(outcome);
     return EX_RUN_FAILURE;

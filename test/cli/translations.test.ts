@@ -93,6 +93,20 @@ test("a damaged file costs its translations only", () => {
   assert.equal(work().stdout, stdout);
 });
 
+test("a damaged compiled kernel is made anew", () => {
+  const { stdout } = work();
+  const compiled = join(cache, "vkernel", "compiled");
+  const file = join(compiled, readdirSync(compiled)[0]!, "kernel.v8");
+  const whole = readFileSync(file);
+  const bytes = Buffer.from(whole);
+  for (let i = 1000; i < bytes.length; i += 9973) bytes[i]! ^= 0x55;
+  for (const damaged of [bytes, whole.subarray(0, 100_000), whole.subarray(0, 2)]) {
+    writeFileSync(file, damaged);
+    assert.equal(work().stdout, stdout);
+    assert.ok(readFileSync(file).length > 1_000_000);
+  }
+});
+
 test("where nothing can be written, things go on without", () => {
   mkdirSync(cache);
   writeFileSync(join(cache, "vkernel"), "a file");

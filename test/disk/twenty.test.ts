@@ -42,10 +42,8 @@ function specOf(path: string, number: number): MachineSpec {
 }
 
 async function run(spec: MachineSpec): Promise<Outcome> {
-  const worker = new Worker(WORKER, {
-    workerData: { shared: Channel.create().shared, spec },
-    resourceLimits: { stackSizeMb: STACK_MB },
-  });
+  const worker = new Worker(WORKER, { resourceLimits: { stackSizeMb: STACK_MB } });
+  worker.postMessage({ shared: Channel.create().shared, spec });
   const outcome = await new Promise<Outcome>((resolve, reject) => {
     worker.on("message", (m: { kind: string; outcome: Outcome }) => {
       if (m.kind === "ended") resolve(m.outcome);

@@ -12,6 +12,7 @@ import type { MachineCounts } from "../../platform/counts.ts";
 import type { MachineSpec } from "./machinespec.ts";
 import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
+import type { WorkerTask } from "./runmachine.ts";
 import { takeSignals } from "./signals.ts";
 import { STACK_MB } from "./stack.ts";
 import { startTicks } from "./ticks.ts";
@@ -40,7 +41,12 @@ export interface RunningMachine {
   stats(): Promise<MachineCounts | null>;
 }
 
-export async function launch(spec: MachineSpec, observer: Observer = {}): Promise<LaunchOutcome> {
+/** `worker`: one that was started before it was known what for. */
+export async function launch(
+  spec: MachineSpec,
+  observer: Observer = {},
+  worker: Worker = startWorker(),
+): Promise<LaunchOutcome> {
   const channel = Channel.create();
   // Node 20 has no Promise.withResolvers.
   let kill = (_signal: number): void => {};
@@ -51,7 +57,7 @@ export async function launch(spec: MachineSpec, observer: Observer = {}): Promis
   const restore = spec.stdio.stdin ? () => {} : takeTerminal();
   process.once("exit", restore);
   const listener = new Listener(channel);
-  const { worker, outcome } = startWorker(channel, spec, listener);
+  const outcome = run(worker, { shared: channel.shared, spec }, listener);
   observer.started?.(listener);
   const detach = [feedInput(channel, spec), followWindowSize(channel)];
   try {
@@ -118,15 +124,13 @@ class Listener implements RunningMachine {
   }
 }
 
-function startWorker(
-  channel: Channel,
-  spec: MachineSpec,
-  listener: Listener,
-): { readonly worker: Worker; readonly outcome: Promise<Outcome> } {
-  const worker = new Worker(workerUrl(), {
-    workerData: { shared: channel.shared, spec },
-    resourceLimits: { stackSizeMb: STACK_MB },
-  });
+/** A Worker that loads the kernel, and will run the machine that `launch` gives it. */
+export function startWorker(): Worker {
+  return new Worker(workerUrl(), { resourceLimits: { stackSizeMb: STACK_MB } });
+}
+
+/** How the machine ends. */
+function run(worker: Worker, task: WorkerTask, listener: Listener): Promise<Outcome> {
   const outcome = new Promise<Outcome>((resolve) => {
     const panic = (message: string, trace = ""): void => resolve({ kind: "panic", message, trace });
     worker.on("message", (message: WorkerMessage) => {
@@ -136,7 +140,8 @@ function startWorker(
     worker.once("error", (e: Error) => panic(e.message, e.stack));
     worker.once("exit", (code) => panic(`the kernel's Worker ended with code ${code}`));
   });
-  return { worker, outcome };
+  worker.postMessage(task);
+  return outcome;
 }
 
 /** A Worker that hangs in a call of the host cannot be ended, and would keep `process.exit` waiting. */
@@ -149,10 +154,7 @@ async function terminate(worker: Worker): Promise<void> {
   clearTimeout(late);
 }
 
-/**
- * The Worker's file beside this one: .ts in the sources. Once built it is one bundled .js,
- * because some 300 modules take 50 ms longer to load one by one.
- */
+/** The Worker's file beside this one: .ts in the sources. */
 function workerUrl(): URL {
   const ext = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return new URL(`./worker.${ext}`, import.meta.url);

@@ -1,16 +1,12 @@
 /**
- * Translations in files: `$XDG_CACHE_HOME/vkernel/translations/BUILD/*.seg`, a file for each machine that made some.
+ * Translations in files: `*.seg` in this build's directory of the cache, a file for each machine that made some.
  *
- * BUILD is what tells one build of this program from another, since another translator's work is of no
- * use. A file appears by rename when it is whole. The directory must be ours alone:
- * what is in it becomes code. Everything here may fail without harm: then there are no
+ * A file appears by rename when it is whole. Everything here may fail without harm: then there are no
  * translations of earlier machines, or none for later ones.
  */
 import {
   closeSync,
   fstatSync,
-  lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -20,11 +16,10 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { EIO, ENOSPC } from "../../abi/errno.ts";
 import type { TranslationSegment, TranslationStore } from "../../platform/translations.ts";
-import { cacheRoot } from "./cacheroot.ts";
+import { buildDirectory } from "./builddir.ts";
 
 /** Segments that are kept, and their bytes in all: those used longest ago go first. */
 const MAX_SEGMENTS = 32;
@@ -34,18 +29,15 @@ const SUFFIX = ".seg";
 /** Reads that it takes to know what is in a segment; more mean that something of it was wanted. */
 const INDEX_READS = 2;
 
-/** The store for the program whose Worker is the file at `url`; null where there can be none. */
-export function openTranslations(url: string, env: NodeJS.ProcessEnv): TranslationStore | null {
-  // Sources run as they are have no one file that tells whether they changed.
-  if (env["VKERNEL_TRANSLATIONS"] === "off" || !url.endsWith(".js")) return null;
+/** The store for the program that is in `file`; null where there can be none, or no one file tells whether that changed. */
+export function openTranslations(
+  file: string | null,
+  env: NodeJS.ProcessEnv,
+): TranslationStore | null {
+  if (env["VKERNEL_TRANSLATIONS"] === "off" || file === null) return null;
   try {
-    const { size, ctimeMs, ino } = statSync(fileURLToPath(url));
-    const build = [size, Math.floor(ctimeMs), ino].map((n) => n.toString(36)).join("-");
-    const directory = join(cacheRoot(env), "translations", build);
-    if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) {
-      forgetOldBuilds(dirname(directory), build);
-    }
-    return isOurs(directory) ? new TranslationFiles(directory) : null;
+    const directory = buildDirectory("translations", file, env);
+    return directory === null ? null : new TranslationFiles(directory);
   } catch {
     return null;
   }
@@ -137,7 +129,7 @@ class TranslationFiles implements TranslationStore {
       if (path.endsWith(SUFFIX)) {
         bytes += st.size;
         if (++count > MAX_SEGMENTS || bytes > MAX_BYTES) rmSync(path, { force: true });
-      } else if (now.getTime() - st.mtimeMs > DAY_MS) {
+      } else if (path.endsWith(".tmp") && now.getTime() - st.mtimeMs > DAY_MS) {
         rmSync(path, { force: true });
       }
     }
@@ -150,21 +142,5 @@ function open(path: string): SegmentFile[] {
     return [new SegmentFile(path)];
   } catch {
     return [];
-  }
-}
-
-/** Nobody else can put anything there. */
-function isOurs(directory: string): boolean {
-  const st = lstatSync(directory);
-  return st.isDirectory() && st.uid === process.getuid?.() && (st.mode & 0o022) === 0;
-}
-
-/** What builds left that nobody started for a month. */
-function forgetOldBuilds(parent: string, current: string): void {
-  for (const name of readdirSync(parent)) {
-    const path = join(parent, name);
-    if (name !== current && Date.now() - statSync(path).mtimeMs > 30 * DAY_MS) {
-      rmSync(path, { recursive: true, force: true });
-    }
   }
 }

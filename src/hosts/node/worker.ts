@@ -1,74 +1,26 @@
 /**
- * The kernel's Worker: builds the host, boots the machine, runs it to its end.
+ * The kernel's Worker: loads the kernel, and runs the machine that it is then told to.
+ *
+ * Loading may begin before anybody knows what machine it will be, so it does not wait for that.
  */
-import { parentPort, workerData } from "node:worker_threads";
-import { boot } from "../../boot/boot.ts";
-import type { DiskConfig, ShareConfig } from "../../boot/config.ts";
-import { diskConfig } from "./disk/opendisk.ts";
+import { parentPort } from "node:worker_threads";
+import { BundledKernel } from "./bundledkernel.ts";
 import { tuneEngine } from "./engine.ts";
-import type { DiskSpec, MachineSpec, ShareSpec } from "./machinespec.ts";
-import { NodeHost } from "./nodehost.ts";
-import { ProfileFile } from "./profilefile.ts";
-import { Channel } from "./ring.ts";
-import { openShare } from "./share/share.ts";
-import { openTranslations } from "./translations.ts";
+import type { runMachine, WorkerTask } from "./runmachine.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
-interface WorkerData {
-  readonly shared: SharedArrayBuffer;
-  readonly spec: MachineSpec;
-}
+const port = parentPort!;
 
-function post(message: WorkerMessage): void {
-  parentPort!.postMessage(message);
-}
+/** Before anything is compiled: V8's compiled form of a script is good for the settings it was made with. */
+tuneEngine();
+const bundle = import.meta.url.endsWith(".ts") ? null : new BundledKernel(import.meta.url);
+const kernel: { runMachine: typeof runMachine } = bundle
+  ? bundle.load()
+  : await import("./runmachine.ts");
 
-function main({ shared, spec }: WorkerData): void {
-  tuneEngine();
-  const host = new NodeHost(new Channel(shared), spec.stdio, spec.consoleFd);
-  const disks = openDisks(spec.disks);
-  const shares = openShares(spec.shares ?? []);
-  if (typeof disks === "string" || typeof shares === "string") {
-    const message = typeof disks === "string" ? disks : `${shares}`;
-    post({ kind: "ended", outcome: { kind: "nomachine", message } });
-    return;
-  }
-  const outcome = boot(host, {
-    ...spec,
-    shares,
-    disks,
-    profile: spec.profileFd === null ? null : new ProfileFile(spec.profileFd, post),
-    translations: openTranslations(import.meta.url, process.env),
-    counts: { take: (counts) => post({ kind: "counts", counts }) },
-  });
-  // What an image's format keeps in memory reaches its file here.
-  for (const { store } of disks) store.close();
-  host.finish();
+port.once("message", (task: WorkerTask) => {
+  const post = (message: WorkerMessage): void => port.postMessage(message);
+  const outcome = kernel.runMachine(task, bundle?.file ?? null, post);
+  bundle?.keep();
   post({ kind: "ended", outcome });
-}
-
-/** The directories to share; or which cannot be and why. */
-function openShares(specs: readonly ShareSpec[]): ShareConfig[] | string {
-  const shares: ShareConfig[] = [];
-  for (const { path, at, isReadOnly, uid, gid } of specs) {
-    const share = openShare(path, isReadOnly);
-    if (typeof share === "string") return `${path}: ${share}`;
-    shares.push({ share, at, uid, gid });
-  }
-  return shares;
-}
-
-/** The disks, or why there are none: the command has tried them before, but files change. */
-function openDisks(specs: readonly DiskSpec[]): readonly DiskConfig[] | string {
-  const disks: DiskConfig[] = [];
-  for (const d of specs) {
-    try {
-      disks.push(diskConfig(d));
-    } catch (e) {
-      return `${d.path}: ${(e as Error).message}`;
-    }
-  }
-  return disks;
-}
-
-main(workerData as WorkerData);
+});
