@@ -14,6 +14,7 @@ import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { SockFs } from "./sockfs.ts";
 import { tcpMaker } from "./tcp/maker.ts";
+import { TcpReport } from "./tcp/report.ts";
 import { NetTunables } from "./tunables.ts";
 import { UnixDomain } from "./unix/domain.ts";
 import { UnixReport } from "./unix/report.ts";
@@ -36,6 +37,7 @@ export function attachNet(
   domains.maker = network;
   domains.add(new InetDomain(AF_INET, network));
   domains.add(new InetDomain(AF_INET6, network));
+  for (const family of [AF_INET, AF_INET6]) domains.addText(new TcpReport(network, family));
   addNetSysctls(network, sysctls);
   domains.add(new NetlinkDomain(network, netlinkProtocols()));
   tunables.addTo(sysctls);

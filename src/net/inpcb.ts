@@ -203,7 +203,7 @@ export class PcbTable<T extends PcbOwner> {
     for (const other of this.boundTo(lport)) {
       if (other === pcb || !meet(pcb, laddr, other)) continue;
       if (isStream) {
-        const share = pcb.reuseAddr && other.reuseAddr && !other.isListening && !pcb.isListening;
+        const share = pcb.reuseAddr && other.reuseAddr && !other.isListening;
         if (share) continue;
       } else if (pcb.reuseAddr && other.reuseAddr) continue;
       if (pcb.reusePort && other.reusePort && pcb.uid === other.uid) continue;

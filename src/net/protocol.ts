@@ -38,6 +38,8 @@ export interface InetProtocol {
   notice(notice: IpNotice): void;
   /** Its tunables, "net.ipv4.tcp_…". */
   addSysctls?(tree: SysctlDir): void;
+  /** Brings the counters of `stack.mib` up to date, for who shows them. */
+  settleCounters?(): void;
   /** The stack ends: timers, tables and what they hold. */
   end?(): void;
   /** An interface went down or an address went away. */

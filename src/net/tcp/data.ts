@@ -9,7 +9,7 @@
 import { sendAck } from "./output.ts";
 import { cut } from "./reassembly.ts";
 import { type Segment, TH_FIN, TH_PUSH } from "./segment.ts";
-import { type Tcb, URG_NOTYET, URG_READ, URG_VALID } from "./tcb.ts";
+import { type Tcb, URG_NONE, URG_NOTYET, URG_VALID } from "./tcb.ts";
 import { ATO_MIN_NS } from "./timeouts.ts";
 import { fullSpace, newWindow } from "./window.ts";
 
@@ -210,7 +210,13 @@ export function urgReceived(tp: Tcb, seg: Segment, seq: number): void {
   if (seg.urgent > 0 && stack.tunables.stdurg.get() === 0) at--;
   if (at < tp.copied || at < tp.rcvNxt) return;
   if (at > tp.rcvNxt + 65536 + fullSpace(tp)) return;
-  if (tp.urgState !== 0 && at <= tp.urgSeq) return;
+  if (tp.urgState !== URG_NONE && at <= tp.urgSeq) return;
+  // The one before that nobody took is lost, as everywhere, where it is the next to be read.
+  const isPassed = tp.urgState !== URG_NONE && tp.urgSeq === tp.copied && tp.copied !== tp.rcvNxt;
+  if (isPassed && !tp.settings.isOobInline) {
+    tp.recvbuf.drop(1);
+    tp.copied++;
+  }
   tp.urgState = URG_NOTYET;
   tp.urgSeq = at;
   tp.owner?.tcpUrgent();
@@ -229,9 +235,4 @@ function takeUrgent(tp: Tcb, pieces: readonly Uint8Array[], from: number, length
   }
   tp.urgState = URG_VALID;
   tp.owner?.tcpReadable();
-}
-
-/** The byte was read out of band. */
-export function urgRead(tp: Tcb): void {
-  tp.urgState = URG_READ;
 }

@@ -22,6 +22,7 @@ import { segmentArrived } from "./input.ts";
 import { SequenceKeys } from "./isn.ts";
 import { refuse, updateMss } from "./output.ts";
 import { retransmitTooLong } from "./recovery.ts";
+import { RTO_MAX_NS, RTO_MIN_NS } from "./rtt.ts";
 import { Segment, TH_RST } from "./segment.ts";
 import { unwrap } from "./seq.ts";
 import { TcpStack } from "./stack.ts";
@@ -65,6 +66,21 @@ export class TcpInet extends TcpStack implements InetProtocol {
 
   addSysctls(tree: SysctlDir): void {
     this.tunables.addTo(tree);
+  }
+
+  settleCounters(): void {
+    const { tcp, tcpExt } = this.net.mib;
+    const own: Readonly<Record<string, number>> = { ...this.mib };
+    for (const group of [tcp, tcpExt]) {
+      for (const field of group.fields) {
+        const value = own[field];
+        if (value !== undefined) group.set(field, value);
+      }
+    }
+    tcp.set("RtoAlgorithm", 1);
+    tcp.set("RtoMin", RTO_MIN_NS / 1e6);
+    tcp.set("RtoMax", RTO_MAX_NS / 1e6);
+    tcp.set("MaxConn", -1);
   }
 
   end(): void {

@@ -1,6 +1,7 @@
 /** TCP_INFO: all that a connection knows of itself, for programs. See tcp(7), ss(8). */
 import { TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE, TcpInfo } from "../../abi/tcp.ts";
 import { TCP_HEADER_BYTES } from "./header.ts";
+import { sendMss } from "./output.ts";
 import { DUP_THRESHOLD } from "./rack.ts";
 import { TCPS_LISTEN } from "./states.ts";
 import type { Tcb } from "./tcb.ts";
@@ -43,7 +44,7 @@ function fill(tp: Tcb, view: DataView, nowNs: number): void {
   t.tcpi_wscale.set(view, 0, tp.sndWscale | (tp.rcvWscale << 4));
   t.tcpi_rto.set(view, 0, Math.floor(rtt.rtoNs / US));
   t.tcpi_ato.set(view, 0, Math.floor(tp.atoNs / US));
-  t.tcpi_snd_mss.set(view, 0, tp.mss);
+  t.tcpi_snd_mss.set(view, 0, sendMss(tp));
   t.tcpi_rcv_mss.set(view, 0, tp.rcvMss);
   t.tcpi_unacked.set(view, 0, board.count);
   t.tcpi_sacked.set(view, 0, board.sackedCount);

@@ -7,7 +7,7 @@ import { intOf, intValue } from "../sockopt.ts";
 import { CONGESTION_NAMES } from "./congestion.ts";
 import { checkAck } from "./data.ts";
 import { tcpInfo } from "./info.ts";
-import { output, updateMss } from "./output.ts";
+import { output, sendMss, updateMss } from "./output.ts";
 import { TCPS_CLOSE, TCPS_CLOSE_WAIT, TCPS_ESTABLISHED } from "./states.ts";
 import type { TcpSocket } from "./tcpsocket.ts";
 import { startKeepalive } from "./timeouts.ts";
@@ -68,7 +68,7 @@ function setNumber(s: TcpSocket, name: number, n: number): number {
       settings.synRetries = n;
       return 0;
     case tcp.TCP_LINGER2:
-      settings.linger2Sec = n < 0 ? -1 : n > 120 ? 0 : n;
+      settings.linger2Sec = n < 0 ? -1 : Math.min(n, 120);
       return 0;
     case tcp.TCP_DEFER_ACCEPT:
       settings.deferAcceptSec = n <= 0 ? 0 : secondsOf(retransmissionsIn(n));
@@ -135,7 +135,7 @@ export function getTcpOption(s: TcpSocket, name: number, room: number): Uint8Arr
     case tcp.TCP_MAXSEG: {
       if (tp && s.state !== TCPS_CLOSE) {
         updateMss(tp);
-        return intValue(tp.mss);
+        return intValue(sendMss(tp));
       }
       return intValue(settings.maxseg || 536);
     }
@@ -162,7 +162,7 @@ export function getTcpOption(s: TcpSocket, name: number, room: number): Uint8Arr
     case tcp.TCP_INFO:
       return tcpInfo(s).subarray(0, Math.max(room, 0));
     case tcp.TCP_QUICKACK:
-      return intValue(tp ? (tp.isPingpong ? 0 : 1) : 1);
+      return intValue((tp ? !tp.isPingpong : settings.isQuickack) ? 1 : 0);
     case tcp.TCP_CONGESTION: {
       const out = new Uint8Array(CONGESTION_NAME_BYTES);
       out.set(bytesOf(settings.congestion));

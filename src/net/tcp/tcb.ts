@@ -213,6 +213,7 @@ export class Tcb {
     this.reasm = new Reassembly(stack.kmem);
     this.cc = congestionControl(settings.congestion) ?? new Cubic();
     this.timer = new TcbTimer(this);
+    this.isPingpong = !settings.isQuickack;
     this.startedNs = stack.nowNs;
   }
 

@@ -241,6 +241,8 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       const started = this.#start(address);
       if (started < 0) return started;
       this.connecting = "under way";
+      // Though it may be over already: whoever does not wait asks later, as everywhere.
+      if (isNonblocking) return EINPROGRESS;
       r = EINPROGRESS;
     }
     const { tp } = this;
@@ -251,8 +253,9 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       return waited === EAGAIN ? r : waited;
     }
     if (!tp || tp.state === TCPS_CLOSE) {
-      this.connecting = "no";
-      return this.takeError() || ECONNABORTED;
+      const error = this.takeError() || ECONNABORTED;
+      this.#disconnect();
+      return error;
     }
     this.connecting = "done";
     return 0;
