@@ -1,10 +1,13 @@
 /** The network of a machine: its protocol families, tables and tunables, joined to the rest. */
+
+import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from "../abi/inet.ts";
 import { AF_INET, AF_INET6 } from "../abi/socket.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
 import type { Entropy } from "../platform/host.ts";
 import type { NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import { IcmpMaker } from "./icmp/protocol.ts";
 import { InetDomain } from "./inet/domain.ts";
 import { NetlinkDomain } from "./netlink/domain.ts";
 import type { NetlinkProtocol } from "./netlink/protocol.ts";
@@ -12,10 +15,12 @@ import { RouteProtocol } from "./netlink/route/rtnetlink.ts";
 import { addNetSysctls } from "./netsysctls.ts";
 import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
+import { RawMaker } from "./raw/socket.ts";
 import { SockFs } from "./sockfs.ts";
 import { tcpMaker } from "./tcp/maker.ts";
 import { TcpReport } from "./tcp/report.ts";
 import { NetTunables } from "./tunables.ts";
+import { UdpMaker } from "./udp/protocol.ts";
 import { UnixDomain } from "./unix/domain.ts";
 import { UnixReport } from "./unix/report.ts";
 
@@ -46,7 +51,13 @@ export function attachNet(
 
 /** What is spoken over IP; the order is that of socket(2)'s search. */
 function inetProtocols(): readonly ProtocolMaker[] {
-  return [tcpMaker];
+  return [
+    tcpMaker,
+    new UdpMaker(),
+    new IcmpMaker(IPPROTO_ICMP),
+    new IcmpMaker(IPPROTO_ICMPV6),
+    new RawMaker(),
+  ];
 }
 
 function netlinkProtocols(): readonly NetlinkProtocol[] {

@@ -69,7 +69,7 @@ function hashOf(
   return Math.imul(h, 0x2c1b3c6d) | 0;
 }
 
-export class PcbTable<T extends PcbOwner> {
+export class PcbTable<T extends PcbOwner = PcbOwner> {
   readonly #secret: number;
   /** Chains of connected blocks. */
   readonly #connected = new Map<number, Inpcb<T>>();

@@ -56,6 +56,8 @@ export class Mbuf {
   priority = 0;
   /** Monotonic time of arrival; -1 if nobody asked yet. */
   timeNs = -1;
+  /** What it costs the socket in whose queue it is. */
+  cost = 0;
 
   /** Filled in by ip input for the transports. */
   src: InetAddr = ANY;

@@ -8,7 +8,9 @@ import {
   EINVAL,
   ENETUNREACH,
   ENODEV,
+  ENOPROTOOPT,
   ENOTCONN,
+  EOPNOTSUPP,
   EPERM,
   type Errno,
   failed,
@@ -218,7 +220,7 @@ export abstract class InetSocket extends Socket implements PcbOwner {
     if (level === SOL_IP) return this.ip.setIp(td, this, name, value);
     if (level === SOL_IPV6 && this.family === AF_INET6)
       return this.ip.setIp6(td, this, name, value);
-    return super.setOption(td, level, name, value);
+    return ENOPROTOOPT;
   }
 
   #setSocketOption(td: Thread, name: number, value: Uint8Array): number {
@@ -286,7 +288,8 @@ export abstract class InetSocket extends Socket implements PcbOwner {
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
     if (level === SOL_IP) return this.ip.getIp(this, name, room);
     if (level === SOL_IPV6 && this.family === AF_INET6) return this.ip.getIp6(this, name, room);
-    return super.getOption(td, level, name, room);
+    if (level === SOL_SOCKET) return super.getOption(td, level, name, room);
+    return this.family === AF_INET6 ? ENOPROTOOPT : EOPNOTSUPP;
   }
 }
 

@@ -12,15 +12,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from "../../abi/route.ts";
-import {
-  ANY,
-  BROADCAST4,
-  type InetAddr,
-  isInPrefix,
-  isMulticast,
-  needsScope,
-  prefixOf,
-} from "../address.ts";
+import { ANY, BROADCAST4, type InetAddr, isInPrefix, isMulticast, prefixOf } from "../address.ts";
 import type { Ifnet } from "../ifnet.ts";
 import type { NetStack } from "../netstack.ts";
 import { isFreshPmtu } from "./pmtu.ts";
@@ -168,23 +160,6 @@ function findPath6(stack: NetStack, key: PathKey): IpPath | Errno {
   const src = key.src ?? ANY;
   const { generation } = stack.fib6;
   const isGroup = isMulticast(dst);
-  if (needsScope(dst) && !oif && !isGroup && !stack.isLocal(dst)) return EINVAL;
-  const group = isGroup && oif ? oif : null;
-  if (group) {
-    if (!group.isUp) return ENETUNREACH;
-    const chosen = src !== ANY ? src : selectSource(stack, group, dst);
-    const mtu = mtuOf(stack, dst, group, 0);
-    return {
-      dst,
-      ifp: group,
-      routeIfp: group,
-      nextHop: dst,
-      src: chosen,
-      type: RTN_MULTICAST,
-      mtu,
-      generation,
-    };
-  }
   const entry = stack.fib6.lookup({ dst, src, oif, mark: key.mark ?? 0, tos: key.tos ?? 0 });
   if (failed(entry)) return entry;
   if (key.isDirect && entry.gateway !== ANY) return ENETUNREACH;

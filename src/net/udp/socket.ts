@@ -1,0 +1,327 @@
+/** A UDP socket. See udp(7), RFC 768. */
+import {
+  EACCES,
+  EAGAIN,
+  EDESTADDRREQ,
+  EFAULT,
+  EINVAL,
+  EMSGSIZE,
+  ENOBUFS,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPIPE,
+  type Errno,
+  failed,
+} from "../../abi/errno.ts";
+import {
+  IPPROTO_UDP,
+  SOL_UDP,
+  UDP_CORK,
+  UDP_GRO,
+  UDP_NO_CHECK6_RX,
+  UDP_NO_CHECK6_TX,
+  UDP_SEGMENT,
+} from "../../abi/inet.ts";
+import { AF_INET, MSG_MORE, MSG_OOB, SO_NO_CHECK, SOCK_DGRAM } from "../../abi/socket.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Uio } from "../../vm/uio.ts";
+import { ANY, type InetAddr, needsScope } from "../address.ts";
+import { foldSum, pseudoSum } from "../checksum.ts";
+import type { IpControl } from "../inet/cmsgs.ts";
+import { InetDatagram } from "../inet/datagram.ts";
+import { bindAnyPort, bindPort } from "../inet/ports.ts";
+import { ipOutput } from "../ip/output.ts";
+import { findPath, type IpPath } from "../ip/path.ts";
+import { CSUM_PARTIAL, cut, Mbuf } from "../mbuf.ts";
+import type { Sending } from "../message.ts";
+import type { NetStack } from "../netstack.ts";
+import type { IpNotice } from "../protocol.ts";
+import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
+import { SEND_SHUTDOWN } from "../socket.ts";
+import { intOf, intValue } from "../sockopt.ts";
+import type { UdpProtocol } from "./protocol.ts";
+
+export const UDP_HEADER_BYTES = 8;
+const MAX_DATAGRAM = 65535;
+const MAX_SEGMENTS = 128;
+/** Of UDP_SEGMENT. */
+const MAX_SEGMENT = 65535;
+
+/** A datagram that is put together by several sends: MSG_MORE, UDP_CORK. */
+interface Corked {
+  readonly path: IpPath;
+  readonly to: InetAddr;
+  readonly port: number;
+  readonly control: IpControl | null;
+  readonly chunks: Uint8Array[];
+  bytes: number;
+}
+
+export class UdpSocket extends InetDatagram {
+  readonly table;
+  readonly headerBytes = UDP_HEADER_BYTES;
+  readonly #protocol: UdpProtocol;
+  #corked: Corked | null = null;
+  #isCork = false;
+  #segmentBytes = 0;
+  #isGro = false;
+  #noCheck6Tx = false;
+  noCheck6Rx = false;
+
+  constructor(td: Thread, stack: NetStack, family: number, protocol: UdpProtocol) {
+    super(td, stack, family, SOCK_DGRAM, IPPROTO_UDP);
+    this.#protocol = protocol;
+    this.table = protocol.pcbs;
+  }
+
+  override bind(td: Thread, address: Uint8Array): number {
+    const e = this.parse(address);
+    if (failed(e)) return e;
+    const { pcb } = this;
+    const r = this.checkLocal(e, false);
+    if (r < 0) return r;
+    const wasIf = pcb.ifindex;
+    if (pcb.lport !== 0) return EINVAL;
+    if (needsScope(e.addr) && e.scopeId !== 0) pcb.ifindex = e.scopeId;
+    const bound = bindPort(td, this.stack, this.table, pcb, e.addr, e.port, false);
+    if (bound < 0) {
+      pcb.ifindex = wasIf;
+      return bound;
+    }
+    pcb.isAddrLocked = e.addr !== ANY;
+    pcb.isPortLocked = e.port !== 0;
+    return 0;
+  }
+
+  protected autobind(): number {
+    const { pcb } = this;
+    if (pcb.lport !== 0) return 0;
+    return bindAnyPort(this.stack, this.table, pcb, pcb.laddr, false) < 0 ? EAGAIN : 0;
+  }
+
+  send(_td: Thread, uio: Uio, sending: Sending, _isNonblocking: boolean): number {
+    let r = this.autobind();
+    if (r < 0) return r;
+    const length = uio.resid;
+    if (length > MAX_DATAGRAM) return EMSGSIZE;
+    if ((sending.flags & MSG_OOB) !== 0) return EOPNOTSUPP;
+    let corked = this.#corked;
+    if (!corked) {
+      const c = this.#aim(sending);
+      if (failed(c)) return c;
+      corked = c;
+    }
+    if (this.error !== 0) return this.takeError();
+    if ((this.closed & SEND_SHUTDOWN) !== 0) return EPIPE;
+    if (
+      corked.bytes + length >
+      MAX_DATAGRAM - UDP_HEADER_BYTES - (corked.to.length === 4 ? 20 : 0)
+    ) {
+      return this.tooLong(corked.path, corked.to, corked.port);
+    }
+    const bytes = new Uint8Array(length);
+    if (length > 0 && uio.copyin(bytes) !== length) return EFAULT;
+    const isMore = this.#isCork || (sending.flags & MSG_MORE) !== 0;
+    if (isMore && !this.stack.kmem.take(length)) return ENOBUFS;
+    if (length > 0) corked.chunks.push(bytes);
+    corked.bytes += length;
+    if (isMore) {
+      this.#corked = corked;
+      return length;
+    }
+    r = this.#finish(corked, length);
+    this.stack.netisr.drain();
+    return r < 0 ? r : length;
+  }
+
+  /** Where a datagram goes, and how. */
+  #aim(sending: Sending): Corked | Errno {
+    const { pcb, stack } = this;
+    const control = sending.control as IpControl | null;
+    let to: InetAddr;
+    let port = pcb.fport;
+    let scopeId = control?.ifindex ?? 0;
+    if (sending.name) {
+      const e = this.#peer(sending.name);
+      if (failed(e)) return e;
+      if (e.port === 0) return EINVAL;
+      const d = this.destination(e);
+      if (failed(d)) return d;
+      to = d;
+      ({ port } = e);
+      if (scopeId === 0) ({ scopeId } = e);
+    } else {
+      if (!this.isConnected) return EDESTADDRREQ;
+      to = pcb.faddr;
+    }
+    const src = control?.src || pcb.laddr || (to.length === 16 ? this.ip.stickySource6 : ANY);
+    const oif = control?.ifindex ? stack.byIndex(control.ifindex) : null;
+    const path = oif
+      ? findPath(stack, { dst: to, src: src.length === to.length ? src : ANY, oif })
+      : this.pathTo(to, scopeId, src);
+    if (failed(path)) {
+      if (to.length === 4) stack.mib.ip.count("OutNoRoutes");
+      else stack.mib.ip6.count("Ip6OutNoRoutes");
+      return path;
+    }
+    if (!this.mayBroadcast(path)) return EACCES;
+    return { path, to, port, control, chunks: [], bytes: 0 };
+  }
+
+  /** As `parse`, but an IPv4 socket takes AF_UNSPEC for its own family, and an IPv6 one an IPv4 address. */
+  #peer(name: Uint8Array): Endpoint | Errno {
+    if (this.family === AF_INET && name.length >= 16 && name[0] === 0 && name[1] === 0) {
+      const copy = name.slice();
+      copy[0] = AF_INET;
+      return this.parse(copy);
+    }
+    return this.parse(name);
+  }
+
+  /** Sends what is together: as one datagram, or in segments. */
+  #finish(c: Corked, last: number): number {
+    if (this.#corked === c) {
+      this.#corked = null;
+      this.stack.kmem.give(c.bytes - last);
+    }
+    const segment = c.control?.segmentBytes || this.#segmentBytes;
+    if (segment === 0 || c.bytes <= segment) return this.#output(c, c.chunks, c.bytes);
+    if (c.bytes > segment * MAX_SEGMENTS || segment + 48 > c.path.mtu) return EINVAL;
+    for (let at = 0; at < c.bytes; at += segment) {
+      const n = Math.min(segment, c.bytes - at);
+      const r = this.#output(c, cut(c.chunks, at, n), n);
+      if (r < 0) return r;
+    }
+    return 0;
+  }
+
+  #output(c: Corked, chunks: readonly Uint8Array[], bytes: number): number {
+    const { path, to, control } = c;
+    const { pcb, stack } = this;
+    const m = Mbuf.referring(chunks, bytes);
+    const at = m.prepend(UDP_HEADER_BYTES);
+    const length = bytes + UDP_HEADER_BYTES;
+    const src = control?.src || (pcb.laddr.length === to.length ? pcb.laddr : ANY) || path.src;
+    const { view } = m;
+    view.setUint16(at, pcb.lport);
+    view.setUint16(at + 2, c.port);
+    view.setUint16(at + 4, length);
+    const is4 = to.length === 4;
+    const isBare = is4 ? this.options.kept.get(SO_NO_CHECK) === 1 : this.#noCheck6Tx;
+    if (isBare) view.setUint16(at + 6, 0);
+    else {
+      view.setUint16(at + 6, foldSum(pseudoSum(src, to, IPPROTO_UDP, length)));
+      m.csum = CSUM_PARTIAL;
+      m.csumStart = at;
+      m.csumOffset = 6;
+    }
+    let how = this.howTo(path, src, to, IPPROTO_UDP);
+    if (control) {
+      how = {
+        ...how,
+        ttl: control.ttl >= 0 ? control.ttl : how.ttl,
+        tos: control.tos >= 0 ? control.tos : how.tos,
+        isUncut: how.isUncut || control.isUncut,
+        mark: control.mark >= 0 ? control.mark : (how.mark ?? 0),
+        options: control.options4 ?? how.options ?? null,
+      };
+    }
+    const mib = is4 ? stack.mib.udp : stack.mib.udp6;
+    const r = ipOutput(stack, m, path, how);
+    if (r === EMSGSIZE) return this.tooLong(path, to, c.port);
+    mib.count(is4 ? "OutDatagrams" : "Udp6OutDatagrams");
+    return r;
+  }
+
+  /** A datagram for it, its own; `m.off` is at the UDP header. */
+  deliver(m: Mbuf): void {
+    const is4 = m.src.length === 4;
+    const { mib } = this.stack;
+    if (!this.passesFilter(m, UDP_HEADER_BYTES)) {
+      this.queue.drops++;
+      if (is4) mib.udp.count("InErrors");
+      else mib.udp6.count("Udp6InErrors");
+      return;
+    }
+    m.adj(UDP_HEADER_BYTES);
+    if (this.enqueue(m)) return;
+    if (is4) {
+      mib.udp.count("InErrors");
+      mib.udp.count("RcvbufErrors");
+    } else {
+      mib.udp6.count("Udp6InErrors");
+      mib.udp6.count("Udp6RcvbufErrors");
+    }
+  }
+
+  protected override received(m: Mbuf): void {
+    if (m.src.length === 4) this.stack.mib.udp.count("InDatagrams");
+    else this.stack.mib.udp6.count("Udp6InDatagrams");
+  }
+
+  protected override nameOf(m: Mbuf): Uint8Array {
+    const port = m.view.getUint16(m.transport);
+    return makeSockaddr(this.family, m.src, port, needsScope(m.src) ? m.rcvif!.index : 0);
+  }
+
+  protected override quotedPort(n: IpNotice): number {
+    return n.quoted.view.getUint16(n.quoted.transport + 2);
+  }
+
+  override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
+    if (level !== SOL_UDP) return super.setOption(td, level, name, value);
+    if (value.length < 4) return EINVAL;
+    const n = intOf(value);
+    switch (name) {
+      case UDP_CORK:
+        this.#isCork = n !== 0;
+        if (n === 0 && this.#corked) {
+          const r = this.#finish(this.#corked, 0);
+          this.stack.netisr.drain();
+          return r;
+        }
+        return 0;
+      case UDP_SEGMENT:
+        if (n < 0 || n > MAX_SEGMENT) return EINVAL;
+        this.#segmentBytes = n;
+        return 0;
+      case UDP_GRO:
+        // Datagrams come one by one all the same: nothing here puts them together.
+        this.#isGro = n !== 0;
+        return 0;
+      case UDP_NO_CHECK6_TX:
+        this.#noCheck6Tx = n !== 0;
+        return 0;
+      case UDP_NO_CHECK6_RX:
+        this.noCheck6Rx = n !== 0;
+        return 0;
+      default:
+        return ENOPROTOOPT;
+    }
+  }
+
+  override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
+    if (level !== SOL_UDP) return super.getOption(td, level, name, room);
+    switch (name) {
+      case UDP_CORK:
+        return intValue(this.#isCork ? 1 : 0);
+      case UDP_SEGMENT:
+        return intValue(this.#segmentBytes);
+      case UDP_GRO:
+        return intValue(this.#isGro ? 1 : 0);
+      case UDP_NO_CHECK6_TX:
+        return intValue(this.#noCheck6Tx ? 1 : 0);
+      case UDP_NO_CHECK6_RX:
+        return intValue(this.noCheck6Rx ? 1 : 0);
+      default:
+        return ENOPROTOOPT;
+    }
+  }
+
+  override close(): void {
+    if (this.#corked) this.stack.kmem.give(this.#corked.bytes);
+    this.#corked = null;
+    this.#protocol.sockets.delete(this);
+    super.close();
+  }
+}
