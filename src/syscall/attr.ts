@@ -7,6 +7,7 @@ import {
   EISDIR,
   ENODEV,
   EOPNOTSUPP,
+  EPERM,
   EROFS,
   ESPIPE,
   failed,
@@ -21,11 +22,13 @@ import {
   FALLOC_FL_PUNCH_HOLE,
   FALLOC_FL_ZERO_RANGE,
 } from "../abi/fcntl.ts";
+import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
 import { TimespecAbi } from "../abi/time.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { NO_ID } from "../kern/idmap.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { clearSetId, hasFileFlag, withoutSetId } from "../vfs/access.ts";
 import { chmod, chown, truncate, utimes } from "../vfs/attributes.ts";
 import type { File } from "../vfs/file.ts";
 import type { Path } from "../vfs/path.ts";
@@ -160,7 +163,7 @@ export const sys_truncate = syscall("truncate", [upath, long], (td, path, length
 export const sys_ftruncate = syscall("ftruncate", [fd, long], (td, fp, length) => {
   if (length < 0) return EINVAL;
   if (length > Math.min(td.fileSizeLimit, MAX_FILE_BYTES)) return writeFailed(td, EFBIG);
-  return fp.truncate(length);
+  return fp.truncate(length, td);
 });
 
 export const sys_fallocate = syscall(
@@ -204,6 +207,12 @@ function allocate(td: Lwp, fp: File, how: number, offset: number, length: number
   const grows = (how & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_COLLAPSE_RANGE)) === 0;
   if (offset + length > MAX_FILE_BYTES) return EFBIG;
   if (grows && offset + length > td.fileSizeLimit) return writeFailed(td, EFBIG);
+  if (hasFileFlag(vp, FS_IMMUTABLE_FL)) return EPERM;
+  if ((how & ~FALLOC_FL_KEEP_SIZE) !== 0 && hasFileFlag(vp, FS_APPEND_FL)) return EPERM;
+  if (withoutSetId(a.mode) !== a.mode) {
+    const r = clearSetId(vp, a, td.cred, {});
+    if (r < 0) return r;
+  }
   return vp.allocate(how, offset, length);
 }
 

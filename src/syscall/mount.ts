@@ -197,7 +197,10 @@ export const sys_umount2 = syscall("umount2", [upath, flags], (td, path, how) =>
   }
   if (mount === td.fs.root.mount && (how & MNT_DETACH) === 0) return unmountRoot(mount);
   if (!mount.parent) return EINVAL;
-  if ((how & MNT_DETACH) === 0) return mounts.unmount(mount);
+  if ((how & MNT_DETACH) === 0) {
+    // What could not be written is lost, and in the log; it is unmounted all the same, as in Linux.
+    return mounts.unmount(mount) === EBUSY ? EBUSY : 0;
+  }
   mounts.detach(mount);
   return 0;
 });

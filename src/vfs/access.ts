@@ -16,7 +16,7 @@ import {
   type Cred,
 } from "../kern/cred.ts";
 import { NO_ID } from "../kern/idmap.ts";
-import type { Attr } from "./attr.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import { aclAllows } from "./posixacl.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -88,6 +88,13 @@ export function withoutSetId(mode: number): number {
   let kept = mode & ~S_ISUID;
   if ((mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010)) kept &= ~S_ISGID;
   return kept;
+}
+
+/** Changes contents or size; set-id bits do not survive that, but for the privileged. */
+export function clearSetId(vp: Vnode, a: Attr, cred: Cred, change: AttrChange): number {
+  const mode = withoutSetId(a.mode);
+  if (mode === a.mode || cred.hasCapOver(a, CAP_FSETID)) return vp.setattr(change);
+  return vp.setattr({ ...change, mode: mode & 0o7777 });
 }
 
 /** chmod(2) by somebody outside the file's group loses set-group-ID. */

@@ -18,20 +18,19 @@ import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
-import { CAP_CHOWN, CAP_FSETID, type Cred } from "../kern/cred.ts";
+import { CAP_CHOWN, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import {
   access,
   chmodBits,
+  clearSetId,
   hasFileFlag,
   isOwnerOrCapable,
   isUnchangeable,
   MAY_WRITE,
   withoutSetId,
 } from "./access.ts";
-import type { Attr, AttrChange } from "./attr.ts";
 import type { Path } from "./path.ts";
-import type { Vnode } from "./vnode.ts";
 import { MAX_FILE_BYTES } from "./vnodefile.ts";
 import { notifyEntry } from "./watch.ts";
 
@@ -109,13 +108,6 @@ export function truncate(td: Thread, at: Path, sizeBytes: number): number {
   const r = clearSetId(vp, a, td.cred, { sizeBytes });
   if (r >= 0) notifyEntry(at.entry, IN_MODIFY);
   return r;
-}
-
-/** Changes contents or size; set-id bits do not survive that, but for the privileged. */
-export function clearSetId(vp: Vnode, a: Attr, cred: Cred, change: AttrChange): number {
-  const mode = withoutSetId(a.mode);
-  if (mode === a.mode || cred.hasCapOver(a, CAP_FSETID)) return vp.setattr(change);
-  return vp.setattr({ ...change, mode: mode & 0o7777 });
 }
 
 function changed(at: Path, result: number): number {

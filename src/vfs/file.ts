@@ -120,7 +120,7 @@ export abstract class File {
     return ENOTDIR;
   }
 
-  truncate(_sizeBytes: number): number {
+  truncate(_sizeBytes: number, _td: Thread): number {
     return EINVAL;
   }
 

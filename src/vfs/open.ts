@@ -44,8 +44,15 @@ import { FS_APPEND_FL } from "../abi/fsflags.ts";
 import { IN_CREATE, IN_MODIFY, IN_OPEN } from "../abi/inotify.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
-import { access, hasFileFlag, isOwnerOrCapable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./access.ts";
-import { clearSetId } from "./attributes.ts";
+import {
+  access,
+  clearSetId,
+  hasFileFlag,
+  isOwnerOrCapable,
+  MAY_EXEC,
+  MAY_READ,
+  MAY_WRITE,
+} from "./access.ts";
 import { isWithoutDevices, maskedMode } from "./create.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";

@@ -16,6 +16,7 @@ import {
   ENXIO,
   EOPNOTSUPP,
   EOVERFLOW,
+  EPERM,
   type Errno,
   ESPIPE,
   failed,
@@ -45,7 +46,7 @@ import type { ErrSeq } from "../vm/errseq.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
-import { hasFileFlag } from "./access.ts";
+import { clearSetId, hasFileFlag, isUnchangeable } from "./access.ts";
 import { adviseObject } from "./advice.ts";
 import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
@@ -248,9 +249,13 @@ export class VnodeFile extends File {
     return r;
   }
 
-  override truncate(sizeBytes: number): number {
+  override truncate(sizeBytes: number, td: Thread): number {
+    const { vp } = this;
     if (!this.#isRegular || !this.isWritable) return EINVAL;
-    const r = this.vp.setattr({ sizeBytes });
+    if (isUnchangeable(vp)) return EPERM;
+    const a = vp.getattr();
+    if (failed(a)) return a;
+    const r = clearSetId(vp, a, td.cred, { sizeBytes });
     if (r >= 0) this.#notify(IN_MODIFY);
     return r;
   }

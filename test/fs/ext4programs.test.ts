@@ -20,7 +20,18 @@ const FUZZ = join(import.meta.dirname, "..", "fuzz");
 const NOT_HERE = 77;
 
 const PROGRAMS = [
-  ...["access", "busy", "exec", "fileio", "files", "handles", "locks", "mmapfile", "names"],
+  ...[
+    "access",
+    "busy",
+    "exec",
+    "fileio",
+    "files",
+    "handles",
+    "locks",
+    "mmapfile",
+    "names",
+    "setid",
+  ],
   ...["readonce", "sendfile", "threadfiles"],
 ];
 

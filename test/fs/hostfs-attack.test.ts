@@ -75,7 +75,7 @@ function hammer(w: ShareWorld, i: number, read: (text: string) => void): void {
     }
     if (fp.isWritable) {
       fp.write(td, uioOf("GUEST WAS HERE"));
-      fp.truncate(5);
+      fp.truncate(5, w.td);
       fp.fsync(false);
     }
     fp.release();

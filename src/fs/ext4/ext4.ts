@@ -131,6 +131,9 @@ export class Ext4 implements FileSystem, Committer {
   unmount(): number {
     const isWritten = !this.isReadOnly;
     let result = isWritten ? this.sync() : 0;
+    if (failed(result)) {
+      this.volume.warn(`unmounted with error ${-result}: what could not be written is lost`);
+    }
     for (const vp of [...this.#vnodes.values()]) vp.inactive();
     if (isWritten) result = Math.min(result, stopWriting(this.volume));
     this.#owner.forget(this);

@@ -65,7 +65,11 @@ export class FileData implements Pager {
       const r = this.#isInline(start)
         ? storeInline(ip, from)
         : this.#writer.write(start, end, from);
-      if (failed(r)) return r === EBUSY ? EAGAIN : r;
+      if (r === EBUSY) return EAGAIN;
+      if (failed(r)) {
+        if (r !== EAGAIN) volume.warn(`inode #${ip.ino}: error ${-r} writing at offset ${start}`);
+        return r;
+      }
     }
     this.delayed.remove(this.#blockAt(start), this.#blockAt(start + from.length));
     return this.#saveInode(end);

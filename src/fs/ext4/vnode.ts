@@ -210,7 +210,8 @@ export class Ext4Vnode extends Vnode {
 
   override allocate(mode: number, offset: number, length: number): number {
     const data = this.#contents();
-    const r = fallocate(data, mode, offset, length);
+    let r = this.#dropCapabilities();
+    if (!failed(r)) r = fallocate(data, mode, offset, length);
     if (failed(r)) return r;
     data.touch();
     return data.saveTimes();

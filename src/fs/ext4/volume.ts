@@ -8,7 +8,7 @@
  */
 import { EFSBADCRC, EFSCORRUPTED, EINVAL, type Errno, failed } from "../../abi/errno.ts";
 import type { Timespec } from "../../kern/clock.ts";
-import { type KernelLog, LOG_CRIT, LOG_ERR } from "../../kern/log.ts";
+import { type KernelLog, LOG_CRIT, LOG_ERR, LOG_WARNING } from "../../kern/log.ts";
 import { panic } from "../../kern/panic.ts";
 import { crc32c } from "../../lib/crc32c.ts";
 import { type Buf, BufferCache } from "../../vfs/bio.ts";
@@ -245,6 +245,13 @@ export class Volume {
       }
     }
     return isChecksum ? EFSBADCRC : EFSCORRUPTED;
+  }
+
+  /** Logs what went wrong without the image being damaged. */
+  warn(what: string): void {
+    if (this.#complaints++ < COMPLAINTS_MAX) {
+      this.log.log(LOG_WARNING, `EXT4-fs warning (device ${this.device.name}): ${what}`);
+    }
   }
 
   /** Puts blocks that the cache has newer than the disk over what was read at `offset`. */

@@ -133,6 +133,7 @@ export class TmpFile extends TmpNode {
     const end = offset + length;
     const seals = this.#seals;
     if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) !== 0) return EOPNOTSUPP;
+    this.dropCapabilities();
     if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
       if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return EPERM;
       this.#punch(offset, end);
