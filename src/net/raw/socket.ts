@@ -49,7 +49,7 @@ import { ipOutput } from "../ip/output.ts";
 import { ipSend4 } from "../ip/output4.ts";
 import { ipSend6 } from "../ip/output6.ts";
 import type { IpPath } from "../ip/path.ts";
-import { CSUM_GOOD, CSUM_NONE, Mbuf } from "../mbuf.ts";
+import { CSUM_NONE, Mbuf } from "../mbuf.ts";
 import type { Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
 import type { IpNotice, ProtocolMaker } from "../protocol.ts";
@@ -198,7 +198,6 @@ export class RawSocket extends InetDatagram implements RawListener {
       m.view.setUint16(this.#sumOffset, sum === 0 ? 0xffff : sum);
     }
     const m = Mbuf.referring([bytes], bytes.length);
-    m.csum = CSUM_GOOD;
     const how = this.howTo(path, from, to, this.protocol);
     return ipOutput(this.stack, m, path, {
       ...how,
@@ -215,7 +214,6 @@ export class RawSocket extends InetDatagram implements RawListener {
     if (bytes.length < (is4 ? IP_HEADER : IP6_HEADER)) return EINVAL;
     if (bytes.length > path.mtu) return EMSGSIZE;
     const m = Mbuf.of(bytes);
-    m.csum = CSUM_GOOD;
     m.network = 0;
     if (!is4) {
       m.transport = IP6_HEADER;
