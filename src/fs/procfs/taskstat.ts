@@ -114,8 +114,8 @@ export function statusText(t: Task, caller: Lwp, ns: PidNamespace): string {
     `PPid:\t${proc.parent?.id.in(ns) ?? 0}\nTracerPid:\t${td?.trace?.tracer.id.in(ns) ?? 0}\n` +
     `Uid:\t${uids.join("\t")}\nGid:\t${gids.join("\t")}\n` +
     `FDSize:\t${fdSize}\nGroups:\t${groups || " "}\n` +
-    `NStgid:${numbers(proc.id, ns)}\nNSpid:${numbers(id, ns)}\n` +
-    `NSpgid:${numbers(proc.pgrp?.id, ns)}\nNSsid:${numbers(proc.pgrp?.session.id, ns)}\nKthread:\t0\n` +
+    `NStgid:${numbers(id, proc.id, ns)}\nNSpid:${numbers(id, id, ns)}\n` +
+    `NSpgid:${numbers(id, proc.pgrp?.id, ns)}\nNSsid:${numbers(id, proc.pgrp?.session.id, ns)}\nKthread:\t0\n` +
     memoryLines(proc) +
     `Threads:\t${proc.threads.length}\n` +
     `SigQ:\t${proc.table.queuedSignals.of(cred.uid)}/${unsignedLong(proc.rlimits.soft(RLIMIT_SIGPENDING))}\n` +
@@ -133,12 +133,12 @@ export function statusText(t: Task, caller: Lwp, ns: PidNamespace): string {
   );
 }
 
-/** In the name space of this procfs, and in those within it. */
-function numbers(id: Pid | undefined, ns: PidNamespace): string {
-  if (!id?.isIn(ns)) return "\t0";
-  return id.numbers
+/** The numbers of `shown` in the name space of this procfs, and in those within it that `of` has a number in. */
+function numbers(of: Pid, shown: Pid | undefined, ns: PidNamespace): string {
+  if (!of.isIn(ns)) return "\t0";
+  return of.ns.path
     .slice(ns.level)
-    .map((n) => `\t${n}`)
+    .map((each) => `\t${shown?.in(each) ?? 0}`)
     .join("");
 }
 
