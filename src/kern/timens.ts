@@ -7,11 +7,18 @@
 import { type Charge, Namespace } from "./namespace.ts";
 import type { UserNamespace } from "./userns.ts";
 
+/** What shows its time to programs: proc/vdso.ts. */
+export interface TimePage {
+  release(): void;
+}
+
 export class TimeNamespace extends Namespace {
   readonly kind = "time";
   monotonicOffsetNs: number;
   boottimeOffsetNs: number;
   isFixed = false;
+  /** Null until somebody is in there. */
+  page: TimePage | null = null;
 
   constructor(
     ino: number,
@@ -22,5 +29,10 @@ export class TimeNamespace extends Namespace {
     super(ino, owner, charge);
     this.monotonicOffsetNs = offsets.monotonicOffsetNs;
     this.boottimeOffsetNs = offsets.boottimeOffsetNs;
+  }
+
+  protected override end(): void {
+    this.page?.release();
+    this.page = null;
   }
 }

@@ -47,6 +47,7 @@ import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
 import { Vmspace } from "../vm/vmspace.ts";
 import { argumentSpace, buildStack, type StackImage } from "./argv.ts";
 import { type Elf, type LoadedElf, loadElf } from "./elf.ts";
+import { enterTime, VVAR_NAME } from "./entertime.ts";
 import { setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
@@ -55,7 +56,6 @@ import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
 import { killProc } from "./signal.ts";
-import { enterTime } from "./unshare.ts";
 
 const COMM_BYTES = 15;
 /** ADDR_NO_RANDOMIZE, MMAP_PAGE_ZERO, ADDR_COMPAT_LAYOUT, READ_IMPLIES_EXEC */
@@ -177,6 +177,8 @@ function mapStack(vs: Vmspace, stack: StackImage, isExecutable: boolean): number
 /** Maps vvar and text next to each other; the address of the text. */
 function mapVdso(td: Lwp, vs: Vmspace): number | Errno {
   const { vdso } = td.proc.table;
+  const page = vdso.vvarOf(td.ns.timeForChildren);
+  if (failed(page)) return page;
   const room = vs.findGap(2 * PAGE_SIZE);
   if (failed(room)) return ENOMEM;
   const vvar = vs.mmap({
@@ -185,8 +187,8 @@ function mapVdso(td: Lwp, vs: Vmspace): number | Errno {
     prot: PROT_READ,
     maxProt: PROT_READ,
     flags: MAP_PRIVATE | MAP_FIXED,
-    object: vdso.vvar,
-    name: "[vvar]",
+    object: page,
+    name: VVAR_NAME,
   });
   if (failed(vvar)) return vvar as Errno;
   const text = vs.mmap({

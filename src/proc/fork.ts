@@ -37,6 +37,7 @@ import {
   type Cred,
 } from "../kern/cred.ts";
 import type { Vmmeter } from "../kern/vmmeter.ts";
+import { enterTime, showTime } from "./entertime.ts";
 import { holdExe, releaseExe } from "./exe.ts";
 import { reap } from "./exit.ts";
 import { Lwp } from "./lwp.ts";
@@ -48,13 +49,7 @@ import type { Proc } from "./proc.ts";
 import { cloneEvent, inheritTracing } from "./ptrace.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
 import { inheritSeccomp } from "./seccomp.ts";
-import {
-  checkMaking,
-  enterTime,
-  newNamespaces,
-  newUserNamespace,
-  unshareMounts,
-} from "./unshare.ts";
+import { checkMaking, newNamespaces, newUserNamespace, unshareMounts } from "./unshare.ts";
 
 const ECALL_BYTES = 4;
 const SP = 2;
@@ -237,7 +232,8 @@ function newProcessAt(td: Lwp, request: CloneRequest, id: Pid, place: Place): Lw
   const up = flags & CLONE_PARENT ? parent.parent : parent;
   p.exitSignal = flags & CLONE_PARENT ? parent.exitSignal : request.exitSignal;
   p.makerTid = td.tid;
-  const child = newLwp(td, p, id, request, place);
+  const shown = flags & CLONE_VM ? 0 : showTime(vmspace, table.vdso, place.ns.timeForChildren);
+  const child = failed(shown) ? (shown as Errno) : newLwp(td, p, id, request, place);
   if (failed(child)) {
     undo(p);
     return child;

@@ -34,6 +34,8 @@ export type TimerClock = "monotonic" | "realtime" | CpuMeter;
 export class IntervalTimer extends Callout implements SignalTimer {
   readonly id: number;
   readonly clock: TimerClock;
+  /** As timer_create(2) was given it: time name spaces tell CLOCK_BOOTTIME from CLOCK_MONOTONIC. */
+  clockId = 0;
   /** Of a timer on used CPU time, that time; else null. */
   readonly #meter: CpuMeter | null;
   intervalNs = 0;

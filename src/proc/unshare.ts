@@ -126,7 +126,7 @@ export function newNamespaces(td: Lwp, flags: number, cred: Cred): Nsproxy | Err
   const cgroup = add(
     CLONE_NEWCGROUP,
     "cgroup",
-    (charge) => new CgroupNamespace(userns.takeIno(), userns, charge, null),
+    (charge) => new CgroupNamespace(userns.takeIno(), userns, charge, td.cgroup),
   );
   if (cgroup) change.cgroup = cgroup;
   const net = add(CLONE_NEWNET, "net", (charge) => newNetNamespace(td, userns, charge));
@@ -149,14 +149,6 @@ export function unshareMounts(td: Lwp, fs: FsContext, { userns }: Cred): number 
   const r = fs.unshareMounts(userns, charge);
   if (failed(r)) giveCharge(charge);
   return r;
-}
-
-/** A child of who unshared the time, or who does so and then runs a program, is in there from then on. */
-export function enterTime(td: Lwp): void {
-  const { ns } = td;
-  if (ns.time === ns.timeForChildren) return;
-  ns.timeForChildren.isFixed = true;
-  td.enterNamespaces(ns.with({ time: ns.timeForChildren }));
 }
 
 function newPidNamespace(td: Lwp, userns: UserNamespace, charge: Charge): PidNamespace | Errno {

@@ -26,6 +26,9 @@ const A7 = 17;
 export const VVAR_SEQUENCE = 0;
 export const VVAR_EPOCH_SEC = 8;
 export const VVAR_EPOCH_NSEC = 16;
+/** How far the monotonic and the boot clock are ahead of the time CSR, ns: see time_namespaces(7). */
+export const VVAR_MONOTONIC_OFFSET = 24;
+export const VVAR_BOOTTIME_OFFSET = 32;
 /** What riscv_hwprobe(2) answers to the keys from 0 on, 64 bits each. */
 export const VVAR_HWPROBE = 64;
 
@@ -40,6 +43,7 @@ const NR_RISCV_FLUSH_ICACHE = 259;
 
 /** Clocks that show the wall, and those that show time since boot, as bits. */
 const WALL_CLOCKS = (1 << 0) | (1 << 5) | (1 << 11);
+const CLOCK_BOOTTIME = 7;
 const BOOT_CLOCKS = (1 << 1) | (1 << 4) | (1 << 6) | (1 << 7);
 
 export interface VdsoFunction {
@@ -82,7 +86,14 @@ function clockGettime(c: Code): void {
   c.li(T1, BOOT_CLOCKS);
   c.and(T1, T1, T0);
   const toFallback2 = c.beq(T1, ZERO);
+  c.vvar(A4);
   c.rdtime(T0);
+  c.addi(T1, A0, -CLOCK_BOOTTIME);
+  const toMonotonic = c.bne(T1, ZERO);
+  c.addi(A4, A4, VVAR_BOOTTIME_OFFSET - VVAR_MONOTONIC_OFFSET);
+  c.land(toMonotonic);
+  c.ld(T1, A4, VVAR_MONOTONIC_OFFSET);
+  c.add(T0, T0, T1);
   c.li(T1, 1e9);
   c.divu(A2, T0, T1);
   c.remu(A3, T0, T1);

@@ -18,6 +18,7 @@ import { TimerFile } from "../vfs/timerfd.ts";
 import { fd, flags, int, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 import { newFd } from "./file.ts";
+import { clockOffsetNs } from "./time.ts";
 import { deadlineOf, timespecOfNs } from "./timespec.ts";
 
 const EFD_SEMAPHORE = 1;
@@ -70,7 +71,7 @@ export const sys_timerfd_settime = syscall(
     if (sec === 0 && nsec === 0) fp.set(Number.POSITIVE_INFINITY, everyNs);
     else if (isAbsolute && isRealtime) {
       fp.setAtWall(at, everyNs, (how & TFD_TIMER_CANCEL_ON_SET) !== 0);
-    } else fp.set(deadlineOf(td.cpu.clock, at, isAbsolute, false), everyNs);
+    } else fp.set(deadlineOf(td, at, isAbsolute, false, clockOffsetNs(td, fp.clockId)), everyNs);
     return 0;
   },
 );

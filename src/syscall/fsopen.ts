@@ -213,7 +213,7 @@ function create(td: Lwp, fp: FsContextFile, isExclusive: boolean): number {
   const fs = newFileSystem(td, { typeName, source, data: options, isReadOnly });
   if (failed(fs)) return fs;
   if (isExclusive && mounts.all.some((m) => m.fs === fs)) return EBUSY;
-  const m = mounts.makeDetached(fs, 0, source === "" ? "none" : source);
+  const m = mounts.makeDetached(fs, 0, source === "" ? "none" : source, fs.mountRoot?.(td));
   if (failed(m)) return m;
   fp.mount = m;
   fp.phase = "created";

@@ -128,7 +128,7 @@ function wait(
       const t = loadTimespec(td, timeout);
       if (typeof t === "number") return t;
       if ((op & FUTEX_CLOCK_REALTIME) !== 0) until = t;
-      r.deadlineNs = deadlineOf(clock, t, (op & WAIT_IS_ABSOLUTE) !== 0, until !== null);
+      r.deadlineNs = deadlineOf(td, t, (op & WAIT_IS_ABSOLUTE) !== 0, until !== null);
     }
   }
   // Each time: while a signal or a stop kept the thread off the queue, a wake would have missed it.
@@ -160,7 +160,7 @@ function lockPi(
   if (timeout !== 0) {
     const t = loadTimespec(td, timeout);
     if (typeof t === "number") return t;
-    r.deadlineNs = deadlineOf(clock, t, true, isRealtime);
+    r.deadlineNs = deadlineOf(td, t, true, isRealtime);
     if (isRealtime) until = t;
   }
   const r1 = tryLockPi(td, key, word);

@@ -137,7 +137,7 @@ function loadDeadline(td: Lwp, timeout: number, clockId: number): Timespec | nul
   const t = loadTimespec(td, timeout);
   if (failed(t)) return t;
   const isRealtime = clockId === CLOCK_REALTIME;
-  r.deadlineNs = deadlineOf(td.cpu.clock, t, true, isRealtime);
+  r.deadlineNs = deadlineOf(td, t, true, isRealtime);
   return isRealtime ? t : null;
 }
 

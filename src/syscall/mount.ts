@@ -84,7 +84,12 @@ function mountNew(
   let r: number;
   if (failed(fs)) r = fs;
   else {
-    const m = vfs.mounts.makeDetached(fs, bits, source === "" ? "none" : source);
+    const m = vfs.mounts.makeDetached(
+      fs,
+      bits,
+      source === "" ? "none" : source,
+      fs.mountRoot?.(td),
+    );
     r = failed(m) ? m : isTooRevealing(td, m) ? refuse(m) : place(td, m, at);
   }
   vfs.release(at);

@@ -24,6 +24,7 @@ import type { Namespace } from "../kern/namespace.ts";
 import { TimeNamespace } from "../kern/timens.ts";
 import { UserNamespace } from "../kern/userns.ts";
 import { UtsNamespace } from "../kern/utsns.ts";
+import { showTime } from "../proc/entertime.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { NamespaceSet } from "../proc/nsproxy.ts";
 import { PidFile } from "../proc/pidfd.ts";
@@ -180,6 +181,9 @@ function installMounts(td: Lwp, move: Move, ns: MountNamespace): number {
 }
 
 function commit(td: Lwp, { cred, mounts, change }: Move): number {
+  const { proc } = td;
+  const shown = change.time ? showTime(proc.vmspace, proc.table.vdso, change.time) : 0;
+  if (failed(shown)) return shown;
   const r = mounts ? td.fs.joinMounts(mounts) : 0;
   if (failed(r)) return r;
   if (Object.keys(change).length > 0) {

@@ -140,7 +140,7 @@ function operate(td: Lwp, id: number, sops: number, count: number, timeout: numb
   const waiter = SemWaiter.make(td, ops, undo);
   if (!waiter) return ENOMEM;
   r.data = waiter;
-  r.deadlineNs = time ? deadlineOf(clock, time, false, false) : Number.POSITIVE_INFINITY;
+  r.deadlineNs = time ? deadlineOf(td, time, false, false) : Number.POSITIVE_INFINITY;
   const result = set.operate(waiter);
   if (result <= 0) return result;
   if (clock.isPast(r.deadlineNs)) {

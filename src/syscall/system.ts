@@ -76,7 +76,11 @@ const PAGE_BYTES = 4096;
 export const sys_sysinfo = syscall("sysinfo", [uaddr], (td, out) => {
   const { info, pages, threadCount } = td.proc.table;
   const v = new DataView(new ArrayBuffer(Sysinfo.sizeof));
-  Sysinfo.uptime.set(v, 0, Math.ceil(td.cpu.clock.monotonicNs() / 1e9));
+  Sysinfo.uptime.set(
+    v,
+    0,
+    Math.ceil((td.cpu.clock.monotonicNs() + td.ns.time.boottimeOffsetNs) / 1e9),
+  );
   Sysinfo.load1.set(v, 0, Math.round(info.loadavg[0] * LOAD_SCALE));
   Sysinfo.load5.set(v, 0, Math.round(info.loadavg[1] * LOAD_SCALE));
   Sysinfo.load15.set(v, 0, Math.round(info.loadavg[2] * LOAD_SCALE));

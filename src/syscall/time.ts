@@ -81,7 +81,7 @@ export const sys_clock_nanosleep = syscall(
     if (!isAbsolute) return sleepFor(td, t, remain);
     const { clock } = td.cpu;
     const isRealtime = id === CLOCK_REALTIME || id === CLOCK_TAI;
-    const deadlineNs = deadlineOf(clock, t, true, isRealtime);
+    const deadlineNs = deadlineOf(td, t, true, isRealtime, clockOffsetNs(td, id));
     if (clock.isPast(deadlineNs)) return 0;
     td.sleepUntil(isRealtime ? clock.wasSet : null, "nanslp", deadlineNs);
     return ERESTARTNOHAND;
@@ -127,13 +127,27 @@ export function readClock(td: Lwp, id: number): Timespec | Errno {
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
     case CLOCK_BOOTTIME_ALARM:
-      return timespecOfNs(td.cpu.clock.monotonicNs());
+      return timespecOfNs(td.cpu.clock.monotonicNs() + clockOffsetNs(td, id));
     default: {
       const meter = cpuMeter(td, id);
       return meter ? timespecOfNs(meter.usedNs()) : EINVAL;
     }
   }
 }
+
+/** How far the clock that `td` sees is ahead of the machine's; 0 for one that shows the time of day. */
+export function clockOffsetNs(td: Lwp, id: number): number {
+  const { time } = td.ns;
+  if (id === CLOCK_BOOTTIME || id === CLOCK_BOOTTIME_ALARM) return time.boottimeOffsetNs;
+  return WALL_CLOCKS.has(id) ? 0 : time.monotonicOffsetNs;
+}
+
+const WALL_CLOCKS: ReadonlySet<number> = new Set([
+  CLOCK_REALTIME,
+  CLOCK_REALTIME_COARSE,
+  CLOCK_REALTIME_ALARM,
+  CLOCK_TAI,
+]);
 
 function sleepFor(td: Lwp, t: Timespec, remain: number): number {
   const r = td.restart;

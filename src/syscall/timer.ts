@@ -16,7 +16,7 @@ import type { Lwp } from "../proc/lwp.ts";
 import { type IntervalTimer, SigevNotify, type TimerClock } from "../proc/timers.ts";
 import { flags, int, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
-import { readClock } from "./time.ts";
+import { clockOffsetNs, readClock } from "./time.ts";
 
 const SIGEV_SIGNAL = 0;
 const SIGEV_NONE = 1;
@@ -57,6 +57,7 @@ export const sys_timer_create = syscall(
       sevp === 0 ? new SigevNotify(SIGALRM, timerId, 0, null) : event,
     );
     if (failed(timer)) return timer;
+    timer.clockId = id;
     const stored = td.proc.vmspace.storeU32(out, timer.id);
     if (!failed(stored)) return 0;
     timers.delete(timer.id);
@@ -84,7 +85,7 @@ export const sys_timer_settime = syscall(
     const isDisarm = value.sec === 0 && value.nsec === 0;
     if ((how & TIMER_ABSTIME) === 0 || isDisarm) timer.set(nsOf(value), intervalNs);
     else if (timer.clock === "realtime") timer.setAtWall(value, intervalNs);
-    else timer.setAt(nsOf(value), intervalNs);
+    else timer.setAt(Math.max(1, nsOf(value) - timerOffsetNs(td, timer)), intervalNs);
     return 0;
   },
 );
@@ -117,6 +118,11 @@ export const timerSyscalls: readonly (readonly [number, Syscall])[] = [
   [110, sys_timer_settime],
   [111, sys_timer_delete],
 ];
+
+/** How far the clock of `timer` is ahead of the machine's for `td`; CPU clocks are nobody's. */
+function timerOffsetNs(td: Lwp, { clock, clockId }: IntervalTimer): number {
+  return clock === "monotonic" ? clockOffsetNs(td, clockId) : 0;
+}
 
 /** EINVAL for a clock that does not exist, EOPNOTSUPP for one that can only be read. */
 function timerClock(td: Lwp, id: number): TimerClock | Errno {

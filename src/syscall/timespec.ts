@@ -1,7 +1,7 @@
 /** Reading and writing struct timespec in user memory, and turning one into a deadline. */
 import { EFAULT, EINVAL, type Errno } from "../abi/errno.ts";
 import { TimevalAbi } from "../abi/time.ts";
-import { type KernelClock, NS_PER_SEC, type Timespec } from "../kern/clock.ts";
+import { NS_PER_SEC, type Timespec } from "../kern/clock.ts";
 import type { Lwp } from "../proc/lwp.ts";
 
 /** A valid struct timespec at `at`: EFAULT, or EINVAL for a negative or overfull one. */
@@ -34,16 +34,21 @@ export function timespecOfNs(ns: number): Timespec {
   return { sec, nsec: Math.floor(ns - sec * NS_PER_SEC) };
 }
 
-/** When `t` is over, on the monotonic clock; a relative time counts from now. */
+/**
+ * When `t` is over, on the machine's monotonic clock; a relative time counts
+ * from now, an absolute one is by the clock that `td` sees.
+ */
 export function deadlineOf(
-  clock: KernelClock,
+  td: Lwp,
   t: Timespec,
   isAbsolute: boolean,
   isRealtime: boolean,
+  offsetNs = td.ns.time.monotonicOffsetNs,
 ): number {
+  const { clock } = td.cpu;
   if (isAbsolute && isRealtime) return clock.monotonicAt(t);
   const ns = t.sec * NS_PER_SEC + t.nsec;
-  return isAbsolute ? ns : clock.monotonicNs() + ns;
+  return isAbsolute ? Math.max(0, ns - offsetNs) : clock.monotonicNs() + ns;
 }
 
 const scratch = (): DataView => new DataView(new ArrayBuffer(TimevalAbi.sizeof));

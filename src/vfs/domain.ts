@@ -21,8 +21,8 @@ export interface Domain {
 /** A text of /proc/net: made when it is read. */
 export interface NetText {
   readonly name: string;
-  /** `td` reads it. */
-  text(td: Thread): string;
+  /** Of the network name space `ns`; `td` reads it. */
+  text(td: Thread, ns: NetNamespace): string;
 }
 
 /** What net/ offers to the rest of the kernel. */

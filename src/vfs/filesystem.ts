@@ -43,6 +43,10 @@ export interface FileSystem {
   /** A directory that is there to be mounted on, with nothing in it to be seen. */
   isBareMountpoint?(vp: Vnode): boolean;
   root(): Vnode | Errno;
+  /** Names from the root to what `td` gets when it mounts it; absent: the root itself. */
+  mountRoot?(td: Thread): readonly string[];
+  /** What mountinfo shows `td` as the part of it that is mounted; absent: the path within it. */
+  showRoot?(root: Vnode, td: Thread): string;
   statfs(): StatFs | Errno;
   sync(): number;
   unmount(): number;

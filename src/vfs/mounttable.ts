@@ -130,10 +130,32 @@ export class MountTable {
     return ++this.#lastId;
   }
 
-  /** A mount of `fs` that is in no tree; `flags` are those of mount(2). */
-  makeDetached(fs: FileSystem, flags: number, source: string): Mount | Errno {
-    const root = this.#rootOf(fs);
+  /** A mount of `fs`, or of what `names` lead to in it, that is in no tree; `flags` are those of mount(2). */
+  makeDetached(
+    fs: FileSystem,
+    flags: number,
+    source: string,
+    names: readonly string[] = [],
+  ): Mount | Errno {
+    const top = this.#rootOf(fs);
+    if (failed(top)) return top;
+    const root = this.#descend(top, names);
     return failed(root) ? root : this.#make(fs, root, mountFlags(flags), source);
+  }
+
+  /** The entry that `names` lead to, each in the one before. */
+  #descend(top: NameEntry, names: readonly string[]): NameEntry | Errno {
+    let at = top;
+    for (const name of names) {
+      const known = this.names.find(at, name);
+      if (known?.vnode) at = known;
+      else {
+        const vp = at.vnode!.lookup(name);
+        if (failed(vp)) return vp;
+        at = this.names.enter(at, name, vp);
+      }
+    }
+    return at;
   }
 
   /** Mounts `fs` at `at`; null makes the root of the machine. */

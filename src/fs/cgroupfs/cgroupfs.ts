@@ -5,11 +5,13 @@
  * long as its group; those of files while they are used, or have an owner or
  * a mode of their own.
  */
-import { EINVAL, type Errno, failed } from "../../abi/errno.ts";
+import { EINVAL, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { IN_DELETE_SELF, IN_MODIFY } from "../../abi/inotify.ts";
 import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
 import type { CgroupWatcher } from "../../kern/cgroup/cgroups.ts";
-import type { Cred } from "../../kern/cred.ts";
+import { CAP_SYS_ADMIN, type Cred } from "../../kern/cred.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import { access, MAY_WRITE } from "../../vfs/access.ts";
 import type { Disks } from "../../vfs/disks.ts";
@@ -20,6 +22,7 @@ import {
   type StatFs,
   simpleStatfs,
 } from "../../vfs/filesystem.ts";
+import type { Vnode } from "../../vfs/vnode.ts";
 import { endWatches, notifyVnode } from "../../vfs/watch.ts";
 import { CgroupDir } from "./nodes.ts";
 
@@ -56,6 +59,19 @@ export class CgroupFs implements FileSystem, CgroupWatcher {
 
   nextIno(): number {
     return ++this.#lastIno;
+  }
+
+  /** In a cgroup name space: its root. */
+  mountRoot(td: Thread): readonly string[] {
+    const names: string[] = [];
+    const top = (td as Lwp).ns.cgroup.root;
+    for (let at = top; at?.parent; at = at.parent) names.unshift(at.name);
+    return names;
+  }
+
+  showRoot(root: Vnode, td: Thread): string {
+    const from = (td as Lwp).ns.cgroup.root ?? this.table.cpu.cgroups.root;
+    return root instanceof CgroupDir ? root.group.pathFrom(from) : "/";
   }
 
   root(): CgroupDir {
@@ -129,13 +145,17 @@ export class CgroupFs implements FileSystem, CgroupWatcher {
 export class CgroupFsType implements FileSystemType {
   readonly typeName = "cgroup2";
   readonly needsDevice = false;
+  readonly isForUsers = true;
   readonly fs: CgroupFs;
 
   constructor(table: ProcTable, disks: Disks) {
     this.fs = new CgroupFs(table, disks);
   }
 
-  mount({ data }: MountRequest): FileSystem | Errno {
+  mount({ data, td, cred }: MountRequest): FileSystem | Errno {
+    // It is there already: only who rules over his cgroup name space may show it.
+    if (td && !cred.hasCapIn((td as Lwp).ns.cgroup.owner, CAP_SYS_ADMIN)) return EPERM;
+    if (!cred.userns.isInitial) return this.fs;
     const r = this.fs.setOptions(data);
     return r < 0 ? (r as Errno) : this.fs;
   }

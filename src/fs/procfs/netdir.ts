@@ -1,8 +1,8 @@
 /**
- * /proc/PID/net: the tables of the network, as net/ tells them. There is one
- * network, so they are the same for every process. See proc_net(5).
+ * /proc/PID/net: the tables of the network that a process is in, as net/ tells
+ * them. See proc_net(5).
  */
-import { ENOENT, type Errno } from "../../abi/errno.ts";
+import { EINVAL, ENOENT, type Errno } from "../../abi/errno.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { NetText } from "../../vfs/domain.ts";
@@ -25,7 +25,10 @@ export class NetDir extends ProcDir {
   child(name: string): ProcNode | Errno {
     const text = this.fs.table.vfs.domains.texts.get(name);
     if (!text) return ENOENT;
-    return this.fs.node(`${this.key}/${name}`, (key) => new NetTextNode(this.fs, key, text));
+    return this.fs.node(
+      `${this.key}/${name}`,
+      (key) => new NetTextNode(this.fs, key, this.#ref, text),
+    );
   }
 
   *entries(): Iterable<ProcEntry> {
@@ -37,14 +40,17 @@ export class NetDir extends ProcDir {
 }
 
 class NetTextNode extends ProcText {
+  readonly #ref: TaskRef;
   readonly #text: NetText;
 
-  constructor(fs: ProcFs, key: string, text: NetText) {
+  constructor(fs: ProcFs, key: string, ref: TaskRef, text: NetText) {
     super(fs, key);
+    this.#ref = ref;
     this.#text = text;
   }
 
-  text(td: Thread): string {
-    return this.#text.text(td);
+  text(td: Thread): string | Errno {
+    const ns = this.#ref.get()?.td?.ns.net;
+    return ns ? this.#text.text(td, ns) : EINVAL;
   }
 }

@@ -82,6 +82,10 @@ export class NsFs implements FileSystem {
     return { mount: this.#mount, entry: this.#vfs.names.makeLoose(nsName(ns), vp) };
   }
 
+  showRoot(root: Vnode): string {
+    return root instanceof NsVnode ? root.shownName : "/";
+  }
+
   root(): Vnode {
     return new NsVnode(this, this.#vfs, null);
   }
@@ -107,6 +111,11 @@ class NsVnode extends Vnode {
     super(fs, ns?.ino ?? 1, S_IFREG | 0o444);
     this.#vfs = vfs;
     this.#ns = ns;
+  }
+
+  /** As mountinfo shows one that is bound. */
+  get shownName(): string {
+    return this.#ns ? nsName(this.#ns) : "/";
   }
 
   getattr(): Attr {

@@ -6,14 +6,14 @@ import type { ProcFs } from "./procfs.ts";
 
 export function uptimeText(fs: ProcFs): string {
   const { cpu } = fs.table;
-  const up = cpu.clock.monotonicNs();
+  const up = cpu.clock.monotonicNs() + boottimeOffsetNs(fs);
   return `${hundredths(up)} ${hundredths(cpu.idleNs)}\n`;
 }
 
 export function loadavgText(fs: ProcFs): string {
   const { table } = fs;
   const load = table.info.loadavg.map((n) => n.toFixed(2)).join(" ");
-  return `${load} ${runnable(fs)}/${table.threadCount} ${table.pidns.lastPid}\n`;
+  return `${load} ${runnable(fs)}/${table.threadCount} ${fs.pidns.lastPid}\n`;
 }
 
 export function statText(fs: ProcFs): string {
@@ -29,10 +29,15 @@ export function statText(fs: ProcFs): string {
   const columns = `${ticks(user)} 0 ${ticks(system)} ${ticks(idle)} 0 0 0 0 0 0`;
   return (
     `cpu  ${columns}\ncpu${cpu.id} ${columns}\nintr ${cpu.meter.interrupts + cpu.meter.expiries}\nctxt ${cpu.switches}\n` +
-    `btime ${cpu.clock.realtimeAt(0).sec}\nprocesses ${table.forks}\n` +
+    `btime ${cpu.clock.realtimeAt(-boottimeOffsetNs(fs)).sec}\nprocesses ${table.forks}\n` +
     `procs_running ${Math.max(1, runnable(fs))}\nprocs_blocked 0\n` +
     "softirq 0 0 0 0 0 0 0 0 0 0 0\n"
   );
+}
+
+/** How much longer the machine has been up for the reader. */
+function boottimeOffsetNs(fs: ProcFs): number {
+  return fs.caller?.ns.time.boottimeOffsetNs ?? 0;
 }
 
 /** Threads that run or want to. */

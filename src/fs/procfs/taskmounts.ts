@@ -2,6 +2,7 @@
  * /proc/PID/mounts, mountinfo and mountstats: the mounts that a process sees,
  * as seen from its root. See proc_pid_mountinfo(5).
  */
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import {
@@ -31,17 +32,22 @@ export function mountsText(t: Task): string {
   return s;
 }
 
-export function mountinfoText(t: Task): string {
+export function mountinfoText(t: Task, caller: Lwp): string {
   let s = "";
   for (const { mount, at } of visible(t.proc)) {
     const dev = `${majorOf(mount.fs.dev)}:${minorOf(mount.fs.dev)}`;
     const parent = mount.parent?.id ?? mount.id;
     s +=
-      `${mount.id} ${parent} ${dev} ${octalEscaped(pathWithin(mount.root))} ${at} ` +
+      `${mount.id} ${parent} ${dev} ${octalEscaped(rootOf(mount, caller))} ${at} ` +
       `${mountOptions(mount)}${propagation(mount, t.proc)} - ${octalEscaped(mount.fs.typeName)} ${source(mount)} ` +
       `${fsOptions(mount)}\n`;
   }
   return s;
+}
+
+/** Which part of its file system a mount shows. */
+function rootOf(m: Mount, caller: Lwp): string {
+  return m.fs.showRoot?.(m.root.vnode!, caller) ?? pathWithin(m.root);
 }
 
 export function mountstatsText(t: Task): string {

@@ -53,7 +53,7 @@ export function statText(t: Task, caller: Lwp, ns: PidNamespace): string {
     td?.nice ?? 0,
     proc.threads.length,
     0,
-    ticks(t.isWhole ? proc.startNs : td!.startNs),
+    ticks((t.isWhole ? proc.startNs : td!.startNs) + caller.ns.time.boottimeOffsetNs),
     vs?.totalBytes ?? 0,
     vs?.rssPages ?? 0,
     unsignedLong(proc.rlimits.soft(RLIMIT_RSS)),

@@ -109,17 +109,18 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["timens_offsets", plain(timeOffsetsText, 0o644, writeTimeOffsets)],
 ]);
 
-function cgroupText(t: Task): string {
-  const { root } = t.proc.table.cpu.cgroups;
+/** Paths begin at the root of the reader's cgroup name space. */
+function cgroupText(t: Task, caller: Lwp): string {
+  const root = caller.ns.cgroup.root ?? t.proc.table.cpu.cgroups.root;
   const group = t.isWhole || !t.td ? cgroupOf(t.proc) : t.td.cgroup;
   return `0::${group.pathFrom(root)}${group.isDead ? " (deleted)" : ""}\n`;
 }
 
 /** The cpuset is that of the nearest group that has one. */
-function cpusetText(t: Task): string {
+function cpusetText(t: Task, caller: Lwp): string {
   let group = cgroupOf(t.proc);
   while (group.parent && !group.cpuset) group = group.parent;
-  return `${group.pathFrom(t.proc.table.cpu.cgroups.root)}\n`;
+  return `${group.pathFrom(caller.ns.cgroup.root ?? t.proc.table.cpu.cgroups.root)}\n`;
 }
 
 function hex8(n: number): string {

@@ -6,8 +6,10 @@ import { AF_UNIX, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM } from "../.
 import type { Cpu } from "../../kern/cpu.ts";
 import type { KernelMemory } from "../../kern/kmem.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Domain } from "../../vfs/domain.ts";
 import type { File } from "../../vfs/file.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import { SocketFile } from "../socketfile.ts";
 import type { SockFs } from "../sockfs.ts";
@@ -71,6 +73,11 @@ export class UnixDomain implements Domain {
     if (type === SOCK_SEQPACKET) return new UnixSeqpacket(this, type, protocol);
     // Raw sockets are what BSD programs believe: datagrams.
     return new UnixDatagram(this, SOCK_DGRAM, protocol);
+  }
+
+  /** The network of who makes a socket. */
+  callerNet(): NetNamespace {
+    return (this.#cpu.current as Lwp).ns.net;
   }
 
   /** A socket in flight lost a reference. */

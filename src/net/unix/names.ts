@@ -2,7 +2,7 @@
  * Who is bound where: sockets by the vnode of their path, and by abstract name.
  *
  * A socket is here from bind(2) to close(2). Abstract names are apart for each
- * type of socket, as in Linux.
+ * network name space and each type of socket, as in Linux.
  */
 import { EADDRINUSE, EEXIST, ENOSPC, type Errno, failed } from "../../abi/errno.ts";
 import { AF_UNIX } from "../../abi/socket.ts";
@@ -36,7 +36,7 @@ export class UnixNames {
   }
 
   bindAbstract(s: UnixSocket, address: Uint8Array): number {
-    const key = keyOf(s.type, address);
+    const key = keyOf(s, address);
     if (this.#byName.has(key)) return EADDRINUSE;
     this.#byName.set(key, s);
     return 0;
@@ -59,8 +59,9 @@ export class UnixNames {
     return this.#byVnode.get(vp) ?? null;
   }
 
-  named(type: number, address: Uint8Array): UnixSocket | null {
-    return this.#byName.get(keyOf(type, address)) ?? null;
+  /** Who has that abstract name in the network of `s`, and is of its type. */
+  named(s: UnixSocket, address: Uint8Array): UnixSocket | null {
+    return this.#byName.get(keyOf(s, address)) ?? null;
   }
 
   unbindPath(at: Path): void {
@@ -68,10 +69,10 @@ export class UnixNames {
   }
 
   unbindAbstract(s: UnixSocket, address: Uint8Array): void {
-    this.#byName.delete(keyOf(s.type, address));
+    this.#byName.delete(keyOf(s, address));
   }
 }
 
-function keyOf(type: number, address: Uint8Array): string {
-  return `${type}${byteString(address, PATH_OFFSET)}`;
+function keyOf(s: UnixSocket, address: Uint8Array): string {
+  return `${s.net.ino} ${s.type}${byteString(address, PATH_OFFSET)}`;
 }

@@ -1,5 +1,7 @@
 /** /proc/net/unix: a line per UNIX socket. See proc_net(5). */
+import type { Thread } from "../../kern/thread.ts";
 import type { NetText } from "../../vfs/domain.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import { shownAddress } from "./address.ts";
 import type { UnixDomain } from "./domain.ts";
 import type { UnixSocket } from "./unixsocket.ts";
@@ -18,9 +20,9 @@ export class UnixReport implements NetText {
     this.#domain = domain;
   }
 
-  text(): string {
+  text(_td: Thread, ns: NetNamespace): string {
     let s = "Num       RefCount Protocol Flags    Type St Inode Path\n";
-    for (const socket of this.#domain.sockets) s += line(socket);
+    for (const socket of this.#domain.sockets) if (socket.net === ns) s += line(socket);
     return s;
   }
 }

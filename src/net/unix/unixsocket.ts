@@ -33,6 +33,7 @@ import { PidFile } from "../../proc/pidfd.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { access, MAY_WRITE } from "../../vfs/access.ts";
 import { namei, WALK_FOLLOW } from "../../vfs/namei.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import { type Path, releasePath } from "../../vfs/path.ts";
 import { unlink } from "../../vfs/remove.ts";
 import type { PeerCred, SentControl } from "../message.ts";
@@ -57,6 +58,8 @@ export interface PeerIdentity {
 
 export abstract class UnixSocket extends Socket {
   readonly domain: UnixDomain;
+  /** Abstract names are its network's. */
+  readonly net: NetNamespace;
   state: UnixState = "closed";
   /** Its name, once it has one. */
   address: Uint8Array | null = null;
@@ -70,6 +73,7 @@ export abstract class UnixSocket extends Socket {
   constructor(domain: UnixDomain, type: number, protocol: number) {
     super(AF_UNIX, type, protocol, domain.vfs.anonymousIno(), domain.tunables);
     this.domain = domain;
+    this.net = domain.callerNet().hold();
     domain.sockets.add(this);
   }
 
@@ -124,7 +128,7 @@ export abstract class UnixSocket extends Socket {
   /** The socket at an address that was checked: ECONNREFUSED, EPROTOTYPE, EACCES, or of the walk. */
   protected find(td: Thread, address: Uint8Array): UnixSocket | Errno {
     const { names } = this.domain;
-    if (isAbstract(address)) return names.named(this.type, address) ?? ECONNREFUSED;
+    if (isAbstract(address)) return names.named(this, address) ?? ECONNREFUSED;
     const at = namei((td as Lwp).fs, td, pathOf(address), WALK_FOLLOW);
     if (failed(at)) return at;
     const vp = at.entry.vnode!;
@@ -241,7 +245,10 @@ export abstract class UnixSocket extends Socket {
       releasePath(this.#place);
       this.#place = null;
     } else if (this.address && isAbstract(this.address)) names.unbindAbstract(this, this.address);
-    if (sockets.delete(this)) kmem.give(SOCKET_BYTES);
+    if (sockets.delete(this)) {
+      kmem.give(SOCKET_BYTES);
+      this.net.release();
+    }
   }
 }
 
