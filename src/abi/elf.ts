@@ -1,7 +1,7 @@
 /**
  * ELF64 for riscv as data, and the auxiliary vector. See elf(5), getauxval(3).
  */
-import { bytes, i64, struct, u8, u16, u32, u64 } from "../lib/struct.ts";
+import { bytes, i8, i32, i64, struct, u8, u16, u32, u64 } from "../lib/struct.ts";
 
 export const ElfHeader = struct({
   e_ident: bytes(16),
@@ -59,11 +59,14 @@ export const ELFCLASS64 = 2;
 export const ELFDATA2LSB = 1;
 export const ET_EXEC = 2;
 export const ET_DYN = 3;
+export const ET_CORE = 4;
 export const EM_RISCV = 243;
+export const EV_CURRENT = 1;
 
 export const PT_LOAD = 1;
 export const PT_DYNAMIC = 2;
 export const PT_INTERP = 3;
+export const PT_NOTE = 4;
 export const PT_GNU_EH_FRAME = 0x6474e550;
 export const PT_GNU_STACK = 0x6474e551;
 export const PF_X = 1;
@@ -109,6 +112,55 @@ export const AT_HWCAP2 = 26;
 export const AT_EXECFN = 31;
 export const AT_SYSINFO_EHDR = 33;
 export const AT_MINSIGSTKSZ = 51;
+
+/** A note: this, its name and what it says, each to a multiple of four bytes. */
+export const NoteHeader = struct({ n_namesz: u32, n_descsz: u32, n_type: u32 });
+/** Notes of a core file called "CORE"; see also abi/ptrace.ts. */
+export const NT_PRPSINFO = 3;
+export const NT_AUXV = 6;
+export const NT_FILE = 0x46494c45;
+export const NT_SIGINFO = 0x53494749;
+
+/** struct elf_prstatus of riscv64: one thread. */
+export const ElfPrstatus = struct({
+  si_signo: i32,
+  si_code: i32,
+  si_errno: i32,
+  pr_cursig: u16,
+  pr_sigpend: u64,
+  pr_sighold: u64,
+  pr_pid: i32,
+  pr_ppid: i32,
+  pr_pgrp: i32,
+  pr_sid: i32,
+  utime_sec: i64,
+  utime_usec: i64,
+  stime_sec: i64,
+  stime_usec: i64,
+  cutime_sec: i64,
+  cutime_usec: i64,
+  cstime_sec: i64,
+  cstime_usec: i64,
+  pr_reg: bytes(32 * 8),
+  pr_fpvalid: i32,
+});
+
+/** struct elf_prpsinfo: the process. */
+export const ElfPrpsinfo = struct({
+  pr_state: u8,
+  pr_sname: u8,
+  pr_zomb: u8,
+  pr_nice: i8,
+  pr_flag: u64,
+  pr_uid: u32,
+  pr_gid: u32,
+  pr_pid: i32,
+  pr_ppid: i32,
+  pr_pgrp: i32,
+  pr_sid: i32,
+  pr_fname: bytes(16),
+  pr_psargs: bytes(80),
+});
 
 /** AT_HWCAP: a bit per letter; this machine is IMAFDC. */
 export const HWCAP_IMAFDC = hwcap("IMAFDC");

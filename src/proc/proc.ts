@@ -129,7 +129,7 @@ export class Proc {
   isSubreaper = false;
   /** Where its first thread was when that ended: it counts there until somebody waited. */
   zombieCgroup: Cgroup | null = null;
-  /** core(5): kept, though no core is ever written; gcore(1) reads it. */
+  /** core(5): what of its memory goes into a core. */
   coredumpFilter = 0x33;
   personality = 0;
   /** Commands of membarrier(2) that announced a later use. */

@@ -23,6 +23,7 @@ import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { enterCgroup, forgetCgroup, leaveCgroup } from "./cgroups.ts";
+import { CoreSettings } from "./coredump.ts";
 import { FutexTable } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 import { Nsproxy } from "./nsproxy.ts";
@@ -89,6 +90,7 @@ export class ProcTable {
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
   readonly seccompLog = new SeccompLog();
+  readonly coreSettings = new CoreSettings();
   /** For kcmp(2). */
   readonly order = new ObjectOrder();
   readonly #procs = new Map<number, Proc>();

@@ -10,6 +10,7 @@ import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, type Cred } from "../kern/cred.t
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
+import { addCoreSysctls } from "./coredump.ts";
 import { addCounterSysctls } from "./counters.ts";
 import type { Lwp } from "./lwp.ts";
 import { PID_MAX } from "./pidns.ts";
@@ -56,6 +57,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.random.poolsize", new SysctlConst(256));
 
   tree.add("kernel.yama.ptrace_scope", new PtraceScope(table));
+  addCoreSysctls(tree, table);
   addSeccompSysctls(tree, table);
   addVmSysctls(tree, table);
   addIpcSysctls(tree);

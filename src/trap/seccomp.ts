@@ -16,6 +16,7 @@ import {
 } from "../abi/seccomp.ts";
 import { SIGKILL, SIGSYS } from "../abi/signal.ts";
 import { killedStatus } from "../abi/wait.ts";
+import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
 import { exitGroup, exitThread } from "../proc/exit.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { actionOf, dataOf, judge, type Verdict } from "../proc/seccomp.ts";
@@ -76,7 +77,7 @@ function act(td: Lwp, nr: number, { value, filter }: Verdict): number {
       forceSignal(td, sigsys(td, nr, data));
       return SECCOMP_ENDED;
     default:
-      return kill(td, nr, action);
+      return kill(td, nr, action, data);
   }
 }
 
@@ -110,11 +111,16 @@ function end(td: Lwp, result: number): number {
 }
 
 /** Actions that nobody knows kill the process as well. */
-function kill(td: Lwp, nr: number, action: number): number {
+function kill(td: Lwp, nr: number, action: number, data: number): number {
   logSeccomp(td, nr, SIGSYS, action, true);
   const isOne = action === SECCOMP_RET_KILL_THREAD && td.proc.threads.length > 1;
-  if (isOne) exitThread(td, killedStatus(SIGSYS));
-  else exitGroup(td.proc, killedStatus(SIGSYS));
+  if (isOne) {
+    exitThread(td, killedStatus(SIGSYS));
+    return SECCOMP_GONE;
+  }
+  td.context.pc += ECALL_BYTES;
+  const core = dumpCore(td, sigsys(td, nr, data)) ? WCOREFLAG : 0;
+  exitGroup(td.proc, killedStatus(SIGSYS) | core);
   return SECCOMP_GONE;
 }
 

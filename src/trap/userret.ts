@@ -6,6 +6,7 @@
  */
 import { defaultAction, signalName } from "../abi/signal.ts";
 import { killedStatus } from "../abi/wait.ts";
+import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
 import { exitGroup } from "../proc/exit.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { enterHandler } from "../proc/sigframe.ts";
@@ -14,7 +15,6 @@ import { settleRestart } from "./dispatch.ts";
 import { traceSignal } from "./strace.ts";
 import { reportTraps } from "./tracedcall.ts";
 
-/** The core was not written: wait(2)'s WCOREDUMP is never set. */
 export function takeSignals(td: Lwp): void {
   while (td.state === "running" && hasDeliverableSignal(td)) {
     if ((td.callWork !== 0 || td.signalWork !== 0) && reportTraps(td)) break;
@@ -23,7 +23,8 @@ export function takeSignals(td: Lwp): void {
     const { info, action } = delivery;
     if (td.proc.table.strace) traceSignal(td, describe(info.signo, action !== null));
     if (action === null) {
-      exitGroup(td.proc, killedStatus(info.signo));
+      const core = dumpCore(td, info) ? WCOREFLAG : 0;
+      exitGroup(td.proc, killedStatus(info.signo) | core);
       return;
     }
     if (td.callInProgress >= 0) settleRestart(td, action);
