@@ -54,7 +54,7 @@ export function dumpCore(td: Lwp, info: SigInfo): boolean {
   const a = fp.stat();
   const isOurs =
     !failed(a) && (a.mode & S_IFMT) === S_IFREG && a.nlink === 1 && a.uid === td.cred.fsuid;
-  const isWritten = isOurs && !failed(fp.truncate(td, 0));
+  const isWritten = isOurs && !failed(fp.truncate(0, td));
   if (isWritten) writeCore(td, info, fp, limit);
   fp.release();
   return isWritten;

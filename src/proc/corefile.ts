@@ -88,7 +88,7 @@ class CoreWriter {
 
   /** The file may end in a hole. */
   end(size: number): void {
-    this.#fp.truncate(this.#td, Math.min(size, this.#limit));
+    this.#fp.truncate(Math.min(size, this.#limit), this.#td);
   }
 }
 
