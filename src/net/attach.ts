@@ -5,10 +5,13 @@ import { AF_INET, AF_INET6 } from "../abi/socket.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
 import type { Entropy } from "../platform/host.ts";
+import type { NetText } from "../vfs/domain.ts";
 import type { NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { IcmpMaker } from "./icmp/protocol.ts";
 import { InetDomain } from "./inet/domain.ts";
+import { DatagramReport } from "./inet/report.ts";
+import { MibReport } from "./mibreport.ts";
 import { NetlinkDomain } from "./netlink/domain.ts";
 import type { NetlinkProtocol } from "./netlink/protocol.ts";
 import { RouteProtocol } from "./netlink/route/rtnetlink.ts";
@@ -17,6 +20,7 @@ import { Network } from "./network.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { RawMaker } from "./raw/socket.ts";
 import { SockFs } from "./sockfs.ts";
+import { Sockstat } from "./sockstat.ts";
 import { tcpMaker } from "./tcp/maker.ts";
 import { TcpReport } from "./tcp/report.ts";
 import { NetTunables } from "./tunables.ts";
@@ -37,12 +41,12 @@ export function attachNet(
   const { domains } = vfs;
   domains.add(unix);
   domains.addText(new UnixReport(unix));
-  domains.addText(sockfs);
   const network = new Network({ vfs, cpu, sockfs, tunables, entropy, makers: inetProtocols(), ns });
   domains.maker = network;
   domains.add(new InetDomain(AF_INET, network));
   domains.add(new InetDomain(AF_INET6, network));
   for (const family of [AF_INET, AF_INET6]) domains.addText(new TcpReport(network, family));
+  for (const text of inetTexts(network)) domains.addText(text);
   addNetSysctls(network, sysctls);
   domains.add(new NetlinkDomain(network, netlinkProtocols()));
   tunables.addTo(sysctls);
@@ -58,6 +62,15 @@ function inetProtocols(): readonly ProtocolMaker[] {
     new IcmpMaker(IPPROTO_ICMPV6),
     new RawMaker(),
   ];
+}
+
+/** What /proc/net tells of them. */
+function* inetTexts(network: Network): Generator<NetText> {
+  for (const kind of ["udp", "udplite", "raw", "icmp"] as const) {
+    for (const family of [AF_INET, AF_INET6]) yield new DatagramReport(network, kind, family);
+  }
+  for (const name of ["snmp", "snmp6", "netstat"] as const) yield new MibReport(network, name);
+  for (const name of ["sockstat", "sockstat6"] as const) yield new Sockstat(network, name);
 }
 
 function netlinkProtocols(): readonly NetlinkProtocol[] {

@@ -16,16 +16,30 @@ import {
   RTN_UNICAST,
   RTPROT_KERNEL,
 } from "../abi/route.ts";
-import { ANY, addr4, type InetAddr, LOOPBACK4, LOOPBACK6, num4, prefixOf } from "./address.ts";
+import {
+  ALL_HOSTS4,
+  ANY,
+  addr4,
+  type InetAddr,
+  LINK_LOCAL_ALLNODES,
+  LOOPBACK4,
+  LOOPBACK6,
+  NODE_LOCAL_ALLNODES,
+  num4,
+  prefixOf,
+} from "./address.ts";
 import { IfAddr } from "./ifaddr.ts";
 import type { Ifnet } from "./ifnet.ts";
 import type { NetStack } from "./netstack.ts";
 import { RouteEntry } from "./route.ts";
 
 const METRIC6_ADDR = 256;
+/** What every interface hears that is up. */
+const ALL_NODES = [ALL_HOSTS4, LINK_LOCAL_ALLNODES, NODE_LOCAL_ALLNODES];
 
 /** An interface came up: routes of its addresses, and those addresses that come by themselves. */
 export function interfaceUp(stack: NetStack, ifp: Ifnet): void {
+  for (const group of ALL_NODES) ifp.joinGroup(group);
   for (const ia of ifp.addrs4) addAddressRoutes(stack, ifp, ia);
   for (const ia of ifp.addrs6) addAddressRoutes(stack, ifp, ia);
   if (ifp.isLoopback) {
@@ -49,6 +63,14 @@ export function interfaceUp(stack: NetStack, ifp: Ifnet): void {
     const addr = linkLocalAddress(ifp.hwaddr);
     stack.addAddress(ifp, new IfAddr({ addr, bits: 64, scope: RT_SCOPE_LINK }));
   }
+}
+
+/** It goes down: no way leads over it any more. IPv6 addresses go too, as in Linux; IPv4's stay. */
+export function interfaceDown(stack: NetStack, ifp: Ifnet): void {
+  for (const group of ALL_NODES) ifp.leaveGroup(group);
+  stack.fib4.removeInterface(ifp);
+  stack.fib6.removeInterface(ifp);
+  for (const ia of ifp.addrs6.splice(0)) stack.addressGone(ifp, ia);
 }
 
 function loopbackAddress(addr: InetAddr, bits: number): IfAddr {
@@ -77,20 +99,13 @@ export function removeAddressRoutes(stack: NetStack, ifp: Ifnet, ia: IfAddr): vo
       (o) => o.table === e.table && o.dst === e.dst && o.bits === e.bits && o.type === e.type,
     );
     if (isShared) continue;
-    const there = [...fib.entries(e.table)].find(
-      (o) =>
-        o.dst === e.dst &&
-        o.bits === e.bits &&
-        o.type === e.type &&
-        o.ifp === ifp &&
-        o.protocol === e.protocol,
-    );
+    const there = fib
+      .to(e.table, e.dst, e.bits)
+      .find((o) => o.type === e.type && o.ifp === ifp && o.protocol === e.protocol);
     if (there) fib.remove(there);
   }
-  if (!is4) return;
   // Routes that leave with this source would leave with nobody's.
-  for (const e of [...fib.entries()])
-    if (e.src === ia.addr && !stack.isLocal(ia.addr)) fib.remove(e);
+  if (is4 && !stack.isLocal(ia.addr)) fib.removeSource(ia.addr);
 }
 
 function* routesOf(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {

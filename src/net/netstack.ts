@@ -13,7 +13,7 @@ import { SysctlDir } from "../kern/sysctl.ts";
 import type { NetContents, NetNamespace } from "../vfs/netns.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Ifnet, PacketTap } from "./ifnet.ts";
-import { addAddressRoutes, interfaceUp, removeAddressRoutes } from "./ifroutes.ts";
+import { addAddressRoutes, interfaceDown, interfaceUp, removeAddressRoutes } from "./ifroutes.ts";
 import { ipInput } from "./ip/input4.ts";
 import { ip6Input } from "./ip/input6.ts";
 import { PathMtus } from "./ip/pmtu.ts";
@@ -215,12 +215,7 @@ export class NetStack implements NetContents, FibObserver {
       if (ifp.isUp) {
         ifp.wasUp = true;
         interfaceUp(this, ifp);
-      } else {
-        // IPv6 addresses go when an interface goes down, as in Linux; IPv4's stay.
-        for (const ia of [...ifp.addrs6]) this.removeAddress(ifp, ia);
-        this.fib4.removeInterface(ifp);
-        this.fib6.removeInterface(ifp);
-      }
+      } else interfaceDown(this, ifp);
       ifp.flagsChanged();
       this.fib4.changed();
       this.fib6.changed();
@@ -258,6 +253,11 @@ export class NetStack implements NetContents, FibObserver {
     if (at < 0) return;
     list.splice(at, 1);
     removeAddressRoutes(this, ifp, ia);
+    this.addressGone(ifp, ia);
+  }
+
+  /** An address was taken off an interface. */
+  addressGone(ifp: Ifnet, ia: IfAddr): void {
     this.linkGeneration++;
     for (const o of this.observers) o.addressChanged(ifp, ia, true);
   }

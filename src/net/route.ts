@@ -191,6 +191,8 @@ export class Fib {
   /** Counts changes. */
   generation = 0;
   readonly rules: RouteRule[];
+  /** There are more rules than there are from the beginning. */
+  hasOwnRules = false;
   readonly #tables = new Map<number, RouteTable>();
   readonly #cache = new Map<InetAddr, RouteEntry | Errno>();
   #count = 0;
@@ -259,6 +261,23 @@ export class Fib {
     return [...(this.#tables.get(table)?.byBits.get(bits)?.get(dst) ?? [])];
   }
 
+  /** The routes of a table to just this prefix. */
+  to(table: number, dst: InetAddr, bits: number): readonly RouteEntry[] {
+    return this.#tables.get(table)?.byBits.get(bits)?.get(dst) ?? [];
+  }
+
+  /** Forgets the routes whose packets would leave from `src`. */
+  removeSource(src: InetAddr): void {
+    for (const e of [...this.#all()]) if (e.src === src) this.remove(e);
+  }
+
+  /** Every route, in no order. */
+  *#all(): Generator<RouteEntry> {
+    for (const table of this.#tables.values()) {
+      for (const byDst of table.byBits.values()) for (const list of byDst.values()) yield* list;
+    }
+  }
+
   /** Every route, tables in order of number, prefixes in order of length and address. */
   *entries(table?: number): Generator<RouteEntry> {
     for (const id of [...this.#tables.keys()].sort((a, b) => a - b)) {
@@ -274,7 +293,7 @@ export class Fib {
 
   /** Forgets every route over `ifp`. */
   removeInterface(ifp: Ifnet): RouteEntry[] {
-    const gone = [...this.entries()].filter((e) => e.ifp === ifp);
+    const gone = [...this.#all()].filter((e) => e.ifp === ifp);
     for (const e of gone) this.remove(e);
     return gone;
   }
@@ -283,6 +302,7 @@ export class Fib {
   changed(): void {
     this.generation++;
     this.#cache.clear();
+    this.hasOwnRules = this.rules.some((r) => r.priority > 0 && r.priority < 32766);
   }
 
   /** The route that decides: ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL. */
@@ -295,11 +315,6 @@ export class Fib {
     if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
     this.#cache.set(key.dst, found);
     return found;
-  }
-
-  /** There are more rules than there are from the beginning. */
-  get hasOwnRules(): boolean {
-    return this.rules.some((r) => r.priority > 0 && r.priority < 32766);
   }
 
   #lookup(key: RouteKey): RouteEntry | Errno {

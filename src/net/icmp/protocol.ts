@@ -126,6 +126,10 @@ export class IcmpProtocol implements InetProtocol {
     });
     if (failed(path)) return;
     const { tos } = m;
+    const hasOptions = is4 && m.networkBytes > IP_HEADER;
+    const options = hasOptions
+      ? m.head.slice(m.network + IP_HEADER, m.network + m.networkBytes)
+      : null;
     m.head[m.off] = type;
     m.head[m.off + 1] = 0;
     m.view.setUint16(m.off + 2, 0);
@@ -149,6 +153,7 @@ export class IcmpProtocol implements InetProtocol {
       ttl: (is4 ? stack.ip4.defaultTtl : stack.ip6.hopLimit).get(),
       tos,
       isUncut: false,
+      options,
     });
   }
 

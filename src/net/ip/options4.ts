@@ -4,6 +4,7 @@
  */
 
 import { ICMP_PARAMETERPROB } from "../../abi/icmp.ts";
+import type { InetAddr } from "../address.ts";
 import { addSum, checksum } from "../checksum.ts";
 import { icmpError } from "../icmp/error.ts";
 import type { Mbuf } from "../mbuf.ts";
@@ -36,7 +37,7 @@ export function checkOptions(stack: NetStack, m: Mbuf): boolean {
       return false;
     }
     if (kind === IPOPT_RR) {
-      const bad = recordRoute(m, at, length);
+      const bad = recordRoute(m.head, m.off + at, length, m.dst);
       if (bad > 0) return refuse(stack, m, at + bad);
       isChanged = true;
     }
@@ -49,16 +50,27 @@ export function checkOptions(stack: NetStack, m: Mbuf): boolean {
   return true;
 }
 
-/** Enters the address that the packet reached us by; the offset of what is wrong, or 0. */
-function recordRoute(m: Mbuf, at: number, length: number): number {
+/** Enters an address into the option at `at`: the packet came by it, or leaves by it. The offset of what is wrong, or 0. */
+function recordRoute(bytes: Uint8Array, at: number, length: number, by: InetAddr): number {
   if (length < 3) return 1;
-  const pointer = m.head[m.off + at + 2]!;
+  const pointer = bytes[at + 2]!;
   if (pointer < 4) return 2;
   if (pointer > length) return 0;
   if (pointer + 3 > length) return 2;
-  for (let i = 0; i < 4; i++) m.head[m.off + at + pointer - 1 + i] = m.dst.charCodeAt(i);
-  m.head[m.off + at + 2] = pointer + 4;
+  for (let i = 0; i < 4; i++) bytes[at + pointer - 1 + i] = by.charCodeAt(i);
+  bytes[at + 2] = pointer + 4;
   return 0;
+}
+
+/** Enters the address that a packet of ours leaves from. `bytes` from `start` to `end` are its options, which are sound. */
+export function recordSource(bytes: Uint8Array, start: number, end: number, src: InetAddr): void {
+  for (let at = start; at < end; ) {
+    const kind = bytes[at]!;
+    if (kind === IPOPT_END) return;
+    const length = kind === IPOPT_NOOP ? 1 : bytes[at + 1]!;
+    if (kind === IPOPT_RR) recordRoute(bytes, at, length, src);
+    at += Math.max(length, 1);
+  }
 }
 
 function refuse(stack: NetStack, m: Mbuf, pointer: number): false {

@@ -14,6 +14,7 @@ import { completeChecksum } from "../csumhelp.ts";
 import type { Ifnet } from "../ifnet.ts";
 import { CSUM_GOOD, cut, Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
+import { recordSource } from "./options4.ts";
 import type { IpHow } from "./output.ts";
 import type { IpPath } from "./path.ts";
 
@@ -45,7 +46,10 @@ export function ipOutput4(stack: NetStack, m: Mbuf, path: IpPath, how: IpHow): n
   head[at + 9] = how.proto;
   writeAddr(head, at + 12, how.src || path.src, 4);
   writeAddr(head, at + 16, how.dst, 4);
-  if (options) head.set(options, at + IP_HEADER_BYTES);
+  if (options) {
+    head.set(options, at + IP_HEADER_BYTES);
+    recordSource(head, at + IP_HEADER_BYTES, at + headerBytes, how.src || path.src);
+  }
   m.mark = how.mark ?? 0;
   m.priority = how.priority ?? 0;
   stack.mib.ip.values[stack.mib.ipOutRequests]!++;

@@ -249,8 +249,8 @@ export class RawSocket extends InetDatagram implements RawListener {
     ) {
       if (value.length < 4) return EINVAL;
       const n = intOf(value);
-      // ICMPv6 always has its sum. RFC 3542, section 3.1.
-      if (this.protocol === IPPROTO_ICMPV6) return EINVAL;
+      // ICMPv6 always has its sum (RFC 3542, section 3.1), though one may say so.
+      if (this.protocol === IPPROTO_ICMPV6 && level === SOL_IPV6) return EINVAL;
       if (n > 0 && (n & 1) !== 0) return EINVAL;
       this.#sumOffset = n < 0 ? -1 : n;
       return 0;
