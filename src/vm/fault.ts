@@ -214,7 +214,7 @@ function shareWrite(vs: Vmspace, e: MapEntry, va: number): number {
   if (r !== FAULT_OK) return r;
   if (old !== 0) vs.drop(old);
   // A table may have had to be made, and memory for it by writing this page: then it is clean again.
-  if (!failed(e.object!.markDirty(e.pindexOf(va)))) return FAULT_OK;
+  if (!failed(e.object!.mayStore(e.pindexOf(va)))) return FAULT_OK;
   vs.writeProtect(va);
   return FAULT_BUS;
 }

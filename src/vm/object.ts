@@ -71,6 +71,11 @@ export abstract class VmObject {
     return 0;
   }
 
+  /** As `markDirty`, for who may store anywhere in the page from now on. */
+  mayStore(pindex: number): number {
+    return this.markDirty(pindex);
+  }
+
   /** A program used the page. */
   touch(_pa: Paddr): void {}
 

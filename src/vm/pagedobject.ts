@@ -66,6 +66,11 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
     return pa === 0 ? 0 : this.#dirty(pindex, pa);
   }
 
+  override mayStore(pindex: number): number {
+    const r = this.markDirty(pindex);
+    return failed(r) ? r : (this.pager.mayStore?.(pindex) ?? 0);
+  }
+
   override throttle(): number {
     return this.frames.writeback.throttle(this.#domain);
   }

@@ -25,6 +25,8 @@ export interface Pager {
    */
   mayDirty?(pindex: number): number;
 
+  /** As `mayDirty`, before a map stores anywhere into a page that may be dirty already, but in parts. */
+  mayStore?(pindex: number): number;
   /** A page that `mayDirty` was asked for went without being written: truncated, punched, never filled. */
   undirtied?(pindex: number): void;
 

@@ -4,14 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
 import { namei } from "../../src/vfs/namei.ts";
 import { buildGuest, buildHost, hasCrossCompiler } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
-import { MemoryStore, makeImage, mountStore, withTempDir } from "./ext4image.ts";
+import { freshImage, MemoryStore, mountStore, withTempDir } from "./ext4image.ts";
 
 const SOURCES = join(import.meta.dirname, "..", "syscall");
 const FUZZ = join(import.meta.dirname, "..", "fuzz");
@@ -36,11 +36,15 @@ const PROGRAMS = [
 ];
 
 /** Runs with ext4 at `place`; unmounts it then, and has e2fsck look at it. */
-function onExt4(kernel: TestKernel, place: string, run: () => void): void {
+function onExt4(
+  kernel: TestKernel,
+  place: string,
+  run: () => void,
+  kind: readonly string[] = ["-b", "4096", "-O", "inline_data"],
+): void {
   withTempDir((dir) => {
-    const options = ["-t", "ext4", "-b", "4096", "-E", "root_owner=0:0", "-O", "inline_data"];
-    const image = makeImage(dir, dir, 65536, options);
-    const bytes = new Uint8Array(readFileSync(image));
+    const options = ["-t", "ext4", "-E", "root_owner=0:0", ...kind];
+    const bytes = freshImage(dir, options, 65536);
     const { vfs, pages } = kernel.kernel;
     const td = kernel.init;
     const { result: fs } = mountStore(new MemoryStore(bytes), "", false, pages);
@@ -54,6 +58,7 @@ function onExt4(kernel: TestKernel, place: string, run: () => void): void {
     assert.ok(!failed(mount));
     run();
     assert.equal(vfs.mounts.unmount(mount), 0);
+    const image = join(dir, "image");
     writeFileSync(image, bytes);
     const r = spawnSync("e2fsck", ["-fn", image]);
     assert.equal(r.status, 0, r.stdout.toString());
@@ -73,6 +78,26 @@ describe("programs on ext4", { skip: !hasCrossCompiler() }, () => {
         if (onHost.status === NOT_HERE) return;
         assert.equal(guest.stdout + guest.stderr, onHost.stdout);
       });
+    });
+  }
+
+  for (const kind of [
+    ["-b", "4096", "-O", "inline_data", "-I", "512"],
+    ["-b", "1024"],
+    ["-b", "2048", "-O", "^has_journal"],
+    ["-b", "1024", "-O", "^extents,^64bit"],
+    ["-b", "65536"],
+  ]) {
+    it(`a file is what was done to it, by whatever way: mke2fs ${kind.join(" ")}`, () => {
+      const kernel = new TestKernel();
+      const run = () => {
+        kernel.copyIn(buildGuest(join(SOURCES, "fsx.c")), "/bin/fsx");
+        for (const seed of ["3", "4"]) {
+          const guest = kernel.run(["/bin/fsx", "3000", seed], { timeoutMs: 60_000 });
+          assert.equal(guest.status, 0, `seed ${seed}: ${guest.stdout}`);
+        }
+      };
+      onExt4(kernel, "/tmp", run, kind);
     });
   }
 

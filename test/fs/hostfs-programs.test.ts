@@ -21,7 +21,7 @@ const FUZZ = join(import.meta.dirname, "..", "fuzz");
 const SEEDS = Number(process.env["FUZZ_SEEDS"] ?? 2);
 
 const PROGRAMS = [
-  ...["busy", "events", "exec", "files", "futex"],
+  ...["busy", "events", "exec", "files", "fsx", "futex"],
   ...["locks", "mmapfile", "readonce", "sendfile", "threadfiles"],
 ];
 

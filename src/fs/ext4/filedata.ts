@@ -83,11 +83,24 @@ export class FileData implements Pager {
     const from = Math.floor((pindex * PAGE_SIZE) / blockSize);
     const end = Math.ceil(((pindex + 1) * PAGE_SIZE) / blockSize);
     if (from < this.#writeEnd && end > this.#writeFrom) return 0;
-    const got = this.delayed.add(from, end, this.#isPrivileged, null);
-    if (failed(got)) return got;
+    return this.#promise(from, end);
+  }
+
+  /** Of a page of several blocks write(2) may have dirtied one. */
+  mayStore(pindex: number): number {
+    const { inode: ip } = this;
+    const per = PAGE_SIZE / ip.volume.geometry.blockSize;
+    if (per <= 1 || ip.has(INLINE_DATA_FL)) return 0;
+    return this.#promise(pindex * per, (pindex + 1) * per);
+  }
+
+  /** Space for the holes among [from, end), all or none. */
+  #promise(from: number, end: number): number {
+    const added: number[] = [];
+    const got = this.delayed.add(from, end, this.#isPrivileged, added);
     if (got === end) return 0;
-    this.delayed.remove(from, got);
-    return ENOSPC;
+    for (let i = 0; i < added.length; i += 2) this.delayed.remove(added[i]!, added[i + 1]!);
+    return failed(got) ? got : ENOSPC;
   }
 
   undirtied(pindex: number): void {

@@ -253,6 +253,7 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
   }
 
   #wrote(): void {
+    this.#object?.zeroTail();
     this.changed();
     this.#hasWritten = true;
   }
@@ -283,7 +284,6 @@ export class HostRegular extends HostNode implements Pager, HandleHolder {
     if (r < 0) return r;
     this.#wrote();
     const object = this.#object;
-    object?.zeroTail();
     if (object && sizeBytes > object.sizeBytes) object.grow(sizeBytes);
     else object?.truncate(sizeBytes);
     return 0;
