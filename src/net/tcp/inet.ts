@@ -104,8 +104,8 @@ export class TcpInet extends TcpStack implements InetProtocol {
     return this.#keys.timestampOffset(flow);
   }
 
-  random32(): number {
-    return this.net.random();
+  cookieHash(flow: Flow, salt: number): number {
+    return this.#keys.cookieHash(flow, salt);
   }
 
   room(flow: Flow): number {

@@ -18,16 +18,20 @@ export class SequenceKeys {
   }
 
   initialSeq(flow: Flow, nowNs: number): number {
-    const hash = this.hash(flow.laddr, flow.faddr, flow.lport, flow.fport);
+    const hash = this.#hash(flow.laddr, flow.faddr, flow.lport, flow.fport, 0);
     return (hash + Math.floor(nowNs / TICK_NS)) >>> 0;
   }
 
   timestampOffset(flow: Flow): number {
-    return this.hash(flow.laddr, flow.faddr, 0, 0);
+    return this.#hash(flow.laddr, flow.faddr, 0, 0, 1);
   }
 
-  /** Of two byte strings and two ports: 32 bits. */
-  hash(a: string, b: string, p: number, q: number): number {
+  cookieHash(flow: Flow, salt: number): number {
+    return this.#hash(flow.laddr, flow.faddr, flow.lport, flow.fport, 2 + salt);
+  }
+
+  /** Of two addresses, two ports and what it is for: 32 bits. */
+  #hash(a: string, b: string, p: number, q: number, use: number): number {
     const s = new HalfSip(this.#k0, this.#k1);
     let word = 0;
     let n = 0;
@@ -38,7 +42,7 @@ export class SequenceKeys {
       }
     }
     s.word((p << 16) | q);
-    s.word(n);
+    s.word((use << 8) | n);
     return s.end();
   }
 }

@@ -6,6 +6,7 @@
  * Linux: who comes when they are full is not answered and tries again. See listen(2), tcp(7).
  */
 import { Callout } from "../../kern/callout.ts";
+import { checkCookie, makeCookie, restoreOptions, timestampWith } from "./cookies.ts";
 import { abort, close } from "./end.ts";
 import { TCP_HEADER_BYTES } from "./header.ts";
 import { segmentArrived, takeSyn } from "./input.ts";
@@ -25,6 +26,8 @@ const ENTRY_BYTES = 512;
 const MAX_WINDOW = 65535;
 /** Handshakes that any listener may have under way. */
 const MIN_SYN_QUEUE = 8;
+/** Cookies come back within this time. */
+const COOKIE_NS = 120 * NS;
 
 /** What a listener needs of its socket. */
 export interface ListenerOwner {
@@ -39,7 +42,7 @@ class SynEntry {
   readonly key: string;
   readonly flow: Flow;
   /** Of their SYN. */
-  readonly seq: number;
+  seq: number;
   readonly mss: number;
   readonly wscale: number;
   readonly isSackPermitted: boolean;
@@ -51,6 +54,8 @@ class SynEntry {
   retries = 0;
   /** Their acknowledgement came, but there was no room, or they are to speak first. */
   isAcked = false;
+  /** It is remembered by nobody but the other side. */
+  isCookie = false;
   dueNs: number;
 
   constructor(
@@ -83,6 +88,8 @@ export class Listener extends Callout {
   readonly #owner: ListenerOwner;
   backlog: number;
   readonly #handshakes = new Map<string, SynEntry>();
+  /** When a cookie was sent last. */
+  #cookiesNs = Number.NEGATIVE_INFINITY;
   /** Connections to be accepted. */
   readonly queue: Tcb[] = [];
 
@@ -125,7 +132,9 @@ export class Listener extends Callout {
     }
     if (seg.has(TH_RST)) return;
     if (seg.has(TH_ACK)) {
-      refuse(stack, flow, seg.seq, seg.ack, seg.flags, seg.span);
+      if (seg.has(TH_SYN) || !this.#cookieReturned(key, flow, seg)) {
+        refuse(stack, flow, seg.seq, seg.ack, seg.flags, seg.span);
+      }
       return;
     }
     if (!seg.has(TH_SYN) || seg.has(TH_FIN)) return;
@@ -138,20 +147,66 @@ export class Listener extends Callout {
       Math.min(this.backlog, stack.tunables.maxSynBacklog.get()),
       MIN_SYN_QUEUE,
     );
-    if (this.#handshakes.size >= most || !stack.kmem.take(ENTRY_BYTES)) {
+    if (stack.tunables.syncookies.get() === 2 || this.#handshakes.size >= most) {
+      this.#sendCookie(key, flow, seg);
+      return;
+    }
+    if (!stack.kmem.take(ENTRY_BYTES)) {
+      stack.mib.ListenDrops++;
+      return;
+    }
+    const added = this.#entry(key, flow, seg, isn ?? stack.initialSeq(flow));
+    this.#handshakes.set(key, added);
+    this.#arm(added.dueNs);
+    this.#sendSynAck(added);
+  }
+
+  #entry(key: string, flow: Flow, seg: Segment, iss: number): SynEntry {
+    // A copy: the caller's flow may be the next packet's.
+    const { laddr, lport, faddr, fport, ifindex } = flow;
+    const own = { laddr, lport, faddr, fport, ifindex };
+    const scale = chooseWscale(this.settings, this.buffers, this.stack.tunables);
+    return new SynEntry(key, own, seg, iss, scale, this.stack.nowNs);
+  }
+
+  /** No room to remember the handshake: whoever called is to remember it. */
+  #sendCookie(key: string, flow: Flow, seg: Segment): void {
+    const { stack } = this;
+    if (stack.tunables.syncookies.get() === 0) {
       stack.mib.TCPReqQFullDrop++;
       stack.mib.ListenDrops++;
       return;
     }
-    // A copy: the caller's flow may be the next packet's.
-    const { laddr, lport, faddr, fport, ifindex } = flow;
-    const own = { laddr, lport, faddr, fport, ifindex };
-    const iss = isn ?? stack.initialSeq(own);
-    const scale = chooseWscale(this.settings, this.buffers, stack.tunables);
-    const added = new SynEntry(key, own, seg, iss, scale, stack.nowNs);
-    this.#handshakes.set(key, added);
-    this.#arm(added.dueNs);
-    this.#sendSynAck(added);
+    stack.mib.TCPReqQFullDoCookies++;
+    stack.mib.SyncookiesSent++;
+    this.#cookiesNs = stack.nowNs;
+    const iss = makeCookie(stack, flow, seg.seq, seg.mss || 536);
+    const entry = this.#entry(key, flow, seg, iss);
+    entry.isCookie = true;
+    this.#sendSynAck(entry);
+  }
+
+  /** An acknowledgement of something that we may have sent and forgotten: false if not. */
+  #cookieReturned(key: string, flow: Flow, seg: Segment): boolean {
+    const { stack } = this;
+    if (stack.nowNs - this.#cookiesNs > COOKIE_NS) return false;
+    const seq = (seg.seq - 1) >>> 0;
+    const mss = checkCookie(stack, flow, seq, (seg.ack - 1) >>> 0);
+    if (mss === 0) {
+      stack.mib.SyncookiesFailed++;
+      return false;
+    }
+    stack.mib.SyncookiesRecv++;
+    if (this.isFull || !stack.kmem.take(ENTRY_BYTES)) return true;
+    restoreOptions(seg);
+    seg.mss = mss;
+    const entry = this.#entry(key, flow, seg, (seg.ack - 1) >>> 0);
+    entry.seq = seq;
+    this.#handshakes.set(key, entry);
+    this.#complete(entry, seg);
+    // What could not become a connection now is not kept: the cookie is still good.
+    this.#remove(entry);
+    return true;
   }
 
   /** The next connection; null if there is none. */
@@ -294,6 +349,11 @@ export class Listener extends Callout {
       const offset = stack.timestampOffset(entry.flow);
       out.tsval = (Math.floor(stack.nowNs / NS_PER_MS) + offset) >>> 0;
       out.tsecr = entry.tsval;
+      if (entry.isCookie) out.tsval = timestampWith(out.tsval, entry.wscale, entry.isSackPermitted);
+    } else if (entry.isCookie) {
+      // Nothing to keep them in.
+      out.wscale = -1;
+      out.isSackPermitted = false;
     }
     stack.mib.OutSegs++;
     stack.transmit(entry.flow, out);

@@ -30,7 +30,8 @@ export class RecvBuffer {
 
   /** False if there is no memory for it: then it was not taken. */
   append(pieces: readonly Uint8Array[], bytes: number): boolean {
-    if (!this.#kmem.take(bytes)) return false;
+    const isPaid = this.length > 0 ? this.#kmem.takeSpare(bytes) : this.#kmem.take(bytes);
+    if (!isPaid) return false;
     for (let i = 0; i < pieces.length; i++) this.#add(pieces[i]!);
     this.length += bytes;
     return true;

@@ -52,7 +52,9 @@ export class SendBuffer {
     let tail = this.#chunks[this.#chunks.length - 1];
     if (!tail || tail.used === tail.bytes.length) {
       const size = Math.min(Math.max(max, MIN_CHUNK), MAX_CHUNK);
-      if (!this.#kmem.take(size)) return NOTHING;
+      // The first one is anybody's right; more is for when there is plenty.
+      const isPaid = tail ? this.#kmem.takeSpare(size) : this.#kmem.take(size);
+      if (!isPaid) return NOTHING;
       tail = new Chunk(size, this.end);
       this.#chunks.push(tail);
     }

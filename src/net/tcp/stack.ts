@@ -46,7 +46,8 @@ export abstract class TcpStack {
   /** An initial sequence number (RFC 6528), and an offset of timestamps. */
   abstract initialSeq(flow: Flow): number;
   abstract timestampOffset(flow: Flow): number;
-  abstract random32(): number;
+  /** 32 bits of a keyed hash. */
+  abstract cookieHash(flow: Flow, salt: number): number;
   /** `flow` is only a TIME_WAIT entry from now on, or nothing at all. */
   abstract enteredTimeWait(tp: Tcb): void;
   abstract leftTimeWait(flow: Flow): void;

@@ -11,7 +11,6 @@ const MIN_SND_MSS = 48;
 export class TcpTunables {
   readonly synRetries = new SysctlVar(6, 1, 127);
   readonly synackRetries = new SysctlVar(5, 0, 255);
-  readonly retries1 = new SysctlVar(3, 0, 255);
   readonly retries2 = new SysctlVar(15, 0, 255);
   readonly orphanRetries = new SysctlVar(0, 0, 255);
   readonly maxOrphans = new SysctlVar(8192, 0, INT_MAX);
@@ -32,17 +31,10 @@ export class TcpTunables {
   readonly stdurg = new SysctlVar(0, 0, 255);
   readonly slowStartAfterIdle = new SysctlVar(1, 0, 255);
   readonly moderateRcvbuf = new SysctlVar(1, 0, 255);
-  readonly autocorking = new SysctlVar(1, 0, 255);
-  readonly challengeAckLimit = new SysctlVar(INT_MAX, 0, INT_MAX);
   readonly invalidRatelimitMs = new SysctlVar(500, 0, INT_MAX);
   readonly minSndMss = new SysctlVar(MIN_SND_MSS, 40, 65535);
-  readonly baseMss = new SysctlVar(1024, 40, 65535);
-  readonly advWinScale = new SysctlVar(1, -31, 31);
   readonly notsentLowat = new SysctlVar(0xffffffff, 0, 0xffffffff);
   readonly earlyRetrans = new SysctlVar(3, 0, 4);
-  readonly recovery = new SysctlVar(1, 0, 255);
-  readonly reordering = new SysctlVar(3, 1, 127);
-  readonly noMetricsSave = new SysctlVar(0, 0, 255);
   readonly rmem = new SysctlTriple([4096, 131072, 6291456]);
   readonly wmem = new SysctlTriple([4096, 16384, 4194304]);
   readonly congestion = new SysctlCongestion();
@@ -51,7 +43,6 @@ export class TcpTunables {
     const add = (name: string, leaf: SysctlLeaf): void => tree.add(`net.ipv4.tcp_${name}`, leaf);
     add("syn_retries", this.synRetries);
     add("synack_retries", this.synackRetries);
-    add("retries1", this.retries1);
     add("retries2", this.retries2);
     add("orphan_retries", this.orphanRetries);
     add("max_orphans", this.maxOrphans);
@@ -72,13 +63,10 @@ export class TcpTunables {
     add("stdurg", this.stdurg);
     add("slow_start_after_idle", this.slowStartAfterIdle);
     add("moderate_rcvbuf", this.moderateRcvbuf);
-    add("challenge_ack_limit", this.challengeAckLimit);
     add("invalid_ratelimit", this.invalidRatelimitMs);
     add("min_snd_mss", this.minSndMss);
     add("notsent_lowat", this.notsentLowat);
     add("early_retrans", this.earlyRetrans);
-    add("recovery", this.recovery);
-    add("reordering", this.reordering);
     add("rmem", this.rmem);
     add("wmem", this.wmem);
     add("congestion_control", this.congestion);

@@ -38,8 +38,10 @@ export function selectWindow(tp: Tcb): number {
 export function newWindow(tp: Tcb): number {
   const full = fullSpace(tp);
   const mss = Math.min(tp.rcvMss, full);
-  let free = Math.max(0, full - tp.recvbuf.length);
-  if (!tp.stack.kmem.hasRoom(free)) free = 0;
+  const free = Math.max(0, full - tp.recvbuf.length);
+  const { kmem } = tp.stack;
+  // While memory is short, one segment at a time.
+  if (2 * (kmem.usedBytes + free) > kmem.limitBytes) return tp.recvbuf.length === 0 ? mss : 0;
   if (free < full / 2) {
     if (free < full / 16 || free < mss) return 0;
   }

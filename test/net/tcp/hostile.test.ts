@@ -144,6 +144,49 @@ describe("hostile segments", () => {
     assert.equal(h.kmem.usedBytes, 0);
   });
 
+  it("of handshakes keep nobody out who answers: SYN cookies (RFC 4987)", () => {
+    for (const options of ["", "nots"]) {
+      const world = new World(3, { delayNs: MS });
+      const a = world.host("a");
+      const b = world.host("b");
+      if (options === "nots") a.tunables.timestamps.set(0);
+      const l = b.listen(80, 16);
+      const seg = new Segment();
+      for (let i = 0; i < 1000; i++) {
+        seg.reset();
+        seg.flags = TH_SYN;
+        seg.srcPort = i;
+        seg.dstPort = 80;
+        b.segment("nobody", seg);
+      }
+      assert.ok(b.mib.SyncookiesSent > 900);
+      const before = l.listener.handshakes;
+      const client = a.connect("b", 80);
+      world.run(10 * MS);
+      assert.equal(client.tp.state, 1);
+      const server = l.accept()!;
+      assert.ok(server, "the cookie is a connection");
+      assert.equal(l.listener.handshakes, before);
+      assert.equal(server.tp.hasSack, options === "");
+      assert.equal(server.tp.sndWscale, client.tp.rcvWscale);
+      assert.ok(server.tp.mss > 1200);
+      client.write(new Uint8Array(5000));
+      world.run(SEC, () => server.read() + server.receivedBytes >= 5000);
+      assert.equal(server.receivedBytes, 5000);
+      // What was made up is no cookie.
+      for (let i = 0; i < 1000; i++) {
+        seg.reset();
+        seg.flags = TH_ACK;
+        seg.srcPort = i + 2000;
+        seg.dstPort = 80;
+        seg.seq = i * 7919;
+        seg.ack = i * 104729;
+        b.segment("nobody", seg);
+      }
+      assert.equal(b.mib.SyncookiesRecv, 1);
+    }
+  });
+
   it("of TIME-WAITs neither", () => {
     const world = new World(1, { delayNs: 0 });
     const a = world.host("a");

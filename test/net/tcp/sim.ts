@@ -203,8 +203,8 @@ export class SimHost extends TcpStack {
     return this.#keys.timestampOffset(flow);
   }
 
-  random32(): number {
-    return Math.floor(this.world.random() * 2 ** 32);
+  cookieHash(flow: Flow, salt: number): number {
+    return this.#keys.cookieHash(flow, salt);
   }
 
   enteredTimeWait(tp: Tcb): void {
