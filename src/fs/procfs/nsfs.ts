@@ -164,6 +164,10 @@ export class NsFile extends File {
     this.ns = ns.hold();
   }
 
+  override get namespace(): Namespace {
+    return this.ns;
+  }
+
   /** CLONE_NEWNS and its like. */
   get nsType(): number {
     return nsTypes[this.ns.kind];
