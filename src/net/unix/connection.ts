@@ -67,7 +67,7 @@ export abstract class UnixConnection extends UnixSocket {
   }
 
   #meet(td: Thread, listener: UnixConnection): number {
-    const server = this.domain.make(this.type, this.protocol);
+    const server = this.domain.make(this.net, this.type, this.protocol);
     if (failed(server)) return server;
     server.address = null;
     const accepted = server as UnixConnection;

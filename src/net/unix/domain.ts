@@ -46,14 +46,14 @@ export class UnixDomain implements Domain {
   }
 
   socket(td: Thread, type: number, protocol: number): File | Errno {
-    const s = this.make(type, protocol);
+    const s = this.make((td as Lwp).ns.net, type, protocol);
     return failed(s) ? s : new SocketFile(td, s, this.sockfs);
   }
 
   pair(td: Thread, type: number, protocol: number): readonly [File, File] | Errno {
-    const a = this.make(type, protocol);
+    const a = this.make((td as Lwp).ns.net, type, protocol);
     if (failed(a)) return a;
-    const b = this.make(type, protocol);
+    const b = this.make((td as Lwp).ns.net, type, protocol);
     if (failed(b)) {
       a.close();
       return b;
@@ -63,21 +63,16 @@ export class UnixDomain implements Domain {
   }
 
   /** A socket without a file in front of it. */
-  make(type: number, protocol: number): UnixSocket | Errno {
+  make(net: NetNamespace, type: number, protocol: number): UnixSocket | Errno {
     if (protocol !== 0 && protocol !== AF_UNIX) return EPROTONOSUPPORT;
     const isKnown =
       type === SOCK_STREAM || type === SOCK_SEQPACKET || type === SOCK_DGRAM || type === SOCK_RAW;
     if (!isKnown) return ESOCKTNOSUPPORT;
     if (!this.kmem.take(SOCKET_BYTES)) return ENOMEM;
-    if (type === SOCK_STREAM) return new UnixStream(this, type, protocol);
-    if (type === SOCK_SEQPACKET) return new UnixSeqpacket(this, type, protocol);
+    if (type === SOCK_STREAM) return new UnixStream(this, net, type, protocol);
+    if (type === SOCK_SEQPACKET) return new UnixSeqpacket(this, net, type, protocol);
     // Raw sockets are what BSD programs believe: datagrams.
-    return new UnixDatagram(this, SOCK_DGRAM, protocol);
-  }
-
-  /** The network of who makes a socket. */
-  callerNet(): NetNamespace {
-    return (this.#cpu.current as Lwp).ns.net;
+    return new UnixDatagram(this, net, SOCK_DGRAM, protocol);
   }
 
   /** A socket in flight lost a reference. */

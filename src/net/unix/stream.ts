@@ -11,6 +11,7 @@ import { POLLERR, POLLHUP, POLLRDHUP } from "../../abi/poll.ts";
 import { MSG_OOB, MSG_PEEK, MSG_WAITALL } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { PeerCred, Receiving, Sending } from "../message.ts";
@@ -44,8 +45,8 @@ export class UnixStream extends UnixConnection {
   #head = 0;
   #marks: Mark[] = [];
 
-  constructor(domain: UnixDomain, type: number, protocol: number) {
-    super(domain, type, protocol);
+  constructor(domain: UnixDomain, net: NetNamespace, type: number, protocol: number) {
+    super(domain, net, type, protocol);
     this.#buf = new SockBuf(domain.kmem);
   }
 

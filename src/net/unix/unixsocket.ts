@@ -70,10 +70,10 @@ export abstract class UnixSocket extends Socket {
   /** How many messages have its file. */
   inFlight = 0;
 
-  constructor(domain: UnixDomain, type: number, protocol: number) {
+  constructor(domain: UnixDomain, net: NetNamespace, type: number, protocol: number) {
     super(AF_UNIX, type, protocol, domain.vfs.anonymousIno(), domain.tunables);
     this.domain = domain;
-    this.net = domain.callerNet().hold();
+    this.net = net.hold();
     domain.sockets.add(this);
   }
 
