@@ -7,7 +7,6 @@
  */
 import { Callout } from "../../kern/callout.ts";
 import { checkCookie, makeCookie, restoreOptions, timestampWith } from "./cookies.ts";
-import { abort, close } from "./end.ts";
 import { TCP_HEADER_BYTES } from "./header.ts";
 import { segmentArrived, takeSyn } from "./input.ts";
 import { refuse } from "./output.ts";
@@ -33,6 +32,8 @@ const COOKIE_NS = 120 * NS;
 export interface ListenerOwner {
   /** A new socket's block for a connection, in SYN-RECEIVED; null if there can be none. */
   spawn(flow: Flow): Tcb | null;
+  /** Breaks off a connection that was not accepted, and its socket with it. */
+  discard(tp: Tcb): void;
   /** There is something to accept. */
   tcpReadable(): void;
 }
@@ -217,10 +218,7 @@ export class Listener extends Callout {
   /** Nobody listens any more: what was not accepted is broken off. */
   close(): void {
     for (const entry of [...this.#handshakes.values()]) this.#remove(entry);
-    for (const tp of this.queue.splice(0)) {
-      abort(tp, 0);
-      close(tp, 0);
-    }
+    for (const tp of this.queue.splice(0)) this.#owner.discard(tp);
     this.stack.callouts.disarm(this);
   }
 

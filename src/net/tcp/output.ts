@@ -32,6 +32,8 @@ import { chooseWscale, fullSpace, selectWindow } from "./window.ts";
 
 const MAX_SEGMENT_WINDOW = 65535;
 const NS_PER_MS = 1e6;
+/** Segments that go at once: fewer than a queue of packets takes. */
+const MAX_BURST = 512;
 /** The initial window, in segments: RFC 6928. */
 export const INITIAL_WINDOW = 10;
 
@@ -111,7 +113,8 @@ export function output(tp: Tcb, isForced = false, hasMore = false): void {
   const { stack, sendbuf } = tp;
   const mss = sendMss(tp);
   let isSent = false;
-  for (;;) {
+  // What is left after many goes with the acknowledgements that these bring.
+  for (let burst = 0; burst < MAX_BURST; burst++) {
     const from = tp.sndNxt;
     if (from >= tp.sndEnd) {
       if (tp.inFlight < tp.cwnd) tp.isCwndLimited = false;

@@ -515,16 +515,23 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   }
 
   close(): void {
+    this.#close(this.options.lingerSec);
+    this.tcp.drain();
+  }
+
+  discard(tp: Tcb): void {
+    (tp.owner as TcpSocket).#close(0);
+  }
+
+  #close(lingerSec: number): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { tp, tcp } = this;
-    tcp.tick();
+    this.tcp.tick();
     if (this.listener) this.#stopListening();
     this.readable.wakeup();
     this.writable.wakeup();
-    if (tp) close(tp, this.options.lingerSec);
+    if (this.tp) close(this.tp, lingerSec);
     else this.tcpClosed();
-    tcp.drain();
   }
 
   tcpReadable(): void {

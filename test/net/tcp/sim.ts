@@ -304,6 +304,10 @@ export class SimListener implements ListenerOwner {
     return s.tp;
   }
 
+  discard(tp: Tcb): void {
+    (tp.owner as SimSocket).close(0);
+  }
+
   tcpReadable(): void {}
 
   accept(): SimSocket | null {
