@@ -41,6 +41,8 @@ export const MSG_WAITFORONE = 0x10000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const SOL_SOCKET = 1;
+/** SK_MEMINFO_*: how many. */
+export const SO_MEMINFO_VARS = 9;
 
 export const SO_DEBUG = 1;
 export const SO_REUSEADDR = 2;

@@ -12,11 +12,16 @@ import { IcmpMaker } from "./icmp/protocol.ts";
 import { InetDomain } from "./inet/domain.ts";
 import { DatagramReport } from "./inet/report.ts";
 import { MibReport } from "./mibreport.ts";
+import { SockDiagProtocol } from "./netlink/diag/sockdiag.ts";
 import { NetlinkDomain } from "./netlink/domain.ts";
+import { GenericProtocol } from "./netlink/generic.ts";
 import type { NetlinkProtocol } from "./netlink/protocol.ts";
 import { RouteProtocol } from "./netlink/route/rtnetlink.ts";
+import { UeventProtocol } from "./netlink/uevent.ts";
+import { UserSockProtocol } from "./netlink/usersock.ts";
 import { addNetSysctls } from "./netsysctls.ts";
 import { Network } from "./network.ts";
+import { PacketDomain } from "./packet/domain.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { RawMaker } from "./raw/socket.ts";
 import { SockFs } from "./sockfs.ts";
@@ -47,8 +52,9 @@ export function attachNet(
   domains.add(new InetDomain(AF_INET6, network));
   for (const family of [AF_INET, AF_INET6]) domains.addText(new TcpReport(network, family));
   for (const text of inetTexts(network)) domains.addText(text);
+  domains.add(new PacketDomain(network));
   addNetSysctls(network, sysctls);
-  domains.add(new NetlinkDomain(network, netlinkProtocols()));
+  domains.add(new NetlinkDomain(network, netlinkProtocols(unix)));
   tunables.addTo(sysctls);
   return network;
 }
@@ -73,6 +79,12 @@ function* inetTexts(network: Network): Generator<NetText> {
   for (const name of ["sockstat", "sockstat6"] as const) yield new Sockstat(network, name);
 }
 
-function netlinkProtocols(): readonly NetlinkProtocol[] {
-  return [new RouteProtocol()];
+function netlinkProtocols(unix: UnixDomain): readonly NetlinkProtocol[] {
+  return [
+    new RouteProtocol(),
+    new UserSockProtocol(),
+    new SockDiagProtocol(unix),
+    new UeventProtocol(),
+    new GenericProtocol(),
+  ];
 }

@@ -6,7 +6,7 @@
  * `receive`. Taps (packet sockets) see both. An interface belongs to one
  * NetStack at a time. See ifnet(9), netdevice(7).
  */
-import { ENETDOWN } from "../abi/errno.ts";
+import { ENETDOWN, EOPNOTSUPP } from "../abi/errno.ts";
 import {
   IFF_ALLMULTI,
   IFF_LOWER_UP,
@@ -148,6 +148,11 @@ export abstract class Ifnet {
   }
 
   protected abstract transmit(m: Mbuf, nextHop: InetAddr): number;
+
+  /** Sends a whole frame of a packet socket, `m.off` at its Ethernet header; EOPNOTSUPP. */
+  sendFrame(_m: Mbuf): number {
+    return EOPNOTSUPP;
+  }
 
   /** A packet came in, with `m.off` at its network header and `m.family`, `m.type` set. */
   receive(m: Mbuf): void {

@@ -4,9 +4,12 @@
  * No checksum is computed or looked at: the bytes have been nowhere.
  */
 import { ARPHRD_LOOPBACK, IFF_LOOPBACK, PACKET_HOST } from "../abi/netdevice.ts";
-import type { InetAddr } from "./address.ts";
+import { ANY, type InetAddr } from "./address.ts";
 import { Ifnet } from "./ifnet.ts";
 import { CSUM_GOOD, CSUM_NONE, type Mbuf } from "./mbuf.ts";
+
+const ETHER_HEADER_BYTES = 14;
+const ETHER_TYPE_OFFSET = 12;
 
 export class Loopback extends Ifnet {
   constructor() {
@@ -24,6 +27,13 @@ export class Loopback extends Ifnet {
 
   override get isLoopback(): boolean {
     return true;
+  }
+
+  /** What packet sockets take for its header is not kept. */
+  override sendFrame(m: Mbuf): number {
+    m.family = m.view.getUint16(m.off + ETHER_TYPE_OFFSET);
+    m.adj(ETHER_HEADER_BYTES);
+    return this.transmit(m, ANY);
   }
 
   protected transmit(m: Mbuf, _nextHop: InetAddr): number {

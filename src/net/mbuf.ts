@@ -42,6 +42,9 @@ export class Mbuf {
   network = -1;
   transport = -1;
 
+  /** Bytes of a link header in front of the network header, at `off - linkBytes` when `off` is there; 0: none. */
+  linkBytes = 0;
+
   /** ETH_P_*: what the network header is. */
   family = 0;
   /** PACKET_*. */
@@ -187,6 +190,7 @@ export class Mbuf {
     m.chunks = this.chunks;
     m.chunkBytes = this.chunkBytes;
     m.network = this.network;
+    m.linkBytes = this.linkBytes;
     m.transport = this.transport;
     m.family = this.family;
     m.type = this.type;

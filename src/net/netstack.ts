@@ -25,6 +25,7 @@ import { Mib } from "./mib.ts";
 import type { Netisr } from "./netisr.ts";
 import type { NetlinkPorts } from "./netlink/ports.ts";
 import type { Network } from "./network.ts";
+import type { PacketSocket } from "./packet/packetsocket.ts";
 import type { InetProtocol } from "./protocol.ts";
 import { TokenBucket } from "./ratelimit.ts";
 import { RawTable } from "./raw/table.ts";
@@ -71,6 +72,7 @@ export class NetStack implements NetContents, FibObserver {
   readonly lo: Loopback;
   /** Those who see the packets of all interfaces. */
   readonly taps = new Set<PacketTap>();
+  readonly packetSockets = new Set<PacketSocket>();
   readonly observers = new Set<NetObserver>();
   /** Sockets of netlink by protocol. */
   readonly netlink = new Map<number, NetlinkPorts>();

@@ -4,6 +4,8 @@
 import { EINVAL, ENOTTY, EPERM, EPIPE, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import {
+  AF_INET,
+  AF_PACKET,
   FIOGETOWN,
   FIOSETOWN,
   MSG_DONTWAIT,
@@ -26,7 +28,9 @@ import type { PollTable } from "../vfs/poll.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import { releaseFilter } from "./filteroption.ts";
+import { inetIoctl, interfaceIoctl } from "./ifioctl.ts";
 import { plainSending } from "./message.ts";
+import type { NetStack } from "./netstack.ts";
 import type { Socket } from "./socket.ts";
 import type { SockFs } from "./sockfs.ts";
 
@@ -36,12 +40,15 @@ const PLAIN_RECORD = plainSending(MSG_EOR);
 export class SocketFile extends File {
   readonly socket: Socket;
   readonly #sockfs: SockFs;
+  /** The network it was made in. */
+  readonly #stack: NetStack | null;
   #attr: Attr;
 
   constructor(td: Thread, socket: Socket, sockfs: SockFs) {
     super(O_RDWR);
     this.socket = socket;
     this.#sockfs = sockfs;
+    this.#stack = sockfs.stackOf(td);
     this.#attr = attrOf(td, socket, sockfs);
     socket.file = this;
     sockfs.inUse++;
@@ -119,9 +126,21 @@ export class SocketFile extends File {
       case FIOGETOWN:
       case SIOCGPGRP:
         return mem.storeU32(arg, ownerPid(td as Lwp, this) >>> 0);
-      default:
-        return this.socket.ioctl(td, request, arg, mem);
+      default: {
+        const r = this.socket.ioctl(td, request, arg, mem);
+        return r === ENOTTY ? this.#interfaceIoctl(td, request, arg, mem) : r;
+      }
     }
+  }
+
+  /** What the network answers at any socket. */
+  #interfaceIoctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
+    const { socket } = this;
+    const stack = this.#stack;
+    if (!stack) return ENOTTY;
+    const isInet = socket.family === AF_INET || socket.family === AF_PACKET;
+    const r = isInet ? inetIoctl(td, stack, request, arg, mem) : ENOTTY;
+    return r === ENOTTY ? interfaceIoctl(td, stack, request, arg, mem) : r;
   }
 
   override bytesReadable(): number {

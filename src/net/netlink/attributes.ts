@@ -6,7 +6,7 @@
  * checked strictly; the last of several of one type counts. Compare Linux lib/nlattr.c.
  */
 import { EINVAL, EOPNOTSUPP, ERANGE, type Errno } from "../../abi/errno.ts";
-import { NLA_F_NESTED, NLA_HDRLEN, NLA_TYPE_MASK } from "../../abi/netlink.ts";
+import { NLA_HDRLEN, NLA_TYPE_MASK } from "../../abi/netlink.ts";
 import { byteString } from "../../lib/bytes.ts";
 import type { ExtAck } from "./extack.ts";
 
@@ -47,8 +47,8 @@ export class Attrs {
   }
 
   /**
-   * The attributes in message[from, to). `isStrict`: nothing unknown, nothing left
-   * over, no number longer than it is. EINVAL, ERANGE, with the reason in `ack`.
+   * The attributes in message[from, to). `isStrict`: nothing unknown, and nothing left
+   * over. EINVAL, ERANGE, with the reason in `ack`.
    */
   static parse(
     message: Uint8Array,
@@ -67,7 +67,7 @@ export class Attrs {
         if (!isStrict) continue;
         return ack.fail(EINVAL, "Unknown attribute type", a.at);
       }
-      const bad = attrs.#check(a, kind, isStrict);
+      const bad = attrs.#check(a, kind);
       if (bad !== 0) {
         const isReject = kind === "reject";
         const why = isReject ? "Unsupported attribute" : "Attribute failed policy validation";
@@ -149,7 +149,7 @@ export class Attrs {
     return a && a.to - a.from >= bytes ? a : null;
   }
 
-  #check(a: Attr, kind: AttrKind, isStrict: boolean): Errno | 0 {
+  #check(a: Attr, kind: AttrKind): Errno | 0 {
     const length = a.to - a.from;
     if (typeof kind === "object") {
       if ("bytes" in kind) return length < kind.bytes ? ERANGE : 0;
@@ -164,12 +164,9 @@ export class Attrs {
       case "flag":
         return length > 0 ? ERANGE : 0;
       case "nested":
-        if (isStrict && (this.#view.getUint16(a.at + 2, true) & NLA_F_NESTED) === 0) return EINVAL;
         return length > 0 && length < NLA_HDRLEN ? ERANGE : 0;
       default: {
-        const size = SIZES[kind];
-        if (length < size) return ERANGE;
-        return isStrict && length !== size ? EINVAL : 0;
+        return length < SIZES[kind] ? ERANGE : 0;
       }
     }
   }

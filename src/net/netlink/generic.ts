@@ -30,10 +30,7 @@ const CTRL: Family = {
   version: CTRL_VERSION,
   maxAttr: 10,
   ops: [
-    [
-      nl.CTRL_CMD_GETFAMILY,
-      nl.GENL_CMD_CAP_DO | nl.GENL_CMD_CAP_DUMP | nl.GENL_CMD_CAP_HASPOL,
-    ],
+    [nl.CTRL_CMD_GETFAMILY, nl.GENL_CMD_CAP_DO | nl.GENL_CMD_CAP_DUMP | nl.GENL_CMD_CAP_HASPOL],
   ],
   groups: [["notify", nl.GENL_ID_CTRL]],
 };

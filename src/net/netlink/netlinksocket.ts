@@ -108,6 +108,11 @@ export class NetlinkSocket extends Socket {
     return this.#groups[0]!;
   }
 
+  /** All groups as bits, in words. */
+  groupBytes(): Uint8Array {
+    return new Uint8Array(this.#groups.buffer.slice(0) as ArrayBuffer);
+  }
+
   /** Whether `td` has `cap` over the network that this socket is of. */
   mayAdminister(td: Thread, cap: number): boolean {
     return td.cred.hasCapIn(this.stack.ns.owner, cap);
@@ -433,7 +438,7 @@ export class NetlinkSocket extends Socket {
       const r = super.getOption(td, level, name, room);
       return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
     }
-    if (name === nl.NETLINK_LIST_MEMBERSHIPS) return new Uint8Array(this.#groups.buffer.slice(0));
+    if (name === nl.NETLINK_LIST_MEMBERSHIPS) return this.groupBytes();
     const flag = this.#flagOf(name);
     if (flag === null) return e.ENOPROTOOPT;
     return room < 4 ? e.EINVAL : intValue(flag ? 1 : 0);

@@ -30,6 +30,10 @@ export abstract class UnixConnection extends UnixSocket {
     return this.#backlog;
   }
 
+  get maxBacklog(): number {
+    return this.#maxBacklog;
+  }
+
   get backlogLength(): number {
     return this.#backlog.length;
   }
