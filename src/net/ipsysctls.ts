@@ -68,6 +68,7 @@ export class Ip4Sysctls {
   readonly icmpRatelimit = new SysctlVar(1000, 0, INT_MAX);
   readonly icmpRatemask = new SysctlVar(6168, 0, INT_MAX);
   readonly icmpMsgsPerSec = new SysctlVar(1000, 0, INT_MAX);
+  readonly icmpMsgsBurst = new SysctlVar(50, 0, INT_MAX);
   readonly ipfragHighThresh = new SysctlVar(4194304, 0, INT_MAX);
   readonly ipfragTimeSec = new SysctlVar(30, 1, 3600);
   readonly igmpMaxMemberships = new SysctlVar(20, 0, INT_MAX);
@@ -88,6 +89,7 @@ export class Ip4Sysctls {
     tree.add("net.ipv4.icmp_ratelimit", this.icmpRatelimit);
     tree.add("net.ipv4.icmp_ratemask", this.icmpRatemask);
     tree.add("net.ipv4.icmp_msgs_per_sec", this.icmpMsgsPerSec);
+    tree.add("net.ipv4.icmp_msgs_burst", this.icmpMsgsBurst);
     tree.add("net.ipv4.ipfrag_high_thresh", this.ipfragHighThresh);
     tree.add("net.ipv4.ipfrag_time", this.ipfragTimeSec);
     tree.add("net.ipv4.igmp_max_memberships", this.igmpMaxMemberships);

@@ -6,11 +6,11 @@ export class TokenBucket {
   #lastNs = Number.NEGATIVE_INFINITY;
 
   /** Takes one, if there is one. */
-  take(nowNs: number, perSecond: number): boolean {
-    if (this.#lastNs === Number.NEGATIVE_INFINITY) this.#tokens = perSecond;
+  take(nowNs: number, perSecond: number, burst: number): boolean {
+    if (this.#lastNs === Number.NEGATIVE_INFINITY) this.#tokens = burst;
     else {
       const more = ((nowNs - this.#lastNs) / NS_PER_SEC) * perSecond;
-      this.#tokens = Math.min(perSecond, this.#tokens + more);
+      this.#tokens = Math.min(burst, this.#tokens + more);
     }
     this.#lastNs = nowNs;
     if (this.#tokens < 1) return false;

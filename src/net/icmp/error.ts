@@ -147,7 +147,8 @@ function isQuery4(type: number | undefined): boolean {
 /** Whether the bucket of messages has one left. Nobody is flooded over loopback but oneself. */
 function mayAnswer(stack: NetStack, to: InetAddr, _type: number): boolean {
   if (stack.isLocal(to)) return true;
-  if (stack.icmpBucket.take(stack.nowNs(), stack.ip4.icmpMsgsPerSec.get())) return true;
+  const { icmpMsgsPerSec, icmpMsgsBurst } = stack.ip4;
+  if (stack.icmpBucket.take(stack.nowNs(), icmpMsgsPerSec.get(), icmpMsgsBurst.get())) return true;
   stack.mib.icmp.count("OutRateLimitGlobal");
   return false;
 }

@@ -199,9 +199,15 @@ function tell4(s: InetSocket, m: Mbuf, receiving: Receiving): void {
     if ((bits & recv.RECV_RETOPTS) !== 0) put(o.IP_RETOPTS, options);
   }
   if ((bits & recv.RECV_ORIGDSTADDR) !== 0) {
-    const port = m.transport >= 0 ? m.view.getUint16(m.transport + 2) : 0;
-    put(o.IP_RECVORIGDSTADDR, makeSockaddr(AF_INET, m.dst, port));
+    const port = portOf(m);
+    if (port >= 0) put(o.IP_RECVORIGDSTADDR, makeSockaddr(AF_INET, m.dst, port));
   }
+}
+
+/** The destination port, where others would have one; -1 if the packet is too short. */
+function portOf(m: Mbuf): number {
+  if (!m.pullup(m.transport - m.off + 4)) return -1;
+  return m.view.getUint16(m.transport + 2);
 }
 
 /** The local address that a packet is answered from. */
@@ -231,8 +237,8 @@ function tell6(s: InetSocket, m: Mbuf, receiving: Receiving): void {
     put(o.IPV6_FLOWINFO, flow);
   }
   if ((bits & recv.RECV_ORIGDSTADDR) !== 0) {
-    const port = m.transport >= 0 ? m.view.getUint16(m.transport + 2) : 0;
-    put(o.IPV6_ORIGDSTADDR, makeSockaddr(AF_INET6, m.dst, port));
+    const port = portOf(m);
+    if (port >= 0) put(o.IPV6_ORIGDSTADDR, makeSockaddr(AF_INET6, m.dst, port));
   }
 }
 
