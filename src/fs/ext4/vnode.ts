@@ -16,8 +16,7 @@ import {
   failed,
 } from "../../abi/errno.ts";
 import { RENAME_EXCHANGE, RENAME_WHITEOUT } from "../../abi/fcntl.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../abi/stat.ts";
-import type { Timespec } from "../../kern/clock.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { ownership } from "../../vfs/access.ts";
@@ -32,13 +31,13 @@ import { listDirectory } from "./dirlist.ts";
 import { evictInode } from "./evict.ts";
 import type { Ext4 } from "./ext4.ts";
 import { fallocate } from "./fallocate.ts";
-import { accessAcl, chmodAcl, defaultAcl, inheritAcls, setAcl } from "./fileacl.ts";
+import { accessAcl, defaultAcl, inheritAcls, setAcl } from "./fileacl.ts";
 import { FileData, syncInode } from "./filedata.ts";
 import { extentOf, seekFile } from "./fileholes.ts";
 import { writeFile } from "./fileio.ts";
 import type { NewInode } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
-import { DIRSYNC_FL, NOATIME_FL, SETTABLE_FL, SYNC_FL } from "./layout.ts";
+import { DIRSYNC_FL, SETTABLE_FL, SYNC_FL } from "./layout.ts";
 import {
   exchangeNames,
   linkName,
@@ -52,13 +51,13 @@ import {
 } from "./nameops.ts";
 import { operate } from "./operation.ts";
 import { resizeFile } from "./resize.ts";
+import { noteAccess, setAttributes } from "./setattr.ts";
 import { readTarget, targetMax } from "./symlink.ts";
 import { getXattr, isAclIndex, listXattrs, storedName } from "./xattr.ts";
-import { writeXattr, XATTR_CREDITS, xattrCredits } from "./xattrwrite.ts";
+import { writeXattr, xattrCredits } from "./xattrwrite.ts";
 
 const NAME_MAX = 255;
 const CAPABILITY = "security.capability";
-const DAY_SEC = 86_400;
 
 export class Ext4Vnode extends Vnode {
   declare readonly fs: Ext4;
@@ -109,39 +108,13 @@ export class Ext4Vnode extends Vnode {
       const r = this.#resize(change.sizeBytes);
       if (failed(r)) return r;
     }
-    const ip = this.inode;
-    const r = operate(ip.volume, ATTR_CREDITS, () => {
-      const now = ip.volume.clock.realtime();
-      if (change.mode !== undefined) {
-        const changed = chmodAcl(ip, change.mode);
-        if (failed(changed)) return changed;
-        ip.mode = (ip.mode & S_IFMT) | (change.mode & 0o7777);
-      }
-      if (change.uid !== undefined) ip.uid = change.uid;
-      if (change.gid !== undefined) ip.gid = change.gid;
-      if (change.atime !== undefined) ip.atime = change.atime;
-      if (change.mtime !== undefined) ip.mtime = change.mtime;
-      else if (change.sizeBytes !== undefined) ip.mtime = now;
-      ip.ctime = now;
-      return ip.dirty();
-    });
+    const r = setAttributes(this.inode, change);
     this.#acl = undefined;
     return r;
   }
 
-  /** relatime: once per change of the file, and once a day. */
   override accessed(isStrict: boolean): void {
-    const ip = this.inode;
-    const { volume } = ip;
-    if (volume.isReadOnly || ip.has(NOATIME_FL) || ip.nlink === 0) return;
-    const now = volume.clock.realtime();
-    const { atime } = ip;
-    const isAfterChange = isLater(atime, ip.mtime) && isLater(atime, ip.ctime);
-    if (!isStrict && isAfterChange && now.sec - atime.sec < DAY_SEC) return;
-    if (failed(volume.tx.start(1))) return;
-    ip.atime = now;
-    ip.dirtyTimes();
-    volume.tx.stop();
+    noteAccess(this.inode, isStrict);
   }
 
   override get fileFlags(): number {
@@ -406,11 +379,4 @@ export class Ext4Vnode extends Vnode {
     if (!failed(result) && ip.has(DIRSYNC_FL | SYNC_FL)) syncInode(ip, false);
     return result;
   }
-}
-
-/** What an operation on attributes may change: the inode, and a list of access rights. */
-const ATTR_CREDITS = XATTR_CREDITS + 1;
-
-function isLater(a: Timespec, b: Timespec): boolean {
-  return a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
 }
