@@ -3,6 +3,7 @@ import { EINVAL } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import { IPCMNI } from "./ids.ts";
 import type { IpcNamespace } from "./ipcnamespace.ts";
 import { SHM_UNLIMITED } from "./shm.ts";
@@ -25,6 +26,10 @@ export function addIpcSysctls(tree: SysctlDir): void {
 abstract class IpcLeaf extends SysctlLeaf {
   constructor() {
     super(0o644);
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return (td as InIpcNamespace).ipc.owner;
   }
 
   protected ns(td: Thread): IpcNamespace {
@@ -97,6 +102,10 @@ class MsgLimit extends SysctlInt {
     this.#which = which;
   }
 
+  override userns(td: Thread): UserNamespace {
+    return (td as InIpcNamespace).ipc.owner;
+  }
+
   get(td: Thread): number {
     return (td as InIpcNamespace).ipc.msg[this.#which];
   }
@@ -114,6 +123,10 @@ class IdLimit extends SysctlInt {
   constructor(kind: "shm" | "msg") {
     super(0, IPCMNI);
     this.#kind = kind;
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return (td as InIpcNamespace).ipc.owner;
   }
 
   get(td: Thread): number {

@@ -8,6 +8,7 @@
 import { EINVAL, EPERM } from "../abi/errno.ts";
 import type { Cred } from "./cred.ts";
 import type { Thread } from "./thread.ts";
+import type { UserNamespace } from "./userns.ts";
 
 export abstract class SysctlLeaf {
   /** Permission bits, as /proc/sys shows them: 0444, 0644, 0600. */
@@ -19,6 +20,11 @@ export abstract class SysctlLeaf {
 
   /** Byte string, as `td` sees it: some are of the reader's name space. */
   abstract read(td: Thread): string;
+
+  /** The user name space whose root owns it, as `td` sees it; null: the machine's. */
+  userns(_td: Thread): UserNamespace | null {
+    return null;
+  }
 
   /** Takes a byte string without trailing white space. 0, EINVAL, EPERM. */
   write(_text: string, _cred: Cred, _td: Thread): number {

@@ -2,6 +2,7 @@
 import type { Cred } from "../kern/cred.ts";
 import { SysctlDir, SysctlLeaf } from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { Network } from "./network.ts";
 
 /** Every network has the same names. */
@@ -25,6 +26,10 @@ class OwnNetworkLeaf extends SysctlLeaf {
     super(mode);
     this.#network = network;
     this.#path = path;
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return this.#network.stackOf(td).ns.owner;
   }
 
   read(td: Thread): string {

@@ -4,6 +4,7 @@ import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import { type SysctlDir, SysctlInt } from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
 import { UCOUNT_KINDS, UCOUNT_MAX, type UcountKind } from "../kern/ucounts.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 
 export function addUserSysctls(tree: SysctlDir): void {
   for (const kind of UCOUNT_KINDS) {
@@ -16,8 +17,12 @@ class NamespaceLimit extends SysctlInt {
   readonly #kind: UcountKind;
 
   constructor(kind: UcountKind) {
-    super(0, UCOUNT_MAX, 0o666);
+    super(0, UCOUNT_MAX);
     this.#kind = kind;
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return td.cred.userns;
   }
 
   get(td: Thread): number {

@@ -301,6 +301,10 @@ class Limit extends SysctlInt {
     this.#name = name;
   }
 
+  override userns(td: Thread): UserNamespace {
+    return (td as Lwp).ipc.owner;
+  }
+
   get(td: Thread): number {
     return this.#type.of((td as Lwp).ipc).limits[this.#name];
   }

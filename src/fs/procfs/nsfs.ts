@@ -5,7 +5,8 @@
  * namespaces(7), ioctl_nsfs(2).
  */
 import { EINVAL, ENOENT, ENOTTY, EPERM, type Errno, ESRCH, failed } from "../../abi/errno.ts";
-import { O_ACCMODE, O_RDONLY } from "../../abi/fcntl.ts";
+import { O_RDONLY } from "../../abi/fcntl.ts";
+import { FS_IMMUTABLE_FL } from "../../abi/fsflags.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import {
   CLONE_NEWCGROUP,
@@ -138,8 +139,12 @@ class NsVnode extends Vnode {
     };
   }
 
+  /** Nobody may write to it. */
+  override get fileFlags(): number {
+    return FS_IMMUTABLE_FL;
+  }
+
   override open(_td: Thread, flags: number): File | Errno {
-    if ((flags & O_ACCMODE) !== O_RDONLY) return EINVAL;
     // A path alone does not keep it.
     if (!this.#ns || this.#ns.isOver) return ENOENT;
     return new NsFile(this.fs as NsFs, flags, this.#ns);

@@ -5,7 +5,7 @@ import { EINVAL, ENOENT, type Errno } from "../../abi/errno.ts";
 import { S_IFDIR, S_IFREG } from "../../abi/stat.ts";
 import { SysctlDir, type SysctlLeaf } from "../../kern/sysctl.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
+import { type Owner, ProcDir, type ProcEntry, type ProcNode, ProcText } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";
 
 export class SysctlDirNode extends ProcDir {
@@ -40,6 +40,14 @@ class SysctlText extends ProcText {
   constructor(fs: ProcFs, key: string, leaf: SysctlLeaf) {
     super(fs, key, leaf.mode);
     this.#leaf = leaf;
+  }
+
+  /** The root of a name space may set what is its own. */
+  override owner(): Owner {
+    const { caller } = this.fs;
+    const userns = caller && this.#leaf.userns(caller);
+    if (!userns) return { uid: 0, gid: 0 };
+    return { uid: Math.max(userns.rootUid, 0), gid: Math.max(userns.rootGid, 0) };
   }
 
   text(td: Thread): string {

@@ -4,8 +4,10 @@
  * Only what programs read and this kernel has: CPUs, disks, terminals and
  * memory devices. There is one instance, however often it is mounted.
  */
-import { EINVAL, type Errno } from "../../abi/errno.ts";
+import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
 import type { KernelClock } from "../../kern/clock.ts";
+import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Disks } from "../../vfs/disks.ts";
 import {
   type FileSystem,
@@ -83,7 +85,9 @@ export class SysfsType implements FileSystemType {
     this.#sources = sources;
   }
 
-  mount(_request: MountRequest): FileSystem | Errno {
+  /** It shows the networks of who mounts it: only who rules over them may. */
+  mount({ td, cred }: MountRequest): FileSystem | Errno {
+    if (td && !cred.hasCapIn((td as Lwp).ns.net.owner, CAP_SYS_ADMIN)) return EPERM;
     this.#instance ??= new Sysfs(this.#vfs, this.#sources);
     return this.#instance;
   }
