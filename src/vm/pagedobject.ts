@@ -102,8 +102,7 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
       const pa = this.pages.get(pindex);
       const end = pa === 0 ? this.#absentFrom(pindex, offset + from.length) : pindex + 1;
       const part = from.subarray(done, Math.min(from.length, end * PAGE_SIZE - offset));
-      const r =
-        pa === 0 ? this.#writePast(pindex, end, inPage, part) : this.#dirty(pindex, pa as Paddr);
+      const r = pa === 0 ? this.#writePast(pindex, end, inPage, part) : this.mayStore(pindex);
       if (failed(r)) return r;
       if (pa !== 0) this.putBytes(pa as Paddr, inPage, part);
       done += part.length;
