@@ -89,7 +89,8 @@ export class RecvBuffer {
       pieces[at] = joined(last, piece.length);
       return;
     }
-    if (piece.length >= SMALL) pieces.push(piece);
+    // One alone is not worth a copy.
+    if (piece.length >= SMALL || pieces.length === 0) pieces.push(piece);
     else if (piece.length > 0) this.#copy(piece, last);
   }
 
