@@ -144,6 +144,8 @@ export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
 
+export const UDPLITE_SEND_CSCOV = 10;
+export const UDPLITE_RECV_CSCOV = 11;
 export const UDP_CORK = 1;
 export const UDP_ENCAP = 100;
 export const UDP_NO_CHECK6_TX = 101;

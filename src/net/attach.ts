@@ -1,6 +1,6 @@
 /** The network of a machine: its protocol families, tables and tunables, joined to the rest. */
 
-import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from "../abi/inet.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP, IPPROTO_UDPLITE } from "../abi/inet.ts";
 import { AF_INET, AF_INET6 } from "../abi/socket.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { SysctlDir } from "../kern/sysctl.ts";
@@ -63,7 +63,8 @@ export function attachNet(
 function inetProtocols(): readonly ProtocolMaker[] {
   return [
     tcpMaker,
-    new UdpMaker(),
+    new UdpMaker(IPPROTO_UDP),
+    new UdpMaker(IPPROTO_UDPLITE),
     new IcmpMaker(IPPROTO_ICMP),
     new IcmpMaker(IPPROTO_ICMPV6),
     new RawMaker(),

@@ -97,6 +97,10 @@ export class Mib {
   readonly ip6 = new MibGroup("Ip6", IP6_FIELDS.split(" "));
   readonly icmp6 = new MibGroup("Icmp6", ICMP6_FIELDS.split(" "));
   readonly udp6 = new MibGroup("Udp6", UDP6_FIELDS.split(" "));
+  readonly udpLite6 = new MibGroup(
+    "UdpLite6",
+    UDP6_FIELDS.replaceAll("Udp6", "UdpLite6").split(" "),
+  );
   readonly ipExt = new MibGroup("IpExt", IPEXT_FIELDS.split(" "));
   readonly tcpExt = new MibGroup("TcpExt", TCPEXT_FIELDS.split(" "));
   /** Where what every packet counts is counted. */

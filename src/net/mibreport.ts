@@ -70,6 +70,6 @@ function snmp6(stack: NetStack): string {
   for (const [name, n] of sorted(mib.icmp6In, "Icmp6InType")) line(name, n);
   for (const [name, n] of sorted(mib.icmp6Out, "Icmp6OutType")) line(name, n);
   group(mib.udp6);
-  for (const name of mib.udp6.fields) line(name.replace("Udp6", "UdpLite6"), 0);
+  group(mib.udpLite6);
   return out;
 }

@@ -25,7 +25,7 @@ export class Sockstat implements NetText {
     const { fragments } = stack;
     if (this.name === "sockstat6") {
       return (
-        `TCP6: inuse ${connections(tcp, AF_INET6)}\nUDP6: inuse ${count(stack, "udp", AF_INET6)}\nUDPLITE6: inuse 0\n` +
+        `TCP6: inuse ${connections(tcp, AF_INET6)}\nUDP6: inuse ${count(stack, "udp", AF_INET6)}\nUDPLITE6: inuse ${count(stack, "udplite", AF_INET6)}\n` +
         `RAW6: inuse ${count(stack, "raw", AF_INET6)}\n` +
         `FRAG6: inuse ${fragments.count(true)} memory ${fragments.bytes6}\n`
       );
@@ -35,7 +35,7 @@ export class Sockstat implements NetText {
       `alloc ${tcp.table.all.size} mem ${pages(tcp.kmem.usedBytes)}`;
     return (
       `sockets: used ${this.#network.sockfs.inUse}\nTCP: ${stream}\n` +
-      `UDP: inuse ${count(stack, "udp", AF_INET)} mem ${pages(waiting(stack))}\nUDPLITE: inuse 0\n` +
+      `UDP: inuse ${count(stack, "udp", AF_INET)} mem ${pages(waiting(stack))}\nUDPLITE: inuse ${count(stack, "udplite", AF_INET)}\n` +
       `RAW: inuse ${count(stack, "raw", AF_INET)}\n` +
       `FRAG: inuse ${fragments.count(false)} memory ${fragments.bytes4}\n`
     );

@@ -1,5 +1,5 @@
 /** /proc/net/{udp,udp6,udplite,udplite6,raw,raw6,icmp,icmp6}: sockets that take packets. See proc_net(5). */
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from "../../abi/inet.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP, IPPROTO_UDPLITE } from "../../abi/inet.ts";
 import { AF_INET, AF_INET6 } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { NetText } from "../../vfs/domain.ts";
@@ -57,10 +57,13 @@ function padded(line: string, isRaw: boolean): string {
 export function* socketsOf(stack: NetStack, kind: DatagramKind): Generator<InetDatagram> {
   switch (kind) {
     case "udp":
-      for (const pcb of (stack.protocols.get(IPPROTO_UDP) as UdpProtocol).pcbs.all) {
+    case "udplite": {
+      const protocol = kind === "udp" ? IPPROTO_UDP : IPPROTO_UDPLITE;
+      for (const pcb of (stack.protocols.get(protocol) as UdpProtocol).pcbs.all) {
         yield pcb.owner as InetDatagram;
       }
       return;
+    }
     case "icmp":
       for (const protocol of [IPPROTO_ICMP, IPPROTO_ICMPV6]) {
         for (const pcb of (stack.protocols.get(protocol) as IcmpProtocol).pings.all) {
@@ -70,8 +73,6 @@ export function* socketsOf(stack: NetStack, kind: DatagramKind): Generator<InetD
       return;
     case "raw":
       for (const s of stack.raw.all()) if (s instanceof RawSocket) yield s;
-      return;
-    default:
       return;
   }
 }

@@ -1,4 +1,4 @@
-/** UDP in one network: which socket a datagram is for. See udp(4), RFC 768. */
+/** UDP, or UDP-Lite, in one network: which socket a datagram is for. See udp(7), udplite(7), RFC 768, RFC 3828. */
 import { ENOMEM, type Errno } from "../../abi/errno.ts";
 import {
   ICMP_DEST_UNREACH,
@@ -6,7 +6,7 @@ import {
   ICMPV6_DEST_UNREACH,
   ICMPV6_PORT_UNREACH,
 } from "../../abi/icmp.ts";
-import { IPPROTO_UDP } from "../../abi/inet.ts";
+import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../abi/inet.ts";
 import { PACKET_BROADCAST } from "../../abi/netdevice.ts";
 import { SOCK_DGRAM } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
@@ -18,16 +18,21 @@ import { PcbTable } from "../inpcb.ts";
 import { CSUM_NONE, type Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
 import type { InetProtocol, IpNotice, ProtocolMaker } from "../protocol.ts";
+import { IGNORED_MULTI, IN_CSUM_ERRORS, IN_ERRORS, NO_PORTS, UdpCounters } from "./counters.ts";
 import { UDP_HEADER_BYTES, UdpSocket } from "./socket.ts";
 
 export class UdpProtocol implements InetProtocol {
-  readonly protocol = IPPROTO_UDP;
+  /** IPPROTO_UDP or IPPROTO_UDPLITE. */
+  readonly protocol: number;
+  readonly counters: UdpCounters;
   readonly pcbs: PcbTable;
   /** All there are, bound or not. */
   readonly sockets = new Set<UdpSocket>();
   readonly #stack: NetStack;
 
-  constructor(stack: NetStack) {
+  constructor(stack: NetStack, protocol: number) {
+    this.protocol = protocol;
+    this.counters = new UdpCounters(stack.mib, protocol);
     this.#stack = stack;
     this.pcbs = new PcbTable(stack.random());
   }
@@ -38,12 +43,14 @@ export class UdpProtocol implements InetProtocol {
       return;
     }
     const { off, view } = m;
-    const length = view.getUint16(off + 4) || (m.src.length === 16 ? m.length : 0);
+    const isLite = this.protocol === IPPROTO_UDPLITE;
+    // Of UDP how long it is, of UDP-Lite how much of it the checksum covers.
+    const length = view.getUint16(off + 4) || (isLite || m.src.length === 16 ? m.length : 0);
     if (length < UDP_HEADER_BYTES || length > m.length) {
       this.#error(m);
       return;
     }
-    m.trim(length);
+    if (!isLite) m.trim(length);
     if (isMulticast(m.dst) || m.type === PACKET_BROADCAST) {
       this.#deliverToMany(m);
       return;
@@ -57,12 +64,11 @@ export class UdpProtocol implements InetProtocol {
       s.deliver(m);
       return;
     }
-    const { mib } = this.#stack;
-    if (m.src.length === 4) {
-      mib.udp.count("NoPorts");
+    const is4 = m.src.length === 4;
+    this.counters.count(is4, NO_PORTS);
+    if (is4) {
       icmpError(this.#stack, m, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
     } else {
-      mib.udp6.count("Udp6NoPorts");
       icmp6Error(this.#stack, m, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0);
     }
   }
@@ -79,21 +85,27 @@ export class UdpProtocol implements InetProtocol {
 
   #hasGoodSum(m: Mbuf, s: UdpSocket | null): boolean {
     const sum = m.view.getUint16(m.off + 6);
+    if (this.protocol === IPPROTO_UDPLITE) return sum !== 0 && this.#hasGoodLiteSum(m);
     // Without a sum: fine in IPv4; in IPv6 for who said so. RFC 8200, 8.1.
     if (sum === 0 && m.csum === CSUM_NONE) return m.src.length === 4 || (s?.noCheck6Rx ?? false);
     if (m.csum !== CSUM_NONE) return true;
     return foldSum(packetSum(m, pseudoSum(m.src, m.dst, IPPROTO_UDP, m.length))) === 0xffff;
   }
 
+  #hasGoodLiteSum(m: Mbuf): boolean {
+    if (m.csum !== CSUM_NONE) return true;
+    const pseudo = pseudoSum(m.src, m.dst, IPPROTO_UDPLITE, m.length);
+    const coverage = m.view.getUint16(m.off + 4);
+    if (coverage === 0) return foldSum(packetSum(m, pseudo)) === 0xffff;
+    const part = m.clone();
+    part.trim(coverage);
+    return foldSum(packetSum(part, pseudo)) === 0xffff;
+  }
+
   #error(m: Mbuf, isSum = false): void {
-    const { mib } = this.#stack;
-    if (m.src.length === 4) {
-      mib.udp.count("InErrors");
-      if (isSum) mib.udp.count("InCsumErrors");
-    } else {
-      mib.udp6.count("Udp6InErrors");
-      if (isSum) mib.udp6.count("Udp6InCsumErrors");
-    }
+    const is4 = m.src.length === 4;
+    this.counters.count(is4, IN_ERRORS);
+    if (isSum) this.counters.count(is4, IN_CSUM_ERRORS);
   }
 
   /** A group's or a broadcast: everyone who listens there gets a copy. */
@@ -116,9 +128,7 @@ export class UdpProtocol implements InetProtocol {
       isHeard = true;
       s.deliver(m.clone());
     }
-    if (isHeard) return;
-    if (m.src.length === 4) this.#stack.mib.udp.count("IgnoredMulti");
-    else this.#stack.mib.udp6.count("Udp6IgnoredMulti");
+    if (!isHeard) this.counters.count(m.src.length === 4, IGNORED_MULTI);
   }
 
   notice(n: IpNotice): void {
@@ -136,17 +146,24 @@ export class UdpProtocol implements InetProtocol {
 export class UdpMaker implements ProtocolMaker {
   readonly types: readonly number[] = [SOCK_DGRAM];
 
+  readonly #protocol: number;
+
+  constructor(protocol: number) {
+    this.#protocol = protocol;
+  }
+
   attach(stack: NetStack): UdpProtocol {
-    return new UdpProtocol(stack);
+    return new UdpProtocol(stack, this.#protocol);
   }
 
   takes(_family: number, _type: number, protocol: number): boolean {
-    return protocol === 0 || protocol === IPPROTO_UDP;
+    if (protocol === 0) return this.#protocol === IPPROTO_UDP;
+    return protocol === this.#protocol;
   }
 
   socket(td: Thread, stack: NetStack, family: number): InetSocket | Errno {
     if (!stack.kmem.take(INET_SOCKET_BYTES)) return ENOMEM;
-    const protocol = stack.protocols.get(IPPROTO_UDP) as UdpProtocol;
+    const protocol = stack.protocols.get(this.#protocol) as UdpProtocol;
     const s = new UdpSocket(td, stack, family, protocol);
     protocol.sockets.add(s);
     return s;

@@ -1,4 +1,4 @@
-/** A UDP socket. See udp(7), RFC 768. */
+/** A UDP socket, or a UDP-Lite one. See udp(7), udplite(7), RFC 768, RFC 3828. */
 import {
   EACCES,
   EAGAIN,
@@ -15,30 +15,35 @@ import {
 } from "../../abi/errno.ts";
 import {
   IPPROTO_UDP,
+  IPPROTO_UDPLITE,
   SOL_UDP,
+  SOL_UDPLITE,
   UDP_CORK,
   UDP_GRO,
   UDP_NO_CHECK6_RX,
   UDP_NO_CHECK6_TX,
   UDP_SEGMENT,
+  UDPLITE_RECV_CSCOV,
+  UDPLITE_SEND_CSCOV,
 } from "../../abi/inet.ts";
 import { AF_INET, MSG_MORE, MSG_OOB, SO_NO_CHECK, SOCK_DGRAM } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Uio } from "../../vm/uio.ts";
 import { ANY, type InetAddr, needsScope } from "../address.ts";
-import { foldSum, pseudoSum } from "../checksum.ts";
+import { checksum, foldSum, packetSum, pseudoSum } from "../checksum.ts";
 import type { IpControl } from "../inet/cmsgs.ts";
 import { InetDatagram } from "../inet/datagram.ts";
 import { bindAnyPort, bindPort } from "../inet/ports.ts";
 import { ipOutput } from "../ip/output.ts";
 import { findPath, type IpPath } from "../ip/path.ts";
-import { CSUM_PARTIAL, cut, Mbuf } from "../mbuf.ts";
+import { CSUM_GOOD, CSUM_PARTIAL, cut, Mbuf } from "../mbuf.ts";
 import type { Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
 import type { IpNotice } from "../protocol.ts";
 import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
 import { SEND_SHUTDOWN } from "../socket.ts";
 import { intOf, intValue } from "../sockopt.ts";
+import { IN_DATAGRAMS, IN_ERRORS, OUT_DATAGRAMS, RCVBUF_ERRORS } from "./counters.ts";
 import type { UdpProtocol } from "./protocol.ts";
 
 export const UDP_HEADER_BYTES = 8;
@@ -66,12 +71,19 @@ export class UdpSocket extends InetDatagram {
   #segmentBytes = 0;
   #isGro = false;
   #noCheck6Tx = false;
+  /** UDPLITE_SEND_CSCOV, UDPLITE_RECV_CSCOV; 0: all. */
+  #sendCoverage = 0;
+  #receiveCoverage = 0;
   noCheck6Rx = false;
 
   constructor(td: Thread, stack: NetStack, family: number, protocol: UdpProtocol) {
-    super(td, stack, family, SOCK_DGRAM, IPPROTO_UDP);
+    super(td, stack, family, SOCK_DGRAM, protocol.protocol);
     this.#protocol = protocol;
     this.table = protocol.pcbs;
+  }
+
+  get isLite(): boolean {
+    return this.protocol === IPPROTO_UDPLITE;
   }
 
   override bind(td: Thread, address: Uint8Array): number {
@@ -207,15 +219,16 @@ export class UdpSocket extends InetDatagram {
     view.setUint16(at + 2, c.port);
     view.setUint16(at + 4, length);
     const is4 = to.length === 4;
+    if (this.isLite) this.#coverPart(m, at, pseudoSum(src, to, this.protocol, length));
     const isBare = is4 ? this.options.kept.get(SO_NO_CHECK) === 1 : this.#noCheck6Tx;
-    if (isBare) view.setUint16(at + 6, 0);
-    else {
+    if (isBare && !this.isLite) view.setUint16(at + 6, 0);
+    else if (!this.isLite) {
       view.setUint16(at + 6, foldSum(pseudoSum(src, to, IPPROTO_UDP, length)));
       m.csum = CSUM_PARTIAL;
       m.csumStart = at;
       m.csumOffset = 6;
     }
-    let how = this.howTo(path, src, to, IPPROTO_UDP);
+    let how = this.howTo(path, src, to, this.protocol);
     if (control) {
       how = {
         ...how,
@@ -226,37 +239,49 @@ export class UdpSocket extends InetDatagram {
         options: control.options4 ?? how.options ?? null,
       };
     }
-    const mib = is4 ? stack.mib.udp : stack.mib.udp6;
     const r = ipOutput(stack, m, path, how);
     if (r === EMSGSIZE) return this.tooLong(path, to, c.port);
-    mib.count(is4 ? "OutDatagrams" : "Udp6OutDatagrams");
+    this.#protocol.counters.count(is4, OUT_DATAGRAMS);
     return r;
+  }
+
+  /** UDP-Lite: says how much the checksum covers, and sums that. */
+  #coverPart(m: Mbuf, at: number, pseudo: number): void {
+    const all = m.length;
+    const coverage = this.#sendCoverage === 0 ? all : Math.min(this.#sendCoverage, all);
+    m.view.setUint16(at + 4, coverage >= all ? all : coverage);
+    m.view.setUint16(at + 6, 0);
+    const part = m.clone();
+    part.trim(coverage);
+    const sum = checksum(packetSum(part, pseudo));
+    m.view.setUint16(at + 6, sum === 0 ? 0xffff : sum);
+    m.csum = CSUM_GOOD;
   }
 
   /** A datagram for it, its own; `m.off` is at the UDP header. */
   deliver(m: Mbuf): void {
     const is4 = m.src.length === 4;
-    const { mib } = this.stack;
-    if (!this.passesFilter(m, UDP_HEADER_BYTES)) {
+    const { counters } = this.#protocol;
+    if (!this.#isCovered(m) || !this.passesFilter(m, UDP_HEADER_BYTES)) {
       this.queue.drops++;
-      if (is4) mib.udp.count("InErrors");
-      else mib.udp6.count("Udp6InErrors");
+      counters.count(is4, IN_ERRORS);
       return;
     }
     m.adj(UDP_HEADER_BYTES);
     if (this.enqueue(m)) return;
-    if (is4) {
-      mib.udp.count("InErrors");
-      mib.udp.count("RcvbufErrors");
-    } else {
-      mib.udp6.count("Udp6InErrors");
-      mib.udp6.count("Udp6RcvbufErrors");
-    }
+    counters.count(is4, IN_ERRORS);
+    counters.count(is4, RCVBUF_ERRORS);
+  }
+
+  /** UDP-Lite: a datagram whose checksum covers less than was asked for is not taken. */
+  #isCovered(m: Mbuf): boolean {
+    if (!this.isLite) return true;
+    const coverage = m.view.getUint16(m.off + 4) || m.length;
+    return coverage >= m.length || this.#receiveCoverage === 0 || coverage >= this.#receiveCoverage;
   }
 
   protected override received(m: Mbuf): void {
-    if (m.src.length === 4) this.stack.mib.udp.count("InDatagrams");
-    else this.stack.mib.udp6.count("Udp6InDatagrams");
+    this.#protocol.counters.count(m.src.length === 4, IN_DATAGRAMS);
   }
 
   protected override nameOf(m: Mbuf): Uint8Array {
@@ -269,6 +294,7 @@ export class UdpSocket extends InetDatagram {
   }
 
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
+    if (level === SOL_UDPLITE && this.isLite) return this.#setCoverage(name, value);
     if (level !== SOL_UDP) return super.setOption(td, level, name, value);
     if (value.length < 4) return EINVAL;
     const n = intOf(value);
@@ -300,7 +326,23 @@ export class UdpSocket extends InetDatagram {
     }
   }
 
+  #setCoverage(name: number, value: Uint8Array): number {
+    if (value.length < 4) return EINVAL;
+    let n = intOf(value);
+    if (name !== UDPLITE_SEND_CSCOV && name !== UDPLITE_RECV_CSCOV) return ENOPROTOOPT;
+    // Less than the header is not allowed; more than there can be is all.
+    if (n !== 0 && n < UDP_HEADER_BYTES) n = UDP_HEADER_BYTES;
+    else if (n > 0xffff) n = 0xffff;
+    if (name === UDPLITE_SEND_CSCOV) this.#sendCoverage = n;
+    else this.#receiveCoverage = n;
+    return 0;
+  }
+
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
+    if (level === SOL_UDPLITE && this.isLite) {
+      if (name === UDPLITE_SEND_CSCOV) return intValue(this.#sendCoverage);
+      return name === UDPLITE_RECV_CSCOV ? intValue(this.#receiveCoverage) : ENOPROTOOPT;
+    }
     if (level !== SOL_UDP) return super.getOption(td, level, name, room);
     switch (name) {
       case UDP_CORK:
