@@ -5,7 +5,8 @@
  * when it is used a second time: a file that is read through once passes by
  * what is used again and again. Pages are taken from the head of the inactive
  * list; when that is the shorter one, what has not been used for longest on the
- * active list joins it. Programs use mapped pages unseen, so one that comes to
+ * active list joins it, and so does, by and by, what lies there unused while
+ * others come and go. Programs use mapped pages unseen, so one that comes to
  * the head mapped is unmapped and goes round once more; if it is mapped again
  * by then it is in use. So that there is time for that, it stays until some
  * more pages were added to the cache. Clean pages go before dirty ones.
@@ -44,6 +45,8 @@ const ROUNDS = 5;
 const DESPERATE_ROUND = 3;
 /** Pages looked at in the first round for each that is wanted. */
 const EASY_SCAN = 8;
+/** Of so many pages wanted, one on the active list is asked whether it was used since. */
+const AGING = 8;
 
 export class PageQueue {
   readonly #frames: PageAllocator;
@@ -63,6 +66,8 @@ export class PageQueue {
   readonly #tail = [NONE, NONE];
   readonly #count = [0, 0];
   readonly #tags: Uint16Array;
+  /** Pages wanted since an active page was looked at last. */
+  #unaged = 0;
   /** Pages on all lists, and on all active ones. */
   #length = 0;
   #active = 0;
@@ -210,6 +215,7 @@ export class PageQueue {
     const inactive = this.pagesOf(id, false);
     const isDesperate = round >= DESPERATE_ROUND;
     this.#refill(id, isDesperate ? Number.POSITIVE_INFINITY : inactive);
+    if (round === 0) this.#age(id, pages);
     const scan = round === 0 ? Math.min(inactive, EASY_SCAN * pages) : Number.POSITIVE_INFINITY;
     return this.#shrink(id, pages, scan, round > 0, isDesperate);
   }
@@ -220,6 +226,7 @@ export class PageQueue {
     for (let id = 0; 2 * id < this.#count.length && freed < pages; id++) {
       if (id > 0 && this.#frames.charges.isSpared(id, false)) continue;
       this.#refill(id, this.pagesOf(id, false));
+      this.#age(id, pages - freed);
       freed += this.#shrink(id, pages - freed, EASY_SCAN * pages, false, false);
     }
     this.evicted += freed;
@@ -301,6 +308,20 @@ export class PageQueue {
       this.#move(i, INACTIVE_LIST);
       this.deactivated++;
       wanted -= 2;
+    }
+  }
+
+  /** `pages` are wanted: an eighth as many active ones go round, and leave if they were not used since they last did. */
+  #age(id: number, pages: number): void {
+    const list = listOf(id, ACTIVE_LIST);
+    this.#unaged += Math.min(pages, AGING * this.#count[list]!);
+    for (; this.#unaged >= AGING; this.#unaged -= AGING) {
+      const i = this.#head[list]!;
+      if (i === NONE) continue;
+      const wasUsed = (this.#flags[i]! & REFERENCED) !== 0;
+      this.#flags[i]! &= ~(WAS_MAPPED | REFERENCED);
+      this.#move(i, wasUsed ? ACTIVE_LIST : INACTIVE_LIST);
+      if (!wasUsed) this.deactivated++;
     }
   }
 

@@ -238,6 +238,29 @@ test("a file streamed through ten times memory does not push out what a program 
   }
 });
 
+test("what was used often, but is not any more, makes room for a file that fits", () => {
+  const world = new World(1024);
+  const old = new StoredFile();
+  const past = new PagedObject(world.frames, old, 450 * PAGE_SIZE);
+  const now = new StoredFile();
+  const file = new PagedObject(world.frames, now, 700 * PAGE_SIZE);
+  const into = new Uint8Array(PAGE_SIZE);
+  const readAll = (object: PagedObject, pages: number) => {
+    const ahead = new ReadAhead();
+    for (let i = 0; i < pages; i++) readObject(object, Uio.kernel(into), i * PAGE_SIZE, ahead);
+  };
+  for (let pass = 0; pass < 4; pass++) readAll(past, 450);
+  assert.ok(world.frames.queue.activePages >= 400);
+  for (let pass = 0; pass < 20; pass++) readAll(file, 700);
+  const before = now.pagesRead;
+  for (let pass = 0; pass < 5; pass++) readAll(file, 700);
+  const missed = now.pagesRead - before;
+  assert.ok(missed < 350, `${missed} of 3,500 pages were not in memory`);
+  past.release();
+  file.release();
+  assert.equal(world.leaked, 0);
+});
+
 test("read-ahead grows for who reads in order, and reads nothing extra for who does not", () => {
   const { pager, object } = setUp(4096);
   object.grow(2000 * PAGE_SIZE);
