@@ -24,6 +24,7 @@ import { Network } from "./network.ts";
 import { PacketDomain } from "./packet/domain.ts";
 import type { ProtocolMaker } from "./protocol.ts";
 import { RawMaker } from "./raw/socket.ts";
+import { linkTexts } from "./report/texts.ts";
 import { SockFs } from "./sockfs.ts";
 import { Sockstat } from "./sockstat.ts";
 import { tcpMaker } from "./tcp/maker.ts";
@@ -52,6 +53,7 @@ export function attachNet(
   domains.add(new InetDomain(AF_INET6, network));
   for (const family of [AF_INET, AF_INET6]) domains.addText(new TcpReport(network, family));
   for (const text of inetTexts(network)) domains.addText(text);
+  for (const text of linkTexts(network)) domains.addText(text);
   domains.add(new PacketDomain(network));
   addNetSysctls(network, sysctls);
   domains.add(new NetlinkDomain(network, netlinkProtocols(unix)));

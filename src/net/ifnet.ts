@@ -118,6 +118,9 @@ export abstract class Ifnet {
   /** Of those that can have ports: takes one in; EINVAL, EBUSY. Lets one go. */
   enslave?(port: Ifnet, ack: ExtAck): number;
   release?(port: Ifnet): void;
+  /** A port of it changed its state; a packet came to one, `m.off` at its network header. */
+  portChanged?(): void;
+  portInput?(port: Ifnet, m: Mbuf): void;
   /** Of those whose carrier can be set by hand. */
   setCarrier?(isOn: boolean): number;
 

@@ -5,12 +5,15 @@
  * one that it was made in. See network_namespaces(7), vnet(9).
  */
 import { EBUSY, EEXIST, EINVAL, ENODEV, type Errno } from "../abi/errno.ts";
-import { ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
+import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
 import { RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import { SysctlDir } from "../kern/sysctl.ts";
 import type { NetContents, NetNamespace } from "../vfs/netns.ts";
+import { solicitedNode } from "./address.ts";
+import { arpInput } from "./ether/arp.ts";
+import { Neighbours } from "./ether/neighbours.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Ifnet, PacketTap } from "./ifnet.ts";
 import { addAddressRoutes, interfaceDown, interfaceUp, removeAddressRoutes } from "./ifroutes.ts";
@@ -72,6 +75,8 @@ export class NetStack implements NetContents, FibObserver {
   readonly lo: Loopback;
   /** Those who see the packets of all interfaces. */
   readonly taps = new Set<PacketTap>();
+  /** Link addresses of those on the links. */
+  readonly neighbours = new Neighbours(this);
   readonly packetSockets = new Set<PacketSocket>();
   readonly observers = new Set<NetObserver>();
   /** Sockets of netlink by protocol. */
@@ -244,6 +249,8 @@ export class NetStack implements NetContents, FibObserver {
     }
     ia.createdNs = ia.updatedNs = this.nowNs();
     list.push(ia);
+    // Who looks for it on the link asks this group.
+    if (ia.addr.length === 16) ifp.joinGroup(solicitedNode(ia.addr));
     if (ifp.isUp) addAddressRoutes(this, ifp, ia);
     this.addressTouched(ifp, ia);
     return 0;
@@ -260,6 +267,7 @@ export class NetStack implements NetContents, FibObserver {
 
   /** An address was taken off an interface. */
   addressGone(ifp: Ifnet, ia: IfAddr): void {
+    if (ia.addr.length === 16) ifp.leaveGroup(solicitedNode(ia.addr));
     this.linkGeneration++;
     for (const o of this.observers) o.addressChanged(ifp, ia, true);
   }
@@ -280,8 +288,10 @@ export class NetStack implements NetContents, FibObserver {
   input(m: Mbuf): void {
     const ifp = m.rcvif!;
     ifp.showTaps(m);
-    if (m.family === ETH_P_IP) ipInput(this, m);
+    if (ifp.master) ifp.master.portInput?.(ifp, m);
+    else if (m.family === ETH_P_IP) ipInput(this, m);
     else if (m.family === ETH_P_IPV6) ip6Input(this, m);
+    else if (m.family === ETH_P_ARP) arpInput(this, m);
     else ifp.counters.rxNohandler++;
   }
 

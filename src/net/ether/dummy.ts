@@ -1,37 +1,16 @@
 /** dummy: an Ethernet interface that throws away what is sent over it. See ip-link(8). */
-import { ARPHRD_ETHER, IFF_BROADCAST, IFF_NOARP } from "../../abi/netdevice.ts";
-import { LINK_BYTES } from "../ifchange.ts";
-import { Ifnet } from "../ifnet.ts";
-import type { Mbuf } from "../mbuf.ts";
+import { IFF_BROADCAST, IFF_NOARP } from "../../abi/netdevice.ts";
 import type { NetStack } from "../netstack.ts";
-import { ETHER_BROADCAST, randomAddress } from "./address.ts";
+import { EtherIf } from "./etherif.ts";
 
-const ETHER_MTU = 1500;
+const NO_LIMIT = 0x7fffffff;
 
-export class Dummy extends Ifnet {
+export class Dummy extends EtherIf {
   override readonly kind = "dummy";
 
   constructor(stack: NetStack) {
-    super({
-      name: "",
-      type: ARPHRD_ETHER,
-      flags: IFF_BROADCAST | IFF_NOARP,
-      mtu: ETHER_MTU,
-      minMtu: 0,
-      maxMtu: 0x7fffffff,
-      hwaddr: randomAddress(stack),
-      hwbroadcast: ETHER_BROADCAST,
-    });
+    super(stack, IFF_BROADCAST | IFF_NOARP, NO_LIMIT);
   }
 
-  override detached(): void {
-    this.stack.kmem.give(LINK_BYTES);
-  }
-
-  protected transmit(m: Mbuf): number {
-    this.tapOutput(m);
-    this.counters.txPackets++;
-    this.counters.txBytes += m.length;
-    return 0;
-  }
+  protected transmitFrame(): void {}
 }

@@ -10,6 +10,7 @@ import { AF_INET, SOCK_DGRAM } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { ANY, type InetAddr, isAny, isMulticast, readAddr } from "../address.ts";
 import { checksum, foldSum, packetSum, pseudoSum } from "../checksum.ts";
+import { isNeighbourDiscovery, ndInput } from "../ether/nd.ts";
 import { INET_SOCKET_BYTES, type InetSocket } from "../inet/inetsocket.ts";
 import { PcbTable } from "../inpcb.ts";
 import { walkHeaders } from "../ip/exthdr.ts";
@@ -82,6 +83,7 @@ export class IcmpProtocol implements InetProtocol {
     if (name) group.count(name);
     if (type === (is4 ? ic.ICMP_ECHO : ic.ICMPV6_ECHO_REQUEST)) this.#echo(m, is4);
     else if (type === (is4 ? ic.ICMP_ECHOREPLY : ic.ICMPV6_ECHO_REPLY)) this.#pong(m);
+    else if (!is4 && isNeighbourDiscovery(type)) ndInput(this.#stack, m);
     else if (is4 && type === ic.ICMP_TIMESTAMP) this.#timestamp(m);
     else {
       const code = m.head[m.off + 1]!;

@@ -57,7 +57,7 @@ export class Attrs {
     policy: Policy,
     ack: ExtAck,
     isStrict = false,
-  ): Attrs | number {
+  ): Attrs | Errno {
     const attrs = new Attrs(message);
     let at = from;
     for (const a of each(message, from, to)) {
@@ -80,7 +80,7 @@ export class Attrs {
   }
 
   /** Of a nested attribute; none if it is absent. */
-  nested(type: number, policy: Policy, ack: ExtAck, isStrict = false): Attrs | number {
+  nested(type: number, policy: Policy, ack: ExtAck, isStrict = false): Attrs | Errno {
     const a = this.#byType.get(type);
     if (!a) return new Attrs(this.#message);
     return Attrs.parse(this.#message, a.from, a.to, policy, ack, isStrict);
@@ -98,6 +98,11 @@ export class Attrs {
 
   get types(): Iterable<number> {
     return this.#byType.keys();
+  }
+
+  /** Where its payload is in the message. */
+  payloadOf(type: number): Attr | null {
+    return this.#byType.get(type) ?? null;
   }
 
   /** Offset of its header in the message, for extended acknowledgements; -1. */

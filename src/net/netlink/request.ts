@@ -2,7 +2,7 @@
  * A request on its way through the kernel's end of a netlink protocol: one
  * message, who sent it, and how it is answered. See netlink(7).
  */
-import { EINVAL, EPERM } from "../../abi/errno.ts";
+import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
 import * as nl from "../../abi/netlink.ts";
 import { CAP_NET_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
@@ -64,13 +64,13 @@ export class Request {
   }
 
   /** The attributes behind a fixed part of `size` bytes. */
-  attrs(size: number, policy: Policy, isStrict = false): Attrs | number {
+  attrs(size: number, policy: Policy, isStrict = false): Attrs | Errno {
     const from = nl.NLMSG_HDRLEN + Math.ceil(size / ALIGN) * ALIGN;
     if (this.payloadBytes < size) return this.ack.fail(EINVAL, "Invalid header length");
     return Attrs.parse(this.bytes, from, this.bytes.length, policy, this.ack, isStrict);
   }
 
-  fail(error: Parameters<ExtAck["fail"]>[0], message: string, badOffset = -1): number {
+  fail(error: Errno, message: string, badOffset = -1): Errno {
     return this.ack.fail(error, message, badOffset);
   }
 

@@ -214,7 +214,7 @@ function parseGet(request: Request): { index: number; addr: InetAddr | null } | 
   if (family !== AF_INET && family !== AF_INET6) return EOPNOTSUPP;
   const is4 = family === AF_INET;
   const attrs = request.attrs(rt.IfAddrMsg.sizeof, is4 ? POLICY4 : POLICY6);
-  if (typeof attrs === "number") return attrs as unknown as Errno;
+  if (typeof attrs === "number") return attrs;
   const size = is4 ? 4 : 16;
   const addr = addressIn(attrs, rt.IFA_LOCAL, size) ?? addressIn(attrs, rt.IFA_ADDRESS, size);
   return { index: rt.IfAddrMsg.ifa_index.get(request.view, at), addr };
