@@ -66,7 +66,7 @@ import { sendStream } from "./send.ts";
 import { TcpSettings } from "./settings.ts";
 import { getTcpOption, setTcpOption } from "./sockopt.ts";
 import { IS_OPENING, isIn, TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_SENT } from "./states.ts";
-import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_READ, URG_VALID } from "./tcb.ts";
+import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_VALID } from "./tcb.ts";
 import { startKeepalive } from "./timeouts.ts";
 
 const TCP_WRITABLE = POLLOUT | POLLWRNORM;
@@ -422,8 +422,8 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     if (tp.isRcvShutdown) events |= TCP_READABLE | POLLRDHUP;
     if (isIn(tp.state, IS_OPENING)) return events;
     let target = Math.min(this.options.rcvlowat, Math.max(this.options.rcvbuf / 2, 1));
-    const isAtMark =
-      tp.urgState !== URG_NONE && tp.urgState !== URG_READ && tp.urgSeq === tp.copied;
+    // The urgent byte, read or not, is no byte of the stream.
+    const isAtMark = tp.urgState !== URG_NONE && tp.urgSeq === tp.copied;
     if (isAtMark && !this.settings.isOobInline) target++;
     if (tp.recvbuf.length >= target) events |= TCP_READABLE;
     if (tp.isSndShutdown || this.hasRoom(tp)) events |= TCP_WRITABLE;
