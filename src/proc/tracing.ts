@@ -201,13 +201,16 @@ export class Tracing {
     if (this.isListening) this.release();
   }
 
-  /** Makes the thread come by and report, unless it is parked for its tracer already. */
+  /**
+   * Makes the thread come by and report, unless it is parked for its tracer already. One that
+   * stopped with its process before it was traced goes on, to stop where its tracer sees it.
+   */
   demandTrap(): void {
     const { td } = this;
     td.signalWork |= HAS_TRAP;
-    if (this.stop || td.isUninterruptible) return;
+    if (this.stop) return;
     if (td.state === "stopped") td.cont();
-    else td.wakeup();
+    else if (!td.isUninterruptible) td.wakeup();
   }
 
   /** Lets the thread go on. `sig` is what becomes of the signal it stopped for, or a further one. */
