@@ -9,7 +9,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { imagePath, vkernel } from "../test/cli/cli.ts";
-import { difference } from "../test/commands/compare.ts";
+import { difference, oracleLine } from "../test/commands/compare.ts";
 import { readCorpus } from "../test/commands/corpus.ts";
 import { runInGuest } from "../test/commands/guest.ts";
 import { oracleOf } from "../test/commands/oracle.ts";
@@ -51,7 +51,7 @@ function runAll(image: string, only: readonly string[] | null): readonly Command
     const kept = before.find((r) => r.name === name);
     if (kept && only && !only.includes(name)) return kept;
     const argv = ["sh", "-c", line];
-    const wanted = oracle(argv);
+    const wanted = oracle(["sh", "-c", oracleLine({ name, line })]);
     const start = performance.now();
     const got = runInGuest(image, argv, { memory: "1g", timeoutMs: 300_000 });
     const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
