@@ -4,6 +4,7 @@
  */
 import module from "node:module";
 import { VERSION } from "../boot/version.ts";
+import { tuneProcess } from "../hosts/node/engine.ts";
 import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
 import { answer, reportError } from "./report.ts";
 
@@ -53,6 +54,8 @@ function cacheCompiledModules(): void {
   if (directory !== undefined) process.env["NODE_COMPILE_CACHE"] ??= directory;
 }
 
+// What strips types from sources is WebAssembly, and has run.
+if (import.meta.url.endsWith(".js")) tuneProcess();
 cacheCompiledModules();
 main(process.argv.slice(2)).then(
   (status) => process.exit(status),
