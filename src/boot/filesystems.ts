@@ -37,7 +37,7 @@ export function registerFileSystems(
   vfs.registerType(new TmpfsType(vfs, pages, "ramfs"));
   vfs.registerType(new OverlayType(log));
   vfs.registerType(new DevptsType(vfs));
-  vfs.registerType(new SysfsType(vfs, { cpus: 1, disks }));
+  vfs.registerType(new SysfsType(vfs, { cpus: 1, disks, net: vfs.domains }));
   const devfs = new Devfs(vfs, pages);
   vfs.registerType(new DevfsType(devfs));
   return devfs;

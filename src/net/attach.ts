@@ -49,6 +49,7 @@ export function attachNet(
   domains.addText(new UnixReport(unix));
   const network = new Network({ vfs, cpu, sockfs, tunables, entropy, makers: inetProtocols(), ns });
   domains.maker = network;
+  domains.netDevices = network;
   domains.add(new InetDomain(AF_INET, network));
   domains.add(new InetDomain(AF_INET6, network));
   for (const family of [AF_INET, AF_INET6]) domains.addText(new TcpReport(network, family));

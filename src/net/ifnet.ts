@@ -15,9 +15,11 @@ import {
   IFF_UP,
   PACKET_OUTGOING,
 } from "../abi/netdevice.ts";
+import type { NetDevice } from "../vfs/netdevices.ts";
 import type { InetAddr } from "./address.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Mbuf } from "./mbuf.ts";
+import { InterfaceView } from "./netdevice.ts";
 import type { ExtAck } from "./netlink/extack.ts";
 import type { NetlinkWriter } from "./netlink/writer.ts";
 import type { NetStack } from "./netstack.ts";
@@ -82,6 +84,8 @@ export abstract class Ifnet {
   /** The bridge that it is a port of. */
   master: Ifnet | null = null;
   stack!: NetStack;
+  /** As /sys shows it. */
+  readonly view: NetDevice = new InterfaceView(this);
 
   constructor(from: {
     readonly name: string;

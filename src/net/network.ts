@@ -9,6 +9,7 @@ import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { Entropy } from "../platform/host.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import type { NetDevice, NetDevices } from "../vfs/netdevices.ts";
 import type { NetMaker, NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { Netisr } from "./netisr.ts";
@@ -17,7 +18,7 @@ import type { ProtocolMaker } from "./protocol.ts";
 import type { SockFs } from "./sockfs.ts";
 import type { NetTunables } from "./tunables.ts";
 
-export class Network implements NetMaker {
+export class Network implements NetMaker, NetDevices {
   readonly vfs: Vfs;
   readonly cpu: Cpu;
   readonly kmem: KernelMemory;
@@ -73,6 +74,12 @@ export class Network implements NetMaker {
   /** The network that a thread is in. */
   stackOf(td: Thread): NetStack {
     return (td as Lwp).ns.net.contents as NetStack;
+  }
+
+  devices(): readonly NetDevice[] {
+    const td = this.cpu.current;
+    const stack = td ? this.stackOf(td) : this.initial;
+    return stack.inOrder().map((ifp) => ifp.view);
   }
 
   /** 32 bits that nobody can guess; of the host's entropy a kilobyte at a time. */

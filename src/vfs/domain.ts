@@ -7,6 +7,7 @@
 import type { Errno } from "../abi/errno.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { File } from "./file.ts";
+import type { NetDevices } from "./netdevices.ts";
 import type { NetMaker, NetNamespace } from "./netns.ts";
 
 export interface Domain {
@@ -28,6 +29,8 @@ export interface NetText {
 /** What net/ offers to the rest of the kernel. */
 export class Domains {
   readonly byFamily = new Map<number, Domain>();
+  /** What /sys/class/net shows; null before net/ is there. */
+  netDevices: NetDevices | null = null;
   readonly texts = new Map<string, NetText>();
   /** Makes what is in a network name space; null: nothing but what sockets keep by themselves. */
   maker: NetMaker | null = null;

@@ -4,7 +4,7 @@
  * The tree is built with the file system and grows and shrinks with the disks;
  * what an attribute says may change. An attribute is one value in a file of nominal 4096 bytes.
  */
-import { EACCES, EINVAL, ENOENT, EPERM, type Errno } from "../../abi/errno.ts";
+import { EACCES, EINVAL, ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
@@ -77,6 +77,12 @@ export class SysDir extends SysNode {
   /** `value` is what the attribute always says, or who knows what it says now. */
   attribute(name: string, value: string | AttributeSource): void {
     this.#children.set(name, new SysAttribute(this.fs, value));
+  }
+
+  /** Puts a directory of another kind in. */
+  mountDir(name: string, dir: SysDir): void {
+    this.#children.set(name, dir);
+    this.#subdirectories++;
   }
 
   addLink(name: string, target: string): void {
@@ -165,7 +171,7 @@ class SysLink extends SysNode {
 
 /** Says an attribute's value at the moment, with its newline. */
 export interface AttributeSource {
-  text(): string;
+  text(): string | Errno;
 }
 
 class SysAttribute extends SysNode {
@@ -180,7 +186,7 @@ class SysAttribute extends SysNode {
     return ATTRIBUTE_BYTES;
   }
 
-  text(): string {
+  text(): string | Errno {
     return typeof this.#value === "string" ? this.#value : this.#value.text();
   }
 
@@ -212,7 +218,11 @@ class AttributeFile extends File {
 
   override pread(_td: Thread, uio: Uio, offset: number): number {
     if (offset < 0) return EINVAL;
-    if (offset === 0 || !this.#value) this.#value = bytesOf(this.#attribute.text());
+    if (offset === 0 || !this.#value) {
+      const text = this.#attribute.text();
+      if (failed(text)) return text;
+      this.#value = bytesOf(text);
+    }
     if (offset >= this.#value.length) return 0;
     return uio.copyout(this.#value.subarray(offset));
   }

@@ -18,6 +18,7 @@ import {
 } from "../../vfs/filesystem.ts";
 import type { Vfs } from "../../vfs/vfs.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
+import type { NetSource } from "./net.ts";
 import { SysDir } from "./nodes.ts";
 import { populate } from "./tree.ts";
 
@@ -27,6 +28,7 @@ const SYSFS_MAGIC = 0x62656572;
 export interface SysfsSources {
   readonly cpus: number;
   readonly disks: Disks;
+  readonly net: NetSource;
 }
 
 export class Sysfs implements FileSystem {

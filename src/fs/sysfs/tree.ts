@@ -18,6 +18,7 @@ import {
   TTYAUX_TTY,
 } from "../../abi/devices.ts";
 import { DiskTree } from "./disks.ts";
+import { NetClassDir, NetDevicesDir } from "./net.ts";
 import type { SysDir } from "./nodes.ts";
 import type { SysfsSources } from "./sysfs.ts";
 
@@ -49,6 +50,9 @@ export function populate(root: SysDir, sources: SysfsSources): void {
   for (const d of MEM_DEVICES) addCharacter(root, "mem", d);
   for (const d of TTY_DEVICES) addCharacter(root, "tty", d);
   root.dir("devices/virtual/tty/console").attribute("active", "hvc0\n");
+  const devices = new NetDevicesDir(root.fs, sources.net);
+  root.dir("devices/virtual").mountDir("net", devices);
+  root.dir("class").mountDir("net", new NetClassDir(root.fs, sources.net, devices));
   sources.disks.observe(new DiskTree(root));
 }
 
