@@ -66,6 +66,7 @@ export abstract class Ifnet {
   /** IFLA_IFALIAS. */
   alias = "";
   group = 0;
+  isIp6Disabled = false;
   /** Holders of promiscuous and all-multicast mode. */
   promiscuity = 0;
   allmulti = 0;

@@ -41,13 +41,19 @@ const ALL_NODES = [ALL_HOSTS4, LINK_LOCAL_ALLNODES, NODE_LOCAL_ALLNODES];
 export function interfaceUp(stack: NetStack, ifp: Ifnet): void {
   for (const group of ALL_NODES) ifp.joinGroup(group);
   for (const ia of ifp.addrs4) addAddressRoutes(stack, ifp, ia);
+  if (ifp.isLoopback && ifp.addrs4.length === 0) {
+    stack.addAddress(ifp, loopbackAddress(LOOPBACK4, 8));
+  }
+  if (!ifp.isIp6Disabled) interfaceUp6(stack, ifp);
+}
+
+/** IPv6 begins on an interface that is up. */
+function interfaceUp6(stack: NetStack, ifp: Ifnet): void {
   for (const ia of ifp.addrs6) addAddressRoutes(stack, ifp, ia);
   if (ifp.isLoopback) {
-    if (ifp.addrs4.length === 0) stack.addAddress(ifp, loopbackAddress(LOOPBACK4, 8));
-    if (!stack.ip6.isDisabled(ifp)) stack.addAddress(ifp, loopbackAddress(LOOPBACK6, 128));
+    stack.addAddress(ifp, loopbackAddress(LOOPBACK6, 128));
     return;
   }
-  if (stack.ip6.isDisabled(ifp)) return;
   stack.fib6.add(
     new RouteEntry({
       dst: `\xff${"\0".repeat(15)}`,
@@ -69,6 +75,18 @@ export function interfaceUp(stack: NetStack, ifp: Ifnet): void {
 export function interfaceDown(stack: NetStack, ifp: Ifnet): void {
   for (const group of ALL_NODES) ifp.leaveGroup(group);
   stack.fib4.removeInterface(ifp);
+  stack.fib6.removeInterface(ifp);
+  for (const ia of ifp.addrs6.splice(0)) stack.addressGone(ifp, ia);
+}
+
+/** disable_ipv6: its addresses go, or those that come by themselves come back. */
+export function setIp6Disabled(stack: NetStack, ifp: Ifnet, is: boolean): void {
+  if (ifp.isIp6Disabled === is) return;
+  ifp.isIp6Disabled = is;
+  if (!is) {
+    if (ifp.isUp) interfaceUp6(stack, ifp);
+    return;
+  }
   stack.fib6.removeInterface(ifp);
   for (const ia of ifp.addrs6.splice(0)) stack.addressGone(ifp, ia);
 }

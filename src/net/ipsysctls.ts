@@ -78,6 +78,7 @@ export class Ip4Sysctls {
 
   addTo(tree: SysctlDir): void {
     tree.add("net.ipv4.ip_forward", this.ipForward);
+    tree.add("net.ipv4.conf.all.forwarding", this.ipForward);
     tree.add("net.ipv4.ip_default_ttl", this.defaultTtl);
     tree.add("net.ipv4.ip_no_pmtu_disc", this.noPmtuDisc);
     tree.add("net.ipv4.ip_local_port_range", this.localPortRange);
@@ -103,7 +104,9 @@ export class Ip6Sysctls {
   readonly bindv6only = new SysctlVar(0, 0, 1);
   readonly forwarding = new SysctlVar(0, 0, 1);
   readonly hopLimit = new SysctlVar(64, 1, 255);
-  readonly disableIpv6 = new SysctlVar(0, 0, 1);
+  /** See disableipv6.ts. */
+  isDisabledForAll = false;
+  isDisabledByDefault = false;
   readonly nonlocalBind = new SysctlVar(0, 0, 1);
   readonly ip6fragHighThresh = new SysctlVar(4194304, 0, INT_MAX);
   readonly ip6fragTimeSec = new SysctlVar(60, 1, 3600);
@@ -111,17 +114,14 @@ export class Ip6Sysctls {
   readonly icmpEchoIgnoreAll = new SysctlVar(0, 0, 1);
   readonly mldMaxMsf = new SysctlVar(64, 0, INT_MAX);
 
-  isDisabled(_ifp: Ifnet): boolean {
-    return this.disableIpv6.get() !== 0;
+  isDisabled(ifp: Ifnet): boolean {
+    return ifp.isIp6Disabled;
   }
 
   addTo(tree: SysctlDir): void {
     tree.add("net.ipv6.bindv6only", this.bindv6only);
     tree.add("net.ipv6.conf.all.forwarding", this.forwarding);
     tree.add("net.ipv6.conf.all.hop_limit", this.hopLimit);
-    tree.add("net.ipv6.conf.all.disable_ipv6", this.disableIpv6);
-    tree.add("net.ipv6.conf.default.disable_ipv6", this.disableIpv6);
-    tree.add("net.ipv6.conf.lo.disable_ipv6", this.disableIpv6);
     tree.add("net.ipv6.ip_nonlocal_bind", this.nonlocalBind);
     tree.add("net.ipv6.ip6frag_high_thresh", this.ip6fragHighThresh);
     tree.add("net.ipv6.ip6frag_time", this.ip6fragTimeSec);

@@ -12,6 +12,7 @@ import type { KernelMemory } from "../kern/kmem.ts";
 import { SysctlDir } from "../kern/sysctl.ts";
 import type { NetContents, NetNamespace } from "../vfs/netns.ts";
 import { solicitedNode } from "./address.ts";
+import { DisableIpv6 } from "./disableipv6.ts";
 import { arpInput } from "./ether/arp.ts";
 import { Neighbours } from "./ether/neighbours.ts";
 import type { IfAddr } from "./ifaddr.ts";
@@ -98,6 +99,9 @@ export class NetStack implements NetContents, FibObserver {
     this.netisr = network.netisr;
     this.ip4.addTo(this.sysctls);
     this.ip6.addTo(this.sysctls);
+    for (const which of ["all", "default", "lo"] as const) {
+      this.sysctls.add(`net.ipv6.conf.${which}.disable_ipv6`, new DisableIpv6(this, which));
+    }
     this.sysctls.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
     this.fib4.observer = this;
     this.fib6.observer = this;
@@ -149,6 +153,7 @@ export class NetStack implements NetContents, FibObserver {
     }
     ifp.index = at;
     ifp.stack = this;
+    ifp.isIp6Disabled = this.ip6.isDisabledByDefault;
     this.interfaces.set(at, ifp);
     this.linkTouched(ifp);
     return 0;
