@@ -11,6 +11,7 @@
  */
 import { PACKET_HOST } from "../abi/netdevice.ts";
 import { ANY, type InetAddr } from "./address.ts";
+import type { HeadPool } from "./headpool.ts";
 import type { Ifnet } from "./ifnet.ts";
 
 /** Room for link, network and transport headers with all their options. */
@@ -74,29 +75,50 @@ export class Mbuf {
   /** Bytes of IP header and options or extension headers, from `network`. */
   networkBytes = 0;
 
-  constructor(head: Uint8Array, off: number, end: number) {
+  /** Its part of `head`; others have the rest. */
+  #base: number;
+  #limit: number;
+
+  constructor(head: Uint8Array, view: DataView, base: number, off: number, end: number) {
     this.head = head;
-    this.view = new DataView(head.buffer, head.byteOffset, head.length);
+    this.view = view;
+    this.#base = base;
+    this.#limit = end;
     this.off = off;
     this.end = end;
   }
 
   /** A packet without bytes yet: headers are prepended. */
   static empty(headerBytes = MAX_HEADER): Mbuf {
-    return new Mbuf(new Uint8Array(headerBytes), headerBytes, headerBytes);
+    const head = new Uint8Array(headerBytes);
+    return new Mbuf(head, viewOf(head), 0, headerBytes, headerBytes);
   }
 
   /** A packet of these bytes, which it owns from now on. */
   static of(bytes: Uint8Array): Mbuf {
-    return new Mbuf(bytes, 0, bytes.length);
+    return new Mbuf(bytes, viewOf(bytes), 0, 0, bytes.length);
   }
 
-  /** A packet that refers to a payload that does not change. */
-  static referring(chunks: readonly Uint8Array[], chunkBytes: number): Mbuf {
-    const m = Mbuf.empty();
+  /** A packet that refers to a payload that does not change. Its head is from `pool`, if there is one. */
+  static referring(
+    chunks: readonly Uint8Array[],
+    chunkBytes: number,
+    pool: HeadPool | null = null,
+  ): Mbuf {
+    let m: Mbuf;
+    if (pool) {
+      const base = pool.take(MAX_HEADER);
+      const end = base + MAX_HEADER;
+      m = new Mbuf(pool.bytes, pool.view, base, end, end);
+    } else m = Mbuf.empty();
     m.chunks = chunks;
     m.chunkBytes = chunkBytes;
     return m;
+  }
+
+  /** Bytes of the head that are its own. */
+  get headBytes(): number {
+    return this.#limit - this.#base;
   }
 
   get length(): number {
@@ -113,7 +135,7 @@ export class Mbuf {
 
   /** Makes room for `count` bytes in front: their offset in `head`. What is there is unspecified. */
   prepend(count: number): number {
-    if (this.off < count) this.#moveHead(count + MAX_HEADER, this.end - this.off);
+    if (this.off - this.#base < count) this.#moveHead(count + MAX_HEADER, this.end - this.off);
     this.off -= count;
     return this.off;
   }
@@ -128,7 +150,7 @@ export class Mbuf {
     const have = this.end - this.off;
     if (have >= count) return true;
     if (this.length < count) return false;
-    if (this.head.length - this.off < count) this.#moveHead(this.off, count);
+    if (this.#limit - this.off < count) this.#moveHead(this.off - this.#base, count);
     const want = count - have;
     this.copyTo(this.head, this.end, have, want);
     this.end += want;
@@ -186,17 +208,20 @@ export class Mbuf {
 
   /** Another packet with the same bytes: its head is its own. */
   clone(): Mbuf {
-    const m = new Mbuf(this.head.slice(), this.off, this.end);
+    const base = this.#base;
+    const head = this.head.slice(base, this.#limit);
+    const m = new Mbuf(head, viewOf(head), 0, this.off - base, this.end - base);
+    m.#limit = head.length;
     m.chunks = this.chunks;
     m.chunkBytes = this.chunkBytes;
-    m.network = this.network;
+    m.network = this.network < 0 ? -1 : this.network - base;
     m.linkBytes = this.linkBytes;
-    m.transport = this.transport;
+    m.transport = this.transport < 0 ? -1 : this.transport - base;
     m.family = this.family;
     m.type = this.type;
     m.rcvif = this.rcvif;
     m.csum = this.csum;
-    m.csumStart = this.csumStart;
+    m.csumStart = this.csumStart - base;
     m.csumOffset = this.csumOffset;
     m.mark = this.mark;
     m.priority = this.priority;
@@ -216,7 +241,7 @@ export class Mbuf {
     const head = new Uint8Array(front + Math.max(room, this.end - this.off));
     const { off } = this;
     // Headers that were taken off stay readable.
-    const keep = Math.min(off, front);
+    const keep = Math.min(off - this.#base, front);
     head.set(this.head.subarray(off - keep, this.end), front - keep);
     const moved = front - off;
     this.off += moved;
@@ -225,8 +250,14 @@ export class Mbuf {
     if (this.transport >= 0) this.transport += moved;
     this.csumStart += moved;
     this.head = head;
-    this.view = new DataView(head.buffer);
+    this.view = viewOf(head);
+    this.#base = 0;
+    this.#limit = head.length;
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Bytes [skip, skip + length) of chunks, as chunks. */

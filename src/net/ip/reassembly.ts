@@ -87,7 +87,7 @@ export class Fragments {
     const isV6 = key.length > 30;
     const { length } = m;
     const limit = (isV6 ? stack.ip6.ip6fragHighThresh : stack.ip4.ipfragHighThresh).get();
-    const cost = m.head.length + m.chunkBytes + PIECE_BYTES;
+    const cost = m.headBytes + m.chunkBytes + PIECE_BYTES;
     if ((isV6 ? this.bytes6 : this.bytes4) + cost > limit || !stack.kmem.take(cost))
       return this.#fail(stack, isV6);
     let q = this.#queues.get(key);

@@ -134,7 +134,7 @@ export class TcpInet extends TcpStack implements InetProtocol {
     const { laddr, faddr } = flow;
     const path = this.#path(flow);
     if (failed(path)) return path;
-    const m = Mbuf.referring(seg.pieces, seg.length);
+    const m = Mbuf.referring(seg.pieces, seg.length, this.net.network.heads);
     const at = m.prepend(headerBytes(seg));
     encode(seg, m.view, at);
     m.csum = CSUM_PARTIAL;

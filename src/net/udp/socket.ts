@@ -210,7 +210,7 @@ export class UdpSocket extends InetDatagram {
   #output(c: Corked, chunks: readonly Uint8Array[], bytes: number): number {
     const { path, to, control } = c;
     const { pcb, stack } = this;
-    const m = Mbuf.referring(chunks, bytes);
+    const m = Mbuf.referring(chunks, bytes, stack.network.heads);
     const at = m.prepend(UDP_HEADER_BYTES);
     const length = bytes + UDP_HEADER_BYTES;
     const src = control?.src || (pcb.laddr.length === to.length ? pcb.laddr : ANY) || path.src;
