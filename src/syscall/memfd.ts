@@ -7,7 +7,7 @@ import { TmpFile } from "../fs/tmpfs/tmpfile.ts";
 import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Mount } from "../vfs/mount.ts";
-import { holdPath } from "../vfs/path.ts";
+import { holdPath, type Path } from "../vfs/path.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
 import { flags, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -38,9 +38,22 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   if ((how & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0) vp.allowSealing();
   const entry = vfs.names.makeLoose(`/memfd:${name}`, vp);
   entry.isDeleted = true;
-  const fp = new VnodeFile(vp, O_RDWR | O_LARGEFILE, holdPath({ mount, entry }));
+  const fp = new MemFile(vp, O_RDWR | O_LARGEFILE, holdPath({ mount, entry }));
   return newFd(td, fp, (how & MFD_CLOEXEC) !== 0);
 });
+
+/** The descriptor that made it does not keep programs from running from it, though they could be written to. */
+class MemFile extends VnodeFile {
+  constructor(vp: TmpFile, flags: number, path: Path) {
+    super(vp, flags, path);
+    vp.writers--;
+  }
+
+  override onLastClose(): void {
+    this.vp.writers++;
+    super.onLastClose();
+  }
+}
 
 /** The internal tmpfs that memfds live on, bounded by memory alone; made with the first one. */
 function shmMount(td: Lwp): Mount | Errno {

@@ -5,7 +5,8 @@
  */
 import { EFAULT, EINVAL, EPERM, failed } from "../abi/errno.ts";
 import { CAP_SYS_ADMIN, CAP_SYSLOG } from "../kern/cred.ts";
-import { formatMessage, type Message, MSGBUF_BYTES } from "../kern/msgbuf.ts";
+import { MSGBUF_BYTES } from "../kern/msgbuf.ts";
+import { hasUnread, syslogLine, unreadLines } from "../kern/syslogreader.ts";
 import { bytesOf } from "../lib/bytes.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { int, uaddr } from "./args.ts";
@@ -65,31 +66,14 @@ export const sys_syslog = syscall("syslog", [int, uaddr, int], (td, action, buf,
 
 export const syslogSyscalls: readonly (readonly [number, Syscall])[] = [[116, sys_syslog]];
 
-function line(m: Message): string {
-  return `<${m.level}>${formatMessage(m)}\n`;
-}
-
 /** What no reader has taken yet, as much as fits; a long line may go in pieces. */
 function readNext(td: Lwp, buf: number, length: number): number {
   const { msgbuf } = td.proc.table;
-  const { syslog } = msgbuf;
   if (length === 0) return 0;
-  if (msgbuf.at(syslog.readSeq) === null) return td.sleep(msgbuf.arrived, "syslog");
-  let { readSeq, readBytes } = syslog;
-  let text = "";
-  for (let m = msgbuf.at(readSeq); m && text.length < length; m = msgbuf.at(readSeq)) {
-    // Of a line that was pushed out while in pieces the rest is gone.
-    if (m.seq !== readSeq) readBytes = 0;
-    const rest = line(m).slice(readBytes);
-    const room = length - text.length;
-    text += rest.slice(0, room);
-    const isWhole = rest.length <= room;
-    readSeq = isWhole ? m.seq + 1 : m.seq;
-    readBytes = isWhole ? 0 : readBytes + room;
-  }
+  if (!hasUnread(msgbuf)) return td.sleep(msgbuf.arrived, "syslog");
+  const { text, take } = unreadLines(msgbuf, length);
   if (failed(td.proc.vmspace.copyout(buf, bytesOf(text)))) return EFAULT;
-  syslog.readSeq = readSeq;
-  syslog.readBytes = readBytes;
+  Object.assign(msgbuf.syslog, take);
   return text.length;
 }
 
@@ -100,7 +84,7 @@ function readLast(td: Lwp, buf: number, length: number): number {
   let from = kept.length;
   let text = "";
   while (from > 0) {
-    const next = line(kept[from - 1]!);
+    const next = syslogLine(kept[from - 1]!);
     if (next.length + text.length > length) break;
     text = next + text;
     from--;
@@ -113,7 +97,7 @@ function unread(td: Lwp): number {
   const { readSeq, readBytes } = msgbuf.syslog;
   let bytes = 0;
   for (const m of msgbuf.all()) {
-    if (m.seq >= readSeq) bytes += line(m).length - (m.seq === readSeq ? readBytes : 0);
+    if (m.seq >= readSeq) bytes += syslogLine(m).length - (m.seq === readSeq ? readBytes : 0);
   }
   return bytes;
 }

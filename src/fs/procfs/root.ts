@@ -4,6 +4,7 @@
 import { ENOENT, type Errno } from "../../abi/errno.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
+import { KmsgNode } from "./kmsg.ts";
 import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
 import { PidDir } from "./piddir.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -33,6 +34,7 @@ export class RootDir extends ProcDir {
     if (/^[1-9]\d{0,9}$/.test(name)) return this.#process(Number(name));
     if (links.has(name)) return this.fs.node(name, (key) => new CallerLink(this.fs, key));
     if (systemTexts.has(name)) return this.fs.node(name, (key) => new SystemText(this.fs, key));
+    if (name === "kmsg") return this.fs.node(name, (key) => new KmsgNode(this.fs, key));
     if (name === "sys") {
       return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
     }
@@ -47,6 +49,7 @@ export class RootDir extends ProcDir {
     for (const name of systemTexts.keys()) {
       yield { name, key: name, type: S_IFREG, position: position++ };
     }
+    yield { name: "kmsg", key: "kmsg", type: S_IFREG, position: position++ };
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
     yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };
     yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
