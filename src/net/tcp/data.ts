@@ -160,9 +160,7 @@ export function resetReceiveSpace(tp: Tcb): void {
 export function checkAck(tp: Tcb): void {
   if (!tp.isAckOwed && !tp.isAckNow) return;
   const unacked = tp.rcvNxt - tp.rcvWup;
-  const isWorthwhile =
-    unacked > tp.rcvMss &&
-    (tp.recvbuf.length < tp.rcvMss || newWindow(tp) >= Math.max(tp.rcvEdge - tp.rcvNxt, 1));
+  const isWorthwhile = unacked > tp.rcvMss;
   if (tp.isAckNow || isWorthwhile || isQuick(tp) || !tp.reasm.isEmpty) {
     sendAck(tp);
     return;
