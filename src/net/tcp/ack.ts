@@ -170,11 +170,8 @@ function rearm(tp: Tcb, isProgress: boolean): void {
     if (isProgress || timer.xmitKind === XMIT_NONE || timer.xmitKind === XMIT_PROBE0) armRto(tp);
     return;
   }
-  if (timer.xmitKind !== XMIT_PROBE0) timer.clearXmit();
-  else if (tp.sndNxt >= tp.sndEnd || tp.sndUna + tp.sndWnd > tp.sndNxt) {
-    timer.clearXmit();
-    tp.backoff = 0;
-  }
+  // Who waits for a window goes on waiting until something is sent: the one that opens it may be lost.
+  if (timer.xmitKind !== XMIT_PROBE0 || tp.sndNxt >= tp.sndEnd) timer.clearXmit();
 }
 
 /** Wakes the writer when a third of the buffer is free. */

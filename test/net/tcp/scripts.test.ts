@@ -228,6 +228,21 @@ describe("tcp sends", () => {
     s.expect("P.", { seq: 1001, length: 500 });
   });
 
+  it("at last into a window that is too small, though what opened it further was lost", () => {
+    const s = new Script();
+    s.connect();
+    s.write(1000);
+    s.expect("P.", { length: 1000 });
+    s.send(".", { seq: 1, ack: 1001, window: 4 });
+    s.write(2000);
+    s.nothing();
+    // Old data that comes again says nothing of the window.
+    s.send(".", { seq: 0, ack: 1001, window: 4 });
+    s.drain();
+    assert.ok(s.waitForSegment() <= 1000);
+    s.expect(".", { seq: 1001, length: 512 });
+  });
+
   it("small pieces together: Nagle; unless it is told not to (RFC 1122 4.2.3.4)", () => {
     const s = new Script();
     s.connect();
