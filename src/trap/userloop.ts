@@ -76,6 +76,8 @@ export class UserLoop implements SliceKeeper, TrapService {
   /** When the last accounting was. */
   #sinceNs = 0;
   #callsToLook = CALLS_PER_LOOK;
+  /** Something was due when the clock was last looked at. */
+  #isDue = false;
 
   constructor(
     table: ProcTable,
@@ -110,6 +112,8 @@ export class UserLoop implements SliceKeeper, TrapService {
       const td = this.#cpu.runq.next() as Lwp | null;
       if (!td) return;
       this.#runThread(td);
+      // Threads that sleep after a few calls each never come to the end of a slice, where the world is attended to.
+      if (this.#isDue || this.#cpu.callouts.nextDeadlineNs <= this.#sinceNs) this.#attend();
     }
   }
 
@@ -244,8 +248,9 @@ export class UserLoop implements SliceKeeper, TrapService {
   #isTimeUp(): boolean {
     this.#callsToLook = CALLS_PER_LOOK;
     const now = this.#cpu.clock.monotonicNs();
-    const isDue = this.#cpu.callouts.nextDeadlineNs <= now || this.#outside?.doorbell.isRung();
-    return isDue || now - this.#sinceNs >= SLICE_NS;
+    const isRung = this.#outside?.doorbell.isRung() ?? false;
+    this.#isDue = isRung || this.#cpu.callouts.nextDeadlineNs <= now;
+    return this.#isDue || now - this.#sinceNs >= SLICE_NS;
   }
 
   #switchTo(td: Lwp): void {
@@ -352,6 +357,7 @@ export class UserLoop implements SliceKeeper, TrapService {
 
   /** Takes in what came from outside and fires what is due; the time now. */
   #attend(): number {
+    this.#isDue = false;
     const { doorbell } = this.#outside ?? {};
     if (doorbell?.isRung()) {
       doorbell.answer();
