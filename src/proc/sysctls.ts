@@ -67,6 +67,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.nr_open", new SysctlConst(NR_OPEN));
   tree.add("fs.pipe-max-size", new PipeMaxSize(table));
+  tree.add("fs.dir-notify-enable", new DirNotifyEnable(table));
 
   tree.add("kern.ostype", ostype);
   tree.add("kern.osrelease", release);
@@ -199,6 +200,22 @@ class PipeMaxSize extends TableLeaf {
   /** Rounded up to a power of two, as pipes are. */
   set(value: number): number {
     this.table.vfs.pipeMaxSize = 2 ** Math.ceil(Math.log2(value));
+    return 0;
+  }
+}
+
+/** Whether F_NOTIFY is offered. */
+class DirNotifyEnable extends TableLeaf {
+  constructor(table: ProcTable) {
+    super(table, 0, 1);
+  }
+
+  get(): number {
+    return Number(this.table.vfs.isDirNotifyEnabled);
+  }
+
+  set(value: number): number {
+    this.table.vfs.isDirNotifyEnabled = value !== 0;
     return 0;
   }
 }

@@ -11,6 +11,7 @@ import {
   failed,
 } from "../abi/errno.ts";
 import {
+  DN_MULTISHOT,
   F_ADD_SEALS,
   F_DUPFD,
   F_DUPFD_CLOEXEC,
@@ -95,8 +96,10 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
     case F_GETFL:
       return fp.flags;
     case F_NOTIFY: {
+      const isOver = (arg & ~DN_MULTISHOT) === 0;
+      if (!isOver && !td.fs.vfs.isDirNotifyEnabled) return EINVAL;
       const r = notifyOfDir(fp, table, n, arg | 0);
-      if (r >= 0 && !fp.owner) setOwnerTo(td, fp, td.proc);
+      if (r >= 0 && !isOver && !fp.owner) setOwnerTo(td, fp, td.proc);
       return r;
     }
     case F_SETFL:

@@ -35,6 +35,8 @@ export class Vfs {
   shm: Mount | null = null;
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
+  /** fs.dir-notify-enable. */
+  isDirNotifyEnabled = true;
   /** st_dev of pipes, and of eventfds and the like. */
   readonly pipeDev: number;
   readonly anonDev: number;
