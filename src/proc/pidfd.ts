@@ -8,6 +8,7 @@ import type { Thread } from "../kern/thread.ts";
 import type { Attr } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
+import type { Lwp } from "./lwp.ts";
 import type { Proc } from "./proc.ts";
 
 const NEVER = { sec: 0, nsec: 0 };
@@ -22,6 +23,16 @@ export class PidFile extends File {
 
   describe(): string {
     return "anon_inode:[pidfd]";
+  }
+
+  /** Its number for who asks, and in the pid name spaces further in; -1 once it is gone. */
+  override fdinfo(td: Thread): string {
+    const { id, state } = this.proc;
+    if (state === "dead") return "Pid:\t-1\nNSpid:\t-1\n";
+    const { ns } = (td as Lwp).id;
+    const own = id.in(ns);
+    const numbers = own === 0 ? [0] : id.numbers.slice(ns.level);
+    return `Pid:\t${own}\nNSpid:\t${numbers.join("\t")}\n`;
   }
 
   override stat(): Attr {

@@ -70,6 +70,11 @@ export abstract class File {
   /** What /proc/PID/fd shows for a file without a path: "pipe:[12]", "anon_inode:[eventfd]". */
   abstract describe(): string;
 
+  /** What /proc/PID/fdinfo says of it beyond what it says of all: lines, or nothing. */
+  fdinfo(_td: Thread): string {
+    return "";
+  }
+
   /** The attributes of what is open; a device or fifo has those of its node. */
   stat(): Attr | Errno {
     return this.path?.entry.vnode?.getattr() ?? EBADF;

@@ -169,7 +169,7 @@ class FdInfo extends ProcText {
     return openFile(this.#ref, this.#fd) ? this.#ref.owner() : null;
   }
 
-  text(_td: Thread): string | Errno {
+  text(td: Thread): string | Errno {
     const fp = openFile(this.#ref, this.#fd);
     if (!fp) return ENOENT;
     const table = this.#ref.get()!.td!.fdtable;
@@ -179,7 +179,7 @@ class FdInfo extends ProcText {
     const ino = typeof attr === "number" ? 0 : attr.ino;
     return (
       `pos:\t${Math.max(0, at)}\nflags:\t0${flags.toString(8)}\n` +
-      `mnt_id:\t${fp.path?.mount.id ?? 0}\nino:\t${ino}\n`
+      `mnt_id:\t${fp.path?.mount.id ?? 0}\nino:\t${ino}\n${fp.fdinfo(td)}`
     );
   }
 }
