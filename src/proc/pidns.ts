@@ -12,6 +12,8 @@ import type { Pid } from "./pid.ts";
 import type { Proc } from "./proc.ts";
 
 export const PID_MAX = 32768;
+/** What kernel.pid_max may be raised to. */
+export const PID_MAX_LIMIT = 4194304;
 /** Ids below are not used again after the first wrap, as in Linux. */
 const RESERVED_PIDS = 300;
 /** Further name spaces within the first, one in another. */

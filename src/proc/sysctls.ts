@@ -13,7 +13,7 @@ import { PAGE_SIZE } from "../vm/param.ts";
 import { addCoreSysctls } from "./coredump.ts";
 import { addCounterSysctls } from "./counters.ts";
 import type { Lwp } from "./lwp.ts";
-import { PID_MAX } from "./pidns.ts";
+import { PID_MAX, PID_MAX_LIMIT } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
 import { YAMA_SCOPE_NO_ATTACH } from "./ptraceaccess.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
@@ -111,7 +111,7 @@ class PtraceScope extends TableLeaf {
 /** Each pid name space has its own, no higher than those above it. */
 class PidMax extends SysctlInt {
   constructor() {
-    super(301, PID_MAX);
+    super(301, PID_MAX_LIMIT);
   }
 
   get(td: Thread): number {
@@ -169,7 +169,7 @@ class ThreadsMax extends TableLeaf {
 /** Who restores processes sets it, and so the number of the next one: criu(8). */
 class LastPid extends SysctlInt {
   constructor() {
-    super(0, PID_MAX, 0o666);
+    super(0, PID_MAX_LIMIT, 0o666);
   }
 
   get(td: Thread): number {

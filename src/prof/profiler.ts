@@ -18,7 +18,7 @@ import {
   type Trap,
 } from "../machine/traps.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { PID_MAX } from "../proc/pidns.ts";
+import { PID_MAX_LIMIT } from "../proc/pidns.ts";
 import type { ProcTable } from "../proc/proctable.ts";
 import type { Syscall } from "../syscall/declare.ts";
 import type { Sampler } from "../trap/sampler.ts";
@@ -39,7 +39,7 @@ const MAX_THREADS = 8192;
 /** Names of one image's addresses that are kept. */
 const MAX_NAMES = 8192;
 /** Numbers that no process can have, for two tracks: the idle machine, and threads past MAX_THREADS. */
-const KERNEL_PID = 2 * PID_MAX;
+const KERNEL_PID = 2 * PID_MAX_LIMIT;
 const IDLE = 0;
 const OTHERS = 1;
 

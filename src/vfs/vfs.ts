@@ -15,6 +15,7 @@ import type { Mount } from "./mount.ts";
 import { MountTable } from "./mounttable.ts";
 import { NameCache } from "./namecache.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
+import { Uevents } from "./uevents.ts";
 
 export class Vfs {
   readonly clock: KernelClock;
@@ -29,6 +30,8 @@ export class Vfs {
   readonly locks: LockTable;
   /** What sockets can be made of. */
   readonly domains = new Domains();
+  /** What is told of devices. */
+  readonly uevents = new Uevents();
   /** File system types by name, as /proc/filesystems lists them. */
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2)'s files live; made when first needed. */

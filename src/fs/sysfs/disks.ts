@@ -7,7 +7,9 @@
 import { type Disk, diskStatNumbers, physicalBlockSize } from "../../vfs/blockdevice.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import type { DiskObserver } from "../../vfs/disks.ts";
+import type { Uevents } from "../../vfs/uevents.ts";
 import type { AttributeSource, SysDir } from "./nodes.ts";
+import { addUevent } from "./uevent.ts";
 
 const SECTOR_BYTES = 512;
 /** What one request may discard: there is no limit, and a number must be said. */
@@ -15,9 +17,11 @@ const MAX_DISCARD_BYTES = 2 ** 41;
 
 export class DiskTree implements DiskObserver {
   readonly #root: SysDir;
+  readonly #uevents: Uevents;
 
-  constructor(root: SysDir) {
+  constructor(root: SysDir, uevents: Uevents) {
     this.#root = root;
+    this.#uevents = uevents;
   }
 
   diskAdded(disk: Disk): void {
@@ -27,6 +31,7 @@ export class DiskTree implements DiskObserver {
     const dir = root.dir(path);
     const up = "../".repeat(path.split("/").length);
     addAttributes(dir, disk);
+    addUevent(dir, this.#uevents, path, "block", variablesOf(disk));
     dir.addLink("subsystem", `${up}class/block`);
     addOwn(dir, disk);
     if (disk.place) addPlace(dir, disk);
@@ -34,10 +39,12 @@ export class DiskTree implements DiskObserver {
     if (!disk.place) root.dir("block").addLink(name, `../${path}`);
     root.dir("class/block").addLink(name, `../../${path}`);
     root.dir("dev/block").addLink(`${majorOf(rdev)}:${minorOf(rdev)}`, `../../${path}`);
+    this.#announce("add", disk);
   }
 
   diskChanged(disk: Disk): void {
     if (disk.attributes) addOwn(this.#root.dir(placeOf(disk)), disk);
+    this.#announce("change", disk);
   }
 
   diskRemoved(disk: Disk): void {
@@ -48,6 +55,12 @@ export class DiskTree implements DiskObserver {
     if (!disk.place) root.dir("block").remove(name);
     root.dir("class/block").remove(name);
     root.dir("dev/block").remove(`${majorOf(rdev)}:${minorOf(rdev)}`);
+    this.#announce("remove", disk);
+  }
+
+  #announce(action: string, disk: Disk): void {
+    const variables = ["SUBSYSTEM=block", ...variablesOf(disk)];
+    this.#uevents.announce(action, `/${placeOf(disk)}`, variables);
   }
 }
 
@@ -55,14 +68,17 @@ function placeOf({ name, place }: Disk): string {
   return `devices/virtual/block/${place ? `${place.whole.name}/` : ""}${name}`;
 }
 
+function variablesOf({ name, rdev, place }: Disk): readonly string[] {
+  const kind = place ? ["DEVTYPE=partition", `PARTN=${place.number}`] : ["DEVTYPE=disk"];
+  const label = place?.label ? [`PARTNAME=${place.label}`] : [];
+  return [`MAJOR=${majorOf(rdev)}`, `MINOR=${minorOf(rdev)}`, `DEVNAME=${name}`, ...kind, ...label];
+}
+
 function addAttributes(dir: SysDir, disk: Disk): void {
-  const { name, rdev, place } = disk;
+  const { rdev } = disk;
   const major = majorOf(rdev);
   const minor = minorOf(rdev);
-  const kind = place ? `DEVTYPE=partition\nPARTN=${place.number}\n` : "DEVTYPE=disk\n";
-  const label = place?.label ? `PARTNAME=${place.label}\n` : "";
   dir.attribute("dev", `${major}:${minor}\n`);
-  dir.attribute("uevent", `MAJOR=${major}\nMINOR=${minor}\nDEVNAME=${name}\n${kind}${label}`);
   dir.attribute("size", new DiskValue(disk, "size"));
   dir.attribute("ro", new DiskValue(disk, "ro"));
   dir.attribute("alignment_offset", "0\n");

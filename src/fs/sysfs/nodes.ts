@@ -4,12 +4,12 @@
  * The tree is built with the file system and grows and shrinks with the disks;
  * what an attribute says may change. An attribute is one value in a file of nominal 4096 bytes.
  */
-import { EACCES, EINVAL, ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
+import { EACCES, EINVAL, EIO, ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { bytesOf } from "../../lib/bytes.ts";
+import { byteString, bytesOf } from "../../lib/bytes.ts";
 import type { Attr } from "../../vfs/attr.ts";
 import { File } from "../../vfs/file.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
@@ -172,13 +172,15 @@ class SysLink extends SysNode {
 /** Says an attribute's value at the moment, with its newline. */
 export interface AttributeSource {
   text(): string | Errno;
+  /** Takes what one write(2) brought; absent where nothing may be written. */
+  write?(text: string): number;
 }
 
 class SysAttribute extends SysNode {
   readonly #value: string | AttributeSource;
 
   constructor(fs: Sysfs, value: string | AttributeSource) {
-    super(fs, S_IFREG | 0o444);
+    super(fs, S_IFREG | (typeof value !== "string" && value.write ? 0o644 : 0o444));
     this.#value = value;
   }
 
@@ -191,7 +193,16 @@ class SysAttribute extends SysNode {
   }
 
   override open(_td: Thread, flags: number): File | Errno {
-    return (flags & O_ACCMODE) === O_RDONLY ? new AttributeFile(this, flags) : EACCES;
+    const isAllowed = (flags & O_ACCMODE) === O_RDONLY || this.isWritable;
+    return isAllowed ? new AttributeFile(this, flags) : EACCES;
+  }
+
+  get isWritable(): boolean {
+    return typeof this.#value !== "string" && this.#value.write !== undefined;
+  }
+
+  put(text: string): number {
+    return typeof this.#value === "string" ? EIO : (this.#value.write?.(text) ?? EIO);
   }
 }
 
@@ -225,6 +236,22 @@ class AttributeFile extends File {
     }
     if (offset >= this.#value.length) return 0;
     return uio.copyout(this.#value.subarray(offset));
+  }
+
+  override write(td: Thread, uio: Uio): number {
+    return this.pwrite(td, uio, 0);
+  }
+
+  override pwrite(_td: Thread, uio: Uio, _offset: number): number {
+    const bytes = new Uint8Array(Math.min(uio.resid, ATTRIBUTE_BYTES));
+    const got = uio.copyin(bytes);
+    if (got < 0) return got;
+    const r = this.#attribute.put(byteString(bytes, 0, got));
+    return r < 0 ? r : got;
+  }
+
+  override truncate(_sizeBytes: number): number {
+    return 0;
   }
 
   override seek(offset: number, whence: number): number {

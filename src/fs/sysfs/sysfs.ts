@@ -46,7 +46,7 @@ export class Sysfs implements FileSystem {
     this.dev = vfs.anonymousDev();
     this.clock = vfs.clock;
     this.#root = new SysDir(this);
-    populate(this.#root, sources);
+    populate(this.#root, sources, vfs.uevents);
   }
 
   nextIno(): number {

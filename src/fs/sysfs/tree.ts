@@ -17,10 +17,12 @@ import {
   TTYAUX_PTMX,
   TTYAUX_TTY,
 } from "../../abi/devices.ts";
+import type { Uevents } from "../../vfs/uevents.ts";
 import { DiskTree } from "./disks.ts";
 import { NetClassDir, NetDevicesDir } from "./net.ts";
-import type { SysDir } from "./nodes.ts";
+import type { AttributeSource, SysDir } from "./nodes.ts";
 import type { SysfsSources } from "./sysfs.ts";
+import { addUevent } from "./uevent.ts";
 
 type Device = readonly [name: string, major: number, minor: number];
 
@@ -40,20 +42,20 @@ const TTY_DEVICES: readonly Device[] = [
   ["hvc0", HVC_MAJOR, 0],
 ];
 
-export function populate(root: SysDir, sources: SysfsSources): void {
+export function populate(root: SysDir, sources: SysfsSources, uevents: Uevents): void {
   for (const top of ["block", "bus", "class", "dev", "devices", "firmware", "fs", "module"]) {
     root.dir(top);
   }
   root.dir("fs/cgroup");
-  root.dir("kernel").attribute("uevent_seqnum", "0\n");
+  root.dir("kernel").attribute("uevent_seqnum", new Seqnum(uevents));
   addCpus(root, sources.cpus);
-  for (const d of MEM_DEVICES) addCharacter(root, "mem", d);
-  for (const d of TTY_DEVICES) addCharacter(root, "tty", d);
+  for (const d of MEM_DEVICES) addCharacter(root, uevents, "mem", d);
+  for (const d of TTY_DEVICES) addCharacter(root, uevents, "tty", d);
   root.dir("devices/virtual/tty/console").attribute("active", "hvc0\n");
   const devices = new NetDevicesDir(root.fs, sources.net);
   root.dir("devices/virtual").mountDir("net", devices);
   root.dir("class").mountDir("net", new NetClassDir(root.fs, sources.net, devices));
-  sources.disks.observe(new DiskTree(root));
+  sources.disks.observe(new DiskTree(root, uevents));
 }
 
 function addCpus(root: SysDir, cpus: number): void {
@@ -83,15 +85,30 @@ function maskOf(cpu: number): string {
   return (1n << BigInt(cpu)).toString(16);
 }
 
-function addCharacter(root: SysDir, className: string, [name, major, minor]: Device): void {
-  const dir = root.dir(`devices/virtual/${className}/${name}`);
-  addNumbers(dir, name, major, minor, "");
+class Seqnum implements AttributeSource {
+  readonly #uevents: Uevents;
+
+  constructor(uevents: Uevents) {
+    this.#uevents = uevents;
+  }
+
+  text(): string {
+    return `${this.#uevents.seqnum}\n`;
+  }
+}
+
+function addCharacter(
+  root: SysDir,
+  uevents: Uevents,
+  className: string,
+  [name, major, minor]: Device,
+): void {
+  const path = `devices/virtual/${className}/${name}`;
+  const dir = root.dir(path);
+  dir.attribute("dev", `${major}:${minor}\n`);
+  const numbers = [`MAJOR=${major}`, `MINOR=${minor}`, `DEVNAME=${name}`];
+  addUevent(dir, uevents, path, className, numbers);
   dir.addLink("subsystem", `../../../../class/${className}`);
   root.dir(`class/${className}`).addLink(name, `../../devices/virtual/${className}/${name}`);
   root.dir("dev/char").addLink(`${major}:${minor}`, `../../devices/virtual/${className}/${name}`);
-}
-
-function addNumbers(dir: SysDir, name: string, major: number, minor: number, more: string): void {
-  dir.attribute("dev", `${major}:${minor}\n`);
-  dir.attribute("uevent", `MAJOR=${major}\nMINOR=${minor}\nDEVNAME=${name}\n${more}`);
 }

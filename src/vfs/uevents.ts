@@ -1,0 +1,27 @@
+/**
+ * Device events: what the kernel says of devices that come, change and go, or are asked for again by
+ * writing to their `uevent` file in /sys; udev(7) listens by netlink.
+ */
+export interface UeventListener {
+  /** "add@/devices/…" and then variables, NAME=value each. */
+  uevent(lines: readonly string[]): void;
+}
+
+export class Uevents {
+  readonly listeners = new Set<UeventListener>();
+  /** Of the last event; /sys/kernel/uevent_seqnum. */
+  seqnum = 0;
+
+  /** `devpath` is without /sys: "/devices/virtual/tty/hvc0". */
+  announce(action: string, devpath: string, variables: readonly string[]): void {
+    this.seqnum++;
+    const lines = [
+      `${action}@${devpath}`,
+      `ACTION=${action}`,
+      `DEVPATH=${devpath}`,
+      ...variables,
+      `SEQNUM=${this.seqnum}`,
+    ];
+    for (const l of this.listeners) l.uevent(lines);
+  }
+}
