@@ -132,8 +132,9 @@ async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
   const file = await open(temporary, "w+");
   try {
     const identity = createHash("sha256").update(plan.inputs).digest();
+    const uuid = uuidOf(identity);
     const writer = new Ext4Writer(file, {
-      uuid: uuidOf(identity),
+      uuid,
       label: name,
       time: archive.release.time,
       maxBytes: options.size ?? DEFAULT_MAX_BYTES,
@@ -147,7 +148,7 @@ async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
     }
     progress.finish();
     installed.sort((a, b) => (a.package.name < b.package.name ? -1 : 1));
-    await configure(assembly, installed, plan);
+    await configure(assembly, installed, plan, uuidText(uuid));
     if (plan.pycPath !== undefined) await addCompiled(assembly, plan.pycPath);
     const free = recipe.freeBytes;
     const room = options.size === undefined ? { free } : { free, size: options.size };
@@ -195,7 +196,12 @@ function unpackOrder(packages: readonly Package[]): Package[] {
   return [...packages.filter(isFirst), ...packages.filter((p) => !isFirst(p))];
 }
 
-async function configure(assembly: Assembly, installed: readonly InstalledPackage[], plan: Plan) {
+async function configure(
+  assembly: Assembly,
+  installed: readonly InstalledPackage[],
+  plan: Plan,
+  uuid: string,
+) {
   const scripts = installed.flatMap(({ control }) => {
     const postinst = control.get("postinst");
     return postinst === undefined ? [] : [Buffer.from(postinst.data).toString("utf8")];
@@ -208,6 +214,7 @@ async function configure(assembly: Assembly, installed: readonly InstalledPackag
     hostname: "vkernel",
     mirror: plan.archive.mirror,
     suite: plan.suite,
+    uuid,
   });
   await writeAccounts(assembly, scripts);
   await writeDpkgDatabase(assembly, installed, ARCHITECTURE);
@@ -252,6 +259,12 @@ function uuidOf(hash: Uint8Array): Uint8Array {
   uuid[6] = (uuid[6]! & 0x0f) | 0x40;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return uuid;
+}
+
+/** As blkid(8) writes it. */
+function uuidText(uuid: Uint8Array): string {
+  const hex = Buffer.from(uuid).toString("hex");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 /** What killed builders left: images under way. Downloads under way stay, to be resumed. */

@@ -14,6 +14,8 @@ export interface SystemOptions {
   readonly hostname: string;
   readonly mirror: string;
   readonly suite: string;
+  /** Of the image's file system. */
+  readonly uuid: string;
 }
 
 export async function configureSystem(assembly: Assembly, options: SystemOptions): Promise<void> {
@@ -75,7 +77,7 @@ async function writeEtc(assembly: Assembly, options: SystemOptions): Promise<voi
     "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n",
   );
   await assembly.file("/etc/resolv.conf", "nameserver 10.0.2.3\n");
-  await assembly.file("/etc/fstab", "/dev/root\t/\text4\tdefaults\t0\t1\n");
+  await assembly.file("/etc/fstab", `UUID=${options.uuid}\t/\text4\tdefaults\t0\t1\n`);
   assembly.symlink("/etc/mtab", "../proc/self/mounts");
   await assembly.file("/etc/machine-id", "");
   await assembly.file("/etc/timezone", "Etc/UTC\n");

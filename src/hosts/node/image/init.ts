@@ -1,19 +1,32 @@
 /**
- * How an image comes up: busybox init, its table, and two scripts.
+ * How an image comes up: the init that its packages bring (sysvinit.ts, systemd), or else busybox
+ * init, its table, and two scripts.
  *
  * /etc/rc mounts the kernel's file systems; with a read-only root the places
  * that programs write to become tmpfs. /etc/rc.console keeps a root shell on
  * the console. Source: busybox's init/init.c and examples/inittab.
  */
 import type { Assembly } from "./assembly.ts";
+import { writeSysvinit } from "./sysvinit.ts";
 
 /** Writes the init table and its scripts; `shell` is what the console gives. */
 export async function writeInit(assembly: Assembly, shell: string): Promise<void> {
+  if (await writeSysvinit(assembly)) return;
+  if (assembly.has("/usr/lib/systemd/systemd")) {
+    assembly.dir("/etc/systemd/system/serial-getty@.service.d");
+    await assembly.file("/etc/systemd/system/serial-getty@.service.d/console.conf", AUTOLOGIN);
+  }
   await assembly.file("/etc/rc", RC, 0o755);
   await assembly.file("/etc/rc.console", rcConsole(shell), 0o755);
   await assembly.file("/etc/inittab", INITTAB);
   assembly.dir("/etc/rc.d");
 }
+
+/** The console belongs to whoever started the machine: root, without a password. */
+const AUTOLOGIN = `[Service]
+ExecStart=
+ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200,57600,38400,9600 - xterm
+`;
 
 const RC = `#!/usr/bin/busybox sh
 # Brings the system up: mounts what programs expect. Run once by init.
