@@ -15,6 +15,8 @@ export async function writeInit(assembly: Assembly, shell: string): Promise<void
   if (assembly.has("/usr/lib/systemd/systemd")) {
     assembly.dir("/etc/systemd/system/serial-getty@.service.d");
     await assembly.file("/etc/systemd/system/serial-getty@.service.d/console.conf", AUTOLOGIN);
+    // Half of the first boot, for names of hardware that is not there.
+    assembly.symlink("/etc/systemd/system/systemd-hwdb-update.service", "/dev/null");
   }
   await assembly.file("/etc/rc", RC, 0o755);
   await assembly.file("/etc/rc.console", rcConsole(shell), 0o755);
