@@ -33,4 +33,5 @@ fi
 npm run --silent check
 node dist/cli/vkernel.js image build minimal
 node dist/cli/vkernel.js image build debian
+node dist/cli/vkernel.js image build sysvinit
 exec node --test --test-concurrency=2 'test/**/*.test.ts'

@@ -44,8 +44,6 @@ import { mountShares } from "./shares.ts";
 import { syncDisks } from "./shutdown.ts";
 import { ConsoleTrace } from "./trace.ts";
 
-const SIGUSR2 = 12;
-
 /** Boots and runs the machine; returns when it is over. Blocks its thread meanwhile. */
 export function boot(host: Host, config: MachineConfig): Outcome {
   try {
@@ -113,10 +111,10 @@ function run(kernel: Kernel, config: MachineConfig): Outcome {
   const { program } = config;
   const calls = buildTable();
   const ddb = new Ddb(table, calls, host.console, host.doorbell);
-  const signal = program.kind === "init" ? SIGUSR2 : null;
+  const isInit = program.kind === "init";
   const { profile, counts } = config;
   const reporter = counts ? new CountsReporter(counts, table, calls) : null;
-  const outside = new HostOutside(host, table, terminals, ddb, log, signal, reporter);
+  const outside = new HostOutside(host, table, terminals, ddb, log, isInit, reporter);
   new LoadSampler(kernel.cpu, table.info).start();
   const hart = kernel.machine.newHart();
   const loop = new UserLoop(table, hart, calls, outside);

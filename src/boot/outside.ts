@@ -30,7 +30,7 @@ export class HostOutside implements Outside {
     terminals: Terminals,
     ddb: Ddb,
     log: KernelLog,
-    shutdownSignal: number | null,
+    isInit: boolean,
     counts: CountsReporter | null,
   ) {
     this.doorbell = host.doorbell;
@@ -38,7 +38,7 @@ export class HostOutside implements Outside {
     this.#table = table;
     this.#terminals = terminals;
     this.#ddb = ddb;
-    this.#poweroff = shutdownSignal === null ? null : new Poweroff(table, log, shutdownSignal);
+    this.#poweroff = isInit ? new Poweroff(table, log) : null;
     this.#counts = counts;
   }
 

@@ -4,7 +4,7 @@
  * A signal for which init has no handler yet would be lost, so it is asked
  * once it listens; an init that never does has nothing to say to the end.
  */
-import { SIG_DFL } from "../abi/signal.ts";
+import { SIG_DFL, SIGPWR, SIGUSR2 } from "../abi/signal.ts";
 import { Callout } from "../kern/callout.ts";
 import { type KernelLog, LOG_CRIT } from "../kern/log.ts";
 import type { Proc } from "../proc/proc.ts";
@@ -12,6 +12,8 @@ import type { ProcTable } from "../proc/proctable.ts";
 import { kernelSignal } from "../proc/siginfo.ts";
 import { psignal } from "../proc/signal.ts";
 
+/** SIGRTMIN+4 of glibc. */
+const SYSTEMD_POWEROFF = 38;
 /** How long init may take to shut the machine down before that is done without it. */
 const GRACE_NS = 15e9;
 /** How long it may take until it listens. */
@@ -21,16 +23,13 @@ const RETRY_NS = 50e6;
 export class Poweroff extends Callout {
   readonly #table: ProcTable;
   readonly #log: KernelLog;
-  readonly #signal: number;
   #requestedNs = -1;
   #isAsked = false;
 
-  /** `signal` makes init shut the machine down. */
-  constructor(table: ProcTable, log: KernelLog, signal: number) {
+  constructor(table: ProcTable, log: KernelLog) {
     super();
     this.#table = table;
     this.#log = log;
-    this.#signal = signal;
   }
 
   request(): void {
@@ -42,8 +41,9 @@ export class Poweroff extends Callout {
 
   fire(nowNs: number): void {
     const { init, cpu } = this.#table;
-    if (!this.#isAsked && init && isListening(init, this.#signal)) {
-      psignal(init, this.#signal, kernelSignal(this.#signal));
+    const signal = init ? shutdownSignal(init) : 0;
+    if (!this.#isAsked && init && isListening(init, signal)) {
+      psignal(init, signal, kernelSignal(signal));
       this.#isAsked = true;
     }
     const endNs = this.#requestedNs + (this.#isAsked ? GRACE_NS : DEAF_NS);
@@ -54,6 +54,12 @@ export class Poweroff extends Callout {
       this.#table.powerRequest = "halt";
     }
   }
+}
+
+/** What makes an init shut the machine down: systemd, sysvinit (by its powerwait entry), busybox. */
+function shutdownSignal(init: Proc): number {
+  if (init.comm === "systemd") return SYSTEMD_POWEROFF;
+  return isListening(init, SIGPWR) ? SIGPWR : SIGUSR2;
 }
 
 /** It has a handler, or waits for the signal with sigwait(3). */

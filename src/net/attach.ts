@@ -57,7 +57,7 @@ export function attachNet(
   for (const text of linkTexts(network)) domains.addText(text);
   domains.add(new PacketDomain(network));
   addNetSysctls(network, sysctls);
-  domains.add(new NetlinkDomain(network, netlinkProtocols(unix)));
+  domains.add(new NetlinkDomain(network, netlinkProtocols(network, unix)));
   tunables.addTo(sysctls);
   return network;
 }
@@ -83,12 +83,12 @@ function* inetTexts(network: Network): Generator<NetText> {
   for (const name of ["sockstat", "sockstat6"] as const) yield new Sockstat(network, name);
 }
 
-function netlinkProtocols(unix: UnixDomain): readonly NetlinkProtocol[] {
+function netlinkProtocols(network: Network, unix: UnixDomain): readonly NetlinkProtocol[] {
   return [
     new RouteProtocol(),
     new UserSockProtocol(),
     new SockDiagProtocol(unix),
-    new UeventProtocol(),
+    new UeventProtocol(network),
     new GenericProtocol(),
   ];
 }

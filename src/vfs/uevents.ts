@@ -14,14 +14,18 @@ export class Uevents {
 
   /** `devpath` is without /sys: "/devices/virtual/tty/hvc0". */
   announce(action: string, devpath: string, variables: readonly string[]): void {
-    this.seqnum++;
-    const lines = [
+    const lines = this.lines(action, devpath, variables);
+    for (const l of this.listeners) l.uevent(lines);
+  }
+
+  /** An event with the next number, for who tells of it himself: networks are told of their interfaces alone. */
+  lines(action: string, devpath: string, variables: readonly string[]): readonly string[] {
+    return [
       `${action}@${devpath}`,
       `ACTION=${action}`,
       `DEVPATH=${devpath}`,
       ...variables,
-      `SEQNUM=${this.seqnum}`,
+      `SEQNUM=${++this.seqnum}`,
     ];
-    for (const l of this.listeners) l.uevent(lines);
   }
 }

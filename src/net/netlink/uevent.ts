@@ -6,8 +6,10 @@
  */
 import { NETLINK_KOBJECT_UEVENT } from "../../abi/netlink.ts";
 import { bytesOf } from "../../lib/bytes.ts";
+import type { UeventListener, Uevents } from "../../vfs/uevents.ts";
 import type { Ifnet } from "../ifnet.ts";
 import type { NetObserver, NetStack } from "../netstack.ts";
+import type { Network } from "../network.ts";
 import type { NetlinkPorts } from "./ports.ts";
 import type { NetlinkProtocol } from "./protocol.ts";
 
@@ -21,8 +23,18 @@ export class UeventProtocol implements NetlinkProtocol {
   readonly mayAnyoneSend = false;
   readonly hasKernelEnd = true;
 
+  readonly #network: Network;
+
+  constructor(network: Network) {
+    this.#network = network;
+  }
+
+  /** Devices other than interfaces are the first network's. */
   attached(stack: NetStack, ports: NetlinkPorts): void {
-    stack.observers.add(new UeventNotifier(ports));
+    const { uevents } = this.#network.vfs;
+    const notifier = new UeventNotifier(ports, uevents);
+    stack.observers.add(notifier);
+    if (stack === this.#network.initial) uevents.listeners.add(notifier);
   }
 
   /** What programs send is for the groups; the kernel takes no requests. */
@@ -31,14 +43,19 @@ export class UeventProtocol implements NetlinkProtocol {
   }
 }
 
-class UeventNotifier implements NetObserver {
+class UeventNotifier implements NetObserver, UeventListener {
   readonly #ports: NetlinkPorts;
+  readonly #uevents: Uevents;
   /** Names of interfaces that were told of. */
   readonly #known = new Map<Ifnet, string>();
-  #seqnum = 0;
 
-  constructor(ports: NetlinkPorts) {
+  constructor(ports: NetlinkPorts, uevents: Uevents) {
     this.#ports = ports;
+    this.#uevents = uevents;
+  }
+
+  uevent(lines: readonly string[]): void {
+    this.#ports.multicast(bytesOf(lines.map((l) => `${l}\0`).join("")), KERNEL_GROUP);
   }
 
   linkChanged(ifp: Ifnet): void {
@@ -59,18 +76,9 @@ class UeventNotifier implements NetObserver {
   ruleChanged(): void {}
 
   #tell(ifp: Ifnet, action: string, more: readonly string[]): void {
-    const path = pathOf(ifp.name);
-    const lines = [
-      `${action}@${path}`,
-      `ACTION=${action}`,
-      `DEVPATH=${path}`,
-      "SUBSYSTEM=net",
-      ...more,
-      `INTERFACE=${ifp.name}`,
-      `IFINDEX=${ifp.index}`,
-      `SEQNUM=${++this.#seqnum}`,
-    ];
-    this.#ports.multicast(bytesOf(lines.map((l) => `${l}\0`).join("")), KERNEL_GROUP);
+    const { name, index } = ifp;
+    const variables = ["SUBSYSTEM=net", ...more, `INTERFACE=${name}`, `IFINDEX=${index}`];
+    this.uevent(this.#uevents.lines(action, pathOf(name), variables));
   }
 }
 

@@ -56,6 +56,9 @@ const PAM: Readonly<Record<string, string>> = {
   session: "session [default=1] pam_permit.so",
 };
 
+/** A login is a session of systemd-logind, where that is. */
+const PAM_SYSTEMD = "/usr/lib/riscv64-linux-gnu/security/pam_systemd.so";
+
 async function writePam(assembly: Assembly): Promise<void> {
   if (!assembly.has("/usr/share/pam/common-auth")) return;
   for (const [kind, first] of Object.entries(PAM)) {
@@ -63,6 +66,7 @@ async function writePam(assembly: Assembly): Promise<void> {
     if (kind === "session") {
       lines.push("session optional pam_umask.so", "session required pam_unix.so");
       await assembly.file("/etc/pam.d/common-session-noninteractive", `${lines.join("\n")}\n`);
+      if (assembly.has(PAM_SYSTEMD)) lines.push("session optional pam_systemd.so");
     }
     await assembly.file(`/etc/pam.d/common-${kind}`, `${lines.join("\n")}\n`);
   }

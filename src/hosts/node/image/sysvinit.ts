@@ -103,6 +103,8 @@ l4:4:wait:/etc/init.d/rc 4
 l5:5:wait:/etc/init.d/rc 5
 l6:6:wait:/etc/init.d/rc 6
 z6:6:respawn:/sbin/sulogin --force
+# What SIGTERM to vkernel becomes
+pf::powerwait:/sbin/shutdown -h now
 ca:12345:ctrlaltdel:/sbin/shutdown -t1 -a -r now
 # The console belongs to whoever started the machine: root, without a password.
 co:12345:respawn:/sbin/getty --autologin root --noclear --keep-baud hvc0 115200,38400 xterm
