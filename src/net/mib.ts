@@ -121,6 +121,22 @@ export class Mib {
   readonly icmp6Out = new Map<number, number>();
 }
 
+const OUT4: Readonly<Record<number, string>> = {
+  0: "OutEchoReps",
+  8: "OutEchos",
+  13: "OutTimestamps",
+};
+const OUT6: Readonly<Record<number, string>> = { 128: "Icmp6OutEchos", 129: "Icmp6OutEchoReplies" };
+
+/** An ICMP message that a program sends. */
+export function countIcmpOut(mib: Mib, is4: boolean, type: number): void {
+  const group = is4 ? mib.icmp : mib.icmp6;
+  group.count(is4 ? "OutMsgs" : "Icmp6OutMsgs");
+  const name = is4 ? OUT4[type] : OUT6[type];
+  if (name) group.count(name);
+  countType(is4 ? mib.icmpOut : mib.icmp6Out, type);
+}
+
 export function countType(types: Map<number, number>, type: number): void {
   types.set(type, (types.get(type) ?? 0) + 1);
 }

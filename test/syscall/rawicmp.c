@@ -255,6 +255,24 @@ static void unreachable(void)
 	CHECK("it quotes the packet", ((struct iphdr *)(buf + 28))->protocol == 254 && sum(buf + 20, n - 20) == 0);
 	close(s);
 	close(i);
+	/* a port that nobody has: the error queue has what was sent, without IP header */
+	s = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+	i = socket(AF_INET, SOCK_DGRAM, 0);
+	bind(i, (sa *)&a, sizeof a);
+	int port = port_of(i);
+	close(i);
+	unsigned char u[12] = {0, 7, port >> 8, port, 0, 12, 0, 0, 'd', 'a', 't', 'a'};
+	set(s, IPPROTO_IP, IP_RECVERR, 1);
+	CHECK("UDP by hand", sendto(s, u, 12, 0, (sa *)&a, sizeof a) == 12);
+	struct pollfd p = {s, POLLIN, 0};
+	poll(&p, 1, 2000);
+	char ctl[300];
+	struct iovec iov = {buf, sizeof buf};
+	struct msghdr m = {NULL, 0, &iov, 1, ctl, sizeof ctl, 0};
+	CHECK("its own packet in the error queue", recvmsg(s, &m, MSG_ERRQUEUE) == 12 && !memcmp(buf, u, 12));
+	struct sock_extended_err *e = cmsg(&m, IPPROTO_IP, IP_RECVERR);
+	CHECK("refused", e && e->ee_errno == ECONNREFUSED);
+	close(s);
 }
 
 int main(void)

@@ -26,6 +26,7 @@ import { InetDatagram } from "../inet/datagram.ts";
 import { ipOutput } from "../ip/output.ts";
 import { CSUM_GOOD, Mbuf } from "../mbuf.ts";
 import type { Sending } from "../message.ts";
+import { countIcmpOut } from "../mib.ts";
 import type { NetStack } from "../netstack.ts";
 import { SEND_SHUTDOWN } from "../socket.ts";
 import type { IcmpProtocol } from "./protocol.ts";
@@ -131,6 +132,7 @@ export class PingSocket extends InetDatagram {
     const pseudo = is4 ? 0 : pseudoSum(from, to, IPPROTO_ICMPV6, length);
     m.view.setUint16(at + 2, checksum(packetSum(m, pseudo)));
     m.csum = CSUM_GOOD;
+    countIcmpOut(stack.mib, is4, bytes[0]!);
     const how = this.howTo(path, from, to, this.protocol);
     const r = ipOutput(stack, m, path, {
       ...how,

@@ -51,6 +51,7 @@ import { ipSend6 } from "../ip/output6.ts";
 import type { IpPath } from "../ip/path.ts";
 import { CSUM_NONE, Mbuf } from "../mbuf.ts";
 import type { Sending } from "../message.ts";
+import { countIcmpOut } from "../mib.ts";
 import type { NetStack } from "../netstack.ts";
 import type { IpNotice, ProtocolMaker } from "../protocol.ts";
 import { makeSockaddr } from "../sockaddr.ts";
@@ -145,8 +146,8 @@ export class RawSocket extends InetDatagram implements RawListener {
     if (pcb.laddr !== ANY && pcb.laddr !== n.src) return;
     if (pcb.faddr !== ANY && pcb.faddr !== n.dst) return;
     const copy = { ...n, quoted: n.quoted.clone() };
-    // Of IPv4 the program sees the quoted packet with its header.
-    if (n.src.length === 4) copy.quoted.off = copy.quoted.network;
+    // A program that writes IP headers sees that of the quoted packet too.
+    if (this.ip.isHeaderIncluded) copy.quoted.off = copy.quoted.network;
     this.takeNotice(copy);
   }
 
@@ -197,6 +198,9 @@ export class RawSocket extends InetDatagram implements RawListener {
       const sum = checksum(packetSum(m, pseudoSum(from, to, this.protocol, bytes.length)));
       m.view.setUint16(this.#sumOffset, sum === 0 ? 0xffff : sum);
     }
+    const is4 = to.length === 4;
+    const isIcmp = this.protocol === (is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+    if (isIcmp && bytes.length > 0) countIcmpOut(this.stack.mib, is4, bytes[0]!);
     const m = Mbuf.referring([bytes], bytes.length);
     const how = this.howTo(path, from, to, this.protocol);
     return ipOutput(this.stack, m, path, {
