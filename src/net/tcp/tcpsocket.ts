@@ -7,15 +7,12 @@
  */
 import {
   EADDRINUSE,
-  EADDRNOTAVAIL,
-  EAFNOSUPPORT,
   EAGAIN,
   EALREADY,
   ECONNABORTED,
   EINPROGRESS,
   EINVAL,
   EISCONN,
-  ENETUNREACH,
   ENOMEM,
   ENOTCONN,
   type Errno,
@@ -32,9 +29,7 @@ import {
   POLLRDNORM,
   POLLWRNORM,
 } from "../../abi/poll.ts";
-import { RTN_BROADCAST, RTN_MULTICAST } from "../../abi/route.ts";
 import {
-  AF_INET,
   SO_KEEPALIVE,
   SO_OOBINLINE,
   SO_RCVBUF,
@@ -49,18 +44,16 @@ import type { Thread } from "../../kern/thread.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { UserMemory } from "../../vm/usermem.ts";
-import { ANY, ANY4, ANY6, LOOPBACK4, LOOPBACK6, needsScope } from "../address.ts";
+import { ANY, ANY4, ANY6, needsScope } from "../address.ts";
 import { INET_SOCKET_BYTES, InetSocket, isDisconnect } from "../inet/inetsocket.ts";
 import { bindAnyPort, bindPort } from "../inet/ports.ts";
 import type { Receiving, Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
-import type { Endpoint } from "../sockaddr.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, type Socket } from "../socket.ts";
-import { chooseConnectPort } from "./connectport.ts";
+import { startConnect } from "./connect.ts";
 import { abort, close, sendFin } from "./end.ts";
 import type { TcpInet } from "./inet.ts";
 import { Listener, type ListenerOwner } from "./listener.ts";
-import { initSending, sendSyn } from "./output.ts";
 import { receiveStream } from "./receive.ts";
 import { sendStream } from "./send.ts";
 import { TcpSettings } from "./settings.ts";
@@ -69,6 +62,8 @@ import { IS_OPENING, isIn, TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_SENT } from "./stat
 import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_VALID } from "./tcb.ts";
 import { startKeepalive } from "./timeouts.ts";
 
+/** Of a connect(2) that sleeps: it is the one that sent the SYN. */
+const STARTED = "started";
 const TCP_WRITABLE = POLLOUT | POLLWRNORM;
 const TCP_READABLE = POLLIN | POLLRDNORM;
 
@@ -235,14 +230,15 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     if (isDisconnect(address)) return this.#disconnect();
     let r: number;
     if (this.connecting === "done") return EISCONN;
-    if (this.connecting === "under way") r = EALREADY;
+    if (this.connecting === "under way") r = td.restart.data === STARTED ? EINPROGRESS : EALREADY;
     else {
       if (this.state !== TCPS_CLOSE) return EISCONN;
-      const started = this.#start(address);
+      const started = startConnect(this, address);
       if (started < 0) return started;
       this.connecting = "under way";
       // Though it may be over already: whoever does not wait asks later, as everywhere.
       if (isNonblocking) return EINPROGRESS;
+      td.restart.data = STARTED;
       r = EINPROGRESS;
     }
     const { tp } = this;
@@ -259,54 +255,6 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
     }
     this.connecting = "done";
     return 0;
-  }
-
-  /** Chooses both ends and sends the SYN. */
-  #start(address: Uint8Array): number {
-    const parsed = this.parse(address);
-    if (failed(parsed)) return parsed;
-    const { pcb, tcp } = this;
-    if (!pcb.isBound) pcb.lport = 0;
-    if (!pcb.isAddrLocked) pcb.laddr = ANY;
-    const to = this.#destination(parsed);
-    const path = this.pathTo(to, parsed.scopeId);
-    if (failed(path)) return path;
-    if (path.type === RTN_BROADCAST || path.type === RTN_MULTICAST) return ENETUNREACH;
-    const laddr = pcb.laddr !== ANY ? pcb.laddr : path.src;
-    if (laddr.length !== to.length) return this.family === AF_INET ? EAFNOSUPPORT : ENETUNREACH;
-    if (needsScope(to)) {
-      if (parsed.scopeId !== 0) pcb.ifindex = parsed.scopeId;
-      if (pcb.ifindex === 0) return EINVAL;
-    }
-    tcp.tick();
-    let isn: number | null;
-    if (pcb.lport !== 0) {
-      isn = tcp.takeOver(laddr, pcb.lport, to, parsed.port, pcb.ifindex);
-      if (isn === null) return EADDRNOTAVAIL;
-    } else {
-      isn = chooseConnectPort(tcp, pcb, laddr, to, parsed.port);
-      if (isn === null) return EADDRNOTAVAIL;
-    }
-    const tp = this.newBlock();
-    if (!tp) return ENOMEM;
-    pcb.laddr = laddr;
-    pcb.faddr = to;
-    pcb.fport = parsed.port;
-    if (!pcb.isBound) tcp.table.bind(pcb);
-    tcp.table.connect(pcb);
-    this.forgetPath();
-    this.closed = 0;
-    initSending(tp, isn >= 0 ? isn : tcp.initialSeq(pcb));
-    sendSyn(tp);
-    tcp.drain();
-    return 0;
-  }
-
-  /** Nowhere in particular is here. */
-  #destination(e: Endpoint): string {
-    if (e.addr !== ANY && e.addr !== ANY4 && e.addr !== ANY6) return e.addr;
-    const is4 = this.family === AF_INET || this.pcb.laddr.length === 4;
-    return is4 ? LOOPBACK4 : LOOPBACK6;
   }
 
   /** connect(2) to AF_UNSPEC: as new. */

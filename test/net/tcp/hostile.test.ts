@@ -70,7 +70,7 @@ function evil(seg: Segment, tp: Tcb, random: () => number): void {
 describe("hostile segments", () => {
   it("do no harm in any state", () => {
     const reached = new Set<number>();
-    for (let seed = 1; seed <= 250; seed++) {
+    for (let seed = 1; seed <= 1000; seed++) {
       const world = new World(seed, { delayNs: MS });
       const random = randomFrom(seed * 77);
       const { a, b, client, server } = connected(world, (s) => {
