@@ -5,7 +5,7 @@
  * meanwhile may be told twice or not at all, and NLM_F_DUMP_INTR says so. See
  * netlink(7); Linux net/netlink/af_netlink.c netlink_dump.
  */
-import { EMSGSIZE } from "../../abi/errno.ts";
+import { EMSGSIZE, type Errno } from "../../abi/errno.ts";
 import { NLM_F_DUMP_FILTERED, NLM_F_DUMP_INTR, NLM_F_MULTI } from "../../abi/netlink.ts";
 import type { NetlinkWriter } from "./writer.ts";
 
@@ -62,5 +62,19 @@ export abstract class ListDump<T> extends Dump {
       this.#told++;
     }
     return 0;
+  }
+}
+
+/** A dump that cannot be: its end says why. */
+export class FailedDump extends Dump {
+  readonly #error: Errno;
+
+  constructor(request: { readonly seq: number; readonly pid: number }, error: Errno) {
+    super(request);
+    this.#error = error;
+  }
+
+  fill(): number {
+    return this.#error;
   }
 }

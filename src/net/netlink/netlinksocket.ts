@@ -211,7 +211,7 @@ export class NetlinkSocket extends Socket {
     const creds = (sending.control as Scm | null)?.creds ?? senderCreds(td);
     if (to.group !== 0) this.ports.multicast(bytes, to.group, this);
     let r: number = length;
-    if (isRefused) r = to.group === 0 || to.port !== 0 ? e.ECONNREFUSED : length;
+    if (isRefused) r = e.ECONNREFUSED;
     else if (!other) this.#serveAll(td, bytes);
     else if (other.#isConnected && other.peerPort !== this.port) r = e.ECONNREFUSED;
     else r = Math.min(other.deliver(bytes, this, 0, creds), 0) || length;
@@ -392,8 +392,7 @@ export class NetlinkSocket extends Socket {
       const r = super.setOption(td, level, name, value);
       return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
     }
-    if (value.length < 4) return e.EINVAL;
-    const n = intOf(value);
+    const n = value.length < 4 ? 0 : intOf(value);
     const isOn = n !== 0;
     switch (name) {
       case nl.NETLINK_ADD_MEMBERSHIP:

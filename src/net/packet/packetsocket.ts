@@ -293,7 +293,7 @@ export class PacketSocket extends Socket implements PacketTap {
     const view = viewOf(value);
     const ifp = this.stack.byIndex(pk.PacketMreq.mr_ifindex.get(view, 0));
     const type = pk.PacketMreq.mr_type.get(view, 0);
-    if (!ifp) return isAdd ? e.ENODEV : e.EADDRNOTAVAIL;
+    if (!ifp) return isAdd ? e.ENODEV : 0;
     if (type > pk.PACKET_MR_UNICAST) return e.EINVAL;
     if (isAdd) {
       if (this.#memberships.length >= MAX_MEMBERSHIPS) return e.ENOBUFS;
@@ -302,7 +302,7 @@ export class PacketSocket extends Socket implements PacketTap {
       return 0;
     }
     const at = this.#memberships.findIndex((m) => m.ifp === ifp && m.type === type);
-    if (at < 0) return e.EADDRNOTAVAIL;
+    if (at < 0) return 0;
     this.#memberships.splice(at, 1);
     count(ifp, type, -1);
     return 0;

@@ -7,7 +7,7 @@ import { CAP_NET_ADMIN } from "../../../kern/cred.ts";
 import { ANY, type InetAddr, mapped, readAddr, unmapped, writeAddr } from "../../address.ts";
 import type { NetStack } from "../../netstack.ts";
 import type { Policy } from "../attributes.ts";
-import { ListDump } from "../dump.ts";
+import { FailedDump, ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
 import { InetFilter } from "./inetfilter.ts";
@@ -59,7 +59,8 @@ function parse(request: Request): Wish | number {
 export function dumpInet(request: Request): number {
   const wish = parse(request);
   if (typeof wish === "number") return wish;
-  return PROTOCOLS.has(wish.protocol) ? request.dump(new InetDump(request, wish)) : ENOENT;
+  const isKnown = PROTOCOLS.has(wish.protocol);
+  return request.dump(isKnown ? new InetDump(request, wish) : new FailedDump(request, ENOENT));
 }
 
 /** One socket, by its ends: ENOENT; ESTALE where a cookie says that it is another. */
