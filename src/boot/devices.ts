@@ -48,6 +48,7 @@ export function attachDisks(
           serial: c.serial,
           limit,
           cpu,
+          log,
         });
     disks.add(disk);
     if (disk instanceof Vkd) rescanPartitions(disks, disk, () => false);

@@ -6,8 +6,9 @@
  * many machines may share: see vkdcow.ts. What a disk may do in a second is
  * counted here too: see iolimit.ts. See vkd(4).
  */
-import { EACCES, EIO, EOPNOTSUPP, EROFS } from "../abi/errno.ts";
+import { EACCES, EIO, ENOSPC, EOPNOTSUPP, EROFS, failed } from "../abi/errno.ts";
 import type { Cpu } from "../kern/cpu.ts";
+import { type KernelLog, LOG_ERR } from "../kern/log.ts";
 import type { BlockStore } from "../platform/host.ts";
 import { type Disk, type DiskCounts, newDiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
@@ -22,6 +23,8 @@ export const VKD_UNITS = 16;
 
 const SECTOR = 512;
 const ZERO_CHUNK = 1 << 20;
+/** Past this many complaints about its image a disk falls silent. */
+const COMPLAINTS_MAX = 16;
 
 export interface VkdOptions {
   /** -R: writes go to memory. */
@@ -34,6 +37,8 @@ export interface VkdOptions {
   readonly limit?: IoLimit | null;
   /** Whose threads are charged; absent: nobody's. */
   readonly cpu?: Cpu;
+  /** Where the host's errors are noted. */
+  readonly log?: KernelLog;
 }
 
 export class Vkd implements Disk {
@@ -52,7 +57,9 @@ export class Vkd implements Disk {
   readonly #store: BlockStore;
   readonly #limit: IoLimit | null;
   readonly #cpu: Cpu | null;
+  readonly #log: KernelLog | null;
   #isForcedReadOnly = false;
+  #complaints = 0;
 
   constructor(unit: number, store: BlockStore, options: VkdOptions) {
     this.unit = unit;
@@ -64,6 +71,7 @@ export class Vkd implements Disk {
     this.#store = this.isCopyOnWrite ? new CowStore(store, options.overlayLimitBytes) : store;
     this.#limit = options.limit ?? null;
     this.#cpu = options.cpu ?? null;
+    this.#log = options.log ?? null;
   }
 
   get isReadOnly(): boolean {
@@ -99,7 +107,7 @@ export class Vkd implements Disk {
     const since = this.#nowNs;
     const r = this.#store.read(offset, into);
     this.counts.readNs += this.#nowNs - since;
-    return r;
+    return failed(r) ? this.#noted(r, "READ", offset) : r;
   }
 
   write(offset: number, from: Uint8Array): number {
@@ -112,7 +120,7 @@ export class Vkd implements Disk {
     const since = this.#nowNs;
     const r = this.#store.write(offset, from);
     this.counts.writeNs += this.#nowNs - since;
-    return r;
+    return failed(r) ? this.#noted(r, "WRITE", offset) : r;
   }
 
   /** A transfer counts for the thread at work, and for its control group, which may make it wait. */
@@ -135,7 +143,7 @@ export class Vkd implements Disk {
     const since = this.#nowNs;
     const r = this.#store.flush();
     this.counts.flushNs += this.#nowNs - since;
-    return r;
+    return failed(r) ? this.#noted(r, "FLUSH", 0) : r;
   }
 
   discard(offset: number, length: number): number {
@@ -174,6 +182,16 @@ export class Vkd implements Disk {
 
   close(): void {
     this.#store.close();
+  }
+
+  /** The host could not, for which the one who asked may not be there to hear: in the words of Linux's blk_print_req_error. */
+  #noted(error: number, what: string, offset: number): number {
+    if (this.#complaints++ < COMPLAINTS_MAX) {
+      const kind = error === ENOSPC ? "critical space allocation" : "I/O";
+      const at = `dev ${this.name}, sector ${Math.floor(offset / SECTOR)}`;
+      this.#log?.log(LOG_ERR, `${kind} error, ${at} op ${what}`);
+    }
+    return error;
   }
 
   get #nowNs(): number {

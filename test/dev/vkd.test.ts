@@ -158,4 +158,27 @@ describe("a virtual disk", () => {
     const its = [1, 0, 1, 2, 1, 0, 2, 3, 0, 25, 25, 0, 0, 0, 0, 1, 20];
     assert.deepEqual(diskStatNumbers(part.counts), its);
   });
+
+  it("notes what the host could not do, and falls silent at last", () => {
+    const said: string[] = [];
+    const log = { log: (_level: number, text: string) => void said.push(text) };
+    class BadStore extends MemoryStore {
+      override read(): number {
+        return EIO;
+      }
+      override write(): number {
+        return ENOSPC;
+      }
+    }
+    const options = { isCopyOnWrite: false, overlayLimitBytes: 0, serial: "", log };
+    const vkd = new Vkd(2, new BadStore(pattern(SIZE, 1)), options);
+    assert.equal(vkd.read(4096, new Uint8Array(512)), EIO);
+    assert.equal(vkd.write(1024, new Uint8Array(512)), ENOSPC);
+    assert.deepEqual(said, [
+      "I/O error, dev vkd2, sector 8 op READ",
+      "critical space allocation error, dev vkd2, sector 2 op WRITE",
+    ]);
+    for (let i = 0; i < 100; i++) vkd.read(0, new Uint8Array(512));
+    assert.ok(said.length < 20);
+  });
 });
