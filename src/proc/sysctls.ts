@@ -67,6 +67,10 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.nr_open", new SysctlConst(NR_OPEN));
   tree.add("fs.pipe-max-size", new PipeMaxSize(table));
+  const { inotify } = table.vfs;
+  tree.add("fs.inotify.max_queued_events", inotify.maxQueuedEvents);
+  tree.add("fs.inotify.max_user_instances", inotify.maxUserInstances);
+  tree.add("fs.inotify.max_user_watches", inotify.maxUserWatches);
   tree.add("fs.dir-notify-enable", new DirNotifyEnable(table));
 
   tree.add("kern.ostype", ostype);

@@ -4,7 +4,7 @@
  * Events queue up in the file, equal neighbours are merged, and a full queue
  * ends with one IN_Q_OVERFLOW. What watches is in watch.ts.
  */
-import { EAGAIN, EEXIST, EINVAL, ENOSPC, type Errno } from "../abi/errno.ts";
+import { EAGAIN, EEXIST, EINVAL, EMFILE, ENOSPC, type Errno } from "../abi/errno.ts";
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   IN_ALL_EVENTS,
@@ -16,18 +16,18 @@ import {
   InotifyEvent,
 } from "../abi/inotify.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
-import { KernelMemory } from "../kern/kmem.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
+import type { InotifyLimits } from "./inotifylimits.ts";
 import type { PollTable } from "./poll.ts";
+import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
 import { Watch, type WatchOwner } from "./watch.ts";
 
-const MAX_QUEUED_EVENTS = 16384;
-const MAX_WATCHES = 65536;
 /** What a watch takes, and an event without its name, about. */
 const WATCH_BYTES = 256;
 const EVENT_BYTES = 128;
@@ -47,11 +47,21 @@ export class InotifyFile extends File implements WatchOwner {
   readonly #readable = new WaitQueue();
 
   readonly #kmem: KernelMemory;
+  readonly #limits: InotifyLimits;
+  readonly #uid: number;
 
-  constructor(flags: number, attr: Attr, kmem = new KernelMemory(Infinity)) {
+  private constructor(flags: number, attr: Attr, uid: number, vfs: Vfs) {
     super(flags);
     this.#attr = attr;
-    this.#kmem = kmem;
+    this.#uid = uid;
+    this.#kmem = vfs.kmem;
+    this.#limits = vfs.inotify;
+  }
+
+  /** A file of `uid`'s: EMFILE if there are too many. */
+  static open(vfs: Vfs, flags: number, attr: Attr, uid: number): InotifyFile | Errno {
+    if (!vfs.inotify.takeInstance(uid)) return EMFILE;
+    return new InotifyFile(flags, attr, uid, vfs);
   }
 
   describe(): string {
@@ -71,7 +81,11 @@ export class InotifyFile extends File implements WatchOwner {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | kept : kept;
       return known.wd;
     }
-    if (this.#watches.size >= MAX_WATCHES || !this.#kmem.take(WATCH_BYTES)) return ENOSPC;
+    if (!this.#limits.takeWatch(this.#uid)) return ENOSPC;
+    if (!this.#kmem.take(WATCH_BYTES)) {
+      this.#limits.giveWatches(this.#uid, 1);
+      return ENOSPC;
+    }
     const w = new Watch(++this.#lastWd, this, vp, kept);
     this.#watches.set(w.wd, w);
     return w.wd;
@@ -82,6 +96,7 @@ export class InotifyFile extends File implements WatchOwner {
     if (!w) return EINVAL;
     this.#watches.delete(wd);
     this.#kmem.give(WATCH_BYTES);
+    this.#limits.giveWatches(this.#uid, 1);
     this.queue(wd, IN_IGNORED, "", 0);
     w.end();
     return 0;
@@ -91,7 +106,8 @@ export class InotifyFile extends File implements WatchOwner {
     const last = this.#events.at(-1);
     if (last && last.wd === wd && last.mask === mask && last.name === name && !cookie) return;
     if (last?.mask === IN_Q_OVERFLOW) return;
-    const isFull = this.#events.length >= MAX_QUEUED_EVENTS || !this.#kmem.take(sizeOf(name));
+    const max = this.#limits.maxQueuedEvents.get();
+    const isFull = this.#events.length >= max || !this.#kmem.take(sizeOf(name));
     if (isFull) {
       this.#kmem.owe(sizeOf(""));
       this.#events.push({ wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: "" });
@@ -138,6 +154,8 @@ export class InotifyFile extends File implements WatchOwner {
   override onLastClose(): void {
     for (const w of this.#watches.values()) w.end();
     this.#kmem.give(this.#watches.size * WATCH_BYTES);
+    this.#limits.giveWatches(this.#uid, this.#watches.size);
+    this.#limits.giveInstance(this.#uid);
     this.#watches.clear();
     this.#drop(this.#events.length);
   }

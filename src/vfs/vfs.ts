@@ -10,6 +10,7 @@ import { UserNamespace } from "../kern/userns.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
+import { InotifyLimits } from "./inotifylimits.ts";
 import { LockTable } from "./lockf.ts";
 import type { Mount } from "./mount.ts";
 import { MountTable } from "./mounttable.ts";
@@ -38,6 +39,7 @@ export class Vfs {
   shm: Mount | null = null;
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
+  readonly inotify = new InotifyLimits();
   /** fs.dir-notify-enable. */
   isDirNotifyEnabled = true;
   /** st_dev of pipes, and of eventfds and the like. */
