@@ -184,7 +184,7 @@ export class ProcTable {
    * EAGAIN when all are taken, ENOMEM in a name space without an init; EINVAL, EEXIST for `wanted`.
    */
   allocPid(ns: PidNamespace = this.pidns, wanted: readonly number[] = []): Pid | Errno {
-    if (this.#threads.size >= this.threadsMax) return EAGAIN;
+    if (this.#threads.size + this.#heldTids.size >= this.threadsMax) return EAGAIN;
     if (ns.isDead) return ENOMEM;
     const numbers: number[] = [];
     for (let level = ns.level; level >= 0; level--) {

@@ -62,12 +62,12 @@ export class Dispatcher {
    * make it again.
    */
   call(td: Lwp): boolean {
-    const { context, callWork } = td;
+    const { context } = td;
     let nr = context.xlo(A7);
     let entry = context.xhi(A7) === 0 ? this.#table[nr] : undefined;
     const isTraced = td.proc.table.strace !== null;
     if (isTraced) traceEnter(td, nr, entry);
-    if (callWork !== 0) {
+    if (td.callWork !== 0) {
       const outcome = this.#enter(td, nr);
       if (outcome !== SECCOMP_PASS) {
         const hasEnded = outcome === SECCOMP_ENDED;
@@ -104,11 +104,13 @@ export class Dispatcher {
     context.pc += ECALL_BYTES;
     if (td.savedSigmask !== null && r !== EINTR) restoreMask(td);
     if (r === EPIPE) this.#brokenPipe(td, nr);
-    if (callWork >= IS_TRACED && td.trace !== null) {
-      leaveTraced(td, td.trace);
-      return td.state === "running";
-    }
-    return true;
+    return td.callWork < IS_TRACED || this.#leave(td);
+  }
+
+  /** Tells a tracer that the call ended: false if the thread waits for it now. */
+  #leave(td: Lwp): boolean {
+    if (td.trace !== null) leaveTraced(td, td.trace);
+    return td.state === "running";
   }
 
   /** What tracer and seccomp filters say before a call is made: SECCOMP_*. */

@@ -18,11 +18,15 @@ export function syscallText(t: Task, caller: Lwp): string {
   const nr = td === caller ? td.context.xlo(A7) : td.callInProgress;
   const isOnCpu = td.state === "running" || td.state === "runnable";
   if (isOnCpu && td !== caller) return "running\n";
-  const pc = td.context.pc + (nr < 0 ? 0 : ECALL_BYTES);
+  const isShown = td.trace !== null && td.trace.view !== null;
+  // A tracer is shown the pc behind the call already, and a0 with no argument in it.
+  const pc = td.context.pc + (nr < 0 || isShown ? 0 : ECALL_BYTES);
   const place = `${register(td, SP)} 0x${pc.toString(16)}`;
   if (nr < 0) return `-1 ${place}\n`;
   let args = "";
-  for (let i = 0; i < ARGS; i++) args += `${register(td, A0 + i)} `;
+  for (let i = 0; i < ARGS; i++) {
+    args += `${i === 0 && isShown ? word(...td.trace!.shownArg0) : register(td, A0 + i)} `;
+  }
   return `${nr} ${args}${place}\n`;
 }
 
@@ -44,8 +48,11 @@ export function childrenText(t: Task, ns: PidNamespace): string {
 }
 
 function register(td: Lwp, i: number): string {
-  const { context } = td;
-  const hi = context.xhi(i) >>> 0;
-  const lo = (context.xlo(i) >>> 0).toString(16);
+  return word(td.context.xlo(i), td.context.xhi(i));
+}
+
+function word(low: number, high: number): string {
+  const hi = high >>> 0;
+  const lo = (low >>> 0).toString(16);
   return hi === 0 ? `0x${lo}` : `0x${hi.toString(16)}${lo.padStart(8, "0")}`;
 }

@@ -162,7 +162,9 @@ function writeOomScoreAdj(t: Task, text: string, caller: Lwp): number {
 }
 
 function wchanText(t: Task, caller: Lwp): string {
-  const wmesg = t.td?.state === "sleeping" && mayInspect(caller, t) ? t.td.wmesg : "";
+  const isParked = t.td?.trace?.stop != null;
+  let wmesg = isParked ? "ptrace_stop" : t.td?.state === "sleeping" ? t.td.wmesg : "";
+  if (!mayInspect(caller, t)) wmesg = "";
   return wmesg === "" ? "0" : wmesg;
 }
 
