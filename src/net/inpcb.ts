@@ -74,6 +74,8 @@ export class PcbTable<T extends PcbOwner = PcbOwner> {
   /** Chains of connected blocks. */
   readonly #connected = new Map<number, Inpcb<T>>();
   readonly #bound = new Map<number, Set<Inpcb<T>>>();
+  /** Those of the bound that listen: at a server's port they are few, its connections many. */
+  readonly #listening = new Map<number, Set<Inpcb<T>>>();
   /** All that are bound or connected. */
   readonly all = new Set<Inpcb<T>>();
 
@@ -100,11 +102,24 @@ export class PcbTable<T extends PcbOwner = PcbOwner> {
 
   unbind(pcb: Inpcb<T>): void {
     if (!pcb.isBound) return;
-    const set = this.#bound.get(pcb.lport);
-    set?.delete(pcb);
-    if (set?.size === 0) this.#bound.delete(pcb.lport);
+    this.unlisten(pcb);
+    removeFrom(this.#bound, pcb);
     pcb.isBound = false;
     if (!pcb.isConnected) this.all.delete(pcb);
+  }
+
+  /** A bound block hears of new connections from now on. */
+  listen(pcb: Inpcb<T>): void {
+    pcb.isListening = true;
+    const set = this.#listening.get(pcb.lport);
+    if (set) set.add(pcb);
+    else this.#listening.set(pcb.lport, new Set([pcb]));
+  }
+
+  unlisten(pcb: Inpcb<T>): void {
+    if (!pcb.isListening) return;
+    pcb.isListening = false;
+    removeFrom(this.#listening, pcb);
   }
 
   /** Enters a block whose four are all set. */
@@ -168,13 +183,12 @@ export class PcbTable<T extends PcbOwner = PcbOwner> {
     ifindex: number,
     isListener = false,
   ): Inpcb<T> | null {
-    const set = this.#bound.get(lport);
+    const set = (isListener ? this.#listening : this.#bound).get(lport);
     if (!set) return null;
     let best: Inpcb<T> | null = null;
     let bestScore = -1;
     let alike = 0;
     for (const p of set) {
-      if (isListener && !p.isListening) continue;
       const score = scoreOf(p, laddr, faddr, fport, ifindex);
       if (score < 0 || score < bestScore) continue;
       // Of those that fit alike, and do not share, the one that came last.
@@ -188,7 +202,6 @@ export class PcbTable<T extends PcbOwner = PcbOwner> {
     const hash = hashOf(this.#secret, laddr, lport, faddr, fport) >>> 0;
     let n = Math.floor((hash / 2 ** 32) * alike);
     for (const p of set) {
-      if (isListener && !p.isListening) continue;
       if (!p.reusePort || scoreOf(p, laddr, faddr, fport, ifindex) !== bestScore) continue;
       if (n-- === 0) return p;
     }
@@ -214,6 +227,12 @@ export class PcbTable<T extends PcbOwner = PcbOwner> {
 }
 
 const NONE: ReadonlySet<never> = new Set();
+
+function removeFrom<T extends PcbOwner>(sets: Map<number, Set<Inpcb<T>>>, pcb: Inpcb<T>): void {
+  const set = sets.get(pcb.lport);
+  set?.delete(pcb);
+  if (set?.size === 0) sets.delete(pcb.lport);
+}
 
 /** How well a bound block fits a packet; -1: not at all. */
 function scoreOf<T extends PcbOwner>(

@@ -141,11 +141,8 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
       const r = bindAnyPort(this.stack, tcp.table, pcb, pcb.laddr, true);
       if (r < 0) return r;
     }
-    pcb.isListening = true;
-    if (tcp.table.conflicts(pcb, pcb.laddr, pcb.lport, true)) {
-      pcb.isListening = false;
-      return EADDRINUSE;
-    }
+    if (tcp.table.conflicts(pcb, pcb.laddr, pcb.lport, true)) return EADDRINUSE;
+    tcp.table.listen(pcb);
     tcp.tick();
     this.#dropBlock();
     this.closed = 0;
@@ -287,7 +284,7 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   #stopListening(): void {
     this.listener?.close();
     this.listener = null;
-    this.pcb.isListening = false;
+    this.tcp.table.unlisten(this.pcb);
     if (!this.pcb.isPortLocked) {
       this.tcp.table.unbind(this.pcb);
       this.pcb.lport = 0;
