@@ -5,7 +5,7 @@
  */
 import type { InetAddr } from "../address.ts";
 import { type TcpInet, TimeWaitOwner } from "./inet.ts";
-import { TCPS_LISTEN, TCPS_SYN_RECV, TCPS_TIME_WAIT } from "./states.ts";
+import { TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_RECV, TCPS_TIME_WAIT } from "./states.ts";
 import type { Flow, Tcb } from "./tcb.ts";
 import { TcpSocket } from "./tcpsocket.ts";
 import { XMIT_NONE, XMIT_PROBE0 } from "./timers.ts";
@@ -43,6 +43,8 @@ export function* tcpEntries(tcp: TcpInet): Generator<TcpEntry> {
       yield bare(owner.family, TCPS_TIME_WAIT, flow, 3, endNs - nowNs, 0, 0);
     } else if (owner instanceof TcpSocket) {
       const { listener } = owner;
+      // What is only bound is no connection.
+      if (owner.state === TCPS_CLOSE) continue;
       yield entryOf(owner, nowNs);
       if (!listener) continue;
       for (const h of listener.pending()) {
