@@ -50,6 +50,11 @@ export function ipOutput4(stack: NetStack, m: Mbuf, path: IpPath, how: IpHow): n
     head.set(options, at + IP_HEADER_BYTES);
     recordSource(head, at + IP_HEADER_BYTES, at + headerBytes, how.src || path.src);
   }
+  // For who must say that it could not be delivered.
+  m.src = how.src || path.src;
+  m.dst = how.dst;
+  m.proto = how.proto;
+  m.networkBytes = headerBytes;
   m.mark = how.mark ?? 0;
   m.priority = how.priority ?? 0;
   stack.mib.ip.values[stack.mib.ipOutRequests]!++;
@@ -127,6 +132,10 @@ function fragment4(stack: NetStack, m: Mbuf, path: IpPath): number {
     part.view.setUint16(at + 2, h.length + n);
     part.view.setUint16(at + 6, ((first + done) >> 3) | (isLast ? 0 : IP_MF));
     part.network = at;
+    part.src = m.src;
+    part.dst = m.dst;
+    part.proto = m.proto;
+    part.networkBytes = h.length;
     part.family = ETH_P_IP;
     part.type = m.type;
     part.mark = m.mark;

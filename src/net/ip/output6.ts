@@ -31,6 +31,10 @@ export function ipOutput6(stack: NetStack, m: Mbuf, path: IpPath, how: IpHow): n
   head[at + 7] = how.ttl;
   writeAddr(head, at + 8, how.src || path.src, 16);
   writeAddr(head, at + 24, how.dst, 16);
+  m.src = how.src || path.src;
+  m.dst = how.dst;
+  m.proto = how.proto;
+  m.networkBytes = m.transport - at;
   m.mark = how.mark ?? 0;
   m.priority = how.priority ?? 0;
   const { ip6 } = stack.mib;
@@ -92,6 +96,10 @@ function fragment6(stack: NetStack, m: Mbuf, path: IpPath): number {
     part.head.set(front, at);
     part.view.setUint16(at + 4, part.length - IP6_HEADER_BYTES);
     part.network = at;
+    part.src = m.src;
+    part.dst = m.dst;
+    part.proto = m.proto;
+    part.networkBytes = front.length + FRAGMENT_HEADER_BYTES;
     part.family = ETH_P_IPV6;
     part.type = m.type;
     part.mark = m.mark;

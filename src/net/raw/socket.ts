@@ -219,13 +219,18 @@ export class RawSocket extends InetDatagram implements RawListener {
     if (bytes.length > path.mtu) return EMSGSIZE;
     const m = Mbuf.of(bytes);
     m.network = 0;
+    m.dst = to;
+    m.src = path.src;
     if (!is4) {
+      m.networkBytes = IP6_HEADER;
+      m.proto = bytes[6]!;
       m.transport = IP6_HEADER;
       return ipSend6(this.stack, m, path, true, this.ip.multicastLoop6);
     }
     const headerBytes = (bytes[0]! & 0xf) << 2;
     if (headerBytes < IP_HEADER || headerBytes > bytes.length) return EINVAL;
-    m.transport = headerBytes;
+    m.transport = m.networkBytes = headerBytes;
+    m.proto = bytes[9]!;
     m.view.setUint16(2, bytes.length);
     if (m.view.getUint16(4) === 0) m.view.setUint16(4, this.stack.random() & 0xffff);
     if (readAddr(bytes, 12, 4) === ANY4) writeAddr(bytes, 12, path.src, 4);
