@@ -52,7 +52,7 @@ class PingGroups extends SysctlRange {
 }
 
 export class CoreSysctls {
-  readonly netdevMaxBacklog = new SysctlVar(1000, 0, INT_MAX);
+  readonly netdevMaxBacklog = new SysctlVar(1000, 0, 65536);
 }
 
 export class Ip4Sysctls {

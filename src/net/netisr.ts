@@ -15,9 +15,14 @@ import type { Mbuf } from "./mbuf.ts";
 /** Most packets taken in at one go: programs run in between, whatever packets say to each other. */
 const MAX_DRAINED = 4096;
 
+/** However many may wait. */
+const MAX_BYTES = 16 * 2 ** 20;
+
 export class Netisr extends Callout {
   readonly #cpu: Cpu;
   #queue: Mbuf[] = [];
+  /** Bytes of the packets in the queue. */
+  #bytes = 0;
   #isDraining = false;
   /** Packets taken in, thrown away because too many waited, and drains cut short: /proc/net/softnet_stat. */
   processed = 0;
@@ -31,11 +36,12 @@ export class Netisr extends Callout {
 
   /** A packet that came over `m.rcvif`, with `m.off` at its network header. False if it was dropped. */
   enqueue(m: Mbuf, maxBacklog: number): boolean {
-    if (this.#queue.length > maxBacklog) {
+    if (this.#queue.length > maxBacklog || this.#bytes > MAX_BYTES) {
       this.dropped++;
       return false;
     }
     this.#queue.push(m);
+    this.#bytes += m.length;
     if (this.index < 0 && !this.#isDraining) this.#cpu.callouts.arm(this, 0);
     return true;
   }
@@ -52,6 +58,7 @@ export class Netisr extends Callout {
       for (; i < batch.length && left > 0; i++, left--) {
         const m = batch[i]!;
         this.processed++;
+        this.#bytes -= m.length;
         m.rcvif!.stack.input(m);
       }
       if (i < batch.length) this.#queue = batch.slice(i).concat(this.#queue);

@@ -396,6 +396,47 @@ static void options(void)
 	close(s);
 }
 
+static void peeking(void)
+{
+	char buf[10];
+	int s = bound("127.0.0.1", 0), c = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in a = name_of(s);
+	connect(c, (void *)&a, sizeof a);
+	send(c, "abcd", 4, 0); send(c, "efgh", 4, 0);
+	CHECK("SO_PEEK_OFF", option(s, SOL_SOCKET, SO_PEEK_OFF, 2) == 0 && value(s, SOL_SOCKET, SO_PEEK_OFF) == 2);
+	CHECK("from there", recv(s, buf, 1, MSG_PEEK) == 1 && buf[0] == 'c');
+	CHECK("goes on", recv(s, buf, 9, MSG_PEEK) == 1 && buf[0] == 'd' && recv(s, buf, 9, MSG_PEEK) == 4 && buf[0] == 'e');
+	CHECK("a read takes back", recv(s, buf, 9, 0) == 4 && buf[0] == 'a' && value(s, SOL_SOCKET, SO_PEEK_OFF) == 4);
+	close(s); close(c);
+}
+
+static void sources(void)
+{
+	char buf[100], out[CMSG_SPACE(sizeof(struct in_pktinfo))] = {0};
+	int s = bound("127.0.0.1", 0), c = bound("239.9.9.9", 0), d;
+	struct sockaddr_in a = name_of(s), from;
+	socklen_t n = sizeof from;
+	CHECK("bound to a group", c >= 0 && name_of(c).sin_addr.s_addr == inet_addr("239.9.9.9"));
+	CHECK("speaks as itself", send_at(c, "x", 1, a) == 1 && recvfrom(s, buf, 10, 0, (void *)&from, &n) == 1 &&
+		from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+	struct iovec iov = {buf, 1};
+	struct msghdr w = {&a, sizeof a, &iov, 1, out, sizeof out, 0};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&w);
+	h->cmsg_level = IPPROTO_IP; h->cmsg_type = IP_PKTINFO; h->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
+	((struct in_pktinfo *)CMSG_DATA(h))->ipi_spec_dst.s_addr = inet_addr("198.51.100.1");
+	d = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK_ERRNO("not as a stranger", sendmsg(d, &w, 0), ENETUNREACH);
+	close(c);
+	c = socket(AF_INET, SOCK_DGRAM, 0);
+	struct sockaddr_in b = at("127.0.0.8", 0);
+	CHECK("IP_BIND_ADDRESS_NO_PORT", option(c, IPPROTO_IP, 24, 1) == 0 && bind(c, (void *)&b, sizeof b) == 0 && name_of(c).sin_port == 0);
+	CHECK("has its address", send_at(c, "x", 1, a) == 1 && recvfrom(s, buf, 10, 0, (void *)&from, &n) == 1 && from.sin_addr.s_addr == b.sin_addr.s_addr);
+	struct { int pid; unsigned uid, gid; } cred;
+	n = sizeof cred;
+	CHECK("SO_PEERCRED of nobody", getsockopt(c, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0 && cred.pid == 0 && cred.uid == -1U);
+	close(s); close(c); close(d);
+}
+
 static void many(void)
 {
 	char buf[4][10];
@@ -428,6 +469,8 @@ int main(void)
 	reuseport();
 	limits();
 	options();
+	peeking();
+	sources();
 	many();
 	return t_end();
 }

@@ -63,7 +63,9 @@ export class PingSocket extends InetDatagram {
     const { pcb } = this;
     if (pcb.lport !== 0) return EINVAL;
     if (needsScope(e.addr) && e.scopeId !== 0) pcb.ifindex = e.scopeId;
-    return this.#take(e.addr, e.port) ? 0 : EACCES;
+    if (!this.#take(e.addr, e.port)) return EACCES;
+    this.boundTo(e.addr);
+    return 0;
   }
 
   protected autobind(): number {
@@ -116,8 +118,8 @@ export class PingSocket extends InetDatagram {
       if (scopeId === 0) ({ scopeId } = e);
     } else if (to === ANY) return EDESTADDRREQ;
     if (is4 !== (to.length === 4)) return EINVAL;
-    const src = control?.src || pcb.laddr;
-    const path = this.pathTo(to, scopeId, src);
+    const src = control?.src || this.source;
+    const path = this.wayTo(to, scopeId, control);
     if (failed(path)) return path;
     if (!this.mayBroadcast(path)) return EACCES;
     if (this.error !== 0) return this.takeError();

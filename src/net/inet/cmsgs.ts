@@ -111,7 +111,8 @@ export class IpControl implements SentControl {
         this.ifindex = viewOf(data).getInt32(0, true);
         const src = readAddr(data, 4, 4);
         this.src = src === ANY4 ? ANY : src;
-        return s.stack.byIndex(this.ifindex) || this.ifindex === 0 ? 0 : EINVAL;
+        if (this.ifindex !== 0 && !s.stack.byIndex(this.ifindex)) return EINVAL;
+        return 0;
       }
       case o.IP_RETOPTS:
         if (data.length > 40) return EINVAL;
@@ -134,8 +135,7 @@ export class IpControl implements SentControl {
         if (s.pcb.ifindex !== 0 && this.ifindex !== 0 && this.ifindex !== s.pcb.ifindex)
           return EINVAL;
         if (this.ifindex !== 0 && !s.stack.byIndex(this.ifindex)) return EINVAL;
-        const isOurs = this.src === ANY || isMulticast(this.src) || s.stack.isLocal(this.src);
-        return isOurs || s.ip.isFreebind || s.ip.isTransparent ? 0 : EINVAL;
+        return isOwnSource(s, this.src) ? 0 : EINVAL;
       }
       case o.IPV6_HOPLIMIT:
       case o.IPV6_2292HOPLIMIT: {
@@ -165,6 +165,11 @@ export class IpControl implements SentControl {
         return EINVAL;
     }
   }
+}
+
+/** Nobody speaks with a stranger's address who was not allowed to. */
+export function isOwnSource(s: InetSocket, src: InetAddr): boolean {
+  return src === ANY || s.stack.isLocal(src) || s.ip.isFreebind || s.ip.isTransparent;
 }
 
 /** Tells what `s` wanted to know about a packet. `m.network` is at its IP header. */

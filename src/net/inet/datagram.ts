@@ -23,13 +23,13 @@ import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import { ANY, type InetAddr, LOOPBACK4, LOOPBACK6, needsScope } from "../address.ts";
 import type { PcbTable } from "../inpcb.ts";
-import type { IpPath } from "../ip/path.ts";
+import { findPath, type IpPath } from "../ip/path.ts";
 import type { Mbuf } from "../mbuf.ts";
 import type { Receiving, SentControl } from "../message.ts";
 import type { IpNotice } from "../protocol.ts";
 import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
 import { RCV_SHUTDOWN, READABLE, SEND_SHUTDOWN, WRITABLE } from "../socket.ts";
-import { IpControl, tellError, tellPacket } from "./cmsgs.ts";
+import { IpControl, isOwnSource, tellError, tellPacket } from "./cmsgs.ts";
 import { InetSocket, isDisconnect } from "./inetsocket.ts";
 import { PMTUDISC_DONT } from "./ipoptions.ts";
 import { RcvQueue } from "./rcvqueue.ts";
@@ -105,6 +105,16 @@ export abstract class InetDatagram extends InetSocket {
     }
     this.forgetPath();
     return 0;
+  }
+
+  /** The way of a message to `to`: ENETUNREACH from an address that is not ours, and errors of `pathTo`. */
+  protected wayTo(to: InetAddr, scopeId: number, control: IpControl | null): IpPath | Errno {
+    const asked = control?.src ?? ANY;
+    if (asked !== ANY && !isOwnSource(this, asked)) return ENETUNREACH;
+    const src = asked || this.source || (to.length === 16 ? this.ip.stickySource6 : ANY);
+    const oif = control?.ifindex ? this.stack.byIndex(control.ifindex) : null;
+    if (!oif) return this.pathTo(to, scopeId, src);
+    return findPath(this.stack, { dst: to, src: src.length === to.length ? src : ANY, oif });
   }
 
   override peerName(): Uint8Array | Errno {

@@ -29,6 +29,7 @@ import {
   SO_DONTROUTE,
   SO_MARK,
   SO_NETNS_COOKIE,
+  SO_PEERCRED,
   SO_PRIORITY,
   SO_REUSEADDR,
   SO_REUSEPORT,
@@ -37,7 +38,7 @@ import {
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
-import { ANY, ANY4, ANY6, type InetAddr, isMulticast, needsScope } from "../address.ts";
+import { ANY, ANY4, ANY6, BROADCAST4, type InetAddr, isMulticast, needsScope } from "../address.ts";
 import type { Ifnet } from "../ifnet.ts";
 import { Inpcb, type PcbOwner } from "../inpcb.ts";
 import type { IpHow } from "../ip/output.ts";
@@ -56,6 +57,9 @@ import { ErrorQueue } from "./errorqueue.ts";
 import { IpOptions } from "./ipoptions.ts";
 import { Memberships } from "./memberships.ts";
 
+/** struct ucred of whom nothing is known: pid 0, uid and gid -1. */
+const NOBODY = Uint8Array.of(0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255);
+
 /** What a socket takes, about, beside what waits in it. Whoever makes one takes as much of the kernel's memory first. */
 export const INET_SOCKET_BYTES = 2048;
 
@@ -65,6 +69,8 @@ export abstract class InetSocket extends Socket implements PcbOwner {
   /** SOL_IP and SOL_IPV6. */
   readonly ip: IpOptions;
   readonly groups = new Memberships();
+  /** Its address is a group or a broadcast address. */
+  isBoundToMany = false;
   readonly errors = new ErrorQueue();
   #isOver = false;
   #path: IpPath | null = null;
@@ -131,11 +137,26 @@ export abstract class InetSocket extends Socket implements PcbOwner {
     if (stack.isLocal(addr) || this.ip.isTransparent || this.ip.isFreebind) return 0;
     const isLax = (addr.length === 4 ? stack.ip4.nonlocalBind : stack.ip6.nonlocalBind).get() !== 0;
     if (isLax) return 0;
-    if (!isStream && addr.length === 4) {
-      const e4 = stack.fib4.lookup({ dst: addr });
-      if (addr === "\xff\xff\xff\xff" || (!failed(e4) && e4.type === RTN_BROADCAST)) return 0;
-    }
-    return EADDRNOTAVAIL;
+    return !isStream && this.#isBroadcast(addr) ? 0 : EADDRNOTAVAIL;
+  }
+
+  #isBroadcast(addr: InetAddr): boolean {
+    if (addr === BROADCAST4) return true;
+    if (addr.length !== 4) return false;
+    const entry = this.stack.fib4.lookup({ dst: addr });
+    return !failed(entry) && entry.type === RTN_BROADCAST;
+  }
+
+  /** Where its packets come from; ANY while that is open. Bound to a group it hears that, and speaks as itself. */
+  get source(): InetAddr {
+    return this.isBoundToMany ? ANY : this.pcb.laddr;
+  }
+
+  /** bind(2) gave it an address that passed `checkLocal`. */
+  protected boundTo(addr: InetAddr): void {
+    this.pcb.isAddrLocked = addr !== ANY;
+    this.isBoundToMany = addr !== ANY && (isMulticast(addr) || this.#isBroadcast(addr));
+    this.forgetPath();
   }
 
   /** The interface that it is bound to, or that the scope of an address names; null for any; ENODEV. */
@@ -146,14 +167,14 @@ export abstract class InetSocket extends Socket implements PcbOwner {
   }
 
   /** The way to `dst` from here; one is remembered. Errors of `findPath`. */
-  pathTo(dst: InetAddr, scopeId = 0, src: InetAddr = this.pcb.laddr): IpPath | Errno {
+  pathTo(dst: InetAddr, scopeId = 0, src: InetAddr = this.source): IpPath | Errno {
     const known = this.#path;
     if (
       known &&
       known.dst === dst &&
       scopeId === 0 &&
       (src === ANY || known.src === src) &&
-      src === this.pcb.laddr &&
+      src === this.source &&
       isFresh(this.stack, known)
     ) {
       return known;
@@ -165,8 +186,8 @@ export abstract class InetSocket extends Socket implements PcbOwner {
     if (isMulticast(dst)) {
       oif ??= this.stack.byIndex(is4 ? this.ip.multicastIf4 : this.ip.multicastIf6);
       if (from === ANY && is4) from = this.ip.multicastAddr4;
-      if (from !== ANY && isMulticast(from)) from = ANY;
-    } else if (!oif) oif = this.stack.byIndex(is4 ? this.ip.unicastIf4 : this.ip.unicastIf6);
+    } else if (!oif)
+      oif = this.stack.byIndex(is4 ? this.ip.unicastIf4 : this.ip.unicastIf6 || this.ip.stickyIf6);
     if (from.length !== dst.length) from = ANY;
     const path = findPath(this.stack, {
       dst,
@@ -176,7 +197,7 @@ export abstract class InetSocket extends Socket implements PcbOwner {
       tos: is4 ? this.ip.tos : this.ip.tclass,
       isDirect: this.options.kept.get(SO_DONTROUTE) === 1,
     });
-    if (!failed(path) && src === this.pcb.laddr && scopeId === 0) this.#path = path;
+    if (!failed(path) && src === this.source && scopeId === 0) this.#path = path;
     return path;
   }
 
@@ -273,6 +294,8 @@ export abstract class InetSocket extends Socket implements PcbOwner {
       }
       case SO_BINDTOIFINDEX:
         return intValue(this.pcb.ifindex);
+      case SO_PEERCRED:
+        return NOBODY.slice();
       case SO_COOKIE:
       case SO_NETNS_COOKIE: {
         const out = new Uint8Array(8);

@@ -22,8 +22,9 @@ export function bindPort<T extends PcbOwner>(
   laddr: InetAddr,
   lport: number,
   isStream: boolean,
+  range = 0,
 ): number {
-  if (lport === 0) return bindAnyPort(stack, table, pcb, laddr, isStream);
+  if (lport === 0) return bindAnyPort(stack, table, pcb, laddr, isStream, range);
   const isPrivileged = lport < stack.ip4.unprivilegedPortStart.get();
   if (isPrivileged && !td.cred.hasCapIn(stack.ns.owner, CAP_NET_BIND_SERVICE)) return EACCES;
   if (table.conflicts(pcb, laddr, lport, isStream)) return EADDRINUSE;
@@ -31,15 +32,19 @@ export function bindPort<T extends PcbOwner>(
   return 0;
 }
 
-/** Binds it to a port of net.ipv4.ip_local_port_range: EADDRINUSE if all are taken. */
+/**
+ * Binds it to a port of net.ipv4.ip_local_port_range, or of the part of it that IP_LOCAL_PORT_RANGE named: `range`, low in the
+ * lower half and high in the upper. EADDRINUSE if all are taken.
+ */
 export function bindAnyPort<T extends PcbOwner>(
   stack: NetStack,
   table: PcbTable<T>,
   pcb: Inpcb<T>,
   laddr: InetAddr,
   isStream: boolean,
+  range = 0,
 ): number {
-  const { low, high } = stack.ip4.localPortRange;
+  const { low, high } = portRange(stack, range);
   const count = high - low + 1;
   const start = stack.randomBelow(count);
   for (let i = 0; i < count; i++) {
@@ -51,6 +56,20 @@ export function bindAnyPort<T extends PcbOwner>(
     return 0;
   }
   return EADDRINUSE;
+}
+
+/** Ends of IP_LOCAL_PORT_RANGE that lie outside what the administrator gave do not count. */
+export function portRange(
+  stack: NetStack,
+  range: number,
+): { readonly low: number; readonly high: number } {
+  const { low, high } = stack.ip4.localPortRange;
+  const wantedLow = range & 0xffff;
+  const wantedHigh = range >>> 16;
+  return {
+    low: wantedLow >= low && wantedLow <= high ? wantedLow : low,
+    high: wantedHigh >= low && wantedHigh <= high ? wantedHigh : high,
+  };
 }
 
 function enter<T extends PcbOwner>(

@@ -91,8 +91,7 @@ export class RawSocket extends InetDatagram implements RawListener {
     if (r < 0) return r;
     if (needsScope(e.addr) && e.scopeId !== 0) this.pcb.ifindex = e.scopeId;
     this.pcb.laddr = e.addr;
-    this.pcb.isAddrLocked = e.addr !== ANY;
-    this.forgetPath();
+    this.boundTo(e.addr);
     return 0;
   }
 
@@ -167,8 +166,8 @@ export class RawSocket extends InetDatagram implements RawListener {
       to = d;
       if (scopeId === 0) ({ scopeId } = e);
     } else if (to === ANY) return EDESTADDRREQ;
-    const src = control?.src || this.pcb.laddr;
-    const path = this.pathTo(to, scopeId, src);
+    const src = control?.src || this.source;
+    const path = this.wayTo(to, scopeId, control);
     if (failed(path)) return path;
     if (is4 && !this.mayBroadcast(path)) return EACCES;
     if (this.error !== 0) return this.takeError();

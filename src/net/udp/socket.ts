@@ -26,7 +26,14 @@ import {
   UDPLITE_RECV_CSCOV,
   UDPLITE_SEND_CSCOV,
 } from "../../abi/inet.ts";
-import { AF_INET, MSG_MORE, MSG_OOB, SO_NO_CHECK, SOCK_DGRAM } from "../../abi/socket.ts";
+import {
+  AF_INET,
+  MSG_MORE,
+  MSG_OOB,
+  SO_NO_CHECK,
+  SO_PEEK_OFF,
+  SOCK_DGRAM,
+} from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Uio } from "../../vm/uio.ts";
 import { ANY, type InetAddr, needsScope } from "../address.ts";
@@ -35,14 +42,14 @@ import type { IpControl } from "../inet/cmsgs.ts";
 import { InetDatagram } from "../inet/datagram.ts";
 import { bindAnyPort, bindPort } from "../inet/ports.ts";
 import { ipOutput } from "../ip/output.ts";
-import { findPath, type IpPath } from "../ip/path.ts";
+import type { IpPath } from "../ip/path.ts";
 import { CSUM_GOOD, CSUM_PARTIAL, cut, Mbuf } from "../mbuf.ts";
 import type { Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
 import type { IpNotice } from "../protocol.ts";
 import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
 import { SEND_SHUTDOWN } from "../socket.ts";
-import { intOf, intValue } from "../sockopt.ts";
+import { intOf, intValue, setPeekOff } from "../sockopt.ts";
 import { IN_DATAGRAMS, IN_ERRORS, OUT_DATAGRAMS, RCVBUF_ERRORS } from "./counters.ts";
 import type { UdpProtocol } from "./protocol.ts";
 
@@ -95,12 +102,16 @@ export class UdpSocket extends InetDatagram {
     const wasIf = pcb.ifindex;
     if (pcb.lport !== 0) return EINVAL;
     if (needsScope(e.addr) && e.scopeId !== 0) pcb.ifindex = e.scopeId;
-    const bound = bindPort(td, this.stack, this.table, pcb, e.addr, e.port, false);
-    if (bound < 0) {
-      pcb.ifindex = wasIf;
-      return bound;
+    if (e.port === 0 && this.ip.bindAddressNoPort) pcb.laddr = e.addr;
+    else {
+      const range = this.ip.localPortRange;
+      const bound = bindPort(td, this.stack, this.table, pcb, e.addr, e.port, false, range);
+      if (bound < 0) {
+        pcb.ifindex = wasIf;
+        return bound;
+      }
     }
-    pcb.isAddrLocked = e.addr !== ANY;
+    this.boundTo(e.addr);
     pcb.isPortLocked = e.port !== 0;
     return 0;
   }
@@ -108,7 +119,8 @@ export class UdpSocket extends InetDatagram {
   protected autobind(): number {
     const { pcb } = this;
     if (pcb.lport !== 0) return 0;
-    return bindAnyPort(this.stack, this.table, pcb, pcb.laddr, false) < 0 ? EAGAIN : 0;
+    const range = this.ip.localPortRange;
+    return bindAnyPort(this.stack, this.table, pcb, pcb.laddr, false, range) < 0 ? EAGAIN : 0;
   }
 
   send(_td: Thread, uio: Uio, sending: Sending, _isNonblocking: boolean): number {
@@ -166,11 +178,7 @@ export class UdpSocket extends InetDatagram {
       if (!this.isConnected) return EDESTADDRREQ;
       to = pcb.faddr;
     }
-    const src = control?.src || pcb.laddr || (to.length === 16 ? this.ip.stickySource6 : ANY);
-    const oif = control?.ifindex ? stack.byIndex(control.ifindex) : null;
-    const path = oif
-      ? findPath(stack, { dst: to, src: src.length === to.length ? src : ANY, oif })
-      : this.pathTo(to, scopeId, src);
+    const path = this.wayTo(to, scopeId, control);
     if (failed(path)) {
       if (to.length === 4) stack.mib.ip.count("OutNoRoutes");
       else stack.mib.ip6.count("Ip6OutNoRoutes");
@@ -213,7 +221,7 @@ export class UdpSocket extends InetDatagram {
     const m = Mbuf.referring(chunks, bytes, stack.network.heads);
     const at = m.prepend(UDP_HEADER_BYTES);
     const length = bytes + UDP_HEADER_BYTES;
-    const src = control?.src || (pcb.laddr.length === to.length ? pcb.laddr : ANY) || path.src;
+    const src = control?.src || (this.source.length === to.length ? this.source : ANY) || path.src;
     const { view } = m;
     view.setUint16(at, pcb.lport);
     view.setUint16(at + 2, c.port);
@@ -291,6 +299,15 @@ export class UdpSocket extends InetDatagram {
 
   protected override quotedPort(n: IpNotice): number {
     return n.quoted.view.getUint16(n.quoted.transport + 2);
+  }
+
+  override setOwnOption(td: Thread, name: number, value: Uint8Array): number {
+    return name === SO_PEEK_OFF ? setPeekOff(this, value) : super.setOwnOption(td, name, value);
+  }
+
+  override getOwnOption(td: Thread, name: number, room: number): Uint8Array | Errno {
+    if (name === SO_PEEK_OFF) return intValue(this.options.peekOff);
+    return super.getOwnOption(td, name, room);
   }
 
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
