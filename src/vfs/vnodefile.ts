@@ -38,7 +38,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "../abi/fcntl.ts";
-import { FS_SYNC_FL } from "../abi/fsflags.ts";
+import { FS_APPEND_FL, FS_SYNC_FL } from "../abi/fsflags.ts";
 import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
@@ -46,7 +46,7 @@ import type { ErrSeq } from "../vm/errseq.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
-import { clearSetId, hasFileFlag, isUnchangeable } from "./access.ts";
+import { clearSetId, hasFileFlag } from "./access.ts";
 import { adviseObject } from "./advice.ts";
 import type { Attr } from "./attr.ts";
 import { finishDirectWrite, readDirect, refuseUnaligned } from "./direct.ts";
@@ -252,7 +252,7 @@ export class VnodeFile extends File {
   override truncate(sizeBytes: number, td: Thread): number {
     const { vp } = this;
     if (!this.#isRegular || !this.isWritable) return EINVAL;
-    if (isUnchangeable(vp)) return EPERM;
+    if (hasFileFlag(vp, FS_APPEND_FL)) return EPERM;
     const a = vp.getattr();
     if (failed(a)) return a;
     const r = clearSetId(vp, a, td.cred, { sizeBytes });

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID 0x200
@@ -46,6 +47,8 @@ int main(void)
 {
 	char dir[] = "/tmp/handles.XXXXXX", path[200], b[8];
 	if (!mkdtemp(dir) || chdir(dir) != 0) return 1;
+	struct statfs fs;
+	int is_tmpfs = statfs(".", &fs) == 0 && fs.f_type == 0x01021994;
 	int probe = open(".", O_RDONLY | O_DIRECTORY);
 	if (handle_of(AT_FDCWD, ".", 0) != 0) return errno == EOPNOTSUPP ? T_NOT_HERE : 1;
 	int self = open_by_handle_at(probe, &at.h, O_RDONLY | O_DIRECTORY);
@@ -118,7 +121,10 @@ int main(void)
 	CHECK_ERRNO("one that is too long", open_by_handle_at(probe, &f.h, O_RDONLY), EINVAL);
 	f = e;
 	f.h.handle_type = 77;
-	CHECK_ERRNO("of another kind", open_by_handle_at(probe, &f.h, O_RDONLY), ESTALE);
+	/* Of tmpfs, Linux does not look at it. */
+	g = open_by_handle_at(probe, &f.h, O_RDONLY);
+	CHECK("of another kind", is_tmpfs ? g >= 0 : g == -1 && errno == ESTALE);
+	close(g);
 	f = e;
 	f.h.handle_bytes = 4;
 	CHECK_ERRNO("of half a file", open_by_handle_at(probe, &f.h, O_RDONLY), ESTALE);
@@ -137,7 +143,8 @@ int main(void)
 	CHECK("a file that is gone", unlink("g") == 0);
 	CHECK_ERRNO("is stale", open_by_handle_at(probe, &f.h, O_RDONLY), ESTALE);
 	CHECK(rmdir("D/e") == 0);
-	CHECK_ERRNO("so is a directory", open_by_handle_at(probe, &e.h, O_RDONLY), ESTALE);
+	/* Names that are known not to be in it keep a directory of tmpfs in Linux's memory. */
+	CHECK("so is a directory", (open_by_handle_at(probe, &e.h, O_RDONLY) == -1 && errno == ESTALE) || is_tmpfs);
 
 	CHECK(handle_of(AT_FDCWD, ".", 0) == 0);
 	if (fork() == 0) {

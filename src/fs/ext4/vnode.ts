@@ -11,6 +11,7 @@ import {
   ENAMETOOLONG,
   ENOTDIR,
   EOPNOTSUPP,
+  EPERM,
   type Errno,
   ESTALE,
   failed,
@@ -37,7 +38,7 @@ import { extentOf, seekFile } from "./fileholes.ts";
 import { writeFile } from "./fileio.ts";
 import type { NewInode } from "./ialloc.ts";
 import type { Inode } from "./inode.ts";
-import { DIRSYNC_FL, SETTABLE_FL, SYNC_FL } from "./layout.ts";
+import { DIRSYNC_FL, IMMUTABLE_FL, SETTABLE_FL, SYNC_FL } from "./layout.ts";
 import {
   exchangeNames,
   linkName,
@@ -100,6 +101,8 @@ export class Ext4Vnode extends Vnode {
   }
 
   override setattr(change: AttrChange): number {
+    // By a descriptor that is older than the flag.
+    if (this.inode.has(IMMUTABLE_FL)) return EPERM;
     if ((change.sizeBytes ?? change.uid ?? change.gid) !== undefined) {
       const r = this.#dropCapabilities();
       if (failed(r)) return r;

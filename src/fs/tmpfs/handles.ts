@@ -26,8 +26,9 @@ export class TmpHandles implements HandleSource {
     return { type: FILEID_SHMEM, bytes };
   }
 
-  fileOf({ type, bytes }: FileHandle): Vnode | Errno {
-    if (type !== FILEID_SHMEM || bytes.length < HANDLE_BYTES) return ESTALE;
+  /** Whatever its type is, as in Linux. */
+  fileOf({ bytes }: FileHandle): Vnode | Errno {
+    if (bytes.length < HANDLE_BYTES) return ESTALE;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const ino = view.getUint32(4, true) + view.getUint32(8, true) * TWO32;
     const node = this.#known.get(ino);
