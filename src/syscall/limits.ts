@@ -218,7 +218,7 @@ function setNice(td: Lwp, other: Lwp, nice: number): number {
   const isCapable = td.cred.hasCapIn(other.cred.userns, CAP_SYS_NICE);
   if (euid !== other.cred.uid && euid !== other.cred.euid && !isCapable) return EPERM;
   const lowest = 20 - other.proc.rlimits.soft(RLIMIT_NICE);
-  if (nice < other.nice && nice < lowest && !isCapable) return EACCES;
+  if (nice < other.nice && nice < lowest && !td.cred.hasCap(CAP_SYS_NICE)) return EACCES;
   other.nice = nice;
   return 0;
 }

@@ -25,10 +25,10 @@ function pivot(td: Lwp, next: Path, putOld: Path, root: Path): number {
   const { vfs, ns } = td.fs;
   if (putOld.mount.group || next.mount.parent?.group || root.mount.parent?.group) return EINVAL;
   if (root.mount.ns !== ns || next.mount.ns !== ns) return EINVAL;
+  if (next.mount.isLocked) return EINVAL;
   if (next.entry.isDeleted || putOld.entry.isDeleted) return ENOENT;
   if (next.mount === root.mount || putOld.mount === root.mount) return EBUSY;
   if (next.entry !== next.mount.root || root.entry !== root.mount.root) return EINVAL;
-  if (next.mount.isLocked) return EINVAL;
   if (!next.mount.parent || !isReachable(putOld, next) || !isReachable(next, root)) return EINVAL;
   vfs.hold(putOld);
   vfs.hold(root);

@@ -65,7 +65,7 @@ export const sys_sched_setaffinity = syscall(
     if (failed(td.proc.vmspace.copyin(at, mask))) return EFAULT;
     const other = target(td, pid);
     if (!other) return ESRCH;
-    if (!isOwnerOf(td, other)) return EPERM;
+    if (!isOwnerOf(td, other) && !mayNice(td, other)) return EPERM;
     return ((mask[0] ?? 0) & 1) === 0 ? EINVAL : 0;
   },
 );
@@ -170,7 +170,7 @@ export const sys_sched_setattr = syscall(
     const policy = SchedAttr.policy.get(v, 0);
     const r = setPolicy(td, pid, policy, SchedAttr.priority.get(v, 0), attrFlags !== 0);
     if (failed(r)) return r;
-    if (nice < other.nice && !mayNice(td, other)) return EPERM;
+    if (nice < other.nice && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
     other.nice = Math.max(-20, Math.min(19, nice));
     return 0;
   },
@@ -229,7 +229,7 @@ function mayNice(td: Lwp, other: Lwp): boolean {
 
 function isOwnerOf(td: Lwp, other: Lwp): boolean {
   const { euid } = td.cred;
-  return euid === other.cred.euid || euid === other.cred.uid || mayNice(td, other);
+  return euid === other.cred.euid || euid === other.cred.uid || td.cred.hasCap(CAP_SYS_NICE);
 }
 
 /** The time-sharing policies are kept as asked for; a real-time one is refused, as without CAP_SYS_NICE. */
@@ -246,7 +246,7 @@ function setPolicy(
   if (isRealtime(policy)) return priority < 1 || priority > 99 ? EINVAL : EPERM;
   if (priority !== 0) return EINVAL;
   if (!isOwnerOf(td, other)) return EPERM;
-  if (other.resetsOnFork && !resetsOnFork && !mayNice(td, other)) return EPERM;
+  if (other.resetsOnFork && !resetsOnFork && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
   other.policy = policy;
   other.resetsOnFork = resetsOnFork;
   return 0;

@@ -147,7 +147,7 @@ export function maskedMode(ctx: FsContext, dir: Vnode, mode: number): number {
 
 /** True for who may link by descriptor alone (AT_EMPTY_PATH). */
 export function mayLinkByFd(td: Thread): boolean {
-  return td.cred.hasOwnCap(CAP_DAC_READ_SEARCH);
+  return td.cred.hasCap(CAP_DAC_READ_SEARCH);
 }
 
 /** The place for a new name, checked: it is free, and may be made. */
