@@ -59,11 +59,11 @@ export function setSocketOption(td: Thread, s: Socket, name: number, value: Uint
       options.setRcvbuf(n);
       return 0;
     case so.SO_PRIORITY:
-      if ((n < 0 || n > PRIORITY_MAX) && !td.cred.hasCap(CAP_NET_ADMIN)) return EPERM;
+      if ((n < 0 || n > PRIORITY_MAX) && !rules(td, CAP_NET_ADMIN)) return EPERM;
       options.kept.set(name, n);
       return 0;
     case so.SO_MARK:
-      if (!td.cred.hasCap(CAP_NET_RAW) && !td.cred.hasCap(CAP_NET_ADMIN)) return EPERM;
+      if (!rules(td, CAP_NET_RAW) && !rules(td, CAP_NET_ADMIN)) return EPERM;
       options.kept.set(name, n);
       return 0;
     case so.SO_LINGER:
@@ -212,4 +212,9 @@ function lingerValue(seconds: number): Uint8Array {
   so.Linger.l_onoff.set(view, 0, seconds >= 0 ? 1 : 0);
   so.Linger.l_linger.set(view, 0, Math.max(0, seconds));
   return bytes;
+}
+
+/** Whether the caller has `cap` over his network. */
+function rules(td: Thread, cap: number): boolean {
+  return td.cred.hasCapIn((td as Lwp).ns.net.owner, cap);
 }
