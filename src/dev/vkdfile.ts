@@ -62,7 +62,7 @@ export class VkdDriver implements DeviceDriver, BlockDriver {
   }
 
   isInUse(disk: Disk): boolean {
-    return disk.openers > 0 || this.#mounts.isMounted(disk.rdev);
+    return disk.openers > 0 || this.#mounts.fileSystems.isMounted(disk.rdev);
   }
 
   sync(rdev: number): number {

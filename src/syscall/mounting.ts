@@ -51,7 +51,7 @@ export function isTooRevealing(td: Lwp, m: Mount): boolean {
   if (ns.owner.isInitial || !m.fs.showsMachine) return false;
   for (const other of m.table.all) {
     if (other.ns !== ns || other.fs.typeName !== m.fs.typeName) continue;
-    if (other.root !== m.table.rootEntry(other.fs)) continue;
+    if (other.root !== m.table.fileSystems.rootEntry(other.fs)) continue;
     const isRestricted = (other.lockedFlags & MS_RDONLY) !== 0 && (m.flags & MS_RDONLY) === 0;
     const differsInAtime =
       (other.lockedFlags & LOCKED_ATIME) !== 0 && ((other.flags ^ m.flags) & LOCKED_ATIME) !== 0;

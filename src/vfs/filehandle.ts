@@ -46,7 +46,7 @@ export function findHandle(vfs: Vfs, mount: Mount, handle: FileHandle): Path | E
 
 /** The entry of a directory, with those of all directories above it. */
 function connected(vfs: Vfs, mount: Mount, dir: Vnode, source: HandleSource): NameEntry | Errno {
-  const root = vfs.mounts.rootEntry(mount.fs);
+  const root = vfs.mounts.fileSystems.rootEntry(mount.fs);
   if (!root) return ESTALE;
   const above: { readonly dir: Vnode; readonly name: string }[] = [];
   let result: NameEntry | Errno = ESTALE;

@@ -11,7 +11,8 @@ import type { UserNamespace } from "../kern/userns.ts";
 import type { FileSystem } from "./filesystem.ts";
 import { hasLockedBelow, lockTree } from "./lockedmounts.ts";
 import type { LockTable } from "./lockf.ts";
-import { Mount, mountFlags } from "./mount.ts";
+import { type Mount, mountFlags } from "./mount.ts";
+import { MountedFileSystems } from "./mountedfs.ts";
 import { MountNamespace } from "./mountns.ts";
 import type { NameCache, NameEntry } from "./namecache.ts";
 import { isWithin } from "./namei.ts";
@@ -26,14 +27,7 @@ import {
 } from "./peergroup.ts";
 import { type Copied, type CopyKind, propagateMount, propagateUnmount } from "./propagate.ts";
 
-/** Mounts a machine may have: a bound on what a hostile guest can pile up. */
-const MAX_MOUNTS = 4096;
 const MAX_NAMESPACES = 1024;
-
-/** Who must hear that a file system is no longer used. */
-export interface UnmountObserver {
-  unmounted(fs: FileSystem): void;
-}
 
 export class MountTable {
   readonly names: NameCache;
@@ -42,20 +36,16 @@ export class MountTable {
   readonly initial: MountNamespace;
   /** All that are in a tree, in the order in which they were made. */
   readonly #mounts = new Set<Mount>();
-  /** Root entry and number of mounts of each mounted file system. */
-  readonly #roots = new Map<FileSystem, { root: NameEntry; mounts: number }>();
-  readonly unmountObservers: UnmountObserver[] = [];
+  readonly fileSystems: MountedFileSystems;
   readonly #freeGroupIds: number[] = [];
   /** Marked by MNT_EXPIRE, and not used since. */
   readonly expiring = new Set<Mount>();
-  #lastId = 0;
   #lastGroupId = 0;
   #namespaces = 1;
-  /** Mounts that exist, in a tree or not. */
-  #count = 0;
 
   constructor(names: NameCache, locks: LockTable, userns: UserNamespace) {
     this.names = names;
+    this.fileSystems = new MountedFileSystems(this, names);
     this.locks = locks;
     this.initial = new MountNamespace(this, INITIAL_INO.mnt, userns, null);
   }
@@ -64,12 +54,6 @@ export class MountTable {
   isWritten(m: Mount, throughAny: boolean): boolean {
     if (!throughAny || m.writers > 0) return m.writers > 0;
     for (const other of this.#mounts) if (other.fs === m.fs && other.writers > 0) return true;
-    return false;
-  }
-
-  /** True if the file system on device `dev` is in use, in a tree or not. */
-  isMounted(dev: number): boolean {
-    for (const fs of this.#roots.keys()) if (fs.dev === dev) return true;
     return false;
   }
 
@@ -93,43 +77,6 @@ export class MountTable {
     return mount === at.mount ? at : { mount, entry };
   }
 
-  /** The root entry of a file system, however often mounted; held until its last mount goes. */
-  #rootOf(fs: FileSystem): NameEntry | Errno {
-    const known = this.#roots.get(fs);
-    if (known) return known.root;
-    const vnode = fs.root();
-    if (failed(vnode)) return vnode;
-    const root = this.names.makeRoot("", vnode);
-    this.#roots.set(fs, { root, mounts: 0 });
-    return root;
-  }
-
-  /** The root of a mounted file system. */
-  rootEntry(fs: FileSystem): NameEntry | null {
-    return this.#roots.get(fs)?.root ?? null;
-  }
-
-  /** A mount that is nowhere yet. Who makes it places or discards it. */
-  #make(
-    fs: FileSystem,
-    root: NameEntry,
-    flags: number,
-    source: string,
-    id = this.#nextId(),
-  ): Mount | Errno {
-    if (this.#count >= MAX_MOUNTS) return ENOSPC;
-    this.#count++;
-    const m = new Mount(this, id, fs, root, flags, source);
-    this.names.hold(root);
-    root.vnode?.becameRoot();
-    this.#roots.get(fs)!.mounts++;
-    return m;
-  }
-
-  #nextId(): number {
-    return ++this.#lastId;
-  }
-
   /** A mount of `fs`, or of what `names` lead to in it, that is in no tree; `flags` are those of mount(2). */
   makeDetached(
     fs: FileSystem,
@@ -137,25 +84,7 @@ export class MountTable {
     source: string,
     names: readonly string[] = [],
   ): Mount | Errno {
-    const top = this.#rootOf(fs);
-    if (failed(top)) return top;
-    const root = this.#descend(top, names);
-    return failed(root) ? root : this.#make(fs, root, mountFlags(flags), source);
-  }
-
-  /** The entry that `names` lead to, each in the one before. */
-  #descend(top: NameEntry, names: readonly string[]): NameEntry | Errno {
-    let at = top;
-    for (const name of names) {
-      const known = this.names.find(at, name);
-      if (known?.vnode) at = known;
-      else {
-        const vp = at.vnode!.lookup(name);
-        if (failed(vp)) return vp;
-        at = this.names.enter(at, name, vp);
-      }
-    }
-    return at;
+    return this.fileSystems.mount(fs, names, mountFlags(flags), source);
   }
 
   /** Mounts `fs` at `at`; null makes the root of the machine. */
@@ -179,16 +108,15 @@ export class MountTable {
 
   /** A mount outside the tree that nobody lists, for the kernel's own files. */
   mountInternal(fs: FileSystem): Mount | Errno {
-    const root = this.#rootOf(fs);
-    if (failed(root)) return root;
-    const m = this.#make(fs, root, mountFlags(0), "none", 0);
+    const m = this.fileSystems.mount(fs, [], mountFlags(0), "none", 0);
     if (!failed(m)) m.refs = 1;
     return m;
   }
 
   /** The subtree at `from` for a file system that lies on top of it; held, and in no tree. */
   clonePrivate(from: Path): Mount | Errno {
-    const m = this.#make(from.mount.fs, from.entry, from.mount.flags, from.mount.source);
+    const { fs, flags, source } = from.mount;
+    const m = this.fileSystems.mountAt(fs, from.entry, flags, source);
     if (!failed(m)) m.refs = 1;
     return m;
   }
@@ -242,7 +170,7 @@ export class MountTable {
   }
 
   #clone(m: Mount, root: NameEntry, kind: CopyKind): Mount | Errno {
-    const copy = this.#make(m.fs, root, m.flags, m.source);
+    const copy = this.fileSystems.mountAt(m.fs, root, m.flags, m.source);
     if (failed(copy)) return copy;
     copy.lockedFlags = m.lockedFlags;
     if (root === m.root) copy.isLocked = m.isLocked;
@@ -405,7 +333,7 @@ export class MountTable {
     const also = propagateUnmount(going);
     for (const other of also)
       if (other.refs > (other.children.has(other.root) ? 1 : 0)) return EBUSY;
-    const r = this.#roots.get(m.fs)?.mounts === 1 ? m.fs.sync() : 0;
+    const r = this.fileSystems.hasOneMount(m.fs) ? m.fs.sync() : 0;
     this.#takeAway(going, also);
     return r;
   }
@@ -466,27 +394,13 @@ export class MountTable {
 
   /** One user less; a mount that is in no tree ends with its last one. */
   releaseMount(m: Mount): void {
-    if (--m.refs === 0 && !m.isAttached) this.#finish(m);
+    if (--m.refs === 0 && !m.isAttached) this.fileSystems.finish(m);
   }
 
   /** A mount that was made and is not wanted after all. */
   discard(m: Mount): void {
     leaveGroups(m);
-    this.#finish(m);
-  }
-
-  #finish(m: Mount): void {
-    this.#count--;
-    m.root.vnode?.ceasedAsRoot();
-    this.names.release(m.root);
-    const uses = this.#roots.get(m.fs);
-    if (!uses || --uses.mounts > 0) return;
-    this.#roots.delete(m.fs);
-    this.names.prune(uses.root);
-    m.fs.sync();
-    this.names.release(uses.root);
-    m.fs.unmount();
-    for (const o of this.unmountObservers) o.unmounted(m.fs);
+    this.fileSystems.finish(m);
   }
 
   endNamespace(ns: MountNamespace): void {

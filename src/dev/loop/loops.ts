@@ -10,7 +10,8 @@ import { LO_FLAGS_PARTSCAN } from "../../abi/loop.ts";
 import type { Disk, IoClock } from "../../vfs/blockdevice.ts";
 import type { Disks } from "../../vfs/disks.ts";
 import type { FileSystem } from "../../vfs/filesystem.ts";
-import type { MountTable, UnmountObserver } from "../../vfs/mounttable.ts";
+import type { UnmountObserver } from "../../vfs/mountedfs.ts";
+import type { MountTable } from "../../vfs/mounttable.ts";
 import { rescanPartitions } from "../partition/scan.ts";
 import { LoopDisk } from "./loopdisk.ts";
 
@@ -33,7 +34,7 @@ export class Loops implements UnmountObserver {
     this.disks = disks;
     this.clock = clock;
     this.#mounts = mounts;
-    mounts.unmountObservers.push(this);
+    mounts.fileSystems.observers.push(this);
   }
 
   /** The device of that number, made if need be; null if there cannot be one. */
@@ -77,7 +78,7 @@ export class Loops implements UnmountObserver {
   isBusy(disk: LoopDisk, own = 0): boolean {
     let openers = -own;
     for (const d of [disk, ...this.disks.partitionsOf(disk)]) {
-      if (this.#mounts.isMounted(d.rdev)) return true;
+      if (this.#mounts.fileSystems.isMounted(d.rdev)) return true;
       openers += d.openers;
     }
     return openers > 0;
@@ -93,7 +94,7 @@ export class Loops implements UnmountObserver {
   scan(disk: LoopDisk): void {
     if ((disk.flags & LO_FLAGS_PARTSCAN) === 0) return;
     rescanPartitions(this.disks, disk, (d: Disk) => {
-      return d.openers > 0 || this.#mounts.isMounted(d.rdev);
+      return d.openers > 0 || this.#mounts.fileSystems.isMounted(d.rdev);
     });
   }
 
