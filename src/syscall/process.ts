@@ -149,7 +149,9 @@ function cgroupOfFd(td: Lwp, fd: number, flags: number): Cgroup | Errno {
   if (!(dir instanceof CgroupDir)) return EBADF;
   const { group, fs } = dir;
   if (group.isDead) return ENOENT;
-  const denied = fs.mayMove(td.cred, group, group) || fs.mayMove(td.cred, td.cgroup, group);
+  const top = td.ns.cgroup.root;
+  const denied =
+    fs.mayMove(td.cred, group, group, top) || fs.mayMove(td.cred, td.cgroup, group, top);
   if (denied < 0) return denied as Errno;
   const refused = mayHold(group);
   if (refused < 0) return refused as Errno;

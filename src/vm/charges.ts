@@ -73,9 +73,10 @@ export class Charges implements MemoryKeeper {
     const to = parent ? parent.id << KIND_BITS : 0;
     const own = group.ownPages.reduce((sum, n) => sum + n, 0);
     if (own > 0) {
-      for (const [i, tag] of this.tags.entries()) {
-        if (tag >>> KIND_BITS !== group.id) continue;
-        this.tags[i] = parent ? to | (tag & KIND_MASK) : 0;
+      const { tags } = this;
+      for (let i = 0; i < tags.length; i++) {
+        const tag = tags[i]!;
+        if (tag >>> KIND_BITS === group.id) tags[i] = parent ? to | (tag & KIND_MASK) : 0;
       }
     }
     this.#frames.queue.endGroup(group.id, parent?.id ?? 0);

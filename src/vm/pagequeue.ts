@@ -190,7 +190,7 @@ export class PageQueue {
       for (let id = 0; 2 * id < this.#count.length && freed < pages; id++) {
         const own = this.pagesOf(id, false) + this.pagesOf(id, true);
         if (own === 0 || (id > 0 && this.#frames.charges.isSpared(id, isDesperate))) continue;
-        const share = id === 0 && own === total ? pages : Math.ceil((pages * own) / total);
+        const share = Math.ceil((pages * own) / total);
         freed += this.#reclaimRound(id, Math.min(share, pages - freed), round);
       }
     }
@@ -223,11 +223,14 @@ export class PageQueue {
   /** Frees clean pages that can be had for nothing, `pages` at most; how many. */
   reclaimEasily(pages: number): number {
     let freed = 0;
+    const total = Math.max(1, this.#length);
     for (let id = 0; 2 * id < this.#count.length && freed < pages; id++) {
-      if (id > 0 && this.#frames.charges.isSpared(id, false)) continue;
+      const own = this.pagesOf(id, false) + this.pagesOf(id, true);
+      if (own === 0 || (id > 0 && this.#frames.charges.isSpared(id, false))) continue;
+      const share = Math.min(pages - freed, Math.ceil((pages * own) / total));
       this.#refill(id, this.pagesOf(id, false));
-      this.#age(id, pages - freed);
-      freed += this.#shrink(id, pages - freed, EASY_SCAN * pages, false, false);
+      this.#age(id, share);
+      freed += this.#shrink(id, share, EASY_SCAN * pages, false, false);
     }
     this.evicted += freed;
     return freed;

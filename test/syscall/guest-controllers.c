@@ -4,6 +4,7 @@
  */
 #include "cg.h"
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -303,6 +304,29 @@ static void others(void)
 	CHECK(rmdir(cg_path("o")) == 0 && control("-cpuset -io") == 0);
 }
 
+/* A cgroup name space: its root's limits are not its own, and it does not reach out. */
+static void delegation(void)
+{
+	CHECK(control("+pids") == 0 && mkdir(cg_path("n"), 0755) == 0 && mkdir(cg_path("n/in"), 0755) == 0 && mkdir(cg_path("out"), 0755) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (cg_join("n", 0) || unshare(CLONE_NEWCGROUP)) _exit(1);
+		char line[256] = "";
+		FILE *f = fopen("/proc/self/cgroup", "r");
+		if (!f || !fgets(line, sizeof line, f) || strcmp(line, "0::/\n")) _exit(2);
+		fclose(f);
+		if (cg_write("n/pids.max", "10") != -1 || errno != EPERM) _exit(3);
+		if (cg_join("out", 0) != -1 || errno != ENOENT) _exit(4);
+		if (cg_join("n/in", 0) || cg_write("n/cgroup.subtree_control", "+pids")) _exit(5);
+		if (cg_write("n/in/pids.max", "10")) _exit(6);
+		_exit(cg_join("n", 0) != -1 || errno != EBUSY ? 7 : 0);
+	}
+	int status;
+	CHECK("a name space keeps to itself", waitpid(pid, &status, 0) == pid && status == 0);
+	if (status) printf("# %x\n", status);
+	CHECK(rmdir(cg_path("n/in")) == 0 && rmdir(cg_path("n")) == 0 && rmdir(cg_path("out")) == 0 && control("-pids") == 0);
+}
+
 int main(void)
 {
 	if (getuid() != 0 || !cg_begin()) return T_NOT_HERE;
@@ -312,6 +336,7 @@ int main(void)
 	high();
 	cpu();
 	others();
+	delegation();
 	CHECK(rmdir(cg_root) == 0);
 	char top[600];
 	snprintf(top, sizeof top, "%s/cgroup.subtree_control", cg_top);

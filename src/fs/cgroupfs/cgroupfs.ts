@@ -5,7 +5,7 @@
  * long as its group; those of files while they are used, or have an owner or
  * a mode of their own.
  */
-import { EINVAL, EPERM, type Errno, failed } from "../../abi/errno.ts";
+import { EINVAL, ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { IN_DELETE_SELF, IN_MODIFY } from "../../abi/inotify.ts";
 import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
 import type { CgroupWatcher } from "../../kern/cgroup/cgroups.ts";
@@ -106,12 +106,23 @@ export class CgroupFs implements FileSystem, CgroupWatcher {
     notifyVnode(file, IN_MODIFY);
   }
 
-  /** Whether `cred` may move something from one group to another: it must reach what they have in common. */
-  mayMove(cred: Cred, from: Cgroup, to: Cgroup): number {
+  /** Who a cgroup name space was made for stays within it, and does not change its root's limits. */
+  get isDelegating(): boolean {
+    return this.#options.includes("nsdelegate");
+  }
+
+  /**
+   * Whether `cred`, who sees `top` as the root, may move something from one group to another: it must reach
+   * what they have in common. EACCES, ENOENT.
+   */
+  mayMove(cred: Cred, from: Cgroup, to: Cgroup, top: Cgroup | null): number {
     let common: Cgroup = to;
     while (!from.isWithin(common)) common = common.parent!;
     const procs = this.dirOf(common).lookup("cgroup.procs");
-    return failed(procs) ? procs : access(procs, cred, MAY_WRITE);
+    const denied = failed(procs) ? procs : access(procs, cred, MAY_WRITE);
+    if (failed(denied)) return denied;
+    const isOutside = top !== null && !(from.isWithin(top) && to.isWithin(top));
+    return isOutside && this.isDelegating ? ENOENT : 0;
   }
 
   statfs(): StatFs {
@@ -155,7 +166,7 @@ export class CgroupFsType implements FileSystemType {
   mount({ data, td, cred }: MountRequest): FileSystem | Errno {
     // It is there already: only who rules over his cgroup name space may show it.
     if (td && !cred.hasCapIn((td as Lwp).ns.cgroup.owner, CAP_SYS_ADMIN)) return EPERM;
-    if (!cred.userns.isInitial) return this.fs;
+    if (!cred.userns.isInitial || (td as Lwp | undefined)?.ns.cgroup.root) return this.fs;
     const r = this.fs.setOptions(data);
     return r < 0 ? (r as Errno) : this.fs;
   }

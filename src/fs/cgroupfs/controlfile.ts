@@ -14,6 +14,8 @@ export interface ControlWrite {
   readonly td: Lwp;
   /** Who opened the file: he needs the rights, whoever he handed it to. */
   readonly cred: Cred;
+  /** The root of his cgroup name space; null: that of all. */
+  readonly top: Cgroup | null;
 }
 
 export interface ControlFile {

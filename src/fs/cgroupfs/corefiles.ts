@@ -10,6 +10,7 @@ import {
 import { mayBecomeThreaded, mayControl, mayHold, typeOf } from "../../kern/cgroup/rules.ts";
 import { killCgroup, moveProc, moveThread, procsOf, settleCurrent } from "../../proc/cgroups.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { CgroupFs } from "./cgroupfs.ts";
 import { type ControlFile, type ControlWrite, controlFile } from "./controlfile.ts";
 import { maxOr, parseCount, parseInt32 } from "./parse.ts";
 
@@ -31,7 +32,7 @@ export const coreFiles: readonly ControlFile[] = [
     name: "cgroup.threads",
     where: "everywhere",
     isDelegated: true,
-    text: (g) => lines([...g.threads].map((td) => td.tid)),
+    text: (g, _fs, reader) => lines([...g.threads].map((td) => reader.numberOf((td as Lwp).id))),
     write: writeThreads,
   }),
   controlFile({
@@ -102,9 +103,10 @@ function lines(ids: readonly number[]): string {
   return ids.map((id) => `${id}\n`).join("");
 }
 
-function procsText(group: Cgroup): string | typeof EOPNOTSUPP {
+/** Numbers as the reader's pid name space has them; 0 is for who is not in it. */
+function procsText(group: Cgroup, _fs: CgroupFs, reader: Lwp): string | typeof EOPNOTSUPP {
   if (group.isThreaded) return EOPNOTSUPP;
-  return lines([...procsOf(group)].map((p) => p.pid));
+  return lines([...procsOf(group)].map((p) => reader.numberOf(p.id)));
 }
 
 function writeType({ group, text, td }: ControlWrite): number {
@@ -122,7 +124,7 @@ function writeProcs(w: ControlWrite): number {
   if (typeof td === "number") return td;
   const leader = td.proc.leader;
   if (!leader) return ESRCH;
-  const denied = w.fs.mayMove(w.cred, leader.cgroup, w.group);
+  const denied = w.fs.mayMove(w.cred, leader.cgroup, w.group, w.top);
   if (failed(denied)) return denied;
   const refused = mayHold(w.group);
   if (failed(refused)) return refused;
@@ -133,7 +135,7 @@ function writeProcs(w: ControlWrite): number {
 function writeThreads(w: ControlWrite): number {
   const td = target(w);
   if (typeof td === "number") return td;
-  const denied = w.fs.mayMove(w.cred, td.cgroup, w.group);
+  const denied = w.fs.mayMove(w.cred, td.cgroup, w.group, w.top);
   if (failed(denied)) return denied;
   const refused = mayHold(w.group);
   if (failed(refused)) return refused;
@@ -147,8 +149,7 @@ function target({ text, td }: ControlWrite): Lwp | number {
   const id = parseInt32(text);
   if (failed(id)) return text.startsWith("-") ? EINVAL : id === ERANGE ? ESRCH : EINVAL;
   if (id === 0) return td;
-  const { table } = td.proc;
-  return table.thread(id) ?? table.proc(id)?.leader ?? ESRCH;
+  return td.findThread(id) ?? td.findProc(id)?.leader ?? ESRCH;
 }
 
 function writeSubtreeControl({ group, text, td }: ControlWrite): number {

@@ -17,6 +17,7 @@ import type { Timespec } from "../../kern/clock.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
@@ -241,7 +242,7 @@ export class ControlNode extends CgroupNode {
   }
 
   override open(td: Thread, flags: number): File | Errno {
-    return this.group.isDead ? ENODEV : new OpenControlFile(this, td.cred, flags);
+    return this.group.isDead ? ENODEV : new OpenControlFile(this, td as Lwp, flags);
   }
 
   override inactive(): void {

@@ -2,9 +2,10 @@
  * An open control file. Reading from the start takes the text anew; poll(2)
  * reports POLLPRI when it changed since, for files that announce it.
  */
-import { E2BIG, EFAULT, EINVAL, ENODEV, ENOMEM, failed } from "../../abi/errno.ts";
+import { E2BIG, EFAULT, EINVAL, ENODEV, ENOMEM, EPERM, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
+import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
@@ -21,15 +22,18 @@ const FREE_BYTES = 4096;
 export class OpenControlFile extends File {
   readonly #node: ControlNode;
   readonly #cred: Cred;
+  /** What its opener sees as the root; null: the root itself. */
+  readonly #top: Cgroup | null;
   #offset = 0;
   #snapshot: Uint8Array | null = null;
   #seen: number;
   #paid = 0;
 
-  constructor(node: ControlNode, cred: Cred, flags: number) {
+  constructor(node: ControlNode, td: Lwp, flags: number) {
     super(flags);
     this.#node = node;
-    this.#cred = cred;
+    this.#cred = td.cred;
+    this.#top = td.ns.cgroup.root;
     this.#seen = node.changes;
   }
 
@@ -66,8 +70,10 @@ export class OpenControlFile extends File {
     const got = uio.copyin(bytes);
     if (failed(got) || got < count) return EFAULT;
     if (group.isDead) return ENODEV;
+    // What a group as a whole may is its maker's to say, not that of those whose root it is.
+    if (fs.isDelegating && group === this.#top && !file.isDelegated) return EPERM;
     const text = byteString(bytes, 0, got).replace(/^[\s\0]+|[\s\0]+$/g, "");
-    const r = file.write({ fs, group, text, td: td as Lwp, cred: this.#cred });
+    const r = file.write({ fs, group, text, td: td as Lwp, cred: this.#cred, top: this.#top });
     if (failed(r)) return r;
     this.#offset += count;
     return count;
