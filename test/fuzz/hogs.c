@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -193,6 +195,59 @@ static void sockets(void)
 			close(s[0]);
 			close(s[1]);
 		}
+	}
+}
+
+/* Connections that nobody reads from, full in both directions; bytes one by one on every second. */
+static void tcp_connections(void)
+{
+	static char block[65536];
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof a;
+	int l = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	bind(l, (void *)&a, sizeof a);
+	getsockname(l, (void *)&a, &length);
+	if (!tried(listen(l, 100), "listen")) return;
+	for (;;) {
+		int s[2] = {socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), -1};
+		if (!tried(s[0], "socket")) return;
+		if (connect(s[0], (void *)&a, sizeof a) < 0 && errno != EINPROGRESS) {
+			tried(-1, "connect");
+			return;
+		}
+		/* Some wait to be accepted for ever. */
+		if (done % 5 != 0 && (s[1] = accept4(l, NULL, NULL, SOCK_NONBLOCK)) < 0) {
+			tried(-1, "accept");
+			return;
+		}
+		for (int i = 0; i < 2; i++) {
+			if (done % 2 == 0) {
+				while (write(s[i], block, sizeof block) > 0) ;
+				continue;
+			}
+			setsockopt(s[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+			for (int k = 0; k < 2000 && write(s[i], block, 1) > 0; k++) ;
+		}
+	}
+}
+
+/* Calls that nobody takes, from ports that are let go and taken again; what is left of many short ones. */
+static void tcp_calls(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof a;
+	struct linger linger = {1, 0};
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+	bind(l, (void *)&a, sizeof a);
+	getsockname(l, (void *)&a, &length);
+	if (!tried(listen(l, 4096), "listen")) return;
+	for (;;) {
+		int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (!tried(s, "socket")) return;
+		connect(s, (void *)&a, sizeof a);
+		write(s, "?", 1);
+		if (done % 3 == 0) setsockopt(s, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+		if (done % 3 != 1) close(s);
 	}
 }
 
@@ -439,7 +494,7 @@ static const struct { const char *name; void (*run)(void); int processes; } hogs
 	{"epolls", epolls, 100}, {"inotifies", inotifies, 20}, {"locks", locks, 10}, {"timers", timers, 400}, {"timerfds", timerfds, 400},
 	{"signals", signals, 1000}, {"maps", maps, 400}, {"mapsread", maps_read, 2}, {"mounts", mounts, 1}, {"nested", nested_mounts, 1},
 	{"threads", threads, 4}, {"forks", forks, 1}, {"polls", polls, 4}, {"groups", groups, 1000}, {"argv", argv, 2}, {"ptys", ptys, 4},
-	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2},
+	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2}, {"tcp", tcp_connections, 10}, {"tcpcalls", tcp_calls, 10},
 };
 
 static double now(void)
