@@ -16,11 +16,15 @@ export const SLL_ADDR_OFFSET = 12;
 export const SOL_PACKET = 263;
 export const PACKET_ADD_MEMBERSHIP = 1;
 export const PACKET_DROP_MEMBERSHIP = 2;
+export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
+export const PACKET_COPY_THRESH = 7;
 export const PACKET_AUXDATA = 8;
 export const PACKET_ORIGDEV = 9;
 export const PACKET_VERSION = 10;
 export const PACKET_HDRLEN = 11;
+export const PACKET_RESERVE = 12;
+export const PACKET_TIMESTAMP = 17;
 export const PACKET_IGNORE_OUTGOING = 23;
 
 export const PacketMreq = struct({
@@ -43,6 +47,35 @@ export const TpacketAuxdata = struct({
   tp_vlan_tci: u16,
   tp_vlan_tpid: u16,
 });
+export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 0x1;
+export const TP_STATUS_LOSING = 0x4;
 export const TP_STATUS_CSUMNOTREADY = 0x8;
 export const TP_STATUS_CSUM_VALID = 0x80;
+
+/** Versions of rings: of programs of old, and that which there is here. */
+export const TPACKET_V1 = 0;
+export const TPACKET_V2 = 1;
+export const TPACKET_ALIGNMENT = 16;
+/** struct tpacket_hdr with its padding; struct tpacket2_hdr. */
+export const TPACKET1_HDR_BYTES = 32;
+export const Tpacket2Hdr = struct({
+  tp_status: u32,
+  tp_len: u32,
+  tp_snaplen: u32,
+  tp_mac: u16,
+  tp_net: u16,
+  tp_sec: u32,
+  tp_nsec: u32,
+  tp_vlan_tci: u16,
+  tp_vlan_tpid: u16,
+  tp_padding: bytes(4),
+});
+/** With the struct sockaddr_ll behind it. */
+export const TPACKET2_HDRLEN = 52;
+export const TpacketReq = struct({
+  tp_block_size: u32,
+  tp_block_nr: u32,
+  tp_frame_size: u32,
+  tp_frame_nr: u32,
+});

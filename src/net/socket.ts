@@ -9,6 +9,7 @@
 import {
   EAGAIN,
   EINVAL,
+  ENODEV,
   ENOPROTOOPT,
   ENOTTY,
   EOPNOTSUPP,
@@ -20,6 +21,7 @@ import { SOL_SOCKET } from "../abi/socket.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { PollTable } from "../vfs/poll.ts";
+import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import type { Receiving, Sending, SentControl } from "./message.ts";
@@ -130,8 +132,14 @@ export abstract class Socket {
     return level === SOL_SOCKET ? setSocketOption(td, this, name, value) : EOPNOTSUPP;
   }
 
-  /** The option's whole value. */
-  getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
+  /** The option's whole value. `asked`: what is where it will be written, for the few that look at it. */
+  getOption(
+    td: Thread,
+    level: number,
+    name: number,
+    room: number,
+    _asked?: Uint8Array,
+  ): Uint8Array | Errno {
     return level === SOL_SOCKET ? getSocketOption(td, this, name, room) : EOPNOTSUPP;
   }
 
@@ -146,6 +154,11 @@ export abstract class Socket {
 
   /** The last descriptor is closed. */
   abstract close(): void;
+
+  /** What mmap(2) maps: ENODEV where there is no such thing. */
+  object(): VmObject | Errno {
+    return ENODEV;
+  }
 
   /** References to its file went, though not the last one. */
   fileReleased(_fp: SocketFile): void {}

@@ -1,7 +1,7 @@
 /**
  * The open file in front of a socket: read(2) receives, write(2) sends. See socket(7).
  */
-import { EINVAL, ENOTTY, EPERM, EPIPE, ESPIPE } from "../abi/errno.ts";
+import { EINVAL, ENOTTY, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import {
   AF_INET,
@@ -25,6 +25,7 @@ import { isOwnerOrCapable } from "../vfs/access.ts";
 import type { Attr, AttrChange } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
+import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 import { releaseFilter } from "./filteroption.ts";
@@ -101,6 +102,10 @@ export class SocketFile extends File {
 
   override get canBeAsync(): boolean {
     return true;
+  }
+
+  override object(): VmObject | Errno {
+    return this.socket.object();
   }
 
   override poll(td: Thread, table: PollTable | null): number {

@@ -17,6 +17,8 @@ import { loadAddress, loadInt, sock, storeAddress, storeInt } from "./sockaddr.t
 const SOCK_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 /** No option is longer. */
 const MAX_OPTION = 65536;
+/** No option looks at more of what is in its place before it is told. */
+const OPTION_INPUT_BYTES = 4;
 
 export const sys_socket = syscall("socket", [int, flags, int], (td, family, type, protocol) => {
   const domain = domainOf(td, family, type);
@@ -146,7 +148,9 @@ export const sys_getsockopt = syscall(
     const room = loadInt(td, lengthAddr);
     if (room === null) return EFAULT;
     if (room < 0) return EINVAL;
-    const value = fp.socket.getOption(td, level, name, room);
+    const asked = new Uint8Array(Math.min(room, OPTION_INPUT_BYTES));
+    if (failed(td.proc.vmspace.copyin(at, asked))) asked.fill(0);
+    const value = fp.socket.getOption(td, level, name, room, asked);
     if (failed(value)) return value;
     const n = Math.min(room, value.length);
     if (failed(td.proc.vmspace.copyout(at, value.subarray(0, n)))) return EFAULT;

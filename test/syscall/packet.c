@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 static unsigned char buf[70000];
@@ -113,6 +114,53 @@ static void taps(void)
 	close(d);
 }
 
+static void rings(void)
+{
+	struct tpacket_req q = {.tp_block_size = 8192, .tp_block_nr = 2, .tp_frame_size = 4096, .tp_frame_nr = 4};
+	struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = 1};
+	int v = TPACKET_V2, s = socket(AF_PACKET, SOCK_RAW, 0), n;
+	socklen_t len = sizeof v;
+	CHECK("the header's length", getsockopt(s, SOL_PACKET, PACKET_HDRLEN, &v, &len) == 0 && v == sizeof(struct tpacket2_hdr));
+	v = 77;
+	CHECK_ERRNO("of no version", getsockopt(s, SOL_PACKET, PACKET_HDRLEN, &v, &len), EINVAL);
+	CHECK_ERRNO("nothing to map", mmap(NULL, 4096, PROT_READ, MAP_SHARED, s, 0) == MAP_FAILED ? -1 : 0, EINVAL);
+	v = TPACKET_V2;
+	CHECK("version 2", setsockopt(s, SOL_PACKET, PACKET_VERSION, &v, sizeof v) == 0);
+	q.tp_block_size = 1000;
+	CHECK_ERRNO("blocks are pages", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &q, sizeof q), EINVAL);
+	q.tp_block_size = 8192;
+	q.tp_frame_nr = 5;
+	CHECK_ERRNO("frames that are not there", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &q, sizeof q), EINVAL);
+	q.tp_frame_nr = 4;
+	CHECK("a ring", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &q, sizeof q) == 0);
+	CHECK_ERRNO("one is enough", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &q, sizeof q), EBUSY);
+	char *ring = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, s, 0);
+	CHECK("mapped", ring != MAP_FAILED && bind(s, (void *)&a, sizeof a) == 0);
+	struct pollfd p = {.fd = s, .events = POLLIN};
+	CHECK("empty", poll(&p, 1, 0) == 0);
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(5554)};
+	int u = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK(bind(u, (void *)&in, sizeof in) == 0);
+	say(5554, "ring");
+	struct tpacket2_hdr *h = (void *)ring;
+	CHECK("a packet", poll(&p, 1, 1000) == 1 && (h->tp_status & TP_STATUS_USER) && h->tp_len == 14 + 20 + 8 + 4 && h->tp_snaplen == h->tp_len);
+	CHECK("where it is", h->tp_net == 80 && h->tp_mac == 66 && memcmp(ring + h->tp_net + 28, "ring", 4) == 0);
+	struct sockaddr_ll *from = (void *)(ring + TPACKET_ALIGN(sizeof *h));
+	CHECK("from", from->sll_family == AF_PACKET && from->sll_ifindex == 1 && from->sll_pkttype == PACKET_HOST);
+	for (n = 0; n < 5; n++) say(5554, "more");
+	struct tpacket_stats st;
+	len = sizeof st;
+	CHECK("four frames, and no more", getsockopt(s, SOL_PACKET, PACKET_STATISTICS, &st, &len) == 0 && st.tp_packets == 6 && st.tp_drops == 2);
+	CHECK_ERRNO("it stays while it is mapped", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &(struct tpacket_req){0}, sizeof q), EBUSY);
+	h->tp_status = TP_STATUS_KERNEL;
+	say(5554, "again");
+	CHECK("a frame given back", (h->tp_status & TP_STATUS_USER) && memcmp(ring + h->tp_net + 28, "again", 5) == 0);
+	munmap(ring, 16384);
+	CHECK("gone", setsockopt(s, SOL_PACKET, PACKET_RX_RING, &(struct tpacket_req){0}, sizeof q) == 0);
+	close(s);
+	close(u);
+}
+
 static void sends(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(6666)};
@@ -151,6 +199,7 @@ int main(void)
 	lo_up();
 	taps();
 	filters();
+	rings();
 	sends();
 	return t_end();
 }

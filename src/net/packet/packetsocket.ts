@@ -17,7 +17,9 @@ import * as pk from "../../abi/packet.ts";
 import { POLLERR, POLLHUP } from "../../abi/poll.ts";
 import { AF_PACKET, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_RAW } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import type { PollTable } from "../../vfs/poll.ts";
+import type { VmObject } from "../../vm/object.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Ifnet, PacketTap } from "../ifnet.ts";
 import { CSUM_PARTIAL, Mbuf } from "../mbuf.ts";
@@ -27,11 +29,14 @@ import { READABLE, Socket, WRITABLE } from "../socket.ts";
 import { intOf, intValue, viewOf } from "../sockopt.ts";
 import { ETHER_HEADER_BYTES, linkHeader } from "./linkheader.ts";
 import { type HeldPacket, PacketQueue } from "./packetqueue.ts";
+import { PacketRing } from "./ring.ts";
 
 export const PACKET_SOCKET_BYTES = 2048;
 const MAX_FRAME_BYTES = 65536 + ETHER_HEADER_BYTES;
 /** Modes that a socket asked for: each is one of its interface's holders. */
 const MAX_MEMBERSHIPS = 64;
+const MAX_RESERVE = 65536;
+const NOTHING = new Uint8Array(0);
 
 interface Membership {
   readonly ifp: Ifnet;
@@ -49,6 +54,9 @@ export class PacketSocket extends Socket implements PacketTap {
   #tapped: Ifnet | null = null;
   #memberships: Membership[] = [];
   #hasAuxdata = false;
+  #version = pk.TPACKET_V1;
+  #reserve = 0;
+  #ring: PacketRing | null = null;
   #ignoresOutgoing = false;
   #isSending = false;
   /** Since PACKET_STATISTICS was asked last. */
@@ -107,21 +115,23 @@ export class PacketSocket extends Socket implements PacketTap {
       if (keep === 0) return;
     }
     this.#seen++;
-    if (!this.#queue.hasRoom(this.options.rcvbuf)) {
+    const ring = this.#ring;
+    if (!ring && !this.#queue.hasRoom(this.options.rcvbuf)) {
       this.#lose();
       return;
     }
     bytes = bytes ? bytes.subarray(0, keep) : bytesOf(m, link, keep);
-    const isHeld = this.#queue.put({
-      bytes,
-      length,
-      linkBytes,
-      from: addressOf(m, ifp),
-      status:
-        pk.TP_STATUS_USER |
-        (m.csum === CSUM_PARTIAL ? pk.TP_STATUS_CSUMNOTREADY : pk.TP_STATUS_CSUM_VALID),
-      time: this.stack.cpu.clock.realtime(),
-    });
+    const isPartial = m.csum === CSUM_PARTIAL;
+    const sum = isPartial ? pk.TP_STATUS_CSUMNOTREADY : pk.TP_STATUS_CSUM_VALID;
+    const from = addressOf(m, ifp);
+    const time = this.stack.cpu.clock.realtime();
+    const status = pk.TP_STATUS_USER | sum;
+    let isHeld: boolean;
+    if (ring) {
+      const losing = this.#lost > 0 ? pk.TP_STATUS_LOSING : 0;
+      const { sec, nsec } = time;
+      isHeld = ring.put({ bytes, length, linkBytes, from, status: status | losing, sec, nsec });
+    } else isHeld = this.#queue.put({ bytes, length, linkBytes, from, status, time });
     if (isHeld) this.readable.wakeup();
     else this.#lose();
   }
@@ -249,7 +259,7 @@ export class PacketSocket extends Socket implements PacketTap {
     table?.watch(this.readable, READABLE | POLLERR | POLLHUP);
     let events = WRITABLE;
     if (this.error !== 0) events |= POLLERR;
-    if (this.#queue.first) events |= READABLE;
+    if (this.#queue.first || this.#ring?.hasPacket) events |= READABLE;
     return events;
   }
 
@@ -280,12 +290,65 @@ export class PacketSocket extends Socket implements PacketTap {
         this.#ignoresOutgoing = n === 1;
         return 0;
       }
-      case pk.PACKET_VERSION:
-        // There are no rings, so there is no version of them.
-        return e.EINVAL;
+      case pk.PACKET_VERSION: {
+        if (value.length !== 4) return e.EINVAL;
+        const version = intOf(value);
+        if (version !== pk.TPACKET_V1 && version !== pk.TPACKET_V2) return e.EINVAL;
+        if (this.#ring) return e.EBUSY;
+        this.#version = version;
+        return 0;
+      }
+      case pk.PACKET_RESERVE: {
+        if (value.length !== 4) return e.EINVAL;
+        const reserve = intOf(value) >>> 0;
+        if (reserve > MAX_RESERVE) return e.EINVAL;
+        if (this.#ring) return e.EBUSY;
+        this.#reserve = reserve;
+        return 0;
+      }
+      case pk.PACKET_COPY_THRESH:
+      case pk.PACKET_TIMESTAMP:
+        return value.length === 4 ? 0 : e.EINVAL;
+      case pk.PACKET_RX_RING:
+        return this.#setRing(td as Lwp, value);
       default:
         return e.ENOPROTOOPT;
     }
+  }
+
+  /** Makes a ring, or with no blocks lets it go: EBUSY while somebody has it mapped. Rings of version 1 there are not. */
+  #setRing(td: Lwp, value: Uint8Array): number {
+    if (value.length < pk.TpacketReq.sizeof) return e.EINVAL;
+    const view = viewOf(value);
+    const shape = {
+      blockBytes: pk.TpacketReq.tp_block_size.get(view, 0),
+      blocks: pk.TpacketReq.tp_block_nr.get(view, 0),
+      frameBytes: pk.TpacketReq.tp_frame_size.get(view, 0),
+      frames: pk.TpacketReq.tp_frame_nr.get(view, 0),
+    };
+    const old = this.#ring;
+    if (old && old.object.mappings.size > 0) return e.EBUSY;
+    if (shape.blocks === 0) {
+      if (shape.frames !== 0) return e.EINVAL;
+      this.#dropRing();
+      return 0;
+    }
+    if (old) return e.EBUSY;
+    if (this.#version !== pk.TPACKET_V2) return e.EINVAL;
+    const ring = PacketRing.make(td.proc.vmspace.frames, shape, this.#reserve);
+    if (e.failed(ring)) return ring;
+    this.#ring = ring;
+    this.#queue.clear();
+    return 0;
+  }
+
+  #dropRing(): void {
+    this.#ring?.object.release();
+    this.#ring = null;
+  }
+
+  override object(): VmObject | e.Errno {
+    return this.#ring?.object ?? e.EINVAL;
   }
 
   #setMembership(isAdd: boolean, value: Uint8Array): number {
@@ -308,8 +371,14 @@ export class PacketSocket extends Socket implements PacketTap {
     return 0;
   }
 
-  override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | e.Errno {
-    if (level !== pk.SOL_PACKET) return super.getOption(td, level, name, room);
+  override getOption(
+    td: Thread,
+    level: number,
+    name: number,
+    room: number,
+    asked: Uint8Array = NOTHING,
+  ): Uint8Array | e.Errno {
+    if (level !== pk.SOL_PACKET) return super.getOption(td, level, name, room, asked);
     switch (name) {
       case pk.PACKET_STATISTICS: {
         const words = Uint32Array.of(this.#seen, this.#lost);
@@ -323,7 +392,14 @@ export class PacketSocket extends Socket implements PacketTap {
       case pk.PACKET_IGNORE_OUTGOING:
         return intValue(this.#ignoresOutgoing ? 1 : 0);
       case pk.PACKET_HDRLEN:
-        return e.EINVAL;
+        // Of the version that the caller says in the same place.
+        if (asked.length < 4) return e.EINVAL;
+        if (intOf(asked) === pk.TPACKET_V1) return intValue(pk.TPACKET1_HDR_BYTES);
+        return intOf(asked) === pk.TPACKET_V2 ? intValue(pk.Tpacket2Hdr.sizeof) : e.EINVAL;
+      case pk.PACKET_VERSION:
+        return intValue(this.#version);
+      case pk.PACKET_RESERVE:
+        return intValue(this.#reserve);
       default:
         return e.ENOPROTOOPT;
     }
@@ -334,6 +410,7 @@ export class PacketSocket extends Socket implements PacketTap {
     this.#unhook();
     for (const { ifp, type } of this.#memberships.splice(0)) count(ifp, type, -1);
     this.#queue.clear();
+    this.#dropRing();
     this.stack.kmem.give(PACKET_SOCKET_BYTES);
     this.stack.ns.release();
   }
