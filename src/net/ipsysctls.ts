@@ -73,8 +73,6 @@ export class Ip4Sysctls {
   readonly ipfragTimeSec = new SysctlVar(30, 1, 3600);
   readonly igmpMaxMemberships = new SysctlVar(20, 0, INT_MAX);
   readonly igmpMaxMsf = new SysctlVar(10, 0, INT_MAX);
-  readonly udpRmemMin = new SysctlVar(4096, 1, INT_MAX);
-  readonly udpWmemMin = new SysctlVar(4096, 1, INT_MAX);
 
   addTo(tree: SysctlDir): void {
     tree.add("net.ipv4.ip_forward", this.ipForward);
@@ -95,8 +93,6 @@ export class Ip4Sysctls {
     tree.add("net.ipv4.ipfrag_time", this.ipfragTimeSec);
     tree.add("net.ipv4.igmp_max_memberships", this.igmpMaxMemberships);
     tree.add("net.ipv4.igmp_max_msf", this.igmpMaxMsf);
-    tree.add("net.ipv4.udp_rmem_min", this.udpRmemMin);
-    tree.add("net.ipv4.udp_wmem_min", this.udpWmemMin);
   }
 }
 

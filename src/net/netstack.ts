@@ -31,7 +31,7 @@ import type { NetlinkPorts } from "./netlink/ports.ts";
 import type { Network } from "./network.ts";
 import type { PacketSocket } from "./packet/packetsocket.ts";
 import type { InetProtocol } from "./protocol.ts";
-import { TokenBucket } from "./ratelimit.ts";
+import { PeerLimits, TokenBucket } from "./ratelimit.ts";
 import { RawTable } from "./raw/table.ts";
 import { Fib, type FibObserver, type RouteEntry, type RouteRule } from "./route.ts";
 
@@ -73,6 +73,7 @@ export class NetStack implements NetContents, FibObserver {
   readonly fragments = new Fragments();
   /** What ICMP errors may still be sent. */
   readonly icmpBucket = new TokenBucket();
+  readonly icmpPeers = new PeerLimits();
   readonly lo: Loopback;
   /** Those who see the packets of all interfaces. */
   readonly taps = new Set<PacketTap>();

@@ -18,3 +18,36 @@ export class TokenBucket {
     return true;
   }
 }
+
+/** So many messages in a row to one peer, before it must wait. As XRLIM_BURST_FACTOR of Linux. */
+const PEER_BURST = 6;
+const MAX_PEERS = 1024;
+const NS_PER_MS = 1e6;
+
+interface PeerTokens {
+  tokens: number;
+  lastNs: number;
+}
+
+/** Messages to each peer: one every `intervalMs`, and a few at once. */
+export class PeerLimits {
+  readonly #peers = new Map<string, PeerTokens>();
+
+  /** Whether `peer` may be sent one now; `intervalMs` 0: always. */
+  take(peer: string, nowNs: number, intervalMs: number): boolean {
+    if (intervalMs === 0) return true;
+    let p = this.#peers.get(peer);
+    if (!p) {
+      // Who is forgotten begins anew: a peer can gain a burst by that, no more.
+      if (this.#peers.size >= MAX_PEERS) this.#peers.clear();
+      p = { tokens: PEER_BURST, lastNs: nowNs };
+      this.#peers.set(peer, p);
+    }
+    const more = (nowNs - p.lastNs) / (intervalMs * NS_PER_MS);
+    p.tokens = Math.min(PEER_BURST, p.tokens + more);
+    p.lastNs = nowNs;
+    if (p.tokens < 1) return false;
+    p.tokens--;
+    return true;
+  }
+}

@@ -155,3 +155,55 @@ it("hostile packets do no harm", () => {
   assert.equal(stack.fragments.count(false) + stack.fragments.count(true), 0);
   assert.equal(stack.kmem.usedBytes, before);
 });
+
+it("options and control messages of random bytes do no harm", () => {
+  const net = makeNet();
+  const { kernel, stack } = net;
+  const next = random(14);
+  const td = kernel.init;
+  const before = stack.kmem.usedBytes;
+  const sockets = openAll(net);
+  const levels = [0, 1, 6, 17, 41, 58, 136, 255];
+  let taken = 0;
+  const bytes = (most: number): Uint8Array =>
+    Uint8Array.from({ length: next(most) }, () => [next(256), 0, 0, 1, 2, 10][next(6)]!);
+  for (let i = 0; i < 40_000; i++) {
+    const s = sockets[next(sockets.length)]!;
+    const level = levels[next(levels.length)]!;
+    // SO_ATTACH_FILTER and its kin read the memory of a program, which there is none of.
+    const name = level === 1 ? 1 + next(25) : next(130);
+    const value = next(2) === 0 ? Uint8Array.of(next(3), 0, 0, 0) : bytes(300);
+    if (s.setOption(td, level, name, value) === 0) taken++;
+    s.getOption(td, level, name, next(40));
+    const control = s.control(td, controlOf(bytes(64), next));
+    const uio = Uio.kernel(bytes(100));
+    const name4 = makeSockaddr(AF_INET, "\x7f\0\0\x01", PORT);
+    const flags = next(4) === 0 ? 0x8000 : 0;
+    s.send(
+      td,
+      uio,
+      { flags, name: next(2) === 0 ? name4 : bytes(30), control: failed(control) ? null : control },
+      true,
+    );
+    if (i % 50 === 0) {
+      const receiving = new Receiving(0);
+      s.receive(td, Uio.kernel(new Uint8Array(100)), [0, 0x2000][next(2)]!, receiving, true);
+    }
+    if (i % 400 === 0) s.connect(td, next(2) === 0 ? name4 : bytes(30));
+  }
+  assert.ok(taken > 1000);
+  for (const s of sockets) s.close();
+  for (let i = 0; i < 20; i++) kernel.kernel.cpu.callouts.run(stack.nowNs() + 3600e9);
+  assert.equal(stack.kmem.usedBytes, before);
+});
+
+/** `data` behind a struct cmsghdr that is mostly right. */
+function controlOf(data: Uint8Array, next: (below: number) => number): Uint8Array {
+  const out = new Uint8Array(16 + data.length);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, next(8) === 0 ? next(100) : out.length, true);
+  view.setInt32(8, [0, 1, 17, 41][next(4)]!, true);
+  view.setInt32(12, next(110), true);
+  out.set(data, 16);
+  return out;
+}

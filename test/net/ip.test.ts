@@ -64,6 +64,19 @@ describe("IPv4", () => {
     assert.deepEqual(a!.subarray(28), packet);
   });
 
+  it("says so to one peer no more than six times in a row", () => {
+    const { stack, wire } = makeNet();
+    // So that time does not count.
+    stack.ip4.icmpRatelimit.set(0x7fffffff);
+    const answers = (src: string): number => {
+      for (let i = 0; i < 20; i++) wire.arrive(ip4({ src, dst: US, proto: 250 }, DATA));
+      return wire.take().length;
+    };
+    assert.deepEqual([answers(THEM), answers("192.0.2.3"), answers(THEM)], [6, 6, 0]);
+    wire.arrive(ip4({ src: THEM, dst: US, proto: 1 }, icmp(8, 0, 1, DATA)));
+    assert.equal(wire.take().length, 1, "echoes are not limited");
+  });
+
   it("never answers an error with an error, or a fragment that is not the first", () => {
     const { wire } = makeNet();
     const lost = ip4({ src: US, dst: THEM, proto: 250 }, DATA);
@@ -132,6 +145,7 @@ describe("IPv4", () => {
     const { kernel, stack, wire } = makeNet();
     // No more errors than a burst of them.
     stack.ip4.icmpMsgsPerSec.set(0);
+    stack.ip4.icmpRatelimit.set(0);
     const before = stack.kmem.usedBytes;
     const body = new Uint8Array(1400);
     for (let id = 0; id < 6000; id++) {

@@ -144,11 +144,20 @@ function isQuery4(type: number | undefined): boolean {
   );
 }
 
-/** Whether the bucket of messages has one left. Nobody is flooded over loopback but oneself. */
-function mayAnswer(stack: NetStack, to: InetAddr, _type: number): boolean {
+/** Whether the buckets of messages, of all and of this peer, have one left. Nobody is flooded over loopback but oneself. */
+function mayAnswer(stack: NetStack, to: InetAddr, type: number): boolean {
   if (stack.isLocal(to)) return true;
-  const { icmpMsgsPerSec, icmpMsgsBurst } = stack.ip4;
-  if (stack.icmpBucket.take(stack.nowNs(), icmpMsgsPerSec.get(), icmpMsgsBurst.get())) return true;
-  stack.mib.icmp.count("OutRateLimitGlobal");
+  const { icmpMsgsPerSec, icmpMsgsBurst, icmpRatelimit, icmpRatemask } = stack.ip4;
+  const nowNs = stack.nowNs();
+  const is4 = to.length === 4;
+  if (!stack.icmpBucket.take(nowNs, icmpMsgsPerSec.get(), icmpMsgsBurst.get())) {
+    stack.mib.icmp.count("OutRateLimitGlobal");
+    return false;
+  }
+  if (is4 && (icmpRatemask.get() & (1 << type)) === 0) return true;
+  const intervalMs = (is4 ? icmpRatelimit : stack.ip6.icmpRatelimit).get();
+  if (stack.icmpPeers.take(to, nowNs, intervalMs)) return true;
+  if (is4) stack.mib.icmp.count("OutRateLimitHost");
+  else stack.mib.icmp6.count("Icmp6OutRateLimitHost");
   return false;
 }

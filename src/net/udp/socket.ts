@@ -141,6 +141,7 @@ export class UdpSocket extends InetDatagram {
       corked.bytes + length >
       MAX_DATAGRAM - UDP_HEADER_BYTES - (corked.to.length === 4 ? 20 : 0)
     ) {
+      this.#uncork();
       return this.tooLong(corked.path, corked.to, corked.port);
     }
     const bytes = new Uint8Array(length);
@@ -196,6 +197,12 @@ export class UdpSocket extends InetDatagram {
       return this.parse(copy);
     }
     return this.parse(name);
+  }
+
+  /** What was put together so far is lost. */
+  #uncork(): void {
+    if (this.#corked) this.stack.kmem.give(this.#corked.bytes);
+    this.#corked = null;
   }
 
   /** Sends what is together: as one datagram, or in segments. */
@@ -378,8 +385,7 @@ export class UdpSocket extends InetDatagram {
   }
 
   override close(): void {
-    if (this.#corked) this.stack.kmem.give(this.#corked.bytes);
-    this.#corked = null;
+    this.#uncork();
     this.#protocol.sockets.delete(this);
     super.close();
   }
