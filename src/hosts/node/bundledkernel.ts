@@ -11,7 +11,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
-import { crc32 } from "node:zlib";
+import zlib from "node:zlib";
 import { buildDirectory } from "./builddir.ts";
 import type { runMachine } from "./runmachine.ts";
 
@@ -34,7 +34,8 @@ export class BundledKernel {
   constructor(url: string) {
     this.file = fileURLToPath(new URL("./kernel.cjs", url));
     const directory = buildDirectory("compiled", this.file, process.env);
-    this.#compiled = directory && join(directory, "kernel.v8");
+    // Early releases of Node 20 cannot sum.
+    this.#compiled = directory && "crc32" in zlib ? join(directory, "kernel.v8") : null;
   }
 
   load(): { runMachine: typeof runMachine } {
@@ -59,7 +60,7 @@ export class BundledKernel {
     try {
       const aside = `${this.#compiled}.${process.pid}.tmp`;
       const sum = Buffer.alloc(SUM_BYTES);
-      sum.writeUInt32LE(crc32(data));
+      sum.writeUInt32LE(zlib.crc32(data));
       writeFileSync(aside, Buffer.concat([data, sum]), { mode: 0o600 });
       renameSync(aside, this.#compiled);
     } catch {
@@ -72,7 +73,7 @@ export class BundledKernel {
     try {
       const bytes = readFileSync(this.#compiled);
       const data = bytes.subarray(0, -SUM_BYTES);
-      return bytes.readUInt32LE(data.length) === crc32(data) ? data : undefined;
+      return bytes.readUInt32LE(data.length) === zlib.crc32(data) ? data : undefined;
     } catch {
       return undefined;
     }
