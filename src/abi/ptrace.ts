@@ -1,5 +1,5 @@
 /** ptrace(2) as data. Source: include/uapi/linux/ptrace.h, arch/riscv/include/uapi/asm/ptrace.h, elf.h. */
-import { bytes, i32, struct, u8, u32, u64 } from "../lib/struct.ts";
+import { bytes, i32, struct, u8, u16, u32, u64 } from "../lib/struct.ts";
 
 export const PTRACE_TRACEME = 0;
 export const PTRACE_PEEKTEXT = 1;
@@ -28,6 +28,7 @@ export const PTRACE_SETSIGMASK = 0x420b;
 export const PTRACE_SECCOMP_GET_FILTER = 0x420c;
 export const PTRACE_SECCOMP_GET_METADATA = 0x420d;
 export const PTRACE_GET_SYSCALL_INFO = 0x420e;
+export const PTRACE_SET_SYSCALL_INFO = 0x4212;
 
 export const PTRACE_EVENT_FORK = 1;
 export const PTRACE_EVENT_VFORK = 2;
@@ -69,7 +70,8 @@ export const PTRACE_SYSCALL_INFO_SECCOMP = 3;
 /** struct ptrace_syscall_info: the head and the union's members side by side. */
 export const SyscallInfo = struct({
   op: u8,
-  _reserved: bytes(3),
+  reserved: u8,
+  flags: u16,
   arch: u32,
   instruction_pointer: u64,
   stack_pointer: u64,
@@ -79,5 +81,7 @@ export const SyscallInfo = struct({
   args: bytes(48),
   ret_data: u32,
 });
+/** SET_SYSCALL_INFO wants all of it, with the padding behind seccomp.ret_data. */
+export const SYSCALL_INFO_SIZE = SyscallInfo.sizeof;
 /** How much of it means something, by `op`. */
 export const SYSCALL_INFO_SIZES: readonly number[] = [24, 80, 33, 84];

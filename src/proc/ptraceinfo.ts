@@ -1,4 +1,5 @@
-/** PTRACE_GET_SYSCALL_INFO: what a stopped thread's system call is, the same for all architectures. */
+/** PTRACE_GET_SYSCALL_INFO and _SET_: what a stopped thread's system call is, the same for all architectures. */
+import { EINVAL, ERANGE } from "../abi/errno.ts";
 import {
   PTRACE_EVENT_SECCOMP,
   PTRACE_O_TRACESYSGOOD,
@@ -47,6 +48,31 @@ export function syscallInfo(trace: Tracing): Uint8Array {
     bytes[SyscallInfo.args.offset] = result < 0 && result >= -MAX_ERRNO ? 1 : 0;
   }
   return bytes.subarray(0, SYSCALL_INFO_SIZES[op]);
+}
+
+/** PTRACE_SET_SYSCALL_INFO: other arguments or another result than there were. 0, EINVAL, ERANGE. */
+export function setSyscallInfo(trace: Tracing, bytes: Uint8Array): number {
+  const { context } = trace.td;
+  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const op = opOf(trace);
+  if (SyscallInfo.flags.get(v, 0) !== 0 || SyscallInfo.reserved.get(v, 0) !== 0) return EINVAL;
+  if (op === PTRACE_SYSCALL_INFO_NONE || op !== SyscallInfo.op.get(v, 0)) return EINVAL;
+  const low = (at: number): number => v.getInt32(at, true);
+  const { offset } = SyscallInfo.nr;
+  const args = SyscallInfo.args.offset;
+  if (op === PTRACE_SYSCALL_INFO_EXIT) {
+    context.setXParts(A0, low(offset), low(offset + 4));
+    return 0;
+  }
+  const nr = low(offset);
+  if (low(offset + 4) !== nr >> 31) return ERANGE;
+  context.setXParts(A7, nr, nr >> 31);
+  if (nr === -1) return 0;
+  trace.setShownArg0(low(args), low(args + 4));
+  for (let i = 1; i < ARGS; i++) {
+    context.setXParts(A0 + i, low(args + 8 * i), low(args + 8 * i + 4));
+  }
+  return 0;
 }
 
 function opOf(trace: Tracing): number {

@@ -52,8 +52,8 @@ export type CallStage = "none" | "entry" | "seccomp" | "inside" | "interrupted";
 /** What the thread's own registers were before the tracer was shown a call in progress. */
 interface CallView {
   readonly pc: number;
-  readonly a0lo: number;
-  readonly a0hi: number;
+  a0lo: number;
+  a0hi: number;
   readonly nr: number;
   /** What a0 and a7 show. */
   readonly shownA0: number;
@@ -255,6 +255,12 @@ export class Tracing {
   get shownArg0(): readonly [number, number] {
     const { view, td } = this;
     return view ? [view.a0lo, view.a0hi] : [td.context.xlo(A0), td.context.xhi(A0)];
+  }
+
+  setShownArg0(low: number, high: number): void {
+    if (!this.view) return;
+    this.view.a0lo = low;
+    this.view.a0hi = high;
   }
 
   /** SIGCHLD to the tracer, and a wakeup: something is to be waited for. */

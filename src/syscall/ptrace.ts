@@ -31,6 +31,7 @@ import {
   PTRACE_SECCOMP_GET_FILTER,
   PTRACE_SECCOMP_GET_METADATA,
   PTRACE_SEIZE,
+  PTRACE_SET_SYSCALL_INFO,
   PTRACE_SETOPTIONS,
   PTRACE_SETREGSET,
   PTRACE_SETSIGINFO,
@@ -38,11 +39,12 @@ import {
   PTRACE_SINGLESTEP,
   PTRACE_SYSCALL,
   PTRACE_TRACEME,
+  SYSCALL_INFO_SIZE,
 } from "../abi/ptrace.ts";
 import { NSIG, SIGINFO_SIZE, SIGKILL, SiginfoRt } from "../abi/signal.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { attach, checkOptions, detach, traceMe } from "../proc/ptrace.ts";
-import { syscallInfo } from "../proc/ptraceinfo.ts";
+import { setSyscallInfo, syscallInfo } from "../proc/ptraceinfo.ts";
 import { getRegset, setRegset } from "../proc/regset.ts";
 import { encodeSiginfo } from "../proc/siginfo.ts";
 import { psignal, setMask } from "../proc/signal.ts";
@@ -128,6 +130,12 @@ function perform(td: Lwp, trace: Tracing, request: number, addr: number, data: n
       return listen(trace);
     case PTRACE_GET_SYSCALL_INFO:
       return getSyscallInfo(td, trace, addr, data);
+    case PTRACE_SET_SYSCALL_INFO: {
+      if (addr < SYSCALL_INFO_SIZE) return EINVAL;
+      const bytes = new Uint8Array(SYSCALL_INFO_SIZE);
+      if (failed(td.proc.vmspace.copyin(data, bytes))) return EFAULT;
+      return setSyscallInfo(trace, bytes);
+    }
     case PTRACE_SECCOMP_GET_FILTER:
       return seccompFilter(td, trace.td, addr, data);
     case PTRACE_SECCOMP_GET_METADATA:

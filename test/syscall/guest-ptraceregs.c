@@ -187,6 +187,25 @@ int main(void)
 	set(pid);
 	CHECK("another call instead", resume(PTRACE_CONT, pid) == 62 << 8);
 
+	/* The same by PTRACE_SET_SYSCALL_INFO, of Linux 6.16; the first argument too. */
+	pid = traced(calls);
+	to_entry(pid, SYS_getpgid);
+	CHECK("another argument", (si.v[1] = 999999, ptrace(0x4212, pid, sizeof si, &si) == 0));
+	CHECK(resume(PTRACE_SYSCALL, pid) == AT_CALL && info(pid) == 33);
+	CHECK("it was used", si.v[0] == -ESRCH);
+	CHECK_ERRNO("not at another stop", (si.op = 1, ptrace(0x4212, pid, sizeof si, &si)), EINVAL);
+	CHECK_ERRNO("all of the struct", ptrace(0x4212, pid, 80l, &si), EINVAL);
+	si.op = 2;
+	si.v[0] = 1234;
+	CHECK("another result", ptrace(0x4212, pid, sizeof si, &si) == 0);
+	to_entry(pid, SYS_getppid);
+	si.v[0] = -1;
+	CHECK("no call", ptrace(0x4212, pid, sizeof si, &si) == 0);
+	get(pid);
+	r[A0] = -77;
+	set(pid);
+	CHECK("all seen", resume(PTRACE_CONT, pid) == 60 << 8);
+
 	/* A sleep that a signal interrupts. */
 	pid = traced(sleeps);
 	to_entry(pid, SYS_nanosleep);
