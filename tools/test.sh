@@ -33,5 +33,6 @@ fi
 npm run --silent check
 node dist/cli/vkernel.js image build minimal
 node dist/cli/vkernel.js image build debian
+node dist/cli/vkernel.js image build cpython --from debian --include libpython3.13-testsuite
 node dist/cli/vkernel.js image build sysvinit
 exec node --test --test-concurrency=2 'test/**/*.test.ts'

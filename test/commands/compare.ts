@@ -59,6 +59,7 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
     replace(/\['[^\]]*'\]/, "DIRECTORY"),
     replace(/\n\d+ \([\d., ]+\) b(['"]).*\1/, "\nCPUS (LOAD) RANDOM"),
   ],
+  "python3-asyncio-http": [replace(/\[\d+\/\w+\/[\d: ]+\]/, "[DATE]")],
   "git-init-commit": [replace(/\b[0-9a-f]{7}\b/g, "HASH")],
   "redis-bench": [replace(/^.*\r/gm, ""), ...NUMBERS_AS_N],
   "curl-file": [replace(/after \d+ ms/, "after N ms")],
