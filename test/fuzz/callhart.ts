@@ -81,6 +81,11 @@ const CHOICES: ReadonlyMap<number, readonly (readonly [number, readonly number[]
   [222, [[0, [0]]]],
 ]);
 const CLONE_FLAGS = [0x11, 0x11, 0x3d0f00, 0x3d0f00, 0x4111, 0x111, 0x1011, 0xf00, 0x8011];
+/** CLONE_NEW*: each alone, and some together. */
+const NAMESPACES = [
+  0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x7e020080,
+  0x10020000, 0x30000000, 0x50000000, 0x200, 0x40000, 0x400,
+];
 const MAX_THREADS = 24;
 
 export interface CallHartOptions {
@@ -168,6 +173,10 @@ export class CallHart {
       if (!random.oneIn(6)) words[i] = word(random.pick(values));
     }
     if (nr === 220 && !random.oneIn(8)) words[0] = word(random.pick(CLONE_FLAGS));
+    if (nr === 220 && random.oneIn(4)) words[0] = word(0x11 | (random.pick(NAMESPACES) & ~0x80));
+    if (nr === 97 && !random.oneIn(8)) words[0] = word(random.pick(NAMESPACES));
+    if (nr === 268) words[0] = word(random.below(40));
+    if (nr === 268) words[1] = random.oneIn(2) ? [0, 0] : word(random.pick(NAMESPACES));
     if (nr === 222) this.#mmap(words);
     // Mostly without waiting: a thread that sleeps makes no calls.
     if ((nr === 56 || nr === 59) && random.oneIn(2)) {

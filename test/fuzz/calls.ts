@@ -30,7 +30,7 @@ import { tinyElf } from "./tinyelf.ts";
 
 const MEMORY_MIB = 32;
 const LAST_ERRNO = 133;
-const FEW_FILES = 12;
+const FEW_FILES = 20;
 const SLOW_MS = 2000;
 const FCNTL = 25;
 
@@ -165,11 +165,15 @@ class CallFuzz {
   }
 
   #openFiles(td: Lwp): void {
-    const { fs, fdtable } = td;
+    const { fs, fdtable, cpu } = td;
+    const before = cpu.current;
+    // /proc/self is whose turn it is.
+    cpu.current = td;
     for (const path of OPENED) {
       const fp = vfsOpen(td, fs, path, O_RDONLY | 0o4000 | (path.startsWith("/dev") ? 2 : 0), 0);
       if (typeof fp !== "number" && fdtable.alloc(fp, false) < 0) fp.release();
     }
+    cpu.current = before;
     const { context } = td;
     for (const [nr, ...args] of SETUP) {
       for (const [i, a] of args.entries()) context.setX(10 + i, a);
@@ -293,6 +297,7 @@ const OPENED = [
     "/dev/zero",
   ],
   ...["/dev/ptmx", "/dev/kmsg", "/dev/full", "/dev/urandom", "/dev/hvc0", "/proc/mounts"],
+  ...["user", "pid", "net", "mnt", "ipc", "uts", "time"].map((kind) => `/proc/self/ns/${kind}`),
 ];
 const DATA = 0x10_0000_0000 / 16;
 /** System calls that give a process one of each file: number, arguments. */
