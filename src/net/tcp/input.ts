@@ -143,10 +143,11 @@ export function established(tp: Tcb, seg: Segment, seq: number, ack: number): vo
 export function initBuffers(tp: Tcb): void {
   const { stack, buffers, settings } = tp;
   updateMss(tp);
-  tp.cwnd = INITIAL_WINDOW * tp.mss;
+  // RFC 6298 5.7, where once is forgiven: who lost more SYNs begins with one segment.
+  tp.cwnd = (tp.totalRetrans > 1 ? 1 : INITIAL_WINDOW) * tp.mss;
   const { wmem } = stack.tunables;
   if (!settings.isSndbufLocked) {
-    const want = Math.min(2 * tp.cwnd, wmem.max);
+    const want = Math.min(2 * INITIAL_WINDOW * tp.mss, wmem.max);
     if (want > buffers.sndbuf) buffers.sndbuf = want;
   }
   tp.lastRcvNs = tp.lastAckRcvNs = stack.nowNs;

@@ -380,6 +380,7 @@ function open(tp: Tcb, entry: SynEntry, window: number): void {
   tp.state = TCPS_SYN_RECV;
   const sent = new SentSegment(tp.iss, tp.iss + 1, TH_SYN, entry.sentNs);
   sent.sends += entry.retries;
+  tp.totalRetrans = entry.retries;
   tp.board.push(sent);
   takeSyn(tp, syn);
   tp.rcvWnd = window;

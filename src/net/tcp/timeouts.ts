@@ -30,11 +30,13 @@ export function rtoExpired(tp: Tcb): void {
     return;
   }
   tp.backoff++;
-  enterLoss(tp);
+  if (isIn(tp.state, IS_OPENING)) {
+    // A SYN that is lost says little of the path: the threshold stays.
+    stack.mib.TCPSynRetrans++;
+    board.markLost(board.head!);
+  } else enterLoss(tp);
   tp.rtt.backOff();
-  const first = board.head!;
-  if (isIn(tp.state, IS_OPENING)) stack.mib.TCPSynRetrans++;
-  retransmit(tp, first);
+  retransmit(tp, board.head!);
   tp.timer.setXmit(XMIT_RTO, stack.nowNs + tp.rtt.rtoNs);
 }
 

@@ -30,6 +30,28 @@ describe("tcp opens", () => {
     assert.equal(s.socket.tp.error, -110);
   });
 
+  it("with a full first window though a SYN was lost, with one segment after two (RFC 6298 5.7)", () => {
+    for (const [lost, segments] of [
+      [1, 10],
+      [2, 1],
+    ] as const) {
+      const s = new Script();
+      s.socket = s.host.connect("b", 80);
+      s.ourPort = 40001;
+      s.peerPort = 80;
+      for (let i = 0; i < lost; i++) {
+        s.drain();
+        s.waitForSegment();
+      }
+      s.drain();
+      s.send("S.", { seq: 0, ack: 1 });
+      s.drain();
+      assert.equal(s.socket.tp.ssthresh, Number.POSITIVE_INFINITY);
+      s.write(20_000);
+      assert.equal(s.drain().length, segments);
+    }
+  });
+
   it("and a refusal ends it", () => {
     const s = new Script();
     s.socket = s.host.connect("b", 80);
