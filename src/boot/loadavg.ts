@@ -21,7 +21,7 @@ export class LoadSampler extends Callout {
 
   fire(nowNs: number): void {
     const isRunning = this.#cpu.current?.state === "running";
-    this.#info.sampleLoad(this.#cpu.runq.length + (isRunning ? 1 : 0));
+    this.#info.sampleLoad(this.#cpu.runq.ready + (isRunning ? 1 : 0));
     this.#cpu.callouts.arm(this, nowNs + PERIOD_NS);
   }
 }

@@ -19,6 +19,11 @@ export class RunHeap {
     return this.#heap.length === 0;
   }
 
+  /** In no order that means anything. */
+  get all(): readonly RunEntity[] {
+    return this.#heap;
+  }
+
   get first(): RunEntity | undefined {
     return this.#heap[0];
   }

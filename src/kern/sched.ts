@@ -29,6 +29,19 @@ export class RunQueue {
     return this.#length;
   }
 
+  /** Of these, the threads whose turn may come: those in no blocked group. */
+  get ready(): number {
+    let count = 0;
+    const left = [this.#heap];
+    for (let heap = left.pop(); heap; heap = left.pop()) {
+      for (const e of heap.all) {
+        if (e.heap) left.push(e.heap);
+        else count++;
+      }
+    }
+    return count;
+  }
+
   get isEmpty(): boolean {
     return this.#length === 0;
   }

@@ -149,6 +149,7 @@ test("nobody is lost or run out of turn, whatever groups do", () => {
           g.setWeight(1 + (ns % 10_000), false);
         }
         assert.equal(queue.length, queued.size);
+        assert.equal(queue.ready, [...queued].filter((t) => !isHeld(t)).length);
         for (const t of threads) assert.equal(t.runIndex >= 0, queued.has(t));
       }
     }),

@@ -43,7 +43,7 @@ function boottimeOffsetNs(fs: ProcFs): number {
 /** Threads that run or want to. */
 function runnable(fs: ProcFs): number {
   const { cpu } = fs.table;
-  return cpu.runq.length + (cpu.current ? 1 : 0);
+  return cpu.runq.ready + (cpu.current ? 1 : 0);
 }
 
 function hundredths(ns: number): string {
