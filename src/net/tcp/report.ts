@@ -2,8 +2,9 @@
 import { AF_INET, AF_INET6 } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { NetText } from "../../vfs/domain.ts";
-import { type InetAddr, mapped } from "../address.ts";
+import type { InetAddr } from "../address.ts";
 import type { Network } from "../network.ts";
+import { hexAddress, hexUpper } from "../report/format.ts";
 import { type TcpEntry, tcpEntries } from "./entries.ts";
 import { tcpOf } from "./maker.ts";
 import { TCPS_LISTEN, TCPS_SYN_RECV, TCPS_TIME_WAIT } from "./states.ts";
@@ -42,12 +43,12 @@ export class TcpReport implements NetText {
 }
 
 function lineOf(e: TcpEntry, n: number, uid: number, is4: boolean): string {
-  const where = is4 ? shown4 : shown6;
-  const queues = `${hex(e.state === TCPS_LISTEN ? 0 : e.wqueue, 8)}:${hex(e.rqueue, 8)}`;
-  const timer = `${hex(e.timer, 2)}:${hex(Math.floor(e.timerNs / NS_PER_TICK), 8)}`;
+  const where = (a: InetAddr): string => hexAddress(a, is4);
+  const queues = `${hexUpper(e.state === TCPS_LISTEN ? 0 : e.wqueue, 8)}:${hexUpper(e.rqueue, 8)}`;
+  const timer = `${hexUpper(e.timer, 2)}:${hexUpper(Math.floor(e.timerNs / NS_PER_TICK), 8)}`;
   return (
-    `${String(n).padStart(4)}: ${where(e.laddr)}:${hex(e.lport, 4)} ${where(e.faddr)}:${hex(e.fport, 4)} ` +
-    `${hex(e.state, 2)} ${queues} ${timer} ${hex(e.retransmits, 8)} ${String(uid).padStart(5)} ` +
+    `${String(n).padStart(4)}: ${where(e.laddr)}:${hexUpper(e.lport, 4)} ${where(e.faddr)}:${hexUpper(e.fport, 4)} ` +
+    `${hexUpper(e.state, 2)} ${queues} ${timer} ${hexUpper(e.retransmits, 8)} ${String(uid).padStart(5)} ` +
     `${String(e.probes).padStart(8)} ${e.ino} ${tail(e)}`
   );
 }
@@ -64,26 +65,4 @@ function tail(e: TcpEntry): string {
   const quick = tp.quickAcks * 2 + (tp.isPingpong ? 1 : 0);
   const cwnd = Math.floor(tp.cwnd / tp.mss);
   return `1 0000000000000000 ${rto} ${ato} ${quick} ${cwnd} ${ssthresh}`;
-}
-
-function hex(n: number, digits: number): string {
-  return n.toString(16).toUpperCase().padStart(digits, "0");
-}
-
-/** Words of the address as a little-endian machine sees them. */
-function words(a: string): string {
-  let out = "";
-  for (let i = 0; i < a.length; i += 4) {
-    for (let k = 3; k >= 0; k--) out += hex(a.charCodeAt(i + k), 2);
-  }
-  return out;
-}
-
-function shown4(a: InetAddr): string {
-  return a === "" ? "00000000" : words(a);
-}
-
-function shown6(a: InetAddr): string {
-  if (a === "") return "0".repeat(32);
-  return words(a.length === 4 ? mapped(a) : a);
 }

@@ -1,9 +1,9 @@
 /** /proc/net/snmp, snmp6 and netstat: what the stack counted. See proc_net(5), RFC 4293. */
-import type { Thread } from "../kern/thread.ts";
-import type { NetText } from "../vfs/domain.ts";
-import type { MibGroup } from "./mib.ts";
-import type { NetStack } from "./netstack.ts";
-import type { Network } from "./network.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { NetText } from "../../vfs/domain.ts";
+import type { MibGroup } from "../mib.ts";
+import type { NetStack } from "../netstack.ts";
+import type { Network } from "../network.ts";
 
 export class MibReport implements NetText {
   readonly name: "snmp" | "snmp6" | "netstat";

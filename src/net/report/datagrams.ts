@@ -4,12 +4,12 @@ import { AF_INET, AF_INET6 } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { NetText } from "../../vfs/domain.ts";
 import type { IcmpProtocol } from "../icmp/protocol.ts";
+import type { InetDatagram } from "../inet/datagram.ts";
 import type { NetStack } from "../netstack.ts";
 import type { Network } from "../network.ts";
-import { hex, hexAddress } from "../procformat.ts";
 import { RawSocket } from "../raw/socket.ts";
 import type { UdpProtocol } from "../udp/protocol.ts";
-import type { InetDatagram } from "./datagram.ts";
+import { hexAddress, hexUpper } from "./format.ts";
 
 const HEADER4 =
   "sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops";
@@ -80,10 +80,10 @@ export function* socketsOf(stack: NetStack, kind: DatagramKind): Generator<InetD
 function lineOf(s: InetDatagram, n: number, uid: number, is4: boolean): string {
   const { pcb } = s;
   const state = s.isConnected ? ESTABLISHED : CLOSE;
-  const local = `${hexAddress(pcb.laddr, is4)}:${hex(pcb.lport, 4)}`;
-  const remote = `${hexAddress(pcb.faddr, is4)}:${hex(pcb.fport, 4)}`;
+  const local = `${hexAddress(pcb.laddr, is4)}:${hexUpper(pcb.lport, 4)}`;
+  const remote = `${hexAddress(pcb.faddr, is4)}:${hexUpper(pcb.fport, 4)}`;
   return (
-    `${String(n).padStart(5)}: ${local} ${remote} ${hex(state, 2)} 00000000:${hex(s.queue.rmem, 8)} ` +
+    `${String(n).padStart(5)}: ${local} ${remote} ${hexUpper(state, 2)} 00000000:${hexUpper(s.queue.rmem, 8)} ` +
     `00:00000000 00000000 ${String(uid).padStart(5)}        0 ${s.ino} 2 0000000000000000 ${s.queue.drops}`
   );
 }

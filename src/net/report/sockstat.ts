@@ -1,12 +1,12 @@
 /** /proc/net/sockstat and sockstat6: how many sockets there are, and what they keep. See proc_net(5). */
-import { AF_INET, AF_INET6 } from "../abi/socket.ts";
-import type { Thread } from "../kern/thread.ts";
-import type { NetText } from "../vfs/domain.ts";
-import { type DatagramKind, socketsOf } from "./inet/report.ts";
-import type { NetStack } from "./netstack.ts";
-import type { Network } from "./network.ts";
-import type { TcpInet } from "./tcp/inet.ts";
-import { tcpOf } from "./tcp/maker.ts";
+import { AF_INET, AF_INET6 } from "../../abi/socket.ts";
+import type { Thread } from "../../kern/thread.ts";
+import type { NetText } from "../../vfs/domain.ts";
+import type { NetStack } from "../netstack.ts";
+import type { Network } from "../network.ts";
+import type { TcpInet } from "../tcp/inet.ts";
+import { tcpOf } from "../tcp/maker.ts";
+import { type DatagramKind, socketsOf } from "./datagrams.ts";
 
 const PAGE_BYTES = 4096;
 
