@@ -18,8 +18,8 @@ const chosen = process.env["FUZZ_HOGS"] ?? QUICK;
 const names = (chosen === "all" ? ALL : chosen).split(/\s+/);
 const MEMORY_MIB = 64;
 const SECONDS = "1";
-/** The other process wakes every 20 ms; even on a busy host it must have had its turns. */
-const LEAST_TICKS = 5;
+/** Until then the other process must have had its turns: it ends everything after some, however long that takes. */
+const PATIENCE_MS = 120_000;
 /** Beyond what is counted: code, caches of the translator, what is under way. */
 const SLACK_BYTES = 16 << 20;
 
@@ -31,10 +31,8 @@ describe("hogs", { skip: !hasCrossCompiler() }, () => {
       kernel.copyIn(buildGuest(join(import.meta.dirname, "hogs.c")), "/bin/hogs");
       const before = pages.kmem.usedBytes;
       const heap = new LiveHeap(kernel);
-      const { status, stdout } = kernel.run(["/bin/hogs", name, SECONDS], { timeoutMs: 60_000 });
-      const ticks = Number(/(\d+) ticks/.exec(stdout)?.[1]);
+      const { status, stdout } = kernel.run(["/bin/hogs", name, SECONDS], { timeoutMs: PATIENCE_MS });
       assert.equal(status, 0, stdout);
-      assert.ok(ticks >= LEAST_TICKS, stdout);
       assert.ok(pages.kmem.usedBytes <= pages.kmem.limitBytes);
       // What the kernel counts are estimates; the heap says whether they are honest.
       const most = pages.kmem.limitBytes + SLACK_BYTES;
