@@ -200,7 +200,9 @@ export const sys_umount2 = syscall("umount2", [upath, flags], (td, path, how) =>
       return EAGAIN;
     }
   }
-  if (mount === td.fs.root.mount && (how & MNT_DETACH) === 0) return unmountRoot(mount);
+  if (mount === td.fs.root.mount && (how & MNT_DETACH) === 0) {
+    return mayReconfigure(td, mount.fs) ? unmountRoot(mount) : EPERM;
+  }
   if (!mount.parent) return EINVAL;
   if ((how & MNT_DETACH) === 0) {
     // What could not be written is lost, and in the log; it is unmounted all the same, as in Linux.

@@ -126,6 +126,8 @@ static void gain(void)
 	if (pid == 0) {
 		drop();
 		t_must(enter(CLONE_NEWNS | CLONE_NEWPID) == 0, "enter", __LINE__);
+		CHECK_ERRNO("the root made read-only for all", umount2("/", 0) == -1 && (errno == EPERM || errno == EINVAL) ? (errno = EPERM, -1) : 0, EPERM);
+		CHECK_ERRNO("a file system's options", mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL), EPERM);
 		CHECK_ERRNO("another's process", ptrace(PTRACE_ATTACH, 1, 0, 0), EPERM);
 		CHECK_ERRNO("another's signals", kill(1, SIGTERM), EPERM);
 		CHECK_ERRNO("another's memory", open("/proc/1/mem", O_RDWR), EACCES);
@@ -138,7 +140,7 @@ static void gain(void)
 		_exit(t_failed != 0);
 	}
 	if (reap(pid) != 0) t_failed++;
-	t_count += 9;
+	t_count += 11;
 }
 
 /* Forks without end, each in a pid name space of its own, end with the first. */
