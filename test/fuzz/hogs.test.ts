@@ -31,7 +31,9 @@ describe("hogs", { skip: !hasCrossCompiler() }, () => {
       kernel.copyIn(buildGuest(join(import.meta.dirname, "hogs.c")), "/bin/hogs");
       const before = pages.kmem.usedBytes;
       const heap = new LiveHeap(kernel);
-      const { status, stdout } = kernel.run(["/bin/hogs", name, SECONDS], { timeoutMs: PATIENCE_MS });
+      const { status, stdout } = kernel.run(["/bin/hogs", name, SECONDS], {
+        timeoutMs: PATIENCE_MS,
+      });
       assert.equal(status, 0, stdout);
       assert.ok(pages.kmem.usedBytes <= pages.kmem.limitBytes);
       // What the kernel counts are estimates; the heap says whether they are honest.
