@@ -7,14 +7,7 @@
  * NetStack at a time. See ifnet(9), netdevice(7).
  */
 import { ENETDOWN, EOPNOTSUPP } from "../abi/errno.ts";
-import {
-  IFF_ALLMULTI,
-  IFF_LOWER_UP,
-  IFF_PROMISC,
-  IFF_RUNNING,
-  IFF_UP,
-  PACKET_OUTGOING,
-} from "../abi/netdevice.ts";
+import { IFF_LOWER_UP, IFF_RUNNING, IFF_UP, PACKET_OUTGOING } from "../abi/netdevice.ts";
 import type { NetDevice } from "../vfs/netdevices.ts";
 import type { InetAddr } from "./address.ts";
 import type { IfAddr } from "./ifaddr.ts";
@@ -141,8 +134,6 @@ export abstract class Ifnet {
   get dynamicFlags(): number {
     let f = this.flags & ~(IFF_RUNNING | IFF_LOWER_UP);
     if (this.isUp && this.hasCarrier) f |= IFF_RUNNING | IFF_LOWER_UP;
-    if (this.promiscuity > 0) f |= IFF_PROMISC;
-    if (this.allmulti > 0) f |= IFF_ALLMULTI;
     return f;
   }
 

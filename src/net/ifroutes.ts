@@ -137,7 +137,7 @@ function* routes4(ifp: Ifnet, ia: IfAddr): Generator<RouteEntry> {
   yield new RouteEntry({ ...local, dst: addr, bits: 32, type: RTN_LOCAL, scope: RT_SCOPE_HOST });
   const link = { ...local, type: RTN_BROADCAST, scope: RT_SCOPE_LINK } as const;
   if (ia.broadcast !== ANY) yield new RouteEntry({ ...link, dst: ia.broadcast, bits: 32 });
-  if (bits === 32 || (ia.flags & IFA_F_SECONDARY) !== 0) return;
+  if ((bits === 32 && ia.peer === addr) || (ia.flags & IFA_F_SECONDARY) !== 0) return;
   if ((ia.flags & IFA_F_NOPREFIXROUTE) === 0) {
     yield new RouteEntry({
       ifp,

@@ -6,7 +6,7 @@
  */
 import { EBUSY, EEXIST, EINVAL, ENODEV, type Errno } from "../abi/errno.ts";
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
-import { RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
+import { IFA_F_SECONDARY, RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import { SysctlDir } from "../kern/sysctl.ts";
@@ -22,6 +22,7 @@ import { ipInput } from "./ip/input4.ts";
 import { ip6Input } from "./ip/input6.ts";
 import { PathMtus } from "./ip/pmtu.ts";
 import { Fragments } from "./ip/reassembly.ts";
+import { scopeOf } from "./ip/source.ts";
 import { CoreSysctls, Ip4Sysctls, Ip6Sysctls } from "./ipsysctls.ts";
 import { Loopback } from "./loopback.ts";
 import type { Mbuf } from "./mbuf.ts";
@@ -254,7 +255,7 @@ export class NetStack implements NetContents, FibObserver {
         return EEXIST;
     }
     ia.createdNs = ia.updatedNs = this.nowNs();
-    list.push(ia);
+    list.splice(placeOf(list, ia), 0, ia);
     // Who looks for it on the link asks this group.
     if (ia.addr.length === 16) ifp.joinGroup(solicitedNode(ia.addr));
     if (ifp.isUp) addAddressRoutes(this, ifp, ia);
@@ -311,4 +312,21 @@ export class NetStack implements NetContents, FibObserver {
 export function isInterfaceName(name: string): boolean {
   if (name === "" || name.length >= IFNAMSIZ || name === "." || name === "..") return false;
   return !/[/:\s]/.test(name);
+}
+
+/**
+ * Where an address goes among those of its interface, as Linux has them: of IPv4 the primary ones first,
+ * wider scopes after narrower; of IPv6 the widest first, and the newest of each.
+ */
+function placeOf(list: readonly IfAddr[], ia: IfAddr): number {
+  if (ia.addr.length === 16) {
+    const at = list.findIndex((o) => scopeOf(ia.addr) >= scopeOf(o.addr));
+    return at < 0 ? list.length : at;
+  }
+  if ((ia.flags & IFA_F_SECONDARY) !== 0) return list.length;
+  let at = 0;
+  for (const [i, o] of list.entries()) {
+    if ((o.flags & IFA_F_SECONDARY) === 0 && ia.scope <= o.scope) at = i + 1;
+  }
+  return at;
 }

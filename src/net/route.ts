@@ -31,6 +31,7 @@ import type { Ifnet } from "./ifnet.ts";
 
 /** Most routes of a NetStack, and answers that are remembered. */
 const MAX_ROUTES = 65536;
+const MAX_TABLES = 256;
 const MAX_CACHED = 1024;
 
 export class RouteEntry {
@@ -185,6 +186,12 @@ export interface FibObserver {
   routeChanged(entry: RouteEntry, isGone: boolean): void;
 }
 
+/** By prefix, the shorter first; but of IPv6 the default routes last, as Linux walks its tree. */
+function isBeforeInTree(a: RouteEntry, b: RouteEntry): number {
+  if (a.dst.length === 16 && (a.bits === 0) !== (b.bits === 0)) return a.bits === 0 ? 1 : -1;
+  return a.dst < b.dst ? -1 : a.dst > b.dst ? 1 : a.bits - b.bits;
+}
+
 /** The routes of one family. */
 export class Fib {
   observer: FibObserver | null = null;
@@ -231,7 +238,8 @@ export class Fib {
   remove(entry: RouteEntry): number {
     const table = this.#tables.get(entry.table);
     if (!table?.remove(entry)) return ESRCH;
-    if (table.bits.length === 0) this.#tables.delete(entry.table);
+    // An empty table is still there, as programs see it; but not any number of them.
+    if (table.bits.length === 0 && this.#tables.size > MAX_TABLES) this.#tables.delete(entry.table);
     this.#count--;
     this.changed();
     this.observer?.routeChanged(entry, true);
@@ -286,7 +294,7 @@ export class Fib {
       for (const byDst of this.#tables.get(id)!.byBits.values()) {
         for (const list of byDst.values()) all.push(...list);
       }
-      all.sort((a, b) => (a.dst < b.dst ? -1 : a.dst > b.dst ? 1 : a.bits - b.bits));
+      all.sort(isBeforeInTree);
       yield* all;
     }
   }

@@ -28,7 +28,7 @@ const CTRL: Family = {
   id: nl.GENL_ID_CTRL,
   name: "nlctrl",
   version: CTRL_VERSION,
-  maxAttr: 10,
+  maxAttr: 0,
   ops: [
     [nl.CTRL_CMD_GETFAMILY, nl.GENL_CMD_CAP_DO | nl.GENL_CMD_CAP_DUMP | nl.GENL_CMD_CAP_HASPOL],
   ],

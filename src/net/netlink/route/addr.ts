@@ -113,7 +113,10 @@ export function newAddr(request: Request): number {
   if (old) {
     const isReplacing = (request.flags & (NLM_F_EXCL | NLM_F_REPLACE)) === NLM_F_REPLACE;
     if (!isReplacing) {
-      return request.fail(EEXIST, `${is4 ? "ipv4" : "IPv6"}: address already assigned`);
+      return request.fail(
+        EEXIST,
+        is4 ? "ipv4: Address already assigned" : "IPv6: address already assigned",
+      );
     }
     old.preferredSec = life.preferredSec;
     old.validSec = life.validSec;

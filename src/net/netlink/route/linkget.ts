@@ -11,6 +11,7 @@ import type { NetlinkWriter } from "../writer.ts";
 import { operstateOf, writeInet6, writeLink } from "./linkmsg.ts";
 
 const IFNAMSIZ = 16;
+const AF_BRIDGE = 7;
 
 const GET_POLICY: Policy = {
   [rt.IFLA_IFNAME]: { string: IFNAMSIZ - 1 },
@@ -69,6 +70,7 @@ export function dumpLinks(request: Request): number {
   }
   const family = rt.IfInfoMsg.ifi_family.get(request.view, at);
   if (family === AF_INET6) return request.dump(new Inet6LinkDump(request));
+  if (family === AF_BRIDGE) return request.dump(new BridgePortDump(request));
   if (request.isStrict) {
     const { view } = request;
     const isClean =
@@ -160,6 +162,39 @@ class Inet6LinkDump extends ListDump<Ifnet> {
     w.u8(rt.IFLA_OPERSTATE, operstateOf(ifp));
     const info = w.plainNest(rt.IFLA_PROTINFO);
     writeInet6(w, ifp);
+    w.endNest(info);
+    return w.end();
+  }
+}
+
+/** The ports of bridges. */
+class BridgePortDump extends ListDump<Ifnet> {
+  readonly #stack: NetStack;
+
+  constructor(request: Request) {
+    super(request);
+    this.#stack = request.socket.stack;
+  }
+
+  protected *items(): Generator<Ifnet> {
+    for (const ifp of this.#stack.inOrder()) if (ifp.master) yield ifp;
+  }
+
+  protected write(w: NetlinkWriter, ifp: Ifnet): boolean {
+    this.begin(w, rt.RTM_NEWLINK);
+    const { view, at } = w.fixed(rt.IfInfoMsg.sizeof);
+    rt.IfInfoMsg.ifi_family.set(view, at, AF_BRIDGE);
+    rt.IfInfoMsg.ifi_type.set(view, at, ifp.type);
+    rt.IfInfoMsg.ifi_index.set(view, at, ifp.index);
+    rt.IfInfoMsg.ifi_flags.set(view, at, ifp.dynamicFlags);
+    w.string(rt.IFLA_IFNAME, ifp.name);
+    w.u32(rt.IFLA_MASTER, ifp.master!.index);
+    w.u32(rt.IFLA_MTU, ifp.mtu);
+    w.u8(rt.IFLA_OPERSTATE, operstateOf(ifp));
+    w.attr(rt.IFLA_ADDRESS, ifp.hwaddr);
+    if (ifp.link !== 0) w.u32(rt.IFLA_LINK, ifp.link);
+    const info = w.nest(rt.IFLA_PROTINFO);
+    ifp.master!.slaveData?.(w, ifp);
     w.endNest(info);
     return w.end();
   }

@@ -24,6 +24,7 @@ import type { Policy } from "../attributes.ts";
 import { ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
+import { nothingThere } from "./qdisc.ts";
 
 const NS_PER_TICK = 1e7;
 const AF_BRIDGE = 7;
@@ -98,7 +99,8 @@ export function getNeighbour(request: Request): number {
 export function dumpNeighbours(request: Request): number {
   const at = request.fixed(rt.NdMsg.sizeof);
   const family = request.bytes[request.fixed(1)]!;
-  if (family === AF_BRIDGE) return EOPNOTSUPP;
+  // What bridges have learned is not told.
+  if (family === AF_BRIDGE) return nothingThere(request);
   if (at < 0) return request.dump(new NeighbourDump(request, family, 0));
   const attrs = request.attrs(rt.NdMsg.sizeof, POLICY);
   if (failed(attrs)) return attrs;

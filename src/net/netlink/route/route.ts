@@ -33,9 +33,10 @@ import type { Ifnet } from "../../ifnet.ts";
 import type { NetStack } from "../../netstack.ts";
 import { type Fib, RouteEntry } from "../../route.ts";
 import { type Attr, type Attrs, each, type Policy } from "../attributes.ts";
-import { ListDump } from "../dump.ts";
+import { FailedDump, ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
+import { nothingThere } from "./qdisc.ts";
 import { writeRoute } from "./routemsg.ts";
 
 /** Where ip-route(8) puts routes of IPv6 that say nothing. */
@@ -343,6 +344,8 @@ export function dumpRoutes(request: Request): number {
   const at = request.fixed(rt.RtMsg.sizeof);
   const { view, bytes } = request;
   const family = bytes[request.fixed(1)]!;
+  // Multicast routes are a family of their own, and there are none.
+  if (family !== 0 && family !== AF_INET && family !== AF_INET6) return nothingThere(request);
   if (at < 0) return request.dump(new RouteDump(request, { family }));
   const flags = rt.RtMsg.rtm_flags.get(view, at);
   const isCloned = (flags & rt.RTM_F_CLONED) !== 0;
@@ -367,8 +370,12 @@ export function dumpRoutes(request: Request): number {
     family !== 0 &&
     !(family === AF_INET6 ? stack.fib6 : stack.fib4).hasTable(table);
   if (isMissing && family === AF_INET)
-    return request.fail(ENOENT, "ipv4: FIB table does not exist");
-  if (isMissing) return request.fail(ENOENT, "FIB table does not exist");
+    return request.dump(
+      new FailedDump(request, request.fail(ENOENT, "ipv4: FIB table does not exist")),
+    );
+  if (isMissing) {
+    return request.dump(new FailedDump(request, request.fail(ENOENT, "FIB table does not exist")));
+  }
   return request.dump(
     new RouteDump(request, {
       family,

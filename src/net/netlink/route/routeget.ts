@@ -1,6 +1,6 @@
 /** RTM_GETROUTE of one address: where a packet to it would go. See ip-route(8), "ip route get". */
 import { EINVAL, ENODEV, EOPNOTSUPP, type Errno, failed } from "../../../abi/errno.ts";
-import { RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_LOCAL } from "../../../abi/route.ts";
+import { RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BROADCAST, RTN_LOCAL } from "../../../abi/route.ts";
 import * as rt from "../../../abi/rtnetlink.ts";
 import { AF_INET, AF_INET6 } from "../../../abi/socket.ts";
 import { bytesOf } from "../../../lib/bytes.ts";
@@ -14,6 +14,11 @@ import { writeRoute } from "./routemsg.ts";
 
 /** The answer is for the moment, and of an address of this host. */
 const RTCF_LOCAL = 0x80000000;
+const RTCF_BROADCAST = 0x10000000;
+const FLAGS: ReadonlyMap<number, number> = new Map([
+  [RTN_LOCAL, RTCF_LOCAL],
+  [RTN_BROADCAST, RTCF_LOCAL | RTCF_BROADCAST],
+]);
 const CACHEINFO_BYTES = 32;
 
 export function getRoute(request: Request): number {
@@ -77,11 +82,12 @@ function answer(request: Request, { found, dst, asked, oif, tos, mark }: Found):
   rt.RtMsg.rtm_table.set(view, at, table < 256 ? table : rt.RT_TABLE_COMPAT);
   rt.RtMsg.rtm_protocol.set(view, at, found.protocol);
   rt.RtMsg.rtm_type.set(view, at, found.type);
-  if (is4) rt.RtMsg.rtm_flags.set(view, at, rt.RTM_F_CLONED | (isLocal ? RTCF_LOCAL : 0));
+  if (is4) rt.RtMsg.rtm_flags.set(view, at, rt.RTM_F_CLONED | (FLAGS.get(found.type) ?? 0));
   w.u32(rt.RTA_TABLE, table);
   w.attr(rt.RTA_DST, bytesOf(dst));
   if (asked !== ANY) w.attr(rt.RTA_SRC, bytesOf(asked));
-  if (found.ifp) w.u32(rt.RTA_OIF, found.ifp.index);
+  const via = is4 && isLocal ? stack.lo : found.ifp;
+  if (via) w.u32(rt.RTA_OIF, via.index);
   if (asked === ANY && found.ifp) {
     const path = findPath(stack, { dst, oif, mark, tos });
     const src = failed(path) ? ANY : path.src;
