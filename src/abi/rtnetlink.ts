@@ -160,6 +160,10 @@ export const IFA_RT_PRIORITY = 9;
 export const IFA_TARGET_NETNSID = 10;
 export const IFA_PROTO = 11;
 
+/** Who made an address: IFA_PROTO. */
+export const IFAPROT_KERNEL_LO = 1;
+export const IFAPROT_KERNEL_LL = 3;
+
 export const RtMsg = struct({
   rtm_family: u8,
   rtm_dst_len: u8,

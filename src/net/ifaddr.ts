@@ -20,6 +20,8 @@ export class IfAddr {
   label: string;
   /** IFA_RT_PRIORITY: metric of the route to its prefix; 0: as usual. */
   metric = 0;
+  /** IFA_PROTO: who made it (IFAPROT_*); 0: nobody has said. */
+  proto: number;
   preferredSec = LIFETIME_FOREVER;
   validSec = LIFETIME_FOREVER;
   /** Monotonic times at which it was made and changed. */
@@ -34,6 +36,7 @@ export class IfAddr {
     readonly scope: number;
     readonly flags?: number;
     readonly label?: string;
+    readonly proto?: number;
   }) {
     this.addr = from.addr;
     this.bits = from.bits;
@@ -42,5 +45,6 @@ export class IfAddr {
     this.scope = from.scope;
     this.flags = from.flags ?? IFA_F_PERMANENT;
     this.label = from.label ?? "";
+    this.proto = from.proto ?? 0;
   }
 }

@@ -16,6 +16,7 @@ import {
   RTN_UNICAST,
   RTPROT_KERNEL,
 } from "../abi/route.ts";
+import { IFAPROT_KERNEL_LL, IFAPROT_KERNEL_LO } from "../abi/rtnetlink.ts";
 import {
   ALL_HOSTS4,
   ANY,
@@ -67,7 +68,10 @@ function interfaceUp6(stack: NetStack, ifp: Ifnet): void {
   );
   if (ifp.hwaddr.length === 6) {
     const addr = linkLocalAddress(ifp.hwaddr);
-    stack.addAddress(ifp, new IfAddr({ addr, bits: 64, scope: RT_SCOPE_LINK }));
+    stack.addAddress(
+      ifp,
+      new IfAddr({ addr, bits: 64, scope: RT_SCOPE_LINK, proto: IFAPROT_KERNEL_LL }),
+    );
   }
 }
 
@@ -92,7 +96,12 @@ export function setIp6Disabled(stack: NetStack, ifp: Ifnet, is: boolean): void {
 }
 
 function loopbackAddress(addr: InetAddr, bits: number): IfAddr {
-  return new IfAddr({ addr, bits, scope: RT_SCOPE_HOST, label: bits === 8 ? "lo" : "" });
+  const is4 = addr.length === 4;
+  return new IfAddr({
+    ...{ addr, bits, scope: RT_SCOPE_HOST, label: is4 ? "lo" : "" },
+    // Linux says so of ::1 alone.
+    proto: is4 ? 0 : IFAPROT_KERNEL_LO,
+  });
 }
 
 /** fe80:: with the modified EUI-64 of an Ethernet address. RFC 4291, appendix A. */

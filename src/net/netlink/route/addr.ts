@@ -120,6 +120,7 @@ export function newAddr(request: Request): number {
     }
     old.preferredSec = life.preferredSec;
     old.validSec = life.validSec;
+    old.proto = attrs.u8(rt.IFA_PROTO) ?? 0;
     stack.addressTouched(ifp, old);
     return 0;
   }
@@ -140,6 +141,7 @@ export function newAddr(request: Request): number {
       (isForEver ? IFA_F_PERMANENT : 0) |
       (isSecondary ? IFA_F_SECONDARY : 0),
     label: is4 ? (attrs.string(rt.IFA_LABEL) ?? ifp.name) : "",
+    proto: attrs.u8(rt.IFA_PROTO) ?? 0,
   });
   ia.metric = attrs.u32(rt.IFA_RT_PRIORITY) ?? 0;
   ia.preferredSec = life.preferredSec;

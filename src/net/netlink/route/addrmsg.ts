@@ -31,9 +31,11 @@ export function writeAddr(w: NetlinkWriter, ifp: Ifnet, ia: IfAddr, answer: Addr
   if (is4 || ia.peer !== ia.addr) w.attr(rt.IFA_LOCAL, bytesOf(ia.addr));
   if (ia.broadcast !== ANY) w.attr(rt.IFA_BROADCAST, bytesOf(ia.broadcast));
   if (is4 && ia.label !== "") w.string(rt.IFA_LABEL, ia.label);
+  if (is4 && ia.proto !== 0) w.u8(rt.IFA_PROTO, ia.proto);
   w.u32(rt.IFA_FLAGS, ia.flags);
   if (ia.metric !== 0) w.u32(rt.IFA_RT_PRIORITY, ia.metric);
   w.attr(rt.IFA_CACHEINFO, cacheInfo(ifp, ia));
+  if (!is4 && ia.proto !== 0) w.u8(rt.IFA_PROTO, ia.proto);
   return w.end();
 }
 
