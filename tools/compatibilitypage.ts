@@ -30,21 +30,13 @@ export interface SyscallRow {
   readonly note: string;
 }
 
-/** Why a command does not do the same yet. */
-const REASONS: Readonly<Record<string, string>> = {
-  "python3-asyncio-http": "no AF_INET yet",
-  "redis-bench": "no AF_INET yet",
-  "ip-ss": "no netlink yet",
-  "ping-nc": "no AF_INET yet",
-  iperf3: "no AF_INET yet",
-  "strace-ls": "no ptrace yet; `vkernel run --strace` shows system calls from outside",
-};
+/** Why a command does not do the same. */
+const REASONS: Readonly<Record<string, string>> = {};
 
 /** What to know of a command that does the same. */
 const REMARKS: Readonly<Record<string, string>> = {
   "grep-sed-awk": "on both, `sed -i` fails: the root is read-only",
   "python3-venv-pyc": "on both, compileall cannot write below a read-only /usr",
-  "curl-file": "the refused connection is refused here because there is no AF_INET",
 };
 
 export function page(): string {
