@@ -3,7 +3,7 @@
  *
  * A piece is garbage when the last packet with a head in it is, so it is small: what a few packets that wait can hold on to.
  */
-const PIECE_BYTES = 4096;
+const PIECE_BYTES = 1024;
 
 export class HeadPool {
   /** The piece that is being cut, and a window on it. */

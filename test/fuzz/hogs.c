@@ -198,6 +198,33 @@ static void sockets(void)
 	}
 }
 
+/* Datagrams that nobody reads, small ones first, and one of many that stays; groups; errors that nobody asks for. */
+static void datagrams(void)
+{
+	static char block[60000];
+	int most = 1 << 30, one = 1;
+	struct sockaddr_in drop = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	for (int k = 0;; k++) {
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		socklen_t length = sizeof a;
+		int s = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		if (!tried(s, "socket")) return;
+		if (!tried(bind(s, (void *)&a, sizeof a), "bind")) return;
+		setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &most, sizeof most);
+		setsockopt(s, IPPROTO_IP, IP_RECVERR, &one, sizeof one);
+		getsockname(s, (void *)&a, &length);
+		for (int i = 0; i < 3000; i++) {
+			if (sendto(s, block, k % 3 == 2 ? sizeof block : 1, 0, (void *)&a, sizeof a) < 0) break;
+			for (int j = 0; k % 3 == 1 && j < 4; j++) sendto(s, block, 1, 0, (void *)&drop, sizeof drop);
+		}
+		for (int i = 0; i < 100; i++) {
+			struct ip_mreqn r = {.imr_multiaddr.s_addr = htonl(0xef000001 + i), .imr_ifindex = 1};
+			if (setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &r, sizeof r) < 0) break;
+		}
+		sendto(s, block, sizeof block, MSG_MORE, (void *)&a, sizeof a);
+	}
+}
+
 /* Connections that nobody reads from, full in both directions; bytes one by one on every second. */
 static void tcp_connections(void)
 {
@@ -494,7 +521,7 @@ static const struct { const char *name; void (*run)(void); int processes; } hogs
 	{"epolls", epolls, 100}, {"inotifies", inotifies, 20}, {"locks", locks, 10}, {"timers", timers, 400}, {"timerfds", timerfds, 400},
 	{"signals", signals, 1000}, {"maps", maps, 400}, {"mapsread", maps_read, 2}, {"mounts", mounts, 1}, {"nested", nested_mounts, 1},
 	{"threads", threads, 4}, {"forks", forks, 1}, {"polls", polls, 4}, {"groups", groups, 1000}, {"argv", argv, 2}, {"ptys", ptys, 4},
-	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2}, {"tcp", tcp_connections, 10}, {"tcpcalls", tcp_calls, 10},
+	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2}, {"datagrams", datagrams, 10}, {"tcp", tcp_connections, 10}, {"tcpcalls", tcp_calls, 10},
 };
 
 static double now(void)
