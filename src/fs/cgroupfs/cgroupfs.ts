@@ -28,15 +28,8 @@ import { CgroupDir } from "./nodes.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
 
-/** Options that change what Linux does, of which only nsdelegate has something to change here. */
-const KNOWN_OPTIONS = [
-  "nsdelegate",
-  "favordynmods",
-  "memory_localevents",
-  "memory_recursiveprot",
-  "memory_hugetlb_accounting",
-  "pids_localevents",
-];
+/** What memory.min and memory.low spare, they spare below, too; and no option makes that slower or faster here. */
+const KNOWN_OPTIONS: readonly string[] = ["nsdelegate", "favordynmods", "memory_recursiveprot"];
 
 export class CgroupFs implements FileSystem, CgroupWatcher {
   readonly typeName = "cgroup2";

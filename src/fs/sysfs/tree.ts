@@ -42,11 +42,19 @@ const TTY_DEVICES: readonly Device[] = [
   ["hvc0", HVC_MAJOR, 0],
 ];
 
+/** What whoever a control group was delegated to may write in it; see docs/cgroups.md. */
+const CGROUP_DELEGATED =
+  "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\nmemory.oom.group\nmemory.reclaim\n";
+
 export function populate(root: SysDir, sources: SysfsSources, uevents: Uevents): void {
   for (const top of ["block", "bus", "class", "dev", "devices", "firmware", "fs", "module"]) {
     root.dir(top);
   }
   root.dir("fs/cgroup");
+  root.dir("kernel/cgroup").attribute("delegate", CGROUP_DELEGATED);
+  root
+    .dir("kernel/cgroup")
+    .attribute("features", "nsdelegate\nfavordynmods\nmemory_recursiveprot\n");
   root.dir("kernel").attribute("uevent_seqnum", new Seqnum(uevents));
   addCpus(root, sources.cpus);
   for (const d of MEM_DEVICES) addCharacter(root, uevents, "mem", d);
