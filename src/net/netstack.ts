@@ -4,7 +4,7 @@
  * Nothing of the stack is global: whoever has a NetStack has all of it, and a socket keeps the
  * one that it was made in. See network_namespaces(7), vnet(9).
  */
-import { EBUSY, EEXIST, EINVAL, ENODEV, type Errno } from "../abi/errno.ts";
+import { EBUSY, EEXIST, EINVAL, ENOBUFS, ENODEV, type Errno } from "../abi/errno.ts";
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IFF_UP, IFNAMSIZ } from "../abi/netdevice.ts";
 import { IFA_F_SECONDARY, RT_TABLE_LOCAL, RTN_LOCAL } from "../abi/route.ts";
 import type { Cpu } from "../kern/cpu.ts";
@@ -47,6 +47,8 @@ export interface NetObserver {
 
 const MAX_INTERFACES = 4096;
 const MAX_ADDRESSES = 4096;
+/** What an address takes of the kernel's memory, about. */
+const ADDRESS_BYTES = 320;
 
 export class NetStack implements NetContents, FibObserver {
   readonly network: Network;
@@ -107,6 +109,8 @@ export class NetStack implements NetContents, FibObserver {
     this.sysctls.add("net.core.netdev_max_backlog", this.core.netdevMaxBacklog);
     this.fib4.observer = this;
     this.fib6.observer = this;
+    this.fib4.kmem = this.kmem;
+    this.fib6.kmem = this.kmem;
     this.lo = new Loopback();
     this.attach(this.lo);
     for (const maker of network.makers) {
@@ -125,6 +129,8 @@ export class NetStack implements NetContents, FibObserver {
     }
     for (const protocol of this.protocols.values()) protocol.end?.();
     this.fragments.end(this);
+    this.fib4.end();
+    this.fib6.end();
     this.network.gone(this);
   }
 
@@ -254,6 +260,7 @@ export class NetStack implements NetContents, FibObserver {
       if (other.addr === ia.addr && (ia.addr.length === 16 || other.bits === ia.bits))
         return EEXIST;
     }
+    if (!this.kmem.take(ADDRESS_BYTES)) return ENOBUFS;
     ia.createdNs = ia.updatedNs = this.nowNs();
     list.splice(placeOf(list, ia), 0, ia);
     // Who looks for it on the link asks this group.
@@ -274,6 +281,7 @@ export class NetStack implements NetContents, FibObserver {
 
   /** An address was taken off an interface. */
   addressGone(ifp: Ifnet, ia: IfAddr): void {
+    this.kmem.give(ADDRESS_BYTES);
     if (ia.addr.length === 16) ifp.leaveGroup(solicitedNode(ia.addr));
     this.linkGeneration++;
     for (const o of this.observers) o.addressChanged(ifp, ia, true);

@@ -10,6 +10,7 @@ import {
   EHOSTUNREACH,
   EINVAL,
   ENETUNREACH,
+  ENOBUFS,
   type Errno,
   ESRCH,
 } from "../abi/errno.ts";
@@ -26,12 +27,15 @@ import {
   RTN_UNREACHABLE,
   RTPROT_BOOT,
 } from "../abi/route.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
 import { ANY, type InetAddr, isInPrefix, prefixOf } from "./address.ts";
 import type { Ifnet } from "./ifnet.ts";
 
 /** Most routes of a NetStack, and answers that are remembered. */
 const MAX_ROUTES = 65536;
 const MAX_TABLES = 256;
+/** What a route takes of the kernel's memory, about. */
+const ROUTE_BYTES = 320;
 const MAX_CACHED = 1024;
 
 export class RouteEntry {
@@ -195,6 +199,8 @@ function isBeforeInTree(a: RouteEntry, b: RouteEntry): number {
 /** The routes of one family. */
 export class Fib {
   observer: FibObserver | null = null;
+  /** Pays for the routes. */
+  kmem: KernelMemory | null = null;
   /** Counts changes. */
   generation = 0;
   readonly rules: RouteRule[];
@@ -222,6 +228,7 @@ export class Fib {
   /** Puts `entry` where one of the same kind may be already: NLM_F_APPEND. */
   append(entry: RouteEntry): number {
     if (this.#count >= MAX_ROUTES) return EINVAL;
+    if (this.kmem?.take(ROUTE_BYTES) === false) return ENOBUFS;
     let table = this.#tables.get(entry.table);
     if (!table) {
       table = new RouteTable();
@@ -240,6 +247,7 @@ export class Fib {
     if (!table?.remove(entry)) return ESRCH;
     // An empty table is still there, as programs see it; but not any number of them.
     if (table.bits.length === 0 && this.#tables.size > MAX_TABLES) this.#tables.delete(entry.table);
+    this.kmem?.give(ROUTE_BYTES);
     this.#count--;
     this.changed();
     this.observer?.routeChanged(entry, true);
@@ -297,6 +305,12 @@ export class Fib {
       all.sort(isBeforeInTree);
       yield* all;
     }
+  }
+
+  /** The network ends. */
+  end(): void {
+    this.observer = null;
+    for (const e of [...this.entries()]) this.remove(e);
   }
 
   /** Forgets every route over `ifp`. */

@@ -17,6 +17,7 @@ import { ETHER_HEADER, EtherIf } from "./etherif.ts";
 
 const MAX_PORTS = 1024;
 const MAX_STATIONS = 4096;
+const STATION_BYTES = 192;
 const AGEING_NS = 300e9;
 const MAX_MTU = 65535;
 /** IFLA_BR_*: number, bytes, value: Linux's for a bridge without a spanning tree, in hundredths of a second. */
@@ -76,7 +77,7 @@ export class Bridge extends EtherIf {
     if (!this.ports.delete(port as EtherIf)) return;
     port.master = null;
     port.promiscuity--;
-    for (const [mac, s] of this.#stations) if (s.port === port) this.#stations.delete(mac);
+    for (const [mac, s] of this.#stations) if (s.port === port) this.#forget(mac);
     this.#portsChanged();
     port.stack.linkTouched(port);
   }
@@ -137,12 +138,19 @@ export class Bridge extends EtherIf {
 
   #learn(mac: Uint8Array, port: EtherIf): void {
     const key = byteString(mac);
-    if (!this.#stations.has(key) && this.#stations.size >= MAX_STATIONS) {
-      const [oldest] = this.#stations.keys();
-      if (oldest !== undefined) this.#stations.delete(oldest);
+    if (!this.#stations.has(key)) {
+      if (this.#stations.size >= MAX_STATIONS) {
+        const [oldest] = this.#stations.keys();
+        if (oldest !== undefined) this.#forget(oldest);
+      }
+      if (!this.stack.kmem.take(STATION_BYTES)) return;
     }
     this.#stations.delete(key);
     this.#stations.set(key, { port, seenNs: this.stack.nowNs() });
+  }
+
+  #forget(mac: string): void {
+    if (this.#stations.delete(mac)) this.stack.kmem.give(STATION_BYTES);
   }
 
   #stationOf(mac: Uint8Array): EtherIf | null {

@@ -14,7 +14,7 @@ import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
 
 const IFNAMSIZ = 16;
-const MAX_RULES = 1024;
+const MAX_RULES = 256;
 /** Of the rule that says "local": no other may have it by default. */
 const NO_SUPPRESSION = 0xffffffff;
 
