@@ -102,6 +102,23 @@ export class RunQueue {
     return false;
   }
 
+  /** `td`, which runs, has had more than `next` from now on: or their groups have, where they meet. */
+  putBehind(td: Thread, next: Thread): void {
+    let a: Thread | RunGroup | null = td;
+    for (let g = td.runGroup; a; g = g?.parent ?? null) {
+      let b: Thread | RunGroup | null = next;
+      for (let h = next.runGroup; b; h = h?.parent ?? null) {
+        if (g === h) {
+          a.vruntimeNs = Math.max(a.vruntimeNs, b.vruntimeNs + 1);
+          if (a.runIndex >= 0) this.#heapOf(g).moved(a);
+          return;
+        }
+        b = h;
+      }
+      a = g;
+    }
+  }
+
   /** Charges `ranNs` of real run time to the virtual time of `td` and of the groups it is in. */
   charge(td: Thread, ranNs: number, nowNs: number): void {
     td.vruntimeNs += ranNs * 1.25 ** td.nice;

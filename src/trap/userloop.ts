@@ -316,7 +316,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     const cpu = this.#cpu;
     const next = cpu.runq.next();
     if (!next) return;
-    td.vruntimeNs = Math.max(td.vruntimeNs, next.vruntimeNs + 1);
+    cpu.runq.putBehind(td, next);
     td.voluntarySwitches++;
     cpu.makeRunnable(next);
     cpu.makeRunnable(td);

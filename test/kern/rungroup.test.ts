@@ -99,6 +99,28 @@ test("a group that used its quota waits for the next period, and debts are taken
   assert.ok(periods >= 8 && g.bandwidth.throttles >= 8, `${periods} ${g.bandwidth.throttles}`);
 });
 
+test("who yields goes behind the next one where their groups meet", () => {
+  const rig = new KernRig();
+  const queue = new RunQueue();
+  const top = group(queue, 100);
+  const below = group(queue, 100, top);
+  const [inner, middle, outer] = [rig.thread(), rig.thread(), rig.thread()];
+  queue.regroup(inner, below);
+  queue.regroup(middle, top);
+  for (const td of [middle, outer]) {
+    td.vruntimeNs = 1e9;
+    queue.add(td);
+  }
+  queue.putBehind(inner, middle);
+  assert.deepEqual([inner.vruntimeNs, below.vruntimeNs], [0, 1e9 + 1]);
+  queue.add(inner);
+  queue.putBehind(inner, outer);
+  assert.deepEqual([inner.vruntimeNs, top.vruntimeNs], [0, 1e9 + 1]);
+  assert.equal(queue.next(), outer);
+  queue.putBehind(outer, inner);
+  assert.equal(outer.vruntimeNs, 1e9 + 2);
+});
+
 test("nobody is lost or run out of turn, whatever groups do", () => {
   const step = fc.record({
     op: fc.constantFrom("add", "remove", "next", "regroup", "reparent", "freeze", "weight"),
