@@ -6,7 +6,7 @@
  * cannot be only a regular file of the process's own user, with one name, is written to.
  */
 import { EINVAL, failed } from "../abi/errno.ts";
-import { O_CREAT, O_NOFOLLOW, O_WRONLY } from "../abi/fcntl.ts";
+import { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } from "../abi/fcntl.ts";
 import { defaultAction } from "../abi/signal.ts";
 import { S_IFMT, S_IFREG } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
@@ -49,7 +49,7 @@ export function dumpCore(td: Lwp, info: SigInfo): boolean {
   unlink(td, td.fs, path, null);
   const there = namei(td.fs, td, path, 0);
   if (!failed(there) && there.entry.vnode?.type !== S_IFREG) return false;
-  const fp = vfsOpen(td, td.fs, path, O_CREAT | O_WRONLY | O_NOFOLLOW, CORE_MODE);
+  const fp = vfsOpen(td, td.fs, path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, CORE_MODE);
   if (failed(fp)) return false;
   const a = fp.stat();
   const isOurs =

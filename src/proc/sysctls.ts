@@ -71,6 +71,8 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("fs.inotify.max_queued_events", inotify.maxQueuedEvents);
   tree.add("fs.inotify.max_user_instances", inotify.maxUserInstances);
   tree.add("fs.inotify.max_user_watches", inotify.maxUserWatches);
+  tree.add("fs.leases-enable", table.vfs.leases.enable);
+  tree.add("fs.lease-break-time", table.vfs.leases.breakTimeSec);
   tree.add("fs.dir-notify-enable", new DirNotifyEnable(table));
 
   tree.add("kern.ostype", ostype);

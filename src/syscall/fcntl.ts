@@ -1,5 +1,6 @@
 /** fcntl(2), flock(2), and the ioctl(2) requests that every file has. */
 import {
+  EACCES,
   EBADF,
   EFAULT,
   EINVAL,
@@ -34,6 +35,7 @@ import {
   F_SET_RW_HINT,
   F_SETFD,
   F_SETFL,
+  F_SETLEASE,
   F_SETLK,
   F_SETLKW,
   F_SETOWN,
@@ -57,7 +59,8 @@ import {
   O_PATH,
   RWH_WRITE_LIFE_MAX,
 } from "../abi/fcntl.ts";
-import { CAP_SYS_RESOURCE } from "../kern/cred.ts";
+import { S_IFREG } from "../abi/stat.ts";
+import { CAP_LEASE, CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import { ownerOf, ownerPid, setOwner, setOwnerTo } from "../proc/ioowner.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { Proc } from "../proc/proc.ts";
@@ -105,7 +108,7 @@ export const sys_fcntl = syscall("fcntl", [int, int, long], (td, n, cmd, arg) =>
     case F_SETFL:
       return setFlags(td, fp, n, arg | 0);
     default:
-      return fileControl(td, fp, cmd, arg);
+      return fileControl(td, fp, n, cmd, arg);
   }
 });
 
@@ -134,7 +137,7 @@ function setAsync(td: Lwp, fp: File, n: number, isOn: boolean): void {
   fp.setAsync(td, isOn, n);
 }
 
-function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
+function fileControl(td: Lwp, fp: File, n: number, cmd: number, arg: number): number {
   switch (cmd) {
     case F_GETLK:
     case F_OFD_GETLK:
@@ -157,8 +160,12 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
       return 0;
     case F_GETSIG:
       return fp.ownerSignal;
-    case F_GETLEASE:
-      return F_UNLCK;
+    case F_GETLEASE: {
+      const vp = fp.path?.entry.vnode;
+      return vp ? td.fs.vfs.leases.get(td, vp, fp) : F_UNLCK;
+    }
+    case F_SETLEASE:
+      return setLease(td, fp, n, arg | 0);
     case F_GETPIPE_SZ:
       return fp instanceof PipeFile ? fp.pipe.capacity : EBADF;
     case F_SETPIPE_SZ:
@@ -173,6 +180,18 @@ function fileControl(td: Lwp, fp: File, cmd: number, arg: number): number {
     default:
       return EINVAL;
   }
+}
+
+function setLease(td: Lwp, fp: File, n: number, type: number): number {
+  if (!isLockType(type)) return EINVAL;
+  const a = fp.stat();
+  if (failed(a)) return a;
+  if (a.uid !== td.cred.fsuid && !td.cred.hasCap(CAP_LEASE)) return EACCES;
+  if (!(fp instanceof VnodeFile) || fp.vp.type !== S_IFREG) return EINVAL;
+  const vp = fp.path!.entry.vnode!;
+  const r = td.fs.vfs.leases.set(td, vp, fp, n, td.proc.pid, type);
+  if (r >= 0 && type !== F_UNLCK && !fp.owner) setOwnerTo(td, fp, td.proc);
+  return r;
 }
 
 /** How long what is written to a file will last: kept with it, though no disk here is told. */

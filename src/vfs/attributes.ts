@@ -103,6 +103,8 @@ export function truncate(td: Thread, at: Path, sizeBytes: number): number {
   if (hasFileFlag(vp, FS_APPEND_FL)) return EPERM;
   if (vp.writers < 0) return ETXTBSY;
   if (sizeBytes > Math.min(td.fileSizeLimit, MAX_FILE_BYTES)) return EFBIG;
+  const unbroken = vp.leases?.breakFor(td, true, false) ?? 0;
+  if (unbroken < 0) return unbroken;
   const a = vp.getattr();
   if (failed(a)) return a;
   const r = clearSetId(vp, a, td.cred, { sizeBytes });

@@ -192,6 +192,7 @@ export abstract class File {
     const vp = this.path?.entry.vnode;
     if (vp?.locks) this.path!.mount.table.locks.fileClosed(vp, this);
     if (vp?.watches) endNotices(vp, this, null);
+    vp?.leases?.fileClosed(this);
     this.#async?.end();
     this.onLastClose();
     this.kmem?.give(FILE_BYTES);

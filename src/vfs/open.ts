@@ -34,6 +34,7 @@ import {
   O_NOATIME,
   O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_RDWR,
@@ -164,6 +165,11 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
 
 function openData(td: Thread, at: Path, flags: number): File | Errno {
   const vp = at.entry.vnode!;
+  if (vp.leases) {
+    const isWriting = (flags & O_ACCMODE) !== O_RDONLY;
+    const r = vp.leases.breakFor(td, isWriting, (flags & O_NONBLOCK) !== 0);
+    if (r < 0) return r as Errno;
+  }
   if ((flags & O_TRUNC) !== 0 && vp.type === S_IFREG) {
     const a = vp.getattr();
     if (failed(a)) return a;

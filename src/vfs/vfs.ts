@@ -11,6 +11,7 @@ import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { InotifyLimits } from "./inotifylimits.ts";
+import { LeaseTable } from "./lease.ts";
 import { LockTable } from "./lockf.ts";
 import type { Mount } from "./mount.ts";
 import { MountTable } from "./mounttable.ts";
@@ -29,6 +30,7 @@ export class Vfs {
   readonly chrdevs = new DeviceTable();
   readonly blkdevs = new DeviceTable();
   readonly locks: LockTable;
+  readonly leases: LeaseTable;
   /** What sockets can be made of. */
   readonly domains = new Domains();
   /** What is told of devices. */
@@ -56,6 +58,7 @@ export class Vfs {
     this.anonDev = this.anonymousDev();
     this.names = names;
     this.locks = new LockTable(kmem);
+    this.leases = new LeaseTable(kmem);
     this.mounts = new MountTable(names, this.locks, this.userns);
   }
 

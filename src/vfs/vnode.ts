@@ -26,6 +26,7 @@ import type { Attr, AttrChange } from "./attr.ts";
 import type { FileExtent } from "./fiemap.ts";
 import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
+import type { LeaseList } from "./lease.ts";
 import type { LockList } from "./lockf.ts";
 import { readObject } from "./pagecache.ts";
 import type { Path } from "./path.ts";
@@ -49,10 +50,14 @@ export abstract class Vnode {
   refs = 0;
   /** Files open for writing; negative: that many programs run from it (ETXTBSY). */
   writers = 0;
+  /** Files open for reading alone. */
+  readers = 0;
   /** The ring behind a FIFO that was opened. */
   pipe: Pipe | null = null;
   /** flock, POSIX and OFD locks; null while there are none. */
   locks: LockList | null = null;
+  /** Who must be told before it is opened; null while nobody must. */
+  leases: LeaseList | null = null;
   /** Who is told of changes by inotify(7); null while nobody is. */
   watches: InodeWatches | null = null;
   /** RWH_WRITE_LIFE_* of fcntl(2) F_SET_RW_HINT. */

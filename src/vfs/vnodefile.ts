@@ -96,7 +96,7 @@ export class VnodeFile extends File {
     if (this.isWritable) {
       vp.writers++;
       mount.writers++;
-    }
+    } else vp.readers++;
   }
 
   describe(): string {
@@ -309,7 +309,7 @@ export class VnodeFile extends File {
       vp.writers--;
       this.path!.mount.writers--;
       vp.writerClosed();
-    }
+    } else vp.readers--;
     this.#notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   }
 

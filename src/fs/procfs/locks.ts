@@ -1,7 +1,7 @@
 /**
- * /proc/locks: every file lock that is held. See proc_locks(5).
+ * /proc/locks: every file lock and lease that is held. See proc_locks(5).
  */
-import { F_WRLCK } from "../../abi/fcntl.ts";
+import { F_UNLCK, F_WRLCK } from "../../abi/fcntl.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
@@ -30,11 +30,20 @@ export function locksText(fs: ProcFs): string {
       s += `${++n}: ${api} ADVISORY  ${kind(l.type)} ${pid} ${file} ${l.start} ${end}\n`;
     }
   }
+  for (const vp of table.vfs.leases.vnodes) {
+    const file = fileId(vp);
+    for (const l of vp.leases?.leases ?? []) {
+      const pid = table.numberIn(fs.pidns, l.pid);
+      if (pid === 0) continue;
+      const state = l.isBreaking ? "BREAKING " : "ACTIVE   ";
+      s += `${++n}: LEASE  ${state} ${kind(l.targetType)} ${pid} ${file} 0 EOF\n`;
+    }
+  }
   return s;
 }
 
 function kind(type: number): string {
-  return type === F_WRLCK ? "WRITE" : "READ ";
+  return type === F_WRLCK ? "WRITE" : type === F_UNLCK ? "UNLCK" : "READ";
 }
 
 function fileId(vp: Vnode): string {
