@@ -5,7 +5,7 @@ const NAMES = `
   multiprocessing_forkserver multiprocessing_main_handling socketserver timeout
   builtin cmd_line cmd_line_script ctypes curses dbm eintr faulthandler file filecmp fileinput fileio fork1
   ftplib gc glob grp hashlib httplib httpservers imaplib import ioctl largefile logging mailbox
-  openpty pdb perf_profiler platform poll popen poplib posixpath pwd queue readline runpy sched
+  openpty pdb platform poll popen poplib posixpath pwd queue readline runpy sched
   shelve site smtplib stat sys syslog tarfile termios thread threadsignals threading_local tty
   urllib2_localnet uuid wait3 wait4 xmlrpc zipfile`;
 
