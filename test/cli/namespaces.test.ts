@@ -67,3 +67,13 @@ ip -n red -br addr show lo; ip netns del blue; ip netns list; ip netns del red; 
     ],
   );
 });
+
+test("ss shows the UNIX sockets of its own network", () => {
+  const lines = inGuest(`
+python3 -c 'import socket, subprocess
+s = socket.socket(socket.AF_UNIX); s.bind("\\0mine"); s.listen()
+for how in "", "unshare -n ":
+    print(subprocess.getoutput(how + "ss -xlH | grep -c @mine"))'
+`);
+  assert.deepEqual(lines, ["1", "0"]);
+});

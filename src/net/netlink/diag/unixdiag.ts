@@ -1,4 +1,4 @@
-/** unix_diag: UNIX sockets, all or one. See sock_diag(7). */
+/** unix_diag: the UNIX sockets of a network name space, all or one. See sock_diag(7). */
 import { EINVAL, ENOENT, ESTALE } from "../../../abi/errno.ts";
 import * as d from "../../../abi/sockdiag.ts";
 import { AF_UNIX } from "../../../abi/socket.ts";
@@ -45,7 +45,7 @@ export function getUnix(request: Request, domain: UnixDomain): number {
   if (typeof wish === "number") return wish;
   if (wish.ino === 0) return EINVAL;
   for (const s of domain.sockets) {
-    if (!s.file || s.ino !== wish.ino) continue;
+    if (!s.file || s.ino !== wish.ino || !isOfNetwork(request, s)) continue;
     if (wish.cookie !== NO_COOKIE && wish.cookie !== s.ino) return ESTALE;
     const w = request.answer(d.SOCK_DIAG_BY_FAMILY);
     writeBody(w, s, wish.show, uidOf(request, s));
@@ -68,6 +68,7 @@ class UnixDump extends ListDump<UnixSocket> {
 
   protected *items(): Generator<UnixSocket> {
     for (const s of this.#domain.sockets) {
+      if (!isOfNetwork(this.#request, s)) continue;
       if ((this.#wish.states & (1 << stateOf(s))) !== 0) yield s;
     }
   }
@@ -78,6 +79,9 @@ class UnixDump extends ListDump<UnixSocket> {
     return w.end();
   }
 }
+
+const isOfNetwork = (request: Request, s: UnixSocket): boolean =>
+  s.net === request.socket.stack.ns;
 
 function stateOf(s: UnixSocket): number {
   if (s.isListening) return TCP_LISTEN;
