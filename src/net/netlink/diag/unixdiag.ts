@@ -80,8 +80,7 @@ class UnixDump extends ListDump<UnixSocket> {
   }
 }
 
-const isOfNetwork = (request: Request, s: UnixSocket): boolean =>
-  s.net === request.socket.stack.ns;
+const isOfNetwork = (request: Request, s: UnixSocket): boolean => s.net === request.socket.stack.ns;
 
 function stateOf(s: UnixSocket): number {
   if (s.isListening) return TCP_LISTEN;
