@@ -46,6 +46,7 @@ export abstract class Namespace {
   readonly ino: number;
   readonly #owner: UserNamespace | null;
   readonly #charge: Charge | null;
+  #moreBytes = 0;
   refs = 1;
 
   /** `charge`: taken already, given back at the end; null for the first of its kind. */
@@ -65,6 +66,13 @@ export abstract class Namespace {
     return this.refs <= 0;
   }
 
+  /** It grew by so many bytes: false if there is no room. */
+  chargeMore(bytes: number): boolean {
+    if (this.#charge?.kmem.take(bytes) === false) return false;
+    this.#moreBytes += bytes;
+    return true;
+  }
+
   hold(): this {
     this.refs++;
     return this;
@@ -73,7 +81,10 @@ export abstract class Namespace {
   release(): void {
     if (--this.refs > 0) return;
     this.end();
-    if (this.#charge) giveCharge(this.#charge);
+    if (this.#charge) {
+      this.#charge.kmem.give(this.#moreBytes);
+      giveCharge(this.#charge);
+    }
     this.#owner?.release();
   }
 

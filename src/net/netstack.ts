@@ -46,6 +46,7 @@ export interface NetObserver {
 }
 
 const MAX_INTERFACES = 4096;
+const INDEX_MAX = 0x7fffffff;
 const MAX_ADDRESSES = 4096;
 /** What an address takes of the kernel's memory, about. */
 const ADDRESS_BYTES = 320;
@@ -148,12 +149,18 @@ export class NetStack implements NetContents, FibObserver {
     return this.cpu.clock.monotonicNs();
   }
 
-  /** An interface joins: it has a name, and no index yet. EEXIST, EINVAL. `index` as wished, or 0. */
+  /** Whether an interface of that name may join, with an index as wished, or 0: EEXIST, EINVAL, EBUSY. */
+  mayAttach(name: string, index = 0): number {
+    const isSound = isInterfaceName(name) && index >= 0 && index <= INDEX_MAX;
+    if (!isSound || this.interfaces.size >= MAX_INTERFACES) return EINVAL;
+    if (this.byName(name)) return EEXIST;
+    return index !== 0 && this.interfaces.has(index) ? EBUSY : 0;
+  }
+
+  /** An interface joins: it has a name, and no index yet. As `mayAttach`. */
   attach(ifp: Ifnet, index = 0): number {
-    if (!isInterfaceName(ifp.name) || index < 0 || this.interfaces.size >= MAX_INTERFACES)
-      return EINVAL;
-    if (this.byName(ifp.name)) return EEXIST;
-    if (index !== 0 && this.interfaces.has(index)) return EBUSY;
+    const r = this.mayAttach(ifp.name, index);
+    if (r < 0) return r;
     let at = index;
     if (at === 0) {
       do at = ++this.#lastIndex;

@@ -207,6 +207,8 @@ export class Fib {
   /** There are more rules than there are from the beginning. */
   hasOwnRules = false;
   readonly #tables = new Map<number, RouteTable>();
+  /** Those whose packets leave from an address of their own. */
+  readonly #bySource = new Map<InetAddr, Set<RouteEntry>>();
   readonly #cache = new Map<InetAddr, RouteEntry | Errno>();
   #count = 0;
 
@@ -235,6 +237,11 @@ export class Fib {
       this.#tables.set(entry.table, table);
     }
     table.add(entry);
+    if (entry.src !== ANY) {
+      const others = this.#bySource.get(entry.src);
+      if (others) others.add(entry);
+      else this.#bySource.set(entry.src, new Set([entry]));
+    }
     this.#count++;
     this.changed();
     this.observer?.routeChanged(entry, false);
@@ -248,6 +255,8 @@ export class Fib {
     // An empty table is still there, as programs see it; but not any number of them.
     if (table.bits.length === 0 && this.#tables.size > MAX_TABLES) this.#tables.delete(entry.table);
     this.kmem?.give(ROUTE_BYTES);
+    const others = this.#bySource.get(entry.src);
+    if (others?.delete(entry) && others.size === 0) this.#bySource.delete(entry.src);
     this.#count--;
     this.changed();
     this.observer?.routeChanged(entry, true);
@@ -284,7 +293,7 @@ export class Fib {
 
   /** Forgets the routes whose packets would leave from `src`. */
   removeSource(src: InetAddr): void {
-    for (const e of [...this.#all()]) if (e.src === src) this.remove(e);
+    for (const e of [...(this.#bySource.get(src) ?? [])]) this.remove(e);
   }
 
   /** Every route, in no order. */
@@ -300,7 +309,7 @@ export class Fib {
       if (table !== undefined && id !== table) continue;
       const all: RouteEntry[] = [];
       for (const byDst of this.#tables.get(id)!.byBits.values()) {
-        for (const list of byDst.values()) all.push(...list);
+        for (const list of byDst.values()) for (const e of list) all.push(e);
       }
       all.sort(isBeforeInTree);
       yield* all;

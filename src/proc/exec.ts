@@ -41,6 +41,7 @@ import {
 import { RtSigframe } from "../abi/sigframe.ts";
 import { SS_DISABLE } from "../abi/signal.ts";
 import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import { access, MAY_READ } from "../vfs/access.ts";
 import { MS_NOSUID } from "../vfs/mount.ts";
 import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
@@ -274,7 +275,9 @@ function commit(
   td.cred = next.cred;
   enterTime(td);
   const isGuarded = next.isChanged || old.euid !== old.uid || old.egid !== old.gid;
-  p.dumpable = isGuarded || !mayRead(old, program) ? 0 : 1;
+  const mayBeRead = mayRead(old, program);
+  p.dumpable = isGuarded || !mayBeRead ? 0 : 1;
+  p.memoryUserns = mayBeRead ? old.userns : ownerOf(old.userns, program);
   if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;
   p.membarriers = 0;
   if (next.isSecure || next.isChanged) td.parentDeathSignal = 0;
@@ -320,6 +323,14 @@ function mayRaise(td: Lwp, { fp }: Program): boolean {
   const mount = fp.path?.mount;
   if (!mount || (mount.flags & MS_NOSUID) !== 0 || mount.ns !== td.fs.ns) return false;
   return !mount.fs.userns || td.cred.userns.isWithin(mount.fs.userns);
+}
+
+/** The user name space, from `userns` up, whose root may read any file of the program's owner. */
+function ownerOf(userns: UserNamespace, program: Program): UserNamespace {
+  const a = program.fp.stat();
+  let at = userns;
+  while (at.parent && (failed(a) || !at.knows(a.uid, a.gid))) at = at.parent;
+  return at;
 }
 
 /** Who may not read a program may not read its memory either. */

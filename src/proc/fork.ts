@@ -249,6 +249,7 @@ function newProcessAt(td: Lwp, request: CloneRequest, id: Pid, place: Place): Lw
 function inherit(p: Proc, parent: Proc): void {
   p.tty = parent.tty;
   p.dumpable = parent.dumpable;
+  p.memoryUserns = parent.memoryUserns;
   p.personality = parent.personality;
   p.membarriers = parent.membarriers;
   p.coredumpFilter = parent.coredumpFilter;

@@ -8,6 +8,7 @@
 import { SIGCHLD } from "../abi/signal.ts";
 import type { Cgroup } from "../kern/cgroup/cgroup.ts";
 import { Cred } from "../kern/cred.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
@@ -124,6 +125,8 @@ export class Proc {
   hasExecuted = false;
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
   dumpable = 1;
+  /** Whose CAP_SYS_PTRACE counts over it while it is not dumpable: where it got its memory. Null: the machine's. */
+  memoryUserns: UserNamespace | null = null;
   /** Who but its ancestors may trace it where kernel.yama.ptrace_scope is 1. */
   allowedTracer: Proc | "any" | null = null;
   isSubreaper = false;

@@ -3,8 +3,9 @@
  * "Ptrace access mode checking".
  *
  * A process may always look into itself. Otherwise the caller must have all the
- * user and group ids of the other, the other must be dumpable and have no
- * capability more than the caller, or the caller has CAP_SYS_PTRACE.
+ * user and group ids of the other, and the other have no capability more than
+ * the caller, or the caller has CAP_SYS_PTRACE where the other is. One that is not
+ * dumpable needs that where its memory is from, too (Linux mm->user_ns).
  */
 import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
 import type { Lwp } from "./lwp.ts";
@@ -56,6 +57,7 @@ function isRelated(tracer: Proc, p: Proc): boolean {
 export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds, you: Cred = p.cred): boolean {
   if (caller.proc === p) return true;
   const me = caller.cred;
+  if (!isDumpableFor(me, p)) return false;
   if (me.hasCapIn(you.userns, CAP_SYS_PTRACE)) return true;
   const uid = by === "fs" ? me.fsuid : me.uid;
   const gid = by === "fs" ? me.fsgid : me.gid;
@@ -66,7 +68,17 @@ export function mayPtrace(caller: Lwp, p: Proc, by: PtraceCreds, you: Cred = p.c
     gid === you.gid &&
     gid === you.egid &&
     gid === you.sgid;
-  if (!isSame || p.dumpable !== SUID_DUMP_USER || me.userns !== you.userns) return false;
+  if (!isSame || me.userns !== you.userns) return false;
   const mine = by === "fs" ? me.capEffective : me.capPermitted;
   return (you.capPermitted & ~mine) === 0n;
+}
+
+/**
+ * Its memory is open to look into, or `cred` rules where it got that: it may have come
+ * here from further up with more than is for those here, or run what they may not read.
+ */
+export function isDumpableFor(cred: Cred, p: Proc): boolean {
+  if (p.dumpable === SUID_DUMP_USER) return true;
+  const { memoryUserns: userns } = p;
+  return userns ? cred.hasCapIn(userns, CAP_SYS_PTRACE) : cred.hasCap(CAP_SYS_PTRACE);
 }

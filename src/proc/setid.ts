@@ -46,10 +46,20 @@ export function commitCred(td: Lwp, next: Cred): void {
     old.euid !== next.euid ||
     old.egid !== next.egid ||
     old.fsuid !== next.fsuid ||
-    old.fsgid !== next.fsgid;
+    old.fsgid !== next.fsgid ||
+    gainsFrom(old, next);
   if (!isChanged) return;
   td.proc.dumpable = 0;
   td.parentDeathSignal = 0;
+}
+
+/** Whether `next` may do what `old` could not: but for who goes to a user name space of its own making. */
+function gainsFrom(old: Cred, next: Cred): boolean {
+  if (old.userns === next.userns) return (next.capPermitted & ~old.capPermitted) !== 0n;
+  for (let ns = next.userns; ns.parent; ns = ns.parent) {
+    if (ns.parent === old.userns && ns.ownerUid === old.euid) return false;
+  }
+  return true;
 }
 
 export function setuid(td: Lwp, uid: number): number {

@@ -44,6 +44,7 @@ import {
 import { NSIG, SIGINFO_SIZE, SIGKILL, SiginfoRt } from "../abi/signal.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { attach, checkOptions, detach, traceMe } from "../proc/ptrace.ts";
+import { isDumpableFor } from "../proc/ptraceaccess.ts";
 import { setSyscallInfo, syscallInfo } from "../proc/ptraceinfo.ts";
 import { getRegset, setRegset } from "../proc/regset.ts";
 import { encodeSiginfo } from "../proc/siginfo.ts";
@@ -170,11 +171,13 @@ function listen(trace: Tracing): number {
 
 function peek(td: Lwp, trace: Tracing, addr: number, data: number): number {
   const word = new Uint8Array(WORD_BYTES);
+  if (!isDumpableFor(trace.tracerCred, trace.td.proc)) return EIO;
   if (readForced(trace.td.proc.vmspace, addr, word) !== WORD_BYTES) return EIO;
   return failed(td.proc.vmspace.copyout(data, word)) ? EFAULT : 0;
 }
 
 function poke(td: Lwp, trace: Tracing, addr: number): number {
+  if (!isDumpableFor(trace.tracerCred, trace.td.proc)) return EIO;
   const word = new Uint8Array(WORD_BYTES);
   const v = new DataView(word.buffer);
   v.setInt32(0, td.context.xlo(A3), true);

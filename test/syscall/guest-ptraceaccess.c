@@ -12,6 +12,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include "t.h"
 
 #define STOPPED(sig) (((sig) << 8) | 0x7f)
@@ -117,8 +118,44 @@ static void copy_self(const char *to)
 	CHECK(chmod(to, 04755) == 0);
 }
 
+/* Root of a user name space, of user 1000. */
+static void become_nested_root(void)
+{
+	become(1000);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	CHECK(unshare(CLONE_NEWUSER) == 0);
+	FILE *f = fopen("/proc/self/uid_map", "w");
+	CHECK(f && fputs("0 1000 1", f) >= 0 && fclose(f) == 0);
+}
+
+/* Runs `program`, which nobody but root may read, as a tracee, and looks into it: the errno of that. */
+static int peek_unreadable(const char *program)
+{
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		execl(program, program, "wait", NULL);
+		_exit(99);
+	}
+	if (next(pid) != STOPPED(SIGTRAP)) return -1;
+	char path[64];
+	struct { unsigned long long pc; unsigned long long x[31]; } regs;
+	struct iovec iov = {&regs, sizeof regs};
+	CHECK(ptrace(PTRACE_GETREGSET, pid, 1, &iov) == 0);
+	errno = 0;
+	ptrace(PTRACE_PEEKTEXT, pid, regs.pc, 0);
+	int r = errno;
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	int fd = open(path, O_RDONLY);
+	CHECK(fd < 0 || r == 0);
+	end(pid);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "wait") == 0) for (;;) pause();
 	if (argc > 1 && strcmp(argv[1], "euid") == 0) _exit(geteuid() == 0 ? 0 : 10);
 	if (geteuid() != 0) return T_NOT_HERE;
 
@@ -178,6 +215,51 @@ int main(int argc, char **argv)
 	CHECK("traced by a user, it is the user's", euid_when_traced(program, 1000) == 10);
 	CHECK("traced by root, it is root's", euid_when_traced(program, 0) == 0);
 	unlink(program);
+
+	/* Programs that may be run and not read. */
+	copy_self(program);
+	CHECK(chmod(program, 0711) == 0);
+	status = STATUS_OF(become(1000); _exit(peek_unreadable(program)));
+	CHECK("what may not be read cannot be looked into either", WEXITSTATUS(status) == EIO);
+	status = STATUS_OF(become_nested_root(); _exit(peek_unreadable(program)));
+	CHECK("nor by the root of a user name space", WEXITSTATUS(status) == EIO);
+	status = STATUS_OF(_exit(peek_unreadable(program)));
+	CHECK("but by root", WEXITSTATUS(status) == 0);
+	unlink(program);
+
+	/* Who comes into a user name space from further up is not for its root to look into. */
+	int up[2];
+	int down[2];
+	char c;
+	CHECK(pipe(up) == 0 && pipe(down) == 0);
+	fflush(stdout);
+	pid_t nested = fork();
+	if (nested == 0) {
+		pid_t visitor;
+		become_nested_root();
+		CHECK(write(up[1], "", 1) == 1);
+		CHECK(read(down[0], &visitor, sizeof visitor) == sizeof visitor);
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/environ", visitor);
+		int r = ptrace(PTRACE_SEIZE, visitor, 0, 0) == 0 ? 0 : errno;
+		_exit(open(path, O_RDONLY) < 0 ? r : 98);
+	}
+	CHECK(read(up[0], &c, 1) == 1);
+	pid = fork();
+	if (pid == 0) {
+		char path[64];
+		snprintf(path, sizeof path, "/proc/%d/ns/user", nested);
+		int fd = open(path, O_RDONLY);
+		CHECK(fd >= 0 && setns(fd, CLONE_NEWUSER) == 0);
+		CHECK("it is not dumpable", prctl(PR_GET_DUMPABLE) == 0);
+		fflush(stdout);
+		CHECK(write(up[1], "", 1) == 1);
+		for (;;) pause();
+	}
+	CHECK(read(up[0], &c, 1) == 1);
+	CHECK(write(down[1], &pid, sizeof pid) == sizeof pid);
+	CHECK("the root of a user name space may not trace who joined it", next(nested) == EPERM << 8);
+	end(pid);
 
 	/* CLONE_PTRACE without any event; CLONE_UNTRACED with one asked for. */
 	pid = fork();

@@ -232,6 +232,11 @@ export class ControlNode extends CgroupNode {
     this.gid = dir.maker.gid;
   }
 
+  /** Its group is, or its controller was taken from the group: there is nothing to show any more. */
+  get isGone(): boolean {
+    return this.group.isDead || !exists(this.file, this.group);
+  }
+
   get nlink(): number {
     return this.group.isDead ? 0 : 1;
   }
@@ -242,7 +247,7 @@ export class ControlNode extends CgroupNode {
   }
 
   override open(td: Thread, flags: number): File | Errno {
-    return this.group.isDead ? ENODEV : new OpenControlFile(this, td as Lwp, flags);
+    return this.isGone ? ENODEV : new OpenControlFile(this, td as Lwp, flags);
   }
 
   override inactive(): void {

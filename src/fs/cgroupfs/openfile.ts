@@ -49,7 +49,7 @@ export class OpenControlFile extends File {
 
   override pread(td: Thread, uio: Uio, offset: number): number {
     if (offset < 0) return EINVAL;
-    if (this.#node.group.isDead) return ENODEV;
+    if (this.#node.isGone) return ENODEV;
     if (offset === 0 || !this.#snapshot) {
       const r = this.#load(td as Lwp);
       if (failed(r)) return r;
@@ -69,7 +69,7 @@ export class OpenControlFile extends File {
     const bytes = new Uint8Array(count);
     const got = uio.copyin(bytes);
     if (failed(got) || got < count) return EFAULT;
-    if (group.isDead) return ENODEV;
+    if (this.#node.isGone) return ENODEV;
     // What a group as a whole may is its maker's to say, not that of those whose root it is.
     if (fs.isDelegating && group === this.#top && !file.isDelegated) return EPERM;
     const text = byteString(bytes, 0, got).replace(/^[\s\0]+|[\s\0]+$/g, "");
@@ -94,7 +94,7 @@ export class OpenControlFile extends File {
   override poll(_td: Thread, table: PollTable | null): number {
     const ready = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
     table?.watch(this.#node.changed);
-    const isNews = this.#node.changes !== this.#seen || this.#node.group.isDead;
+    const isNews = this.#node.changes !== this.#seen || this.#node.isGone;
     return isNews ? ready | POLLERR | POLLPRI : ready;
   }
 

@@ -3,8 +3,8 @@
  * as it is the same one.
  */
 import { EPERM } from "../../abi/errno.ts";
-import type { Cred } from "../../kern/cred.ts";
 import { NO_ID } from "../../kern/idmap.ts";
+import type { UserNamespace } from "../../kern/userns.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { PidNamespace } from "../../proc/pidns.ts";
 import type { Proc } from "../../proc/proc.ts";
@@ -66,13 +66,14 @@ export class TaskRef {
     const t = this.get();
     if (!t) return null;
     const cred = t.td?.cred ?? t.proc.cred;
-    if (t.proc.dumpable !== 1) return rootOf(cred);
+    if (t.proc.dumpable !== 1) return rootOf(t.proc.memoryUserns);
     return { uid: cred.euid, gid: cred.egid };
   }
 }
 
-/** The root of its user name space, if that has one. */
-function rootOf({ userns }: Cred): Owner {
+/** The root of a user name space, if that has one; null: the first. */
+function rootOf(userns: UserNamespace | null): Owner {
+  if (!userns) return { uid: 0, gid: 0 };
   const { rootUid, rootGid } = userns;
   return { uid: rootUid === NO_ID ? 0 : rootUid, gid: rootGid === NO_ID ? 0 : rootGid };
 }

@@ -3,7 +3,7 @@
  * name space that a process is in. Each map is written once. See
  * user_namespaces(7); Linux kernel/user_namespace.c map_write, new_idmap_permitted.
  */
-import { EACCES, EINVAL, EPERM } from "../../abi/errno.ts";
+import { EACCES, EINVAL, ENOMEM, EPERM } from "../../abi/errno.ts";
 import { CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, type Cred } from "../../kern/cred.ts";
 import { type IdExtent, IdMap, NO_ID, parseIdMap } from "../../kern/idmap.ts";
 import type { UserNamespace } from "../../kern/userns.ts";
@@ -18,6 +18,8 @@ const CAPABILITIES = { uid: CAP_SETUID, gid: CAP_SETGID, projid: null } as const
 const NO_ID_SHOWN = 0xffffffff;
 /** One page, less one byte. */
 const MAP_BYTES_MAX = 4095;
+/** What a line of a map takes, about. */
+const EXTENT_BYTES = 160;
 
 function usernsOf(t: Task): UserNamespace {
   return (t.td?.cred ?? t.proc.cred).userns;
@@ -60,6 +62,7 @@ export function writeMap(
       if (kernel === NO_ID) return EPERM;
       below.push({ first, lower: kernel, count });
     }
+    if (!ns.chargeMore(extents.length * EXTENT_BYTES)) return ENOMEM;
     ns[FIELDS[kind]] = new IdMap(below);
     return 0;
   };

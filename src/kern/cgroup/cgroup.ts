@@ -131,7 +131,7 @@ export class Cgroup {
     const left: Cgroup[] = [this];
     for (let at = left.pop(); at; at = left.pop()) {
       yield at;
-      left.push(...at.children.values());
+      for (const child of at.children.values()) left.push(child);
     }
   }
 

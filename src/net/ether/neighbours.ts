@@ -37,7 +37,8 @@ export class Neighbour extends Callout {
   hwaddr: Uint8Array | null = null;
   /** NUD_*. */
   state = nud.NUD_NONE;
-  readonly queue: Mbuf[] = [];
+  /** Packets that wait, and what each costs. */
+  readonly queue: { readonly m: Mbuf; readonly cost: number }[] = [];
   queuedBytes = 0;
   probes = 0;
   confirmedNs = 0;
@@ -105,12 +106,27 @@ export class Neighbours {
   }
 
   #keep(n: Neighbour, m: Mbuf): void {
-    n.queue.push(m);
-    n.queuedBytes += m.truesize;
+    const { kmem } = this.#stack;
+    const cost = m.truesize;
+    if (!kmem.takeSpare(cost)) {
+      n.ifp.counters.txDropped++;
+      return;
+    }
+    n.queue.push({ m, cost });
+    n.queuedBytes += cost;
     while (n.queue.length > MAX_QUEUED || n.queuedBytes > MAX_QUEUED_BYTES) {
-      n.queuedBytes -= n.queue.shift()!.truesize;
+      const dropped = n.queue.shift()!;
+      n.queuedBytes -= dropped.cost;
+      kmem.give(dropped.cost);
       n.ifp.counters.txDropped++;
     }
+  }
+
+  /** Empties the queue: what was in it. */
+  #takeQueue(n: Neighbour): readonly Mbuf[] {
+    this.#stack.kmem.give(n.queuedBytes);
+    n.queuedBytes = 0;
+    return n.queue.splice(0).map(({ m }) => m);
   }
 
   #probe(n: Neighbour, state: number): void {
@@ -151,12 +167,11 @@ export class Neighbours {
   /** Nobody answers: those who sent the packets that wait are told. */
   #fail(n: Neighbour): void {
     this.#enter(n, nud.NUD_FAILED, 0);
-    for (const m of n.queue.splice(0)) {
+    for (const m of this.#takeQueue(n)) {
       if (!asReceived(m)) continue;
       if (n.addr.length === 4) icmpError(this.#stack, m, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
       else icmp6Error(this.#stack, m, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH, 0);
     }
-    n.queuedBytes = 0;
   }
 
   /**
@@ -189,14 +204,13 @@ export class Neighbours {
   }
 
   #release(n: Neighbour): void {
-    n.queuedBytes = 0;
-    for (const m of n.queue.splice(0)) n.ifp.sendTo(m, n.hwaddr!);
+    for (const m of this.#takeQueue(n)) n.ifp.sendTo(m, n.hwaddr!);
   }
 
   remove(n: Neighbour): void {
     this.#stack.cpu.callouts.disarm(n);
     if (this.#byAddress.delete(keyOf(n.ifp, n.addr))) this.#stack.kmem.give(NEIGHBOUR_BYTES);
-    n.queue.length = 0;
+    this.#takeQueue(n);
   }
 
   /** An interface goes, or goes down. */

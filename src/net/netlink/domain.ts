@@ -42,7 +42,7 @@ export class NetlinkDomain implements Domain {
     const ports = this.ports(stack, protocol);
     if (failed(ports)) return ports;
     if (!this.kmem.take(SOCKET_BYTES)) return ENOMEM;
-    const s = new NetlinkSocket(this, stack, ports, type);
+    const s = new NetlinkSocket(td, this, stack, ports, type);
     return new SocketFile(td, s, this.network.sockfs);
   }
 

@@ -17,7 +17,7 @@ import {
   MSG_TRUNC,
   SO_PASSCRED,
 } from "../../abi/socket.ts";
-import { CAP_NET_ADMIN, CAP_NET_BROADCAST } from "../../kern/cred.ts";
+import { CAP_NET_ADMIN, CAP_NET_BROADCAST, type Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
 import type { Lwp } from "../../proc/lwp.ts";
@@ -74,6 +74,8 @@ export class NetlinkSocket extends Socket {
   isStrict = false;
   /** A dump that is not at its end. */
   dump: Dump | null = null;
+  /** Who made it. */
+  readonly #opener: Cred;
   readonly #groups: Uint32Array;
   #queue: Waiting[] = [];
   #isConnected = false;
@@ -86,11 +88,18 @@ export class NetlinkSocket extends Socket {
   /** Those who wait for room here. */
   readonly #space = new WaitQueue();
 
-  constructor(domain: NetlinkDomain, stack: NetStack, ports: NetlinkPorts, type: number) {
+  constructor(
+    td: Thread,
+    domain: NetlinkDomain,
+    stack: NetStack,
+    ports: NetlinkPorts,
+    type: number,
+  ) {
     const { vfs, tunables } = domain.network;
     super(AF_NETLINK, type, ports.protocol.protocol, vfs.anonymousIno(), tunables);
     this.domain = domain;
     this.stack = stack;
+    this.#opener = td.cred;
     stack.ns.hold();
     this.ports = ports;
     this.#groups = new Uint32Array(Math.ceil(ports.protocol.groups / 32));
@@ -113,8 +122,15 @@ export class NetlinkSocket extends Socket {
     return new Uint8Array(this.#groups.buffer.slice(0) as ArrayBuffer);
   }
 
-  /** Whether `td` has `cap` over the network that this socket is of. */
+  /**
+   * Whether `td` has `cap` over the network that this socket is of, and who made the socket had it: the
+   * privileged do not act for others whose socket they were given as their standard error (CVE-2014-0181).
+   */
   mayAdminister(td: Thread, cap: number): boolean {
+    return this.#opener.hasCapIn(this.stack.ns.owner, cap) && this.#mayAct(td, cap);
+  }
+
+  #mayAct(td: Thread, cap: number): boolean {
     return td.cred.hasCapIn(this.stack.ns.owner, cap);
   }
 
@@ -151,11 +167,11 @@ export class NetlinkSocket extends Socket {
   }
 
   #mayListen(td: Thread): boolean {
-    return this.ports.protocol.mayAnyoneListen || this.mayAdminister(td, CAP_NET_ADMIN);
+    return this.ports.protocol.mayAnyoneListen || this.#mayAct(td, CAP_NET_ADMIN);
   }
 
   #maySend(td: Thread): boolean {
-    return this.ports.protocol.mayAnyoneSend || this.mayAdminister(td, CAP_NET_ADMIN);
+    return this.ports.protocol.mayAnyoneSend || this.#mayAct(td, CAP_NET_ADMIN);
   }
 
   override connect(td: Thread, address: Uint8Array): number {
@@ -415,7 +431,7 @@ export class NetlinkSocket extends Socket {
         if (isOn) this.#isCongested = false;
         return 0;
       case nl.NETLINK_LISTEN_ALL_NSID:
-        if (!this.mayAdminister(td, CAP_NET_BROADCAST)) return e.EPERM;
+        if (!this.#mayAct(td, CAP_NET_BROADCAST)) return e.EPERM;
         this.#listensToAll = isOn;
         return 0;
       case nl.NETLINK_CAP_ACK:

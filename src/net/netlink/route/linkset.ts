@@ -204,10 +204,12 @@ function freeName(stack: NetStack, pattern: string): string | Errno {
   if (!pattern.includes("%")) return stack.byName(pattern) ? EEXIST : pattern;
   const parts = pattern.split("%d");
   if (parts.length !== 2 || parts.some((p) => p.includes("%"))) return EINVAL;
+  const taken = new Set<string>();
+  for (const ifp of stack.interfaces.values()) taken.add(ifp.name);
   for (let n = 0; n < 32768; n++) {
     const name = parts.join(String(n));
     if (!isInterfaceName(name)) return EINVAL;
-    if (!stack.byName(name)) return name;
+    if (!taken.has(name)) return name;
   }
   return EINVAL;
 }
@@ -245,6 +247,9 @@ function moveLink(
   if (target.byName(wanted)) {
     return request.fail(EEXIST, "An interface with the same name exists in the target netns");
   }
+  // Once it left there is no way back.
+  const r = target.mayAttach(wanted, wished);
+  if (r < 0) return r;
   const old = ifp.stack;
   const { index } = ifp;
   ifp.master?.release?.(ifp);
