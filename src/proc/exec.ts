@@ -245,6 +245,8 @@ function commit(
   const formerId = td.id;
   endOtherThreads(td);
   p.table.adoptLeader(td);
+  td.leaveKeyrings(false);
+  p.leaveKeyring();
   leaveMemory(td);
   if (p.vmspace.refs === 1) p.table.futexes.forget(p.vmspace);
   p.ended.minorFaults += p.vmspace.faults;

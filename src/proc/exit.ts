@@ -112,6 +112,7 @@ function endThread(td: Lwp, status: number): void {
   td.context.free();
   td.leaveSemaphores();
   td.releaseFiles();
+  td.leaveKeyrings(true);
   td.ns.release();
   if (p.threads.length === 0) endProc(p);
   else if (!p.isExiting) retarget(td);
@@ -123,6 +124,7 @@ function endProc(p: Proc): void {
   p.stopSignal = 0;
   p.timers.deleteAll();
   p.pending.clear();
+  p.leaveKeyring();
   giveBack(p);
   if (p.pid === 1) table.initStatus = p.exitStatus;
   releaseVforkParent(p);

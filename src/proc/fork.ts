@@ -305,6 +305,7 @@ function newLwp(
   child.ioprio = td.ioprio;
   child.loginuid = td.loginuid;
   child.sessionid = td.sessionid;
+  child.sessionKeyring = td.sessionKeyring?.hold() ?? null;
   child.timerSlackNs = td.timerSlackNs;
   child.vruntimeNs = td.vruntimeNs;
   child.cgroup = cgroup;
@@ -345,6 +346,7 @@ function abandon(child: Lwp, why: number): number {
   child.leaveSemaphores();
   child.releaseFiles();
   child.leaveSeccomp();
+  child.leaveKeyrings(true);
   child.ns.release();
   undo(p);
   return why;

@@ -12,6 +12,7 @@ import type { FdTable } from "../vfs/fdtable.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
 import type { PiQueue } from "./futex.ts";
 import { HeldArgs } from "./heldargs.ts";
+import type { Key } from "./keys/key.ts";
 import type { Nsproxy } from "./nsproxy.ts";
 import type { Pid } from "./pid.ts";
 import type { PidNamespace } from "./pidns.ts";
@@ -50,6 +51,9 @@ export class Lwp extends Thread {
   ns: Nsproxy;
   /** What it takes back of its semaphore operations at its end; null while there is nothing. */
   semUndo: SemUndoList | null = null;
+  /** Its keyrings, where it has its own; see proc/keys/lookup.ts. */
+  threadKeyring: Key | null = null;
+  sessionKeyring: Key | null = null;
   /** Blocked signals, and the mask that a temporary one (sigsuspend, ppoll) displaced. */
   readonly sigmask = new SigSet();
   savedSigmask: SigSet | null = null;
@@ -206,6 +210,16 @@ export class Lwp extends Thread {
     const { semUndo } = this;
     this.semUndo = null;
     semUndo?.release(this.pid);
+  }
+
+  /** execve(2) and the end of a thread: its own keyring goes, and at the end its hold on its session's. */
+  leaveKeyrings(isEnding: boolean): void {
+    const { keys } = this.proc.table;
+    if (this.threadKeyring) keys.release(this.threadKeyring);
+    this.threadKeyring = null;
+    if (!isEnding) return;
+    if (this.sessionKeyring) keys.release(this.sessionKeyring);
+    this.sessionKeyring = null;
   }
 
   get ipc(): IpcNamespace {

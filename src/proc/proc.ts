@@ -12,6 +12,7 @@ import type { UserNamespace } from "../kern/userns.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
+import type { Key } from "./keys/key.ts";
 import type { Lwp } from "./lwp.ts";
 import type { Pid } from "./pid.ts";
 import type { ProcTable } from "./proctable.ts";
@@ -135,6 +136,10 @@ export class Proc {
   /** core(5): what of its memory goes into a core. */
   coredumpFilter = 0x33;
   personality = 0;
+  /** Its process keyring; see proc/keys/lookup.ts. */
+  keyring: Key | null = null;
+  /** What its requests for keys are to link to: KEYCTL_SET_REQKEY_KEYRING keeps it. */
+  requestKeyring = 0;
   /** Commands of membarrier(2) that announced a later use. */
   membarriers = 0;
   /** Second of CPU time at which SIGXCPU was sent last. */
@@ -191,6 +196,11 @@ export class Proc {
 
   get isStopped(): boolean {
     return this.stopSignal !== 0;
+  }
+
+  leaveKeyring(): void {
+    if (this.keyring) this.table.keys.release(this.keyring);
+    this.keyring = null;
   }
 
   /** Its own use so far, waited-for children not included; see Cpu.sliceKeeper for "so far". */

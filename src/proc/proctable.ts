@@ -25,6 +25,7 @@ import type { PageAllocator } from "../vm/page.ts";
 import { enterCgroup, forgetCgroup, leaveCgroup } from "./cgroups.ts";
 import { CoreSettings } from "./coredump.ts";
 import { FutexTable } from "./futex.ts";
+import { KeyTable } from "./keys/keytable.ts";
 import type { Lwp } from "./lwp.ts";
 import { Nsproxy } from "./nsproxy.ts";
 import { Pid } from "./pid.ts";
@@ -90,6 +91,7 @@ export class ProcTable {
   readonly queuedSignals = new QueuedSignals();
   readonly scratch = new Scratch();
   readonly seccompLog = new SeccompLog();
+  readonly keys: KeyTable;
   readonly coreSettings = new CoreSettings();
   /** For kcmp(2). */
   readonly order = new ObjectOrder();
@@ -111,6 +113,7 @@ export class ProcTable {
     this.vdso = parts.vdso;
     this.info = parts.info;
     this.msgbuf = parts.msgbuf;
+    this.keys = new KeyTable(parts.entropy, parts.vfs.kmem);
     this.userns = parts.vfs.userns;
     this.pidns = new PidNamespace(null, this.userns, null);
     this.ns = firstNamespaces(parts, this.pidns);

@@ -37,6 +37,7 @@ const FILE_CAPS = [
 export function commitCred(td: Lwp, next: Cred): void {
   const old = td.cred;
   td.cred = next;
+  if (td.threadKeyring && next.fsuid !== old.fsuid) td.threadKeyring.uid = next.fsuid;
   td.proc.table.moveThread(old.uid, next.uid);
   if (old.userns !== next.userns) {
     next.userns.hold();

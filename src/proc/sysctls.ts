@@ -12,6 +12,7 @@ import type { Thread } from "../kern/thread.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import { addCoreSysctls } from "./coredump.ts";
 import { addCounterSysctls } from "./counters.ts";
+import { addKeySysctls } from "./keys/keytable.ts";
 import type { Lwp } from "./lwp.ts";
 import { PID_MAX, PID_MAX_LIMIT } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
@@ -62,6 +63,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   addVmSysctls(tree, table);
   addIpcSysctls(tree);
   addUserSysctls(tree);
+  addKeySysctls(tree, table.keys);
 
   tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
   tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));

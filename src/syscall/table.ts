@@ -18,6 +18,7 @@ import { futex2Syscalls } from "./futex2.ts";
 import { handleSyscalls } from "./handle.ts";
 import { inotifySyscalls } from "./inotify.ts";
 import { iovSyscalls } from "./iov.ts";
+import { keySyscalls } from "./keyctl.ts";
 import { limitSyscalls } from "./limits.ts";
 import { memfdSyscalls } from "./memfd.ts";
 import { memorySyscalls } from "./memory.ts";
@@ -93,6 +94,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   eventfdSyscalls,
   handleSyscalls,
   inotifySyscalls,
+  keySyscalls,
   memfdSyscalls,
   fsopenSyscalls,
   mountattrSyscalls,

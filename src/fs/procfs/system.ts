@@ -8,6 +8,7 @@ import { diskStatNumbers } from "../../vfs/blockdevice.ts";
 import type { DeviceTable } from "../../vfs/device.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { cpuinfoText } from "./cpuinfo.ts";
+import { keysText, keyUsersText } from "./keys.ts";
 import { locksText } from "./locks.ts";
 import { meminfoText, vmstatText } from "./meminfo.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -27,6 +28,8 @@ export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, S
   ["devices", readable(devicesText)],
   ["diskstats", readable(diskstatsText)],
   ["filesystems", readable(filesystemsText)],
+  ["key-users", readable(keyUsersText)],
+  ["keys", readable(keysText)],
   ["loadavg", readable(loadavgText)],
   ["locks", readable(locksText)],
   ["meminfo", readable(meminfoText)],
