@@ -47,6 +47,9 @@ int main(void)
 	CHECK("all are shown", shown(&keys, &bytes) && keys == 200);
 	CHECK("clearing frees them", syscall(SYS_keyctl, KEYCTL_CLEAR, SESSION) == 0 && shown(&keys, &bytes) && keys == 3 && bytes == WITH_USER);
 	CHECK("for others", fill() == 197);
+	CHECK(syscall(SYS_keyctl, KEYCTL_CLEAR, SESSION) == 0);
 	CHECK_ERRNO("nobody else's", syscall(SYS_keyctl, KEYCTL_CHOWN, (long)add("user", "k1", 1), 0L, -1L), EACCES);
+	CHECK("keyrings of the user's that are revoked", syscall(SYS_keyctl, KEYCTL_REVOKE, -4L) == 0 && syscall(SYS_keyctl, KEYCTL_REVOKE, -5L) == 0);
+	CHECK("are made again", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, -5L, 0L) > 0 && syscall(SYS_keyctl, KEYCTL_READ, -5L, NULL, 0L) == 4);
 	return t_end();
 }

@@ -235,7 +235,8 @@ function userKeyrings(td: Lwp): { readonly user: Key; readonly session: Key } | 
   const { keys } = td.proc.table;
   const { uid, userns } = td.cred;
   const known = keys.users.get(uid)?.keyrings;
-  if (known) return known;
+  const now = td.cpu.clock.monotonicNs();
+  if (known && known.user.validate(now) === 0 && known.session.validate(now) === 0) return known;
   const shown = userns.shownUid(uid);
   const fields = { type: KEYRING, userns, uid, gid: NO_GROUP, perm: UID_PERM };
   const user = keys.make({ ...fields, description: `_uid.${shown}` }, "within");
@@ -247,6 +248,8 @@ function userKeyrings(td: Lwp): { readonly user: Key; readonly session: Key } | 
     keys.release(user);
     return r as Errno;
   }
+  // Whoever revoked the old ones did so to what was in them.
+  if (known) for (const old of [known.session, known.user]) keys.release(old);
   const made = { user, session };
   keys.userOf(uid).keyrings = made;
   return made;
