@@ -11,7 +11,9 @@ import type { Ifnet } from "../ifnet.ts";
 import type { Mbuf } from "../mbuf.ts";
 import type { InetSocket } from "./inetsocket.ts";
 
+/** What one takes, about, and each of its sources. */
 const MEMBERSHIP_BYTES = 256;
+const SOURCE_BYTES = 128;
 
 interface Membership {
   readonly ifp: Ifnet;
@@ -67,10 +69,12 @@ export class Memberships {
     if (m.sources.has(source) === isAdding) return EADDRNOTAVAIL;
     if (!isAdding) {
       m.sources.delete(source);
+      s.stack.kmem.give(SOURCE_BYTES);
       return how === "leave" && m.sources.size === 0 ? this.leave(s, ifp, group) : 0;
     }
     const max = (group.length === 4 ? s.stack.ip4.igmpMaxMsf : s.stack.ip6.mldMaxMsf).get();
-    if (m.sources.size >= max) return ENOBUFS;
+    // The limit is for the root of any user name space to raise.
+    if (m.sources.size >= max || !s.stack.kmem.take(SOURCE_BYTES)) return ENOBUFS;
     m.sources.add(source);
     return 0;
   }
@@ -106,6 +110,6 @@ export class Memberships {
 
   #gone(s: InetSocket, m: Membership): void {
     m.ifp.leaveGroup(m.group);
-    s.stack.kmem.give(MEMBERSHIP_BYTES);
+    s.stack.kmem.give(MEMBERSHIP_BYTES + m.sources.size * SOURCE_BYTES);
   }
 }
