@@ -20,6 +20,7 @@ import { POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from "../abi/poll
 import { SOL_SOCKET } from "../abi/socket.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
+import type { NetNamespace } from "../vfs/netns.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Uio } from "../vm/uio.ts";
@@ -64,6 +65,9 @@ export abstract class Socket {
     this.tunables = tunables;
     this.options = new SocketOptions(tunables);
   }
+
+  /** The network that it is of, and is held by it: not always that of who uses it. */
+  abstract get netns(): NetNamespace;
 
   /** A send on a broken connection raises SIGPIPE. */
   get raisesSigpipe(): boolean {

@@ -41,15 +41,12 @@ const PLAIN_RECORD = plainSending(MSG_EOR);
 export class SocketFile extends File {
   readonly socket: Socket;
   readonly #sockfs: SockFs;
-  /** The network it was made in. */
-  readonly #stack: NetStack | null;
   #attr: Attr;
 
   constructor(td: Thread, socket: Socket, sockfs: SockFs) {
     super(O_RDWR);
     this.socket = socket;
     this.#sockfs = sockfs;
-    this.#stack = sockfs.stackOf(td);
     this.#attr = attrOf(td, socket, sockfs);
     socket.file = this;
     sockfs.inUse++;
@@ -141,7 +138,7 @@ export class SocketFile extends File {
   /** What the network answers at any socket. */
   #interfaceIoctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
     const { socket } = this;
-    const stack = this.#stack;
+    const stack = this.socket.netns.contents as NetStack | null;
     if (!stack) return ENOTTY;
     const isInet = socket.family === AF_INET || socket.family === AF_PACKET;
     const r = isInet ? inetIoctl(td, stack, request, arg, mem) : ENOTTY;

@@ -1,9 +1,6 @@
 /** Where sockets are, as stat(2) sees them; and how many are open. */
 import type { KernelMemory } from "../kern/kmem.ts";
-import type { Thread } from "../kern/thread.ts";
-import type { Lwp } from "../proc/lwp.ts";
 import type { Vfs } from "../vfs/vfs.ts";
-import type { NetStack } from "./netstack.ts";
 
 export class SockFs {
   /** st_dev of every socket. */
@@ -14,10 +11,5 @@ export class SockFs {
   constructor(vfs: Vfs) {
     this.kmem = vfs.kmem;
     this.dev = vfs.anonymousDev();
-  }
-
-  /** The network that a thread is in. */
-  stackOf(td: Thread): NetStack | null {
-    return (td as Lwp).ns.net.contents as NetStack | null;
   }
 }

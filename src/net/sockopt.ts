@@ -59,11 +59,11 @@ export function setSocketOption(td: Thread, s: Socket, name: number, value: Uint
       options.setRcvbuf(n);
       return 0;
     case so.SO_PRIORITY:
-      if ((n < 0 || n > PRIORITY_MAX) && !rules(td, CAP_NET_ADMIN)) return EPERM;
+      if ((n < 0 || n > PRIORITY_MAX) && !rules(td, s, CAP_NET_ADMIN)) return EPERM;
       options.kept.set(name, n);
       return 0;
     case so.SO_MARK:
-      if (!rules(td, CAP_NET_RAW) && !rules(td, CAP_NET_ADMIN)) return EPERM;
+      if (!rules(td, s, CAP_NET_RAW) && !rules(td, s, CAP_NET_ADMIN)) return EPERM;
       options.kept.set(name, n);
       return 0;
     case so.SO_LINGER:
@@ -214,7 +214,7 @@ function lingerValue(seconds: number): Uint8Array {
   return bytes;
 }
 
-/** Whether the caller has `cap` over his network. */
-function rules(td: Thread, cap: number): boolean {
-  return td.cred.hasCapIn((td as Lwp).ns.net.owner, cap);
+/** Whether the caller has `cap` over the socket's network. */
+function rules(td: Thread, s: Socket, cap: number): boolean {
+  return td.cred.hasCapIn(s.netns.owner, cap);
 }

@@ -240,6 +240,25 @@ static void passed(void)
 	CHECK("a network in a message of its own socket", reap(pid) == 0);
 }
 
+/* A socket of the network outside is no more to be ruled from inside than before. */
+static void outerSocket(void)
+{
+	fflush(stdout);
+	int pid = fork();
+	if (pid == 0) {
+		int one = 1, high = 7;
+		drop();
+		int s = socket(AF_INET, SOCK_DGRAM, 0);
+		t_must(enter(CLONE_NEWNET) == 0, "enter", __LINE__);
+		if (setsockopt(s, SOL_SOCKET, SO_MARK, &one, sizeof one) != -1 || errno != EPERM) _exit(1);
+		if (setsockopt(s, SOL_SOCKET, SO_PRIORITY, &high, sizeof high) != -1 || errno != EPERM) _exit(2);
+		int inner = socket(AF_INET, SOCK_DGRAM, 0);
+		if (setsockopt(inner, SOL_SOCKET, SO_MARK, &one, sizeof one) != 0) _exit(3);
+		_exit(0);
+	}
+	CHECK("marks are for who rules the socket's network", reap(pid) == 0);
+}
+
 /* As many as there may be, of every kind, and then some. */
 static void flood(void)
 {
@@ -274,6 +293,7 @@ int main(void)
 	bomb();
 	races();
 	passed();
+	outerSocket();
 	flood();
 	return t_end();
 }

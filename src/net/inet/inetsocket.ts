@@ -38,6 +38,7 @@ import {
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import { ANY, ANY4, ANY6, BROADCAST4, type InetAddr, isMulticast, needsScope } from "../address.ts";
 import type { Ifnet } from "../ifnet.ts";
 import { Inpcb, type PcbOwner } from "../inpcb.ts";
@@ -145,6 +146,10 @@ export abstract class InetSocket extends Socket implements PcbOwner {
     if (addr.length !== 4) return false;
     const entry = this.stack.fib4.lookup({ dst: addr });
     return !failed(entry) && entry.type === RTN_BROADCAST;
+  }
+
+  override get netns(): NetNamespace {
+    return this.stack.ns;
   }
 
   /** Where its packets come from; ANY while that is open. Bound to a group it hears that, and speaks as itself. */

@@ -21,6 +21,7 @@ import { CAP_NET_ADMIN, CAP_NET_BROADCAST, type Cred } from "../../kern/cred.ts"
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { PeerCred, Receiving, Sending, SentControl } from "../message.ts";
@@ -104,6 +105,10 @@ export class NetlinkSocket extends Socket {
     this.ports = ports;
     this.#groups = new Uint32Array(Math.ceil(ports.protocol.groups / 32));
     ports.sockets.add(this);
+  }
+
+  override get netns(): NetNamespace {
+    return this.stack.ns;
   }
 
   isMember(group: number): boolean {

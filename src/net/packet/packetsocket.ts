@@ -18,6 +18,7 @@ import { POLLERR, POLLHUP } from "../../abi/poll.ts";
 import { AF_PACKET, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_RAW } from "../../abi/socket.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { NetNamespace } from "../../vfs/netns.ts";
 import type { PollTable } from "../../vfs/poll.ts";
 import type { VmObject } from "../../vm/object.ts";
 import type { Uio } from "../../vm/uio.ts";
@@ -72,6 +73,10 @@ export class PacketSocket extends Socket implements PacketTap {
     this.#queue = new PacketQueue(stack.kmem);
     stack.packetSockets.add(this);
     this.#hook(null);
+  }
+
+  override get netns(): NetNamespace {
+    return this.stack.ns;
   }
 
   get rmem(): number {

@@ -77,6 +77,10 @@ export abstract class UnixSocket extends Socket {
     domain.sockets.add(this);
   }
 
+  override get netns(): NetNamespace {
+    return this.net;
+  }
+
   get isDead(): boolean {
     return this.state === "dead";
   }
