@@ -125,6 +125,8 @@ export class NetStack implements NetContents, FibObserver {
   /** Nobody is in it any more, and no socket is left: its interfaces go, and what waits in it. */
   end(): void {
     for (const ifp of [...this.interfaces.values()]) {
+      // With one end of a cable goes the other.
+      if (this.byIndex(ifp.index) !== ifp) continue;
       this.detach(ifp);
       ifp.detached();
     }

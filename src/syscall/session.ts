@@ -1,8 +1,9 @@
 /** Sessions, process groups, robust lists: setsid(2), setpgid(2), set_robust_list(2), rseq(2). */
 import { EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH, failed } from "../abi/errno.ts";
-import { CAP_SYS_PTRACE, CAP_SYS_TTY_CONFIG } from "../kern/cred.ts";
+import { CAP_SYS_TTY_CONFIG } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
+import { mayPtrace } from "../proc/ptraceaccess.ts";
 import { int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
@@ -61,8 +62,7 @@ export const sys_get_robust_list = syscall(
   (td, tid, headAt, lengthAt) => {
     const other = tid === 0 ? td : td.findThread(tid);
     if (!other) return ESRCH;
-    const isOwn = other.proc === td.proc || other.cred.uid === td.cred.euid;
-    if (!isOwn && !td.cred.hasCapIn(other.cred.userns, CAP_SYS_PTRACE)) return EPERM;
+    if (!mayPtrace(td, other.proc, "real", other.cred)) return EPERM;
     const { vmspace } = td.proc;
     if (failed(vmspace.storeU64(lengthAt, ROBUST_HEAD_BYTES))) return EFAULT;
     return failed(vmspace.storeU64(headAt, other.robustListHead)) ? EFAULT : 0;
