@@ -122,3 +122,22 @@ for (const fuel of [1, 3, 50, 100_000]) {
     assert.equal(board.ctx.getX(A0), 200 + 199 * 1000);
   });
 }
+
+test("a small function that is called by ra and leaves by t0 goes where t0 says", () => {
+  const board = boardWith(`
+  again:
+    jal ra, hop
+    addi a2, a2, 1
+    addi a1, a1, -1
+    bnez a1, again
+    ecall
+  hop:
+    addi a0, a0, 1
+    jalr zero, 0(t0)`);
+  const [T0, A2] = [5, 12];
+  board.ctx.setX(T0, CODE + 8);
+  board.ctx.setX(A1, 5000);
+  finish(board, 100_000);
+  assert.equal(board.ctx.getX(A0), 5000);
+  assert.equal(board.ctx.getX(A2), 0);
+});

@@ -157,10 +157,12 @@ export class Discovery {
   #inlineCalls(blocks: Map<number, Block>): number {
     let insns = 0;
     for (const caller of [...blocks.values()]) {
-      if (caller.target === undefined || !isCall(caller.ops.at(-1)!)) continue;
+      const call = caller.ops.at(-1)!;
+      if (caller.target === undefined || !isCall(call)) continue;
       if (Math.abs(caller.target - this.#entry) > MAX_DISTANCE) continue;
       const firstKey = -1 - blocks.size;
-      const callee = new Callee(caller.target, caller.end, firstKey, (pc) => this.#decode(pc));
+      const decode = (pc: number) => this.#decode(pc);
+      const callee = new Callee(caller.target, rdOf(call), caller.end, firstKey, decode);
       const known = new Map(this.#pages);
       const copies = insns < MAX_INLINED ? callee.blocks() : undefined;
       if (!copies) {

@@ -3,31 +3,37 @@
  * without leaving. Stubs of the procedure linkage table are such functions, which end in a jump to
  * where a table says: that becomes the call.
  *
- * Nothing is assumed that is not so: the copy is made of the same instructions, ra holds the return
- * address because the call put it there and the function does not write it.
+ * Nothing is assumed that is not so: the copy is made of the same instructions, and the register that the call linked
+ * holds the return address, because the function does not write it. A jump to what the other link register
+ * holds is no return: compilers that make code at run time use t0 for anything.
  */
-import { type Block, isCall, isReturn, type Op, rdOf } from "./graph.ts";
+import { type Block, isCall, isReturn, type Op, rdOf, rs1Of } from "./graph.ts";
 import { writesOf } from "./regs.ts";
 
 /** Bounds of a function to copy. */
 const MAX_INSNS = 16;
 const MAX_BLOCKS = 5;
-const RA_BIT = 1 << 1;
 
 export class Callee {
+  readonly #link: number;
   readonly #back: number;
   readonly #firstKey: number;
   readonly #decode: (pc: number) => Op | undefined;
   readonly #ops = new Map<number, Op>();
   readonly #leaders: Set<number>;
 
-  /** The function at `entry`, called so that it returns to `back`; keys of blocks go down from `firstKey`. */
+  /**
+   * The function at `entry`, called so that it returns to `back`, which register `link` holds; keys of blocks
+   * go down from `firstKey`.
+   */
   constructor(
     entry: number,
+    link: number,
     back: number,
     firstKey: number,
     decode: (pc: number) => Op | undefined,
   ) {
+    this.#link = link;
     this.#back = back;
     this.#firstKey = firstKey;
     this.#decode = decode;
@@ -46,7 +52,7 @@ export class Callee {
     let at = pc;
     while (!this.#ops.has(at)) {
       const op = this.#ops.size < MAX_INSNS ? this.#decode(at) : undefined;
-      if (!op || isCall(op) || writesOf(op).x & RA_BIT) return false;
+      if (!op || isCall(op) || writesOf(op).x & (1 << this.#link)) return false;
       this.#ops.set(at, op);
       at += op.len;
       const { flow } = op.traits;
@@ -73,7 +79,7 @@ export class Callee {
     if (flow === "next") block.succ = [keys.get(block.end)!];
     else if (flow === "branch") {
       block.succ = [keys.get(block.end)!, keys.get(last.pc + last.imm)!];
-    } else if (isReturn(last)) {
+    } else if (isReturn(last) && rs1Of(last) === this.#link) {
       block.target = this.#back;
       block.isInlined = true;
     } else {
