@@ -266,6 +266,16 @@ static void corking(void)
 	CHECK("waits", recv(s, buf, 100, MSG_DONTWAIT) == -1);
 	setsockopt(c, IPPROTO_UDP, UDP_CORK, &zero, sizeof zero);
 	CHECK("together", recv(s, buf, 100, 0) == 4 && !memcmp(buf, "efgh", 4));
+	static char many[2000];
+	int isSent = 1, isWhole = 1;
+	recv(s, buf, 100, MSG_DONTWAIT);
+	for (int i = 0; i < 1000; i++) {
+		char piece = i % 100;
+		isSent &= send(c, &piece, 1, MSG_MORE) == 1;
+	}
+	CHECK("many pieces", isSent && send(c, "!", 1, 0) == 1 && recv(s, many, sizeof many, 0) == 1001);
+	for (int i = 0; i < 1000; i++) isWhole &= many[i] == i % 100;
+	CHECK("are one datagram", isWhole && many[1000] == '!');
 	close(s); close(c);
 }
 

@@ -67,7 +67,14 @@ interface Corked {
   readonly control: IpControl | null;
   readonly chunks: Uint8Array[];
   bytes: number;
+  /** What of the kernel's memory is taken for it. */
+  paid: number;
 }
+
+/** Most pieces of a datagram that is put together: more of them are made one. */
+const MAX_PIECES = 16;
+/** What those take beside their bytes, about. */
+const PIECES_BYTES = 4096;
 
 export class UdpSocket extends InetDatagram {
   readonly table;
@@ -147,14 +154,21 @@ export class UdpSocket extends InetDatagram {
     const bytes = new Uint8Array(length);
     if (length > 0 && uio.copyin(bytes) !== length) return EFAULT;
     const isMore = this.#isCork || (sending.flags & MSG_MORE) !== 0;
-    if (isMore && !this.stack.kmem.take(length)) return ENOBUFS;
+    if (isMore) {
+      const cost = length + (corked.paid === 0 ? PIECES_BYTES : 0);
+      if (!this.stack.kmem.take(cost)) return ENOBUFS;
+      corked.paid += cost;
+    }
     if (length > 0) corked.chunks.push(bytes);
+    if (corked.chunks.length > MAX_PIECES) {
+      corked.chunks.splice(0, corked.chunks.length, joined(corked.chunks));
+    }
     corked.bytes += length;
     if (isMore) {
       this.#corked = corked;
       return length;
     }
-    r = this.#finish(corked, length);
+    r = this.#finish(corked);
     this.stack.netisr.drain();
     return r < 0 ? r : length;
   }
@@ -186,7 +200,7 @@ export class UdpSocket extends InetDatagram {
       return path;
     }
     if (!this.mayBroadcast(path)) return EACCES;
-    return { path, to, port, control, chunks: [], bytes: 0 };
+    return { path, to, port, control, chunks: [], bytes: 0, paid: 0 };
   }
 
   /** As `parse`, but an IPv4 socket takes AF_UNSPEC for its own family, and an IPv6 one an IPv4 address. */
@@ -201,15 +215,15 @@ export class UdpSocket extends InetDatagram {
 
   /** What was put together so far is lost. */
   #uncork(): void {
-    if (this.#corked) this.stack.kmem.give(this.#corked.bytes);
+    if (this.#corked) this.stack.kmem.give(this.#corked.paid);
     this.#corked = null;
   }
 
   /** Sends what is together: as one datagram, or in segments. */
-  #finish(c: Corked, last: number): number {
+  #finish(c: Corked): number {
     if (this.#corked === c) {
       this.#corked = null;
-      this.stack.kmem.give(c.bytes - last);
+      this.stack.kmem.give(c.paid);
     }
     const segment = c.control?.segmentBytes || this.#segmentBytes;
     if (segment === 0 || c.bytes <= segment) return this.#output(c, c.chunks, c.bytes);
@@ -326,7 +340,7 @@ export class UdpSocket extends InetDatagram {
       case UDP_CORK:
         this.#isCork = n !== 0;
         if (n === 0 && this.#corked) {
-          const r = this.#finish(this.#corked, 0);
+          const r = this.#finish(this.#corked);
           this.stack.netisr.drain();
           return r;
         }
@@ -389,4 +403,14 @@ export class UdpSocket extends InetDatagram {
     this.#protocol.sockets.delete(this);
     super.close();
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((n, piece) => n + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
