@@ -10,7 +10,7 @@ function inGuest(script: string): string[] {
 
 test("a sandbox of all kinds: its own numbers, users, names and mounts", () => {
   const lines = inGuest(`
-unshare -Urmpfiu --mount-proc sh -c 'echo $$; id -u; cat /proc/self/uid_map; ps -o pid= -e | wc -l; hostname box; hostname; ls /proc | grep -c "^[0-9]"'
+unshare -Urmpfiu --mount-proc sh -c 'echo $$; id -u; cat /proc/self/uid_map; ps -o pid= -e >/tmp/ps; wc -l </tmp/ps; hostname box; hostname; set -- /proc/[0-9]*; echo $#'
 hostname vk; hostname
 setpriv --reuid 1000 --regid 1000 --clear-groups unshare -Urpf --mount-proc sh -c 'id -un; stat -c %U /etc /proc/1; mount -t tmpfs x /mnt; touch /mnt/a; stat -c %U /mnt/a; umount /mnt; umount /proc /dev; cat /etc/shadow'
 `);
@@ -18,9 +18,9 @@ setpriv --reuid 1000 --regid 1000 --clear-groups unshare -Urpf --mount-proc sh -
     "1",
     "0",
     "         0          0          1",
-    "3",
+    "2",
     "box",
-    "3",
+    "1",
     "vk",
     "root",
     "nobody",
