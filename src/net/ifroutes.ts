@@ -106,9 +106,9 @@ function loopbackAddress(addr: InetAddr, bits: number): IfAddr {
 
 /** fe80:: with the modified EUI-64 of an Ethernet address. RFC 4291, appendix A. */
 function linkLocalAddress(hwaddr: Uint8Array): InetAddr {
-  const [a, b, c, d, e, f] = hwaddr as unknown as [number, number, number, number, number, number];
-  const id = String.fromCharCode(a ^ 2, b, c, 0xff, 0xfe, d, e, f);
-  return `\xfe\x80${"\0".repeat(6)}${id}`;
+  const id = Uint8Array.of(...hwaddr.subarray(0, 3), 0xff, 0xfe, ...hwaddr.subarray(3, 6));
+  id[0]! ^= 2;
+  return `\xfe\x80${"\0".repeat(6)}${String.fromCharCode(...id)}`;
 }
 
 /** An address came to an interface that is up, or its interface came up. */

@@ -3,7 +3,6 @@
  * reports POLLPRI when it changed since, for files that announce it.
  */
 import { E2BIG, EFAULT, EINVAL, ENODEV, ENOMEM, EPERM, failed } from "../../abi/errno.ts";
-import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
 import type { Cred } from "../../kern/cred.ts";
@@ -12,6 +11,7 @@ import { byteString, bytesOf } from "../../lib/bytes.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
+import { seekWithoutEnd } from "../../vfs/seek.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { ControlNode } from "./nodes.ts";
 
@@ -80,10 +80,8 @@ export class OpenControlFile extends File {
   }
 
   override seek(offset: number, whence: number): number {
-    const to = whence === SEEK_CUR ? this.#offset + offset : offset;
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    if (to < 0 || to > Number.MAX_SAFE_INTEGER) return EINVAL;
-    this.#offset = to;
+    const to = seekWithoutEnd(this.#offset, offset, whence);
+    if (!failed(to)) this.#offset = to;
     return to;
   }
 

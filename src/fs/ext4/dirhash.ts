@@ -84,7 +84,10 @@ function fillWords(name: Uint8Array, at: number, words: Int32Array, isSigned: bo
 }
 
 function tea(state: Int32Array, words: Int32Array): void {
-  const [a, b, c, d] = words as unknown as [number, number, number, number];
+  const a = words[0]!;
+  const b = words[1]!;
+  const c = words[2]!;
+  const d = words[3]!;
   let b0 = state[0]!;
   let b1 = state[1]!;
   let sum = 0;

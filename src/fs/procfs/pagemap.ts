@@ -4,7 +4,6 @@
  * Source: Linux Documentation/admin-guide/mm/pagemap.rst.
  */
 import { EACCES, EFAULT, EINVAL, type Errno, ESRCH, failed } from "../../abi/errno.ts";
-import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
@@ -13,6 +12,7 @@ import type { Paddr } from "../../machine/physmem.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import { File } from "../../vfs/file.ts";
 import type { Path } from "../../vfs/path.ts";
+import { seekWithoutEnd } from "../../vfs/seek.ts";
 import { PAGE_SIZE, USER_END } from "../../vm/param.ts";
 import { PTE_ANON } from "../../vm/pte.ts";
 import type { Uio } from "../../vm/uio.ts";
@@ -106,10 +106,8 @@ class PagemapFile extends File {
   }
 
   override seek(offset: number, whence: number): number {
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    const to = whence === SEEK_CUR ? this.#offset + offset : offset;
-    if (to < 0 || to > Number.MAX_SAFE_INTEGER) return EINVAL;
-    this.#offset = to;
+    const to = seekWithoutEnd(this.#offset, offset, whence);
+    if (!failed(to)) this.#offset = to;
     return to;
   }
 }

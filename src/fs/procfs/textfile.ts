@@ -6,13 +6,13 @@
  * present, and one that reads in pieces sees one moment. See seq_file in Linux.
  */
 import { EFAULT, EINVAL, ENOMEM, failed } from "../../abi/errno.ts";
-import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { byteString, bytesOf } from "../../lib/bytes.ts";
 import { File } from "../../vfs/file.ts";
 import type { PollTable } from "../../vfs/poll.ts";
+import { seekWithoutEnd } from "../../vfs/seek.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { ProcText } from "./node.ts";
 import { TEXT_END } from "./textpiece.ts";
@@ -113,10 +113,8 @@ export class ProcTextFile extends File {
   }
 
   override seek(offset: number, whence: number): number {
-    const to = whence === SEEK_CUR ? this.#offset + offset : offset;
-    if (whence !== SEEK_SET && whence !== SEEK_CUR) return EINVAL;
-    if (to < 0 || to > Number.MAX_SAFE_INTEGER) return EINVAL;
-    this.#offset = to;
+    const to = seekWithoutEnd(this.#offset, offset, whence);
+    if (!failed(to)) this.#offset = to;
     return to;
   }
 

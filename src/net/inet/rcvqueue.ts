@@ -8,7 +8,8 @@ import type { Mbuf } from "../mbuf.ts";
 import type { InetSocket } from "./inetsocket.ts";
 
 export class RcvQueue {
-  #packets: Mbuf[] = [];
+  /** Places before `#at` are empty. */
+  #packets: (Mbuf | undefined)[] = [];
   #at = 0;
   /** What they cost. */
   rmem = 0;
@@ -43,7 +44,7 @@ export class RcvQueue {
   /** Takes the first, which is there. */
   take(s: InetSocket): Mbuf {
     const m = this.#packets[this.#at]!;
-    this.#packets[this.#at++] = NONE as unknown as Mbuf;
+    this.#packets[this.#at++] = undefined;
     if (this.#at === this.#packets.length) {
       this.#packets = [];
       this.#at = 0;
@@ -61,6 +62,4 @@ export class RcvQueue {
   }
 }
 
-/** A place whose packet was taken. */
-const NONE = undefined;
 const COMPACT_AT = 64;
