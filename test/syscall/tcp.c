@@ -1,6 +1,7 @@
 /* TCP over loopback: how connections begin, what they carry, how they end. */
 #include "inet.h"
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -271,6 +272,25 @@ static void blocked(void)
 	close(l);
 }
 
+/* More goodbyes at once than may wait before the stack takes them in. */
+static void abandoned(void)
+{
+	enum { MANY = 2500 };
+	struct rlimit most = { MANY + 100, MANY + 100 };
+	CHECK(setrlimit(RLIMIT_NOFILE, &most) == 0);
+	int l = listener4(MANY), reset = 0;
+	struct sockaddr_in a = at4(port_of(l));
+	static struct pollfd c[MANY];
+	for (int i = 0; i < MANY; i++) {
+		c[i] = (struct pollfd){ socket(AF_INET, SOCK_STREAM, 0), POLLIN, 0 };
+		if (connect(c[i].fd, (sa *)&a, sizeof a) < 0) { CHECK("all are let in", 0); return; }
+	}
+	close(l);
+	for (int i = 0; i < MANY; i++) reset += poll(&c[i], 1, 1000) == 1 && error_of(c[i].fd) == ECONNRESET;
+	CHECK("each hears that the listener is gone", reset == MANY);
+	for (int i = 0; i < MANY; i++) close(c[i].fd);
+}
+
 int main(void)
 {
 	names();
@@ -278,5 +298,6 @@ int main(void)
 	bytes();
 	ends();
 	blocked();
+	abandoned();
 	return t_end();
 }

@@ -215,11 +215,17 @@ export class Listener extends Callout {
     return this.queue.shift() ?? null;
   }
 
-  /** Nobody listens any more: what was not accepted is broken off. */
+  /**
+   * Nobody listens any more, and nobody finds this one: what was not accepted is broken off.
+   * One by one, because the goodbyes of thousands would not all find room before netisr.
+   */
   close(): void {
-    for (const entry of [...this.#handshakes.values()]) this.#remove(entry);
-    for (const tp of this.queue.splice(0)) this.#owner.discard(tp);
     this.stack.callouts.disarm(this);
+    for (const entry of [...this.#handshakes.values()]) this.#remove(entry);
+    for (const tp of this.queue.splice(0)) {
+      this.#owner.discard(tp);
+      this.stack.drain();
+    }
   }
 
   fire(): void {

@@ -282,13 +282,14 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   }
 
   #stopListening(): void {
-    this.listener?.close();
+    const { listener } = this;
     this.listener = null;
     this.tcp.table.unlisten(this.pcb);
     if (!this.pcb.isPortLocked) {
       this.tcp.table.unbind(this.pcb);
       this.pcb.lport = 0;
     }
+    listener?.close();
     this.readable.wakeup();
   }
 
