@@ -73,6 +73,8 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("fs.inotify.max_queued_events", inotify.maxQueuedEvents);
   tree.add("fs.inotify.max_user_instances", inotify.maxUserInstances);
   tree.add("fs.inotify.max_user_watches", inotify.maxUserWatches);
+  tree.add("fs.aio-nr", table.vfs.aio.nr);
+  tree.add("fs.aio-max-nr", table.vfs.aio.maxNr);
   tree.add("fs.leases-enable", table.vfs.leases.enable);
   tree.add("fs.lease-break-time", table.vfs.leases.breakTimeSec);
   tree.add("fs.dir-notify-enable", new DirNotifyEnable(table));

@@ -100,6 +100,14 @@ export const sys_pwritev2 = syscall(
   (td, fp, iov, count, offset, _high, how) => v2(td, fp, iov, count, true, offset, how),
 );
 
+/** What RWF_* a file cannot have: 0, or why not. */
+export function refuseFlags(fp: File, how: number): number {
+  if ((how & ~RWF_KNOWN) !== 0) return EOPNOTSUPP;
+  if ((how & RWF_APPEND) !== 0 && (how & RWF_NOAPPEND) !== 0) return EINVAL;
+  // Others would have to promise that they do not wait.
+  return (how & RWF_NOWAIT) !== 0 && !(fp instanceof VnodeFile) ? EOPNOTSUPP : 0;
+}
+
 /** Offset -1 is the file's own. */
 function v2(
   td: Lwp,
@@ -110,10 +118,8 @@ function v2(
   offset: number,
   how: number,
 ): number {
-  if ((how & ~RWF_KNOWN) !== 0) return EOPNOTSUPP;
-  if ((how & RWF_APPEND) !== 0 && (how & RWF_NOAPPEND) !== 0) return EINVAL;
-  // Others would have to promise that they do not wait.
-  if ((how & RWF_NOWAIT) !== 0 && !(fp instanceof VnodeFile)) return EOPNOTSUPP;
+  const refused = refuseFlags(fp, how);
+  if (refused < 0) return refused;
   if (offset < -1) return EINVAL;
   return transfer(td, fp, iov, count, isWrite, offset === -1 ? null : offset, how);
 }

@@ -1,6 +1,6 @@
 /** Scheduling: sched_yield(2), sched_setaffinity(2), sched_setscheduler(2), ioprio_set(2), getcpu(2). */
 import { E2BIG, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
-import { CAP_SYS_NICE } from "../kern/cred.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_NICE } from "../kern/cred.ts";
 import { struct, u32, u64 } from "../lib/struct.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, uaddr, uint } from "./args.ts";
@@ -188,10 +188,9 @@ export const sys_ioprio_get = syscall("ioprio_get", [int, int], (td, which, who)
 
 /** Kept for the caller, without effect: there is one queue per disk. */
 export const sys_ioprio_set = syscall("ioprio_set", [int, int, int], (td, which, who, value) => {
-  const ioclass = value >>> 13;
-  if (which < 1 || which > 3 || ioclass > 3) return EINVAL;
-  if (ioclass === 0 && (value & 7) !== 0) return EINVAL;
-  if (ioclass === 1 && !td.cred.hasCap(CAP_SYS_NICE)) return EPERM;
+  const refused = refuseIoprio(td, value);
+  if (refused < 0) return refused;
+  if (which < 1 || which > 3) return EINVAL;
   let r: number = ESRCH;
   for (const other of priorityTargets(td, which - 1, who)) {
     if (!isOwnerOf(td, other)) return EPERM;
@@ -200,6 +199,15 @@ export const sys_ioprio_set = syscall("ioprio_set", [int, int, int], (td, which,
   }
   return r;
 });
+
+/** What I/O priority `td` cannot give: 0, EINVAL, EPERM. */
+export function refuseIoprio(td: Lwp, value: number): number {
+  const ioclass = (value & 0xffff) >>> 13;
+  if (ioclass > 3) return EINVAL;
+  if (ioclass === 0 && (value & 7) !== 0) return EINVAL;
+  const mayBeRealtime = td.cred.hasCap(CAP_SYS_ADMIN) || td.cred.hasCap(CAP_SYS_NICE);
+  return ioclass === 1 && !mayBeRealtime ? EPERM : 0;
+}
 
 export const schedSyscalls: readonly (readonly [number, Syscall])[] = [
   [30, sys_ioprio_set],

@@ -3,6 +3,7 @@
  * Numbers are those of asm-generic/unistd.h, which riscv64 uses as it is.
  */
 import { KASSERT } from "../kern/panic.ts";
+import { aioSyscalls } from "./aio.ts";
 import { attrSyscalls } from "./attr.ts";
 import { credSyscalls } from "./cred.ts";
 import type { Syscall } from "./declare.ts";
@@ -55,6 +56,7 @@ import { timerSyscalls } from "./timer.ts";
 import { xattrSyscalls } from "./xattr.ts";
 
 const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
+  aioSyscalls,
   attrSyscalls,
   credSyscalls,
   dirSyscalls,

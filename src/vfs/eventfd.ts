@@ -86,6 +86,16 @@ export class EventFile extends File {
     return 8;
   }
 
+  /** One more, from within the kernel: the count stops at its top, where poll(2) says POLLERR. */
+  signal(): void {
+    if (this.#lo < ALL_ONES) this.#lo++;
+    else if (this.#hi < ALL_ONES) {
+      this.#lo = 0;
+      this.#hi++;
+    }
+    this.#readable.wakeup();
+  }
+
   override poll(_td: Thread, table: PollTable | null): number {
     table?.watch(this.#readable, POLLIN | POLLRDNORM);
     table?.watch(this.#writable, POLLOUT | POLLWRNORM);

@@ -7,6 +7,7 @@
 import type { KernelClock } from "../kern/clock.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import { UserNamespace } from "../kern/userns.ts";
+import { AioLimits } from "./aiolimits.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
@@ -42,6 +43,7 @@ export class Vfs {
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
   readonly inotify = new InotifyLimits();
+  readonly aio = new AioLimits();
   /** fs.dir-notify-enable. */
   isDirNotifyEnabled = true;
   /** st_dev of pipes, and of eventfds and the like. */

@@ -85,6 +85,7 @@ function mayResize(
   if (e.object && !(e.offset + (addr - e.start) + newLength <= Number.MAX_SAFE_INTEGER)) {
     return EINVAL;
   }
+  if (e.object?.isOfFixedSize) return EFAULT;
   return vs.mayGrow(growth, e.prot, e.flags);
 }
 

@@ -40,6 +40,8 @@ export abstract class VmObject {
   waitWords: Map<number, WaitQueue> | null = null;
   refs = 1;
   sizeBytes: number;
+  /** mremap(2) makes no map of it longer. */
+  readonly isOfFixedSize: boolean = false;
   protected readonly pages = new PageMap();
   /** The chunk being filled: its number, token, and the aligned run of pages it is for. */
   #chunk = -1;

@@ -64,6 +64,12 @@ import {
 } from "./param.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
 
+/** What a higher floor keeps for as long as an address space lives. */
+export interface Tenant {
+  /** The address space is about to go. */
+  end(): void;
+}
+
 /** Where page tables come from: the machine. */
 export interface PageTableSource {
   newPageTable(frames: FrameSource): PageTable;
@@ -114,6 +120,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   lockFuture = 0;
   /** prctl(2) PR_SET_THP_DISABLE, of no effect: there are no huge pages. */
   isThpDisabled = false;
+  /** Its asynchronous requests; null while there never were any. */
+  aio: Tenant | null = null;
   /** Some entry is sealed: vm/mseal.ts. */
   hasSeals = false;
   /** Pages present, by kind; see RssAnon, RssFile, RssShmem in proc(5). */
@@ -328,6 +336,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Unmaps everything and gives the tables back. */
   destroy(): void {
+    this.aio?.end();
+    this.aio = null;
     this.#empty();
     this.pageTable.destroy();
     this.frames.kmem.give(this.paidEntries * ENTRY_BYTES);
