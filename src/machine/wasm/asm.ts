@@ -122,9 +122,6 @@ export class Asm extends ByteSink {
   memory_copy(): this {
     return this.byte(0xfc).u32(10).byte(0).byte(0);
   }
-  atomic_fence(): this {
-    return this.byte(0xfe).u32(3).byte(0);
-  }
   /** A vector instruction (prefix 0xfd) without immediates. */
   simd(op: number): this {
     return this.byte(0xfd).u32(op);
@@ -205,81 +202,9 @@ export class Asm extends ByteSink {
     return this.byte(0x3e).byte(0).u32(offset);
   }
 
-  // Atomics trap on a misaligned address: check first.
-  i32_atomic_load(offset = 0): this {
-    return this.byte(0xfe).byte(0x10).byte(2).u32(offset);
-  }
-  i64_atomic_load(offset = 0): this {
-    return this.byte(0xfe).byte(0x11).byte(3).u32(offset);
-  }
-  i32_atomic_store(offset = 0): this {
-    return this.byte(0xfe).byte(0x17).byte(2).u32(offset);
-  }
-  i64_atomic_store(offset = 0): this {
-    return this.byte(0xfe).byte(0x18).byte(3).u32(offset);
-  }
-  i32_atomic_rmw_add(offset = 0): this {
-    return this.byte(0xfe).byte(0x1e).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_add(offset = 0): this {
-    return this.byte(0xfe).byte(0x1f).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_add_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x24).byte(2).u32(offset);
-  }
-  i32_atomic_rmw_sub(offset = 0): this {
-    return this.byte(0xfe).byte(0x25).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_sub(offset = 0): this {
-    return this.byte(0xfe).byte(0x26).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_sub_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x2b).byte(2).u32(offset);
-  }
-  i32_atomic_rmw_and(offset = 0): this {
-    return this.byte(0xfe).byte(0x2c).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_and(offset = 0): this {
-    return this.byte(0xfe).byte(0x2d).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_and_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x32).byte(2).u32(offset);
-  }
+  /** Traps on a misaligned address: check first. */
   i32_atomic_rmw_or(offset = 0): this {
     return this.byte(0xfe).byte(0x33).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_or(offset = 0): this {
-    return this.byte(0xfe).byte(0x34).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_or_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x39).byte(2).u32(offset);
-  }
-  i32_atomic_rmw_xor(offset = 0): this {
-    return this.byte(0xfe).byte(0x3a).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_xor(offset = 0): this {
-    return this.byte(0xfe).byte(0x3b).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_xor_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x40).byte(2).u32(offset);
-  }
-  i32_atomic_rmw_xchg(offset = 0): this {
-    return this.byte(0xfe).byte(0x41).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_xchg(offset = 0): this {
-    return this.byte(0xfe).byte(0x42).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_xchg_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x47).byte(2).u32(offset);
-  }
-  i32_atomic_rmw_cmpxchg(offset = 0): this {
-    return this.byte(0xfe).byte(0x48).byte(2).u32(offset);
-  }
-  i64_atomic_rmw_cmpxchg(offset = 0): this {
-    return this.byte(0xfe).byte(0x49).byte(3).u32(offset);
-  }
-  i64_atomic_rmw32_cmpxchg_u(offset = 0): this {
-    return this.byte(0xfe).byte(0x4e).byte(2).u32(offset);
   }
 
   // Numeric instructions.

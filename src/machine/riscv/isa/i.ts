@@ -83,8 +83,8 @@ export const I_INSNS: readonly Insn[] = [
     e.setRdW(() => e.rs1w().rs2w().i32_shr_s()),
   ),
 
-  // x86 and WebAssembly order all but a store before a later load; one fence does for every kind.
-  insn("fence", BARE(0x0f, 0), "pred, succ", (e) => e.atomic_fence()),
+  // A thread sees its own accesses in order, and harts have but one: see a.ts.
+  insn("fence", BARE(0x0f, 0), "pred, succ", (e) => e),
   insn("ecall", WORD(0x73), "", (e) => e.ecall()),
   insn("ebreak", WORD(0x0010_0073), "", (e) => e.trap(TRAP_BREAK)),
 ];
