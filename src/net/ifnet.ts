@@ -10,6 +10,7 @@ import { ENETDOWN, EOPNOTSUPP } from "../abi/errno.ts";
 import { IFF_LOWER_UP, IFF_RUNNING, IFF_UP, PACKET_OUTGOING } from "../abi/netdevice.ts";
 import type { NetDevice } from "../vfs/netdevices.ts";
 import type { InetAddr } from "./address.ts";
+import { NO_CHUNKS } from "./chunkpool.ts";
 import type { IfAddr } from "./ifaddr.ts";
 import type { Mbuf } from "./mbuf.ts";
 import { InterfaceView } from "./netdevice.ts";
@@ -164,7 +165,6 @@ export abstract class Ifnet {
 
   /** Shows an outgoing packet, its link header in front, to who listens. */
   protected tapOutput(m: Mbuf): void {
-    if (this.taps.size === 0 && this.stack.taps.size === 0) return;
     const { type } = m;
     m.type = PACKET_OUTGOING;
     this.showTaps(m);
@@ -172,6 +172,8 @@ export abstract class Ifnet {
   }
 
   showTaps(m: Mbuf): void {
+    if (this.taps.size === 0 && this.stack.taps.size === 0) return;
+    m.lenders = NO_CHUNKS;
     for (const t of this.stack.taps) t.tap(m, this);
     for (const t of this.taps) t.tap(m, this);
   }

@@ -11,6 +11,7 @@
  */
 import { PACKET_HOST } from "../abi/netdevice.ts";
 import { ANY, type InetAddr } from "./address.ts";
+import { type Chunk, NO_CHUNKS as NO_LENDERS } from "./chunkpool.ts";
 import type { HeadPool } from "./headpool.ts";
 import type { Ifnet } from "./ifnet.ts";
 
@@ -39,6 +40,8 @@ export class Mbuf {
   chunks: readonly Uint8Array[] = NO_CHUNKS;
   /** Bytes of all chunks together. */
   chunkBytes = 0;
+  /** Whose chunks they are, while nobody but this packet refers to them; see chunkpool.ts. */
+  lenders: readonly Chunk[] = NO_LENDERS;
   /** Where headers begin that were taken off already or are on: -1 while unknown. */
   network = -1;
   transport = -1;
@@ -208,6 +211,7 @@ export class Mbuf {
 
   /** Another packet with the same bytes: its head is its own. */
   clone(): Mbuf {
+    this.lenders = NO_LENDERS;
     const base = this.#base;
     const head = this.head.slice(base, this.#limit);
     const m = new Mbuf(head, viewOf(head), 0, this.off - base, this.end - base);

@@ -12,6 +12,7 @@ import type { Lwp } from "../proc/lwp.ts";
 import type { NetDevice, NetDevices } from "../vfs/netdevices.ts";
 import type { NetMaker, NetNamespace } from "../vfs/netns.ts";
 import type { Vfs } from "../vfs/vfs.ts";
+import { ChunkPool } from "./chunkpool.ts";
 import { HeadPool } from "./headpool.ts";
 import { Netisr } from "./netisr.ts";
 import { NetStack } from "./netstack.ts";
@@ -27,6 +28,7 @@ export class Network implements NetMaker, NetDevices {
   readonly tunables: NetTunables;
   readonly netisr: Netisr;
   readonly heads = new HeadPool();
+  readonly chunks = new ChunkPool();
   readonly makers: readonly ProtocolMaker[];
   readonly initial: NetStack;
   /** All there are. */

@@ -50,7 +50,7 @@ export function dataReceived(tp: Tcb, seg: Segment, seq: number): void {
     outOfOrder(tp, pieces, from, length, hasFin);
     return;
   }
-  if (length > 0 && !tp.recvbuf.append(pieces, length)) {
+  if (length > 0 && !tp.recvbuf.append(pieces, length, seg.lenders)) {
     stack.mib.TCPRcvQDrop++;
     tp.isAckNow = true;
     return;

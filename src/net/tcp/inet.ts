@@ -54,7 +54,7 @@ export class TcpInet extends TcpStack implements InetProtocol {
   readonly #in = new Segment();
 
   constructor(net: NetStack) {
-    super(net.kmem, net.cpu.callouts, new TcpTunables());
+    super(net.kmem, net.network.chunks, net.cpu.callouts, new TcpTunables());
     this.net = net;
     this.table = new PcbTable(net.random());
     const key = new Uint8Array(8);
@@ -135,6 +135,7 @@ export class TcpInet extends TcpStack implements InetProtocol {
     const path = this.#path(flow);
     if (failed(path)) return path;
     const m = Mbuf.referring(seg.pieces, seg.length, this.net.network.heads);
+    m.lenders = seg.lenders;
     const at = m.prepend(headerBytes(seg));
     encode(seg, m.view, at);
     m.csum = CSUM_PARTIAL;
@@ -174,7 +175,8 @@ export class TcpInet extends TcpStack implements InetProtocol {
       this.mib.InCsumErrors++;
       return;
     }
-    seg.setData(length > size ? m.payload(size) : NO_PIECES, length - size);
+    if (length > size) seg.setData(m.payload(size), length - size, m.lenders);
+    else seg.setData(NO_PIECES, 0);
     this.#deliver(m, seg);
   }
 

@@ -5,6 +5,7 @@
  * `sndNxt` never goes back. Retransmissions are in recovery.ts.
  * See RFC 9293 3.10.2, RFC 5681, RFC 896 with Minshall's amendment (Nagle).
  */
+import type { Chunk } from "../chunkpool.ts";
 import { TCP_HEADER_BYTES, TIMESTAMP_BYTES } from "./header.ts";
 import { SentSegment } from "./scoreboard.ts";
 import {
@@ -194,7 +195,8 @@ export function sendRange(tp: Tcb, from: number, length: number, flags: number):
   const isLast = from + length === tp.sendbuf.end;
   const seg = begin(tp, from, flags | TH_ACK | (isLast && length > 0 ? TH_PUSH : 0));
   if (length > 0) {
-    seg.setData(tp.sendbuf.slice(from, length), length);
+    const lenders: Chunk[] = [];
+    seg.setData(tp.sendbuf.slice(from, length, lenders), length, lenders);
     tp.bytesSent += length;
     tp.dataSegsOut++;
   }

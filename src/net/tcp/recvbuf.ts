@@ -7,11 +7,18 @@
  * reader holds of memory is about what waits for it. See sockbuf(9).
  */
 import type { KernelMemory } from "../../kern/kmem.ts";
+import { type Chunk, NO_CHUNKS } from "../chunkpool.ts";
 
 /** Pieces below this size do not stay alone. */
 const SMALL = 1024;
 const GATHER_BYTES = 4096;
 const NOTHING = new Uint8Array(0);
+
+/** Chunks to be given back when the stream was read to `end`. */
+interface Loan {
+  readonly chunks: readonly Chunk[];
+  readonly end: number;
+}
 
 export class RecvBuffer {
   length = 0;
@@ -23,17 +30,23 @@ export class RecvBuffer {
   /** A chunk of its own that small pieces are gathered in, and how much of it is used. */
   #gather = NOTHING;
   #gathered = 0;
+  readonly #loans: Loan[] = [];
+  /** Bytes that were ever put in, and taken out. */
+  #appended = 0;
+  #dropped = 0;
 
   constructor(kmem: KernelMemory) {
     this.#kmem = kmem;
   }
 
-  /** False if there is no memory for it: then it was not taken. */
-  append(pieces: readonly Uint8Array[], bytes: number): boolean {
+  /** False if there is no memory for it: then it was not taken. What is in `lenders` is given back when it was read. */
+  append(pieces: readonly Uint8Array[], bytes: number, lenders = NO_CHUNKS): boolean {
     const isPaid = this.length > 0 ? this.#kmem.takeSpare(bytes) : this.#kmem.take(bytes);
     if (!isPaid) return false;
     for (let i = 0; i < pieces.length; i++) this.#add(pieces[i]!);
     this.length += bytes;
+    this.#appended += bytes;
+    if (lenders.length > 0) this.#loans.push({ chunks: lenders, end: this.#appended });
     return true;
   }
 
@@ -51,8 +64,10 @@ export class RecvBuffer {
   drop(count: number): void {
     this.length -= count;
     this.#kmem.give(count);
+    this.#dropped += count;
     if (this.length === 0) {
       this.#clear();
+      this.#settle();
       return;
     }
     const pieces = this.#pieces;
@@ -66,6 +81,15 @@ export class RecvBuffer {
       pieces.splice(0, this.#head);
       this.#head = 0;
     }
+    this.#settle();
+  }
+
+  /** Gives back what nothing here refers to any more. */
+  #settle(): void {
+    const loans = this.#loans;
+    while (loans.length > 0 && loans[0]!.end <= this.#dropped) {
+      for (const chunk of loans.shift()!.chunks) chunk.giveBack();
+    }
   }
 
   /** The end of it: what was not read is lost. */
@@ -73,6 +97,7 @@ export class RecvBuffer {
     this.#kmem.give(this.length);
     this.length = 0;
     this.#clear();
+    this.#loans.length = 0;
     this.#gather = NOTHING;
   }
 

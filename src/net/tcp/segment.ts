@@ -2,8 +2,9 @@
  * One TCP segment, as fields: what a header says and the bytes behind it.
  *
  * The stack keeps one for what comes in and one for what goes out; nobody holds
- * on to it. The pieces are immutable bytes that may be kept. See RFC 9293, 3.1.
+ * on to it. The pieces are bytes that may be kept, and do not change before their lenders got them back. See RFC 9293, 3.1.
  */
+import { type Chunk, NO_CHUNKS } from "../chunkpool.ts";
 
 export const TH_FIN = 0x01;
 export const TH_SYN = 0x02;
@@ -40,13 +41,14 @@ export class Segment {
   pieces: readonly Uint8Array[] = NO_PIECES;
   /** Bytes in the pieces. */
   length = 0;
+  /** What pieces are parts of, where it is to be given back. */
+  lenders: readonly Chunk[] = NO_CHUNKS;
 
   /** Empty, for the next use. */
   reset(): void {
     this.flags = this.urgent = this.seq = this.ack = this.window = 0;
     this.clearOptions();
-    this.pieces = NO_PIECES;
-    this.length = 0;
+    this.setData(NO_PIECES, 0);
   }
 
   clearOptions(): void {
@@ -57,9 +59,10 @@ export class Segment {
     this.sackCount = 0;
   }
 
-  setData(pieces: readonly Uint8Array[], length: number): void {
+  setData(pieces: readonly Uint8Array[], length: number, lenders = NO_CHUNKS): void {
     this.pieces = pieces;
     this.length = length;
+    this.lenders = lenders;
   }
 
   has(flag: number): boolean {

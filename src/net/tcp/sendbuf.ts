@@ -2,39 +2,25 @@
  * The bytes that a connection has yet to see acknowledged: a chain of chunks.
  *
  * Bytes that were committed never change, so segments, and the receiver where
- * that is another socket of this machine, refer to them without a copy. Each
- * chunk is paid for while the chain has it. See sockbuf(9).
+ * that is another socket of this machine, refer to them without a copy, until all of
+ * them gave back what they were lent. Each chunk is paid for while the chain has it. See sockbuf(9).
  */
 import type { KernelMemory } from "../../kern/kmem.ts";
+import { CHUNK_BYTES, type Chunk, type ChunkPool } from "../chunkpool.ts";
 
 const MIN_CHUNK = 2048;
-const MAX_CHUNK = 65536;
-
-class Chunk {
-  readonly bytes: Uint8Array;
-  /** Sequence number of its first byte. */
-  readonly start: number;
-  used = 0;
-
-  constructor(size: number, start: number) {
-    this.bytes = new Uint8Array(size);
-    this.start = start;
-  }
-
-  get end(): number {
-    return this.start + this.used;
-  }
-}
 
 export class SendBuffer {
   /** Sequence numbers: of the first byte it has, and after the last one. */
   start = 0;
   end = 0;
   readonly #kmem: KernelMemory;
+  readonly #pool: ChunkPool;
   #chunks: Chunk[] = [];
 
-  constructor(kmem: KernelMemory) {
+  constructor(kmem: KernelMemory, pool: ChunkPool) {
     this.#kmem = kmem;
+    this.#pool = pool;
   }
 
   get length(): number {
@@ -51,11 +37,11 @@ export class SendBuffer {
   space(max: number): Uint8Array {
     let tail = this.#chunks[this.#chunks.length - 1];
     if (!tail || tail.used === tail.bytes.length) {
-      const size = Math.min(Math.max(max, MIN_CHUNK), MAX_CHUNK);
+      const size = max > CHUNK_BYTES / 2 ? CHUNK_BYTES : Math.max(max, MIN_CHUNK);
       // The first one is anybody's right; more is for when there is plenty.
       const isPaid = tail ? this.#kmem.takeSpare(size) : this.#kmem.take(size);
       if (!isPaid) return NOTHING;
-      tail = new Chunk(size, this.end);
+      tail = this.#pool.make(size, this.end);
       this.#chunks.push(tail);
     }
     return tail.bytes.subarray(tail.used, Math.min(tail.used + max, tail.bytes.length));
@@ -67,8 +53,8 @@ export class SendBuffer {
     this.end += count;
   }
 
-  /** The bytes [from, from + count), which it has. */
-  slice(from: number, count: number): Uint8Array[] {
+  /** The bytes [from, from + count), which it has; `lenders` gets the chunks that are to be given back. */
+  slice(from: number, count: number, lenders: Chunk[]): Uint8Array[] {
     const chunks = this.#chunks;
     let i = this.#find(from);
     const out: Uint8Array[] = [];
@@ -77,6 +63,7 @@ export class SendBuffer {
       const offset = at - c.start;
       const n = Math.min(left, c.used - offset);
       out.push(c.bytes.subarray(offset, offset + n));
+      if (c.lend()) lenders.push(c);
       at += n;
       left -= n;
     }
@@ -100,7 +87,11 @@ export class SendBuffer {
 
   #drop(count: number): void {
     let bytes = 0;
-    for (let i = 0; i < count; i++) bytes += this.#chunks[i]!.bytes.length;
+    for (let i = 0; i < count; i++) {
+      const c = this.#chunks[i]!;
+      bytes += c.bytes.length;
+      c.drop();
+    }
     this.#kmem.give(bytes);
     if (count === this.#chunks.length) this.#chunks = [];
     else this.#chunks.splice(0, count);

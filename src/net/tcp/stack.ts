@@ -6,6 +6,7 @@
  */
 import type { CalloutHeap } from "../../kern/callout.ts";
 import type { KernelMemory } from "../../kern/kmem.ts";
+import type { ChunkPool } from "../chunkpool.ts";
 import { TcpMib } from "./mib.ts";
 import type { SackResult } from "./sack.ts";
 import { Segment } from "./segment.ts";
@@ -17,6 +18,7 @@ export abstract class TcpStack {
   readonly tunables: TcpTunables;
   readonly mib = new TcpMib();
   readonly kmem: KernelMemory;
+  readonly chunks: ChunkPool;
   readonly callouts: CalloutHeap;
   readonly timeWait: TimeWaitList;
   /** The segment that goes out, filled anew for each. */
@@ -28,8 +30,9 @@ export abstract class TcpStack {
   /** Time of whatever is going on; `tick` asks the clock. */
   nowNs = 0;
 
-  constructor(kmem: KernelMemory, callouts: CalloutHeap, tunables: TcpTunables) {
+  constructor(kmem: KernelMemory, chunks: ChunkPool, callouts: CalloutHeap, tunables: TcpTunables) {
     this.kmem = kmem;
+    this.chunks = chunks;
     this.callouts = callouts;
     this.tunables = tunables;
     this.timeWait = new TimeWaitList(this);

@@ -208,7 +208,7 @@ export class Tcb {
     this.flow = flow;
     this.settings = settings;
     this.buffers = buffers;
-    this.sendbuf = new SendBuffer(stack.kmem);
+    this.sendbuf = new SendBuffer(stack.kmem, stack.chunks);
     this.recvbuf = new RecvBuffer(stack.kmem);
     this.reasm = new Reassembly(stack.kmem);
     this.cc = congestionControl(settings.congestion) ?? new Cubic();

@@ -5,6 +5,7 @@
  */
 import { Callout, CalloutHeap } from "../../../src/kern/callout.ts";
 import { KernelMemory } from "../../../src/kern/kmem.ts";
+import { ChunkPool } from "../../../src/net/chunkpool.ts";
 import { bytesRead } from "../../../src/net/tcp/data.ts";
 import { close, sendFin } from "../../../src/net/tcp/end.ts";
 import { decode, encode, headerBytes } from "../../../src/net/tcp/header.ts";
@@ -159,7 +160,7 @@ export class SimHost extends TcpStack {
   #lastPort = 40000;
 
   constructor(world: World, address: string, mtu: number, kmem: KernelMemory) {
-    super(kmem, world.callouts, new TcpTunables());
+    super(kmem, new ChunkPool(), world.callouts, new TcpTunables());
     this.world = world;
     this.address = address;
     this.mtu = mtu;
