@@ -4,6 +4,7 @@
  */
 import { failed } from "../abi/errno.ts";
 import type { Terminals } from "../dev/terminals.ts";
+import { addPtySysctls } from "../dev/tty/ptysysctls.ts";
 import type { Devfs } from "../fs/devfs/devfs.ts";
 import { addHostfsSysctls } from "../fs/hostfs/sysctls.ts";
 import { KernelClock } from "../kern/clock.ts";
@@ -68,6 +69,7 @@ export class Kernel {
     this.cpu = new Cpu(0, clock);
     this.pages = new PageAllocator(this.machine.mem, this.machine);
     this.cpu.kmem = this.pages.kmem;
+    this.pages.kmem.spender = this.cpu;
     this.cpu.meter = this.pages.meter;
     this.cpu.cgroups.memoryKeeper = this.pages.charges;
     this.pages.charges.throttler = this.cpu;
@@ -99,6 +101,7 @@ export class Kernel {
     });
     this.sysctls = registerProcfs(this.table, this.disks);
     addHostfsSysctls(this.sysctls, shares);
+    addPtySysctls(this.sysctls, this.terminals.ptys);
     attachNet(this.vfs, this.cpu, this.sysctls, host.entropy, this.table.ns.net);
   }
 

@@ -6,11 +6,12 @@
  * that fell behind learns it once (EPIPE). See kmsg in syslog(2), dmesg(1).
  */
 import { EAGAIN, EINVAL, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
-import { O_NONBLOCK } from "../abi/fcntl.ts";
+import { O_ACCMODE, O_NONBLOCK, O_RDONLY } from "../abi/fcntl.ts";
 import { POLLERR, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import { CAP_SYSLOG } from "../kern/cred.ts";
 import type { KernelLog } from "../kern/log.ts";
 import type { Message, MsgBuf } from "../kern/msgbuf.ts";
+import { RateLimit } from "../kern/ratelimit.ts";
 import type { Thread } from "../kern/thread.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import type { DeviceDriver } from "../vfs/device.ts";
@@ -20,6 +21,9 @@ import type { Uio } from "../vm/uio.ts";
 
 /** Longest message that a program may add. */
 const LINE_MAX = 992;
+/** Where their number is limited: lines of one open file, in so long. */
+const INTERVAL_NS = 5e9;
+const BURST = 10;
 const SEEK_SET = 0;
 const SEEK_DATA = 3;
 const SEEK_END = 2;
@@ -34,6 +38,7 @@ export class KmsgDriver implements DeviceDriver {
   }
 
   open(td: Thread, _rdev: number, flags: number): File | Errno {
+    if (this.#msgbuf.fromPrograms === "off" && (flags & O_ACCMODE) !== O_RDONLY) return EPERM;
     const fp = new KmsgFile(flags, this.#msgbuf, this.#log);
     return fp.isReadable && !td.cred.hasCap(CAP_SYSLOG) ? EPERM : fp;
   }
@@ -43,6 +48,7 @@ class KmsgFile extends File {
   readonly #msgbuf: MsgBuf;
   readonly #log: KernelLog;
   #seq: number;
+  readonly #limit = new RateLimit();
 
   constructor(flags: number, msgbuf: MsgBuf, log: KernelLog) {
     super(flags);
@@ -72,9 +78,13 @@ class KmsgFile extends File {
     return n;
   }
 
-  override write(_td: Thread, uio: Uio): number {
+  override write(td: Thread, uio: Uio): number {
     const length = uio.resid;
     if (length > LINE_MAX) return EINVAL;
+    const how = this.#msgbuf.fromPrograms;
+    const nowNs = td.cpu.clock.monotonicNs();
+    if (how === "off") return length;
+    if (how === "ratelimit" && !this.#limit.allows(nowNs, INTERVAL_NS, BURST)) return length;
     const bytes = new Uint8Array(length);
     const n = uio.copyin(bytes);
     if (n < 0) return n;

@@ -8,9 +8,21 @@
  * ENOMEM or its kin when refused, and gives it back with the object. Compare
  * memcg's kmem in Linux, kern.maxfiles and malloc(9) types in the BSDs.
  */
+import { CAP_SYS_ADMIN, type Cred } from "./cred.ts";
+
+/** A CPU, as far as it matters here. */
+export interface Spender {
+  readonly current: { readonly cred: Cred } | null;
+}
+
 export class KernelMemory {
   readonly limitBytes: number;
   usedBytes = 0;
+  /** Open files, and how many there may be; only CAP_SYS_ADMIN may go above: fs.file-nr, fs.file-max. */
+  openFiles = 0;
+  maxFiles = Number.POSITIVE_INFINITY;
+  /** Who runs, and so spends; null before there is a CPU. */
+  spender: Spender | null = null;
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes;
@@ -36,6 +48,16 @@ export class KernelMemory {
   /** Takes what cannot be refused any more; `hasRoom` was asked before. */
   owe(bytes: number): void {
     this.usedBytes += bytes;
+  }
+
+  /** Whether who runs may have one more open file. */
+  mayOpenFile(): boolean {
+    return this.openFiles < this.maxFiles || this.isAdmin;
+  }
+
+  /** Whether who runs has CAP_SYS_ADMIN; the kernel itself has. */
+  get isAdmin(): boolean {
+    return this.spender?.current?.cred.hasCap(CAP_SYS_ADMIN) ?? true;
   }
 
   hasRoom(bytes: number): boolean {

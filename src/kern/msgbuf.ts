@@ -37,6 +37,8 @@ export class MsgBuf {
   readonly arrived = new WaitQueue();
   readonly levels: LogLevels;
   readonly syslog: SyslogPlace = { readSeq: 0, readBytes: 0, clearedSeq: 0 };
+  /** kernel.printk_devkmsg: whether what programs write to /dev/kmsg is taken. */
+  fromPrograms: "on" | "off" | "ratelimit" = "on";
   readonly #messages: Message[] = [];
   #bytes = 0;
   #nextSeq = 0;

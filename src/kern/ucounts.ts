@@ -1,5 +1,5 @@
 /**
- * How many name spaces each user has made: user.max_*_namespaces.
+ * How many name spaces each user has made, and what he has of inotify(7): user.max_*.
  *
  * What is made in a user name space counts there for who makes it, in the
  * parent for the owner of that, and so on up: a limit at any level holds for
@@ -8,7 +8,12 @@
 import type { UserNamespace } from "./userns.ts";
 
 export const UCOUNT_KINDS = ["user", "pid", "uts", "ipc", "net", "mnt", "cgroup", "time"] as const;
-export type UcountKind = (typeof UCOUNT_KINDS)[number];
+/** What is counted besides, and how much of it the first name space allows. */
+const OTHER_KINDS = { inotify_instances: 128, inotify_watches: 65536 } as const;
+
+export type NamespaceKind = (typeof UCOUNT_KINDS)[number];
+export type OtherKind = keyof typeof OTHER_KINDS;
+export type UcountKind = NamespaceKind | OtherKind;
 
 export const UCOUNT_MAX = 2 ** 31 - 1;
 
@@ -20,7 +25,9 @@ export class Ucounts {
 
   constructor(userns: UserNamespace, limit: number) {
     this.#userns = userns;
-    this.limits = Object.fromEntries(UCOUNT_KINDS.map((k) => [k, limit])) as Record<
+    const isFirst = userns.level === 0;
+    const others = Object.entries(OTHER_KINDS).map(([k, n]) => [k, isFirst ? n : limit]);
+    this.limits = Object.fromEntries([...UCOUNT_KINDS.map((k) => [k, limit]), ...others]) as Record<
       UcountKind,
       number
     >;
@@ -39,14 +46,14 @@ export class Ucounts {
     return true;
   }
 
-  give(uid: number, kind: UcountKind): void {
-    this.#giveUpTo(null, uid, kind);
+  give(uid: number, kind: UcountKind, count = 1): void {
+    this.#giveUpTo(null, uid, kind, count);
   }
 
-  #giveUpTo(end: UserNamespace | null, uid: number, kind: UcountKind): void {
+  #giveUpTo(end: UserNamespace | null, uid: number, kind: UcountKind, count = 1): void {
     let who = uid;
     for (let ns: UserNamespace | null = this.#userns; ns && ns !== end; ns = ns.parent) {
-      ns.ucounts.#add(who, kind, -1);
+      ns.ucounts.#add(who, kind, -count);
       who = ns.ownerUid;
     }
   }

@@ -10,8 +10,8 @@ import { IDENTITY, type IdMap, NO_ID, NO_IDS } from "./idmap.ts";
 import { type Charge, INITIAL_INO, Namespace } from "./namespace.ts";
 import { UCOUNT_MAX, Ucounts } from "./ucounts.ts";
 
-/** Who is shown where an id has no name: overflowuid(5), nobody. */
-export const OVERFLOW_ID = 65534;
+/** Nobody. */
+const OVERFLOW_ID = 65534;
 /** Below the first. */
 export const USERNS_DEPTH_MAX = 32;
 const FIRST_INO = 0xf0000000;
@@ -32,6 +32,8 @@ export class UserNamespace extends Namespace {
   projidMap: IdMap;
   /** False once "deny" was written to /proc/PID/setgroups. */
   mayUseSetgroups = true;
+  /** Who is shown where an id has no name: kernel.overflowuid, kernel.overflowgid. Of the first, for all. */
+  readonly overflow: { uid: number; gid: number };
   readonly #root: UserNamespace;
   /** Of the first: the number that the next name space of any kind gets. */
   #nextIno = FIRST_INO;
@@ -53,6 +55,7 @@ export class UserNamespace extends Namespace {
     this.uidMap = this.gidMap = this.projidMap = parent ? NO_IDS : IDENTITY;
     this.mayUseSetgroups = parent?.mayUseSetgroups ?? true;
     this.#root = parent ? parent.#root : this;
+    this.overflow = parent ? parent.overflow : { uid: OVERFLOW_ID, gid: OVERFLOW_ID };
   }
 
   /** The first one of a machine. */
@@ -105,13 +108,13 @@ export class UserNamespace extends Namespace {
   shownUid(kuid: number): number {
     if (this.level === 0) return kuid;
     const uid = this.uidMap.up(kuid);
-    return uid === NO_ID ? OVERFLOW_ID : uid;
+    return uid === NO_ID ? this.overflow.uid : uid;
   }
 
   shownGid(kgid: number): number {
     if (this.level === 0) return kgid;
     const gid = this.gidMap.up(kgid);
-    return gid === NO_ID ? OVERFLOW_ID : gid;
+    return gid === NO_ID ? this.overflow.gid : gid;
   }
 
   /** The kernel's id of its root; NO_ID if it has none. */

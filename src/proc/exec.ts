@@ -278,7 +278,7 @@ function commit(
   enterTime(td);
   const isGuarded = next.isChanged || old.euid !== old.uid || old.egid !== old.gid;
   const mayBeRead = mayRead(old, program);
-  p.dumpable = isGuarded || !mayBeRead ? 0 : 1;
+  p.dumpable = isGuarded || !mayBeRead ? p.table.settings.suidDumpable : 1;
   p.memoryUserns = mayBeRead ? old.userns : ownerOf(old.userns, program);
   if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;
   p.membarriers = 0;

@@ -34,6 +34,7 @@ import { Proc } from "./proc.ts";
 import { Scratch } from "./scratch.ts";
 import { SeccompLog } from "./seccomplog.ts";
 import { ProcessGroup, Session } from "./session.ts";
+import { KernelSettings } from "./settings.ts";
 import { QueuedSignals } from "./sigqueue.ts";
 import type { Vdso } from "./vdso.ts";
 
@@ -77,6 +78,7 @@ export class ProcTable {
   isInitShielded = true;
   /** Set when process 1 ended: the machine stops with its status. */
   initStatus: number | null = null;
+  readonly settings = new KernelSettings();
   /** kernel.yama.ptrace_scope: see proc/ptraceaccess.ts. */
   yamaScope = 0;
   /** Forks since boot, for /proc/stat. */

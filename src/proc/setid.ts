@@ -50,7 +50,7 @@ export function commitCred(td: Lwp, next: Cred): void {
     old.fsgid !== next.fsgid ||
     gainsFrom(old, next);
   if (!isChanged) return;
-  td.proc.dumpable = 0;
+  td.proc.dumpable = td.proc.table.settings.suidDumpable;
   td.parentDeathSignal = 0;
 }
 

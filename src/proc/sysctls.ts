@@ -3,12 +3,23 @@
  * kern.* and hw.* as the BSDs do. Only what is true of this kernel is here:
  * a tunable that nothing would obey is left out. See proc_sys(5), sysctl(8).
  */
-import { EINVAL, EPERM } from "../abi/errno.ts";
+import { EINVAL, EPERM, failed } from "../abi/errno.ts";
 import { UTS_MACHINE, UTS_RELEASE, UTS_SYSNAME } from "../abi/utsname.ts";
 import { addIpcSysctls } from "../ipc/sysctls.ts";
 import { CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, type Cred } from "../kern/cred.ts";
-import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import type { MsgBuf } from "../kern/msgbuf.ts";
+import {
+  parseNumbers,
+  SysctlConst,
+  type SysctlDir,
+  SysctlField,
+  SysctlFixed,
+  SysctlInt,
+  SysctlLeaf,
+  SysctlString,
+} from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
+import { addFsSysctls } from "../vfs/sysctls.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import { addCoreSysctls } from "./coredump.ts";
 import { addCounterSysctls } from "./counters.ts";
@@ -18,16 +29,19 @@ import { PID_MAX, PID_MAX_LIMIT } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
 import { YAMA_SCOPE_NO_ATTACH } from "./ptraceaccess.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
+import type { KernelSettings } from "./settings.ts";
 import { addUserSysctls } from "./usersysctls.ts";
 import { addVmSysctls } from "./vmsysctls.ts";
 
 /** Highest capability that this kernel knows. */
 const CAP_LAST_CAP = 40;
 const NGROUPS_MAX = 65536;
-const OVERFLOW_ID = 65534;
+const ID16_MAX = 65535;
+const SUID_DUMP_MAX = 2;
+/** TAINT_FLAGS_COUNT bits of Linux 6.12. */
+const TAINT_ALL = 2 ** 19 - 1;
+const DEVKMSG_WORD_MAX = 9;
 const HOSTNAME_MAX = 64;
-/** RLIMIT_NOFILE goes no higher. */
-const NR_OPEN = 1048576;
 
 export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   const { info, pages } = table;
@@ -47,15 +61,18 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.ns_last_pid", new LastPid());
   tree.add("kernel.cap_last_cap", new SysctlConst(CAP_LAST_CAP));
   tree.add("kernel.ngroups_max", new SysctlConst(NGROUPS_MAX));
-  tree.add("kernel.overflowuid", new SysctlConst(OVERFLOW_ID));
-  tree.add("kernel.overflowgid", new SysctlConst(OVERFLOW_ID));
+  const { overflow } = table.userns;
+  tree.add("kernel.overflowuid", new SysctlField(overflow, "uid", 0, ID16_MAX));
+  tree.add("kernel.overflowgid", new SysctlField(overflow, "gid", 0, ID16_MAX));
   tree.add("kernel.printk", new PrintkLevels(table));
-  tree.add("kernel.tainted", new SysctlConst(0));
-  tree.add("kernel.randomize_va_space", new SysctlConst(0));
+  addSettings(tree, table);
+  tree.add("kernel.randomize_va_space", new SysctlFixed(0));
   tree.add("kernel.random.boot_id", new SysctlConst(randomUuid(table)));
   tree.add("kernel.random.uuid", new FreshUuid(table));
   tree.add("kernel.random.entropy_avail", new SysctlConst(256));
   tree.add("kernel.random.poolsize", new SysctlConst(256));
+  tree.add("kernel.random.urandom_min_reseed_secs", new Unheeded(60));
+  tree.add("kernel.random.write_wakeup_threshold", new Unheeded(256));
 
   tree.add("kernel.yama.ptrace_scope", new PtraceScope(table));
   addCoreSysctls(tree, table);
@@ -65,19 +82,8 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   addUserSysctls(tree);
   addKeySysctls(tree, table.keys);
 
-  tree.add("fs.overflowuid", new SysctlConst(OVERFLOW_ID));
-  tree.add("fs.overflowgid", new SysctlConst(OVERFLOW_ID));
-  tree.add("fs.nr_open", new SysctlConst(NR_OPEN));
-  tree.add("fs.pipe-max-size", new PipeMaxSize(table));
-  const { inotify } = table.vfs;
-  tree.add("fs.inotify.max_queued_events", inotify.maxQueuedEvents);
-  tree.add("fs.inotify.max_user_instances", inotify.maxUserInstances);
-  tree.add("fs.inotify.max_user_watches", inotify.maxUserWatches);
-  tree.add("fs.aio-nr", table.vfs.aio.nr);
-  tree.add("fs.aio-max-nr", table.vfs.aio.maxNr);
-  tree.add("fs.leases-enable", table.vfs.leases.enable);
-  tree.add("fs.lease-break-time", table.vfs.leases.breakTimeSec);
-  tree.add("fs.dir-notify-enable", new DirNotifyEnable(table));
+  addFsSysctls(tree, table.vfs);
+  tree.add("fs.suid_dumpable", new SysctlField(table.settings, "suidDumpable", 0, SUID_DUMP_MAX));
 
   tree.add("kern.ostype", ostype);
   tree.add("kern.osrelease", release);
@@ -89,6 +95,104 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("hw.pagesize", new SysctlConst(PAGE_SIZE));
   tree.add("hw.physmem", new SysctlConst(pages.totalPages * PAGE_SIZE));
   addCounterSysctls(tree, table);
+}
+
+function addSettings(tree: SysctlDir, { settings, msgbuf }: ProcTable): void {
+  tree.add("kernel.sysctl_writes_strict", new SysctlField(settings, "sysctlWritesStrict", -1, 1));
+  tree.add("kernel.dmesg_restrict", new DmesgRestrict(settings));
+  tree.add(
+    "kernel.unprivileged_userns_clone",
+    new SysctlField(settings, "unprivilegedUserns", 0, 1),
+  );
+  tree.add("kernel.tainted", new Tainted(settings));
+  tree.add("kernel.print-fatal-signals", new SysctlField(settings, "printFatalSignals", 0, 1));
+  tree.add("debug.exception-trace", new SysctlField(settings, "showUnhandledSignals", 0, 1));
+  tree.add("kernel.printk_ratelimit", new SysctlField(settings, "printkIntervalSec"));
+  tree.add("kernel.printk_ratelimit_burst", new SysctlField(settings, "printkBurst"));
+  tree.add("kernel.printk_devkmsg", new PrintkDevkmsg(msgbuf));
+  // Nothing ever shows where anything of the kernel lies.
+  tree.add("kernel.kptr_restrict", new SysctlFixed(2));
+  // What is wrong with the kernel ends the machine at once; who runs it says what then.
+  tree.add("kernel.panic_on_oops", new SysctlFixed(1));
+  tree.add("kernel.panic", new SysctlFixed(0));
+  // Typing for others is for CAP_SYS_ADMIN alone.
+  tree.add("dev.tty.legacy_tiocsti", new SysctlFixed(0));
+}
+
+/** May be set, without effect, as in Linux since 5.18. */
+class Unheeded extends SysctlInt {
+  readonly #value: number;
+
+  constructor(value: number) {
+    super(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+    this.#value = value;
+  }
+
+  get(): number {
+    return this.#value;
+  }
+
+  set(): number {
+    return 0;
+  }
+
+  override write(): number {
+    return 0;
+  }
+}
+
+/** Only who may read the log decides who else may. */
+class DmesgRestrict extends SysctlField<"dmesgRestrict"> {
+  constructor(settings: KernelSettings) {
+    super(settings, "dmesgRestrict", 0, 1);
+  }
+
+  override write(text: string, cred: Cred, td: Thread): number {
+    return cred.hasCap(CAP_SYS_ADMIN) ? super.write(text, cred, td) : EPERM;
+  }
+}
+
+/** Bits can be added, and none taken away. */
+class Tainted extends SysctlInt {
+  readonly #settings: KernelSettings;
+
+  constructor(settings: KernelSettings) {
+    super(0, TAINT_ALL);
+    this.#settings = settings;
+  }
+
+  get(): number {
+    return this.#settings.taint;
+  }
+
+  set(value: number): number {
+    this.#settings.taint |= value;
+    return 0;
+  }
+
+  override write(text: string, cred: Cred, td: Thread): number {
+    return cred.hasCap(CAP_SYS_ADMIN) ? super.write(text, cred, td) : EPERM;
+  }
+}
+
+/** What becomes of messages that programs write to /dev/kmsg. */
+class PrintkDevkmsg extends SysctlString {
+  readonly #msgbuf: MsgBuf;
+
+  constructor(msgbuf: MsgBuf) {
+    super(DEVKMSG_WORD_MAX);
+    this.#msgbuf = msgbuf;
+  }
+
+  read(): string {
+    return this.#msgbuf.fromPrograms;
+  }
+
+  set(text: string): number {
+    if (text !== "on" && text !== "off" && text !== "ratelimit") return EINVAL;
+    this.#msgbuf.fromPrograms = text;
+    return 0;
+  }
 }
 
 abstract class TableLeaf extends SysctlInt {
@@ -148,12 +252,16 @@ class PrintkLevels extends SysctlLeaf {
     return [console, message, minimum, initial].join("\t");
   }
 
+  override get isText(): boolean {
+    return false;
+  }
+
   /** Of up to four numbers the first three count; the level at boot stays what it was. */
   override write(text: string, _cred: Cred): number {
-    const words = text.trim().split(/\s+/);
-    if (words.length > 4 || words.some((w) => !/^\d$/.test(w))) return EINVAL;
+    const numbers = parseNumbers(text, 4);
+    if (failed(numbers)) return numbers;
     const { levels } = this.#table.msgbuf;
-    const [console, message = levels.message, minimum = levels.minimum] = words.map(Number);
+    const [console, message = levels.message, minimum = levels.minimum] = numbers;
     levels.setConsole(console!);
     levels.message = message;
     levels.minimum = minimum;
@@ -198,44 +306,12 @@ class LastPid extends SysctlInt {
   }
 }
 
-class PipeMaxSize extends TableLeaf {
-  constructor(table: ProcTable) {
-    super(table, PAGE_SIZE, 1 << 30);
-  }
-
-  get(): number {
-    return this.table.vfs.pipeMaxSize;
-  }
-
-  /** Rounded up to a power of two, as pipes are. */
-  set(value: number): number {
-    this.table.vfs.pipeMaxSize = 2 ** Math.ceil(Math.log2(value));
-    return 0;
-  }
-}
-
-/** Whether F_NOTIFY is offered. */
-class DirNotifyEnable extends TableLeaf {
-  constructor(table: ProcTable) {
-    super(table, 0, 1);
-  }
-
-  get(): number {
-    return Number(this.table.vfs.isDirNotifyEnabled);
-  }
-
-  set(value: number): number {
-    this.table.vfs.isDirNotifyEnabled = value !== 0;
-    return 0;
-  }
-}
-
 /** Of the reader's UTS name space. */
-class UtsName extends SysctlLeaf {
+class UtsName extends SysctlString {
   readonly #which: "hostname" | "domainname";
 
   constructor(which: "hostname" | "domainname") {
-    super(0o644);
+    super(HOSTNAME_MAX);
     this.#which = which;
   }
 
@@ -243,8 +319,7 @@ class UtsName extends SysctlLeaf {
     return (td as Lwp).ns.uts[this.#which];
   }
 
-  override write(text: string, _cred: Cred, td: Thread): number {
-    if (text.length > HOSTNAME_MAX) return EINVAL;
+  set(text: string, td: Thread): number {
     (td as Lwp).ns.uts[this.#which] = text;
     return 0;
   }

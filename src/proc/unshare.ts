@@ -45,6 +45,7 @@ const NETWORK_BYTES = 32768;
 export function newUserNamespace(td: Lwp): Cred | Errno {
   const { cred } = td;
   const parent = cred.userns;
+  if (!td.proc.table.settings.unprivilegedUserns && !cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   if (parent.level > USERNS_DEPTH_MAX) return ENOSPC;
   const charge = takeCharge(td, parent, "user");
   if (failed(charge)) return charge;

@@ -8,12 +8,14 @@ import type { UserNamespace } from "../kern/userns.ts";
 
 export function addUserSysctls(tree: SysctlDir): void {
   for (const kind of UCOUNT_KINDS) {
-    tree.add(`user.max_${kind}_namespaces`, new NamespaceLimit(kind));
+    tree.add(`user.max_${kind}_namespaces`, new UserLimit(kind));
   }
+  tree.add("user.max_inotify_instances", new UserLimit("inotify_instances"));
+  tree.add("user.max_inotify_watches", new UserLimit("inotify_watches"));
 }
 
 /** Of the user name space that its reader is in. */
-class NamespaceLimit extends SysctlInt {
+class UserLimit extends SysctlInt {
   readonly #kind: UcountKind;
 
   constructor(kind: UcountKind) {

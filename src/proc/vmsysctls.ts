@@ -1,19 +1,30 @@
 /** vm.*: the page cache and its syncer. See proc_sys_vm(5). */
 import { EINVAL } from "../abi/errno.ts";
-import { SysctlConst, type SysctlDir, SysctlInt } from "../kern/sysctl.ts";
+import { INT_MAX, type SysctlDir, SysctlField, SysctlFixed, SysctlInt } from "../kern/sysctl.ts";
 import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
-import { MAX_MAP_COUNT, MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import { OVERCOMMIT_NEVER, type Overcommit } from "../vm/overcommit.ts";
+import { MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
 import type { ProcTable } from "./proctable.ts";
 
 const NS_PER_CENTISEC = 1e7;
-const INT_MAX = 0x7fffffff;
+const LONG_MAX = Number.MAX_SAFE_INTEGER;
+const SWAPPINESS_MAX = 200;
 
 export function addVmSysctls(tree: SysctlDir, table: ProcTable): void {
-  tree.add("vm.overcommit_memory", new SysctlConst(0));
-  tree.add("vm.overcommit_ratio", new SysctlConst(50));
-  tree.add("vm.max_map_count", new SysctlConst(MAX_MAP_COUNT));
-  tree.add("vm.mmap_min_addr", new SysctlConst(MMAP_MIN_ADDR));
+  const { pages, settings } = table;
+  const { overcommit } = pages;
+  tree.add("vm.overcommit_memory", new SysctlField(overcommit, "mode", 0, OVERCOMMIT_NEVER));
+  tree.add("vm.overcommit_ratio", new OvercommitShare(overcommit, "ratio", "kbytes"));
+  tree.add("vm.overcommit_kbytes", new OvercommitShare(overcommit, "kbytes", "ratio"));
+  tree.add("vm.admin_reserve_kbytes", new SysctlField(overcommit, "adminReserveKib", 0, LONG_MAX));
+  tree.add("vm.user_reserve_kbytes", new SysctlField(overcommit, "userReserveKib", 0, LONG_MAX));
+  tree.add("vm.max_map_count", new SysctlField(pages, "maxMapCount"));
+  tree.add("vm.mmap_min_addr", new SysctlFixed(MMAP_MIN_ADDR));
+  tree.add("vm.panic_on_oom", new SysctlField(settings, "panicOnOom", 0, 2));
+  tree.add("vm.oom_dump_tasks", new SysctlField(settings, "oomDumpTasks"));
+  tree.add("vm.oom_kill_allocating_task", new SysctlField(settings, "oomKillAllocatingTask"));
+  tree.add("vm.swappiness", new SysctlField(settings, "swappiness", 0, SWAPPINESS_MAX));
   tree.add("vm.drop_caches", new DropCaches(table));
   tree.add("vm.vfs_cache_pressure", new CachePressure(table.vfs));
   const { syncer } = table;
@@ -29,6 +40,23 @@ export function addVmSysctls(tree: SysctlDir, table: ProcTable): void {
   );
   tree.add("vm.dirty_expire_centisecs", new Centisecs(syncer, "expireNs"));
   tree.add("vm.dirty_writeback_centisecs", new Centisecs(syncer, "writebackNs"));
+}
+
+/** Of ratio and kbytes the one that was set last counts: the other becomes 0. */
+class OvercommitShare extends SysctlField<"ratio" | "kbytes"> {
+  readonly #overcommit: Overcommit;
+  readonly #other: "ratio" | "kbytes";
+
+  constructor(overcommit: Overcommit, name: "ratio" | "kbytes", other: "ratio" | "kbytes") {
+    super(overcommit, name, 0, LONG_MAX);
+    this.#overcommit = overcommit;
+    this.#other = other;
+  }
+
+  override set(value: number): number {
+    this.#overcommit[this.#other] = 0;
+    return super.set(value);
+  }
 }
 
 type RatioName = "ratio" | "backgroundRatio";

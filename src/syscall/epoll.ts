@@ -16,7 +16,11 @@ const MAX_EVENTS = 0x7fffffff / EVENT_SIZE;
 
 export const sys_epoll_create1 = syscall("epoll_create1", [flags], (td, how) => {
   if ((how & ~O_CLOEXEC) !== 0) return EINVAL;
-  const fp = new EpollFile(anonAttr(td.fs.vfs, td.cred), td.fs.vfs.kmem);
+  const { vfs } = td.fs;
+  const fp = new EpollFile(anonAttr(vfs, td.cred), vfs.kmem, {
+    uid: td.cred.uid,
+    settings: vfs.settings,
+  });
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });
 

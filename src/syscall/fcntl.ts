@@ -249,10 +249,11 @@ function ownerEx(td: Lwp, fp: File, cmd: number, at: number): number {
 function setPipeSize(td: Lwp, fp: File, bytes: number): number {
   if (!(fp instanceof PipeFile)) return EBADF;
   if (bytes < 0 || bytes > 2 ** 31) return EINVAL;
-  const { pipeMaxSize } = td.fs.vfs;
+  const { pipeMaxSize, settings } = td.fs.vfs;
   const isMore = bytes > fp.pipe.capacity && bytes > pipeMaxSize;
   if (isMore && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
-  return fp.pipe.resize(Math.min(bytes, MAX_PIPE_BYTES));
+  const size = Math.min(bytes, MAX_PIPE_BYTES);
+  return fp.pipe.mayResize(size, td, settings) ? fp.pipe.resize(size) : EPERM;
 }
 
 /** What even the privileged get: the ring is memory of the kernel. */

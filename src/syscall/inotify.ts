@@ -19,7 +19,7 @@ import { newFd } from "./file.ts";
 export const sys_inotify_init1 = syscall("inotify_init1", [flags], (td, how) => {
   if ((how & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) return EINVAL;
   const { vfs } = td.fs;
-  const fp = InotifyFile.open(vfs, how & O_NONBLOCK, anonAttr(vfs, td.cred), td.cred.uid);
+  const fp = InotifyFile.open(vfs, how & O_NONBLOCK, anonAttr(vfs, td.cred), td.cred);
   if (failed(fp)) return fp;
   return newFd(td, fp, (how & O_CLOEXEC) !== 0);
 });

@@ -31,7 +31,6 @@ const PAGE_KIB = 4;
 const MIN_NICE = -20;
 const MAX_NICE = 19;
 /** fs.nr_open: RLIMIT_NOFILE goes no higher. */
-const NR_OPEN = 1048576;
 /** RLIM_INFINITY in user memory is all ones. */
 const INFINITY_BITS = 2 ** 64;
 
@@ -157,7 +156,7 @@ function changeLimit(
   const old = p.rlimits.get(resource);
   if (next) {
     if (next.soft > next.hard) return EINVAL;
-    if (resource === RLIMIT_NOFILE && next.hard > NR_OPEN) return EPERM;
+    if (resource === RLIMIT_NOFILE && next.hard > td.fs.vfs.settings.nrOpen) return EPERM;
     if (next.hard > old.hard && !td.cred.hasCap(CAP_SYS_RESOURCE)) return EPERM;
     p.rlimits.set(resource, next);
     if (resource === RLIMIT_NOFILE) for (const t of p.threads) t.fdtable.limit = next.soft;

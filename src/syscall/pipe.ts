@@ -13,7 +13,7 @@ export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   const { fsuid, fsgid } = td.cred;
   const attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
   const pipe = new Pipe(ino, false, vfs.kmem);
-  const reserved = pipe.reserve();
+  const reserved = pipe.reserve(td, vfs.settings);
   if (failed(reserved)) return reserved;
   const status = how & O_NONBLOCK;
   const reader = new PipeFile(pipe, O_RDONLY | status, attr);

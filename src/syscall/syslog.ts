@@ -27,7 +27,8 @@ const SIZE_BUFFER = 10;
 export const sys_syslog = syscall("syslog", [int, uaddr, int], (td, action, buf, length) => {
   const { msgbuf } = td.proc.table;
   const { levels, syslog } = msgbuf;
-  const isOpenToAll = action === READ_ALL || action === SIZE_BUFFER;
+  const isRestricted = td.proc.table.settings.dmesgRestrict;
+  const isOpenToAll = !isRestricted && (action === READ_ALL || action === SIZE_BUFFER);
   if (!isOpenToAll && !td.cred.hasCap(CAP_SYSLOG) && !td.cred.hasCap(CAP_SYS_ADMIN)) return EPERM;
   switch (action) {
     case CLOSE:

@@ -8,6 +8,7 @@ import { defaultAction, signalName } from "../abi/signal.ts";
 import { killedStatus } from "../abi/wait.ts";
 import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
 import { exitGroup } from "../proc/exit.ts";
+import { logFatalSignal } from "../proc/fatalsignal.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { enterHandler } from "../proc/sigframe.ts";
 import { hasDeliverableSignal, nextSignal, restoreMask } from "../proc/signal.ts";
@@ -23,6 +24,7 @@ export function takeSignals(td: Lwp): void {
     const { info, action } = delivery;
     if (td.proc.table.strace) traceSignal(td, describe(info.signo, action !== null));
     if (action === null) {
+      logFatalSignal(td, info);
       const core = dumpCore(td, info) ? WCOREFLAG : 0;
       exitGroup(td.proc, killedStatus(info.signo) | core);
       return;

@@ -24,6 +24,7 @@ import type { FsContext } from "./fscontext.ts";
 import type { NameEntry } from "./namecache.ts";
 import { LAST_NORM, lookupEntry, nameiParent, type ParentPath } from "./namei.ts";
 import type { Path } from "./path.ts";
+import { mayLink } from "./protectedlinks.ts";
 import type { Vnode } from "./vnode.ts";
 import { notifyVnode } from "./watch.ts";
 
@@ -100,6 +101,10 @@ export function link(
   start: Path | null,
 ): number {
   const vp = from.entry.vnode!;
+  if (ctx.vfs.settings.protectedHardlinks) {
+    const denied = mayLink(vp, td.cred);
+    if (denied < 0) return denied;
+  }
   ctx.vfs.hold(from);
   const r = linkHeld(td, ctx, from, vp, path, start);
   ctx.vfs.release(from);

@@ -27,6 +27,7 @@ import type { Thread } from "../kern/thread.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Attr } from "./attr.ts";
 import { File, type FileWatcher } from "./file.ts";
+import type { FsSettings } from "./fssettings.ts";
 import type { PollTable } from "./poll.ts";
 import { VnodeFile } from "./vnodefile.ts";
 
@@ -35,7 +36,6 @@ const EXCLUSIVE_OK =
   POLLIN | POLLERR | POLLHUP | 0x004 | 0x040 | 0x100 | EPOLLET | EPOLLWAKEUP | EPOLLEXCLUSIVE;
 /** How deep epolls may watch epolls. */
 const MAX_NESTS = 5;
-const MAX_ITEMS = 100_000;
 /** What an item and its waiters take, about. */
 const ITEM_BYTES = 384;
 
@@ -112,6 +112,11 @@ export class EpollItem implements PollTable, FileWatcher {
   }
 }
 
+export interface EpollUser {
+  readonly uid: number;
+  readonly settings: FsSettings;
+}
+
 /** Takes what epoll_wait reports: false when there is no more room. */
 export interface EventSink {
   event(events: number, dataLo: number, dataHi: number): boolean;
@@ -120,7 +125,6 @@ export interface EventSink {
 export class EpollFile extends File {
   readonly #attr: Attr;
   readonly #items = new Map<number, EpollItem>();
-  #count = 0;
   #readyHead: EpollItem | null = null;
   #readyTail: EpollItem | null = null;
   /** Threads in epoll_wait, and whoever polls this file itself. */
@@ -128,8 +132,12 @@ export class EpollFile extends File {
 
   readonly #kmem: KernelMemory;
 
-  constructor(attr: Attr, kmem = new KernelMemory(Infinity)) {
+  /** Whose watches they are: fs.epoll.max_user_watches; null: nobody's. */
+  readonly #user: EpollUser | null;
+
+  constructor(attr: Attr, kmem = new KernelMemory(Infinity), user: EpollUser | null = null) {
     super(O_RDWR);
+    this.#user = user;
     this.#attr = attr;
     this.#kmem = kmem;
   }
@@ -163,7 +171,7 @@ export class EpollFile extends File {
     if (!isPollable(file)) return EPERM;
     if (file instanceof EpollFile && (file.#reaches(this) || this.#isTooDeep(file))) return ELOOP;
     if (this.#find(fd, file)) return EEXIST;
-    if (this.#count >= MAX_ITEMS || !this.#kmem.take(ITEM_BYTES)) return ENOSPC;
+    if (!this.#mayWatch()) return ENOSPC;
     const item = new EpollItem(this, fd, file, events, lo, hi);
     item.nextSame = this.#items.get(fd) ?? null;
     this.#items.set(fd, item);
@@ -172,6 +180,16 @@ export class EpollFile extends File {
     file.watchers = item;
     if (item.arm(td) !== 0) this.itemWoken(item);
     return 0;
+  }
+
+  #mayWatch(): boolean {
+    const user = this.#user;
+    if (!user) return this.#kmem.take(ITEM_BYTES);
+    const { epollWatches, epollMaxWatches } = user.settings;
+    if (!epollWatches.take(user.uid, 1, epollMaxWatches)) return false;
+    if (this.#kmem.take(ITEM_BYTES)) return true;
+    epollWatches.give(user.uid, 1);
+    return false;
   }
 
   modify(td: Thread, fd: number, file: File, events: number, lo: number, hi: number): number {
@@ -208,6 +226,7 @@ export class EpollFile extends File {
     }
     this.#count--;
     this.#kmem.give(ITEM_BYTES);
+    this.#user?.settings.epollWatches.give(this.#user.uid, 1);
   }
 
   itemWoken(item: EpollItem): void {

@@ -140,7 +140,8 @@ export class FdTable {
       this.#paid = slots;
     }
     if (fp.kmem) return true;
-    if (!kmem.take(FILE_BYTES)) return false;
+    if (!kmem.mayOpenFile() || !kmem.take(FILE_BYTES)) return false;
+    kmem.openFiles++;
     fp.kmem = kmem;
     return true;
   }

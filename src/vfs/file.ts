@@ -195,7 +195,10 @@ export abstract class File {
     vp?.leases?.fileClosed(this);
     this.#async?.end();
     this.onLastClose();
-    this.kmem?.give(FILE_BYTES);
+    if (this.kmem) {
+      this.kmem.openFiles--;
+      this.kmem.give(FILE_BYTES);
+    }
     if (this.path) releasePath(this.path);
   }
 }

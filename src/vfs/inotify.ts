@@ -16,13 +16,14 @@ import {
   InotifyEvent,
 } from "../abi/inotify.ts";
 import { POLLIN, POLLRDNORM } from "../abi/poll.ts";
+import type { Cred } from "../kern/cred.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
-import type { InotifyLimits } from "./inotifylimits.ts";
+import { type InotifyLimits, InotifyUser } from "./inotifylimits.ts";
 import type { PollTable } from "./poll.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
@@ -48,20 +49,22 @@ export class InotifyFile extends File implements WatchOwner {
 
   readonly #kmem: KernelMemory;
   readonly #limits: InotifyLimits;
-  readonly #uid: number;
+  readonly #user: InotifyUser;
 
-  private constructor(flags: number, attr: Attr, uid: number, vfs: Vfs) {
+  private constructor(flags: number, attr: Attr, user: InotifyUser, vfs: Vfs) {
     super(flags);
     this.#attr = attr;
-    this.#uid = uid;
+    this.#user = user;
     this.#kmem = vfs.kmem;
     this.#limits = vfs.inotify;
   }
 
-  /** A file of `uid`'s: EMFILE if there are too many. */
-  static open(vfs: Vfs, flags: number, attr: Attr, uid: number): InotifyFile | Errno {
-    if (!vfs.inotify.takeInstance(uid)) return EMFILE;
-    return new InotifyFile(flags, attr, uid, vfs);
+  /** A file of `cred`'s user: EMFILE if there are too many. */
+  static open(vfs: Vfs, flags: number, attr: Attr, cred: Cred): InotifyFile | Errno {
+    const user = new InotifyUser(cred.uid, cred.userns);
+    if (user.take("inotify_instances")) return new InotifyFile(flags, attr, user, vfs);
+    user.end();
+    return EMFILE;
   }
 
   describe(): string {
@@ -81,9 +84,9 @@ export class InotifyFile extends File implements WatchOwner {
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | kept : kept;
       return known.wd;
     }
-    if (!this.#limits.takeWatch(this.#uid)) return ENOSPC;
+    if (!this.#user.take("inotify_watches")) return ENOSPC;
     if (!this.#kmem.take(WATCH_BYTES)) {
-      this.#limits.giveWatches(this.#uid, 1);
+      this.#user.give("inotify_watches", 1);
       return ENOSPC;
     }
     const w = new Watch(++this.#lastWd, this, vp, kept);
@@ -96,7 +99,7 @@ export class InotifyFile extends File implements WatchOwner {
     if (!w) return EINVAL;
     this.#watches.delete(wd);
     this.#kmem.give(WATCH_BYTES);
-    this.#limits.giveWatches(this.#uid, 1);
+    this.#user.give("inotify_watches", 1);
     this.queue(wd, IN_IGNORED, "", 0);
     w.end();
     return 0;
@@ -154,8 +157,9 @@ export class InotifyFile extends File implements WatchOwner {
   override onLastClose(): void {
     for (const w of this.#watches.values()) w.end();
     this.#kmem.give(this.#watches.size * WATCH_BYTES);
-    this.#limits.giveWatches(this.#uid, this.#watches.size);
-    this.#limits.giveInstance(this.#uid);
+    this.#user.give("inotify_watches", this.#watches.size);
+    this.#user.give("inotify_instances", 1);
+    this.#user.end();
     this.#watches.clear();
     this.#drop(this.#events.length);
   }

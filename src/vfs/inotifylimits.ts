@@ -1,51 +1,43 @@
 /**
- * What a user may have of inotify(7): fs.inotify.*. The counts are of real users,
- * as inotify files were made by them, and go when nothing is left to count.
+ * What a user may have of inotify(7): fs.inotify.*. How many files and watches he has is counted
+ * where he made them, as for name spaces: what fs.inotify says is user.max_inotify_* of the first.
  */
-import { SysctlVar } from "../kern/sysctl.ts";
-
-const INT_MAX = 0x7fffffff;
-
-class UserCounts {
-  instances = 0;
-  watches = 0;
-}
+import { INT_MAX, SysctlField, SysctlVar } from "../kern/sysctl.ts";
+import type { OtherKind, UcountKind } from "../kern/ucounts.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 
 export class InotifyLimits {
   readonly maxQueuedEvents = new SysctlVar(16384, 0, INT_MAX);
-  readonly maxUserInstances = new SysctlVar(128, 0, INT_MAX);
-  readonly maxUserWatches = new SysctlVar(65536, 0, INT_MAX);
-  readonly #users = new Map<number, UserCounts>();
+  readonly maxUserInstances: SysctlField<UcountKind>;
+  readonly maxUserWatches: SysctlField<UcountKind>;
 
-  /** One more inotify file of `uid`: false if that is too many. */
-  takeInstance(uid: number): boolean {
-    return this.#take(uid, "instances", this.maxUserInstances.get());
+  constructor(first: UserNamespace) {
+    const { limits } = first.ucounts;
+    this.maxUserInstances = new SysctlField<UcountKind>(limits, "inotify_instances");
+    this.maxUserWatches = new SysctlField<UcountKind>(limits, "inotify_watches");
+  }
+}
+
+/** Who made an inotify file, and where. */
+export class InotifyUser {
+  readonly #uid: number;
+  readonly #userns: UserNamespace;
+
+  constructor(uid: number, userns: UserNamespace) {
+    this.#uid = uid;
+    this.#userns = userns.hold();
   }
 
-  takeWatch(uid: number): boolean {
-    return this.#take(uid, "watches", this.maxUserWatches.get());
+  /** One more: false if that is too many. */
+  take(what: OtherKind): boolean {
+    return this.#userns.ucounts.take(this.#uid, what);
   }
 
-  giveInstance(uid: number): void {
-    this.#give(uid, "instances", 1);
+  give(what: OtherKind, count: number): void {
+    this.#userns.ucounts.give(this.#uid, what, count);
   }
 
-  giveWatches(uid: number, count: number): void {
-    this.#give(uid, "watches", count);
-  }
-
-  #take(uid: number, what: keyof UserCounts, max: number): boolean {
-    const counts = this.#users.get(uid) ?? new UserCounts();
-    if (counts[what] >= max) return false;
-    counts[what]++;
-    this.#users.set(uid, counts);
-    return true;
-  }
-
-  #give(uid: number, what: keyof UserCounts, count: number): void {
-    const counts = this.#users.get(uid);
-    if (!counts) return;
-    counts[what] -= count;
-    if (counts.instances === 0 && counts.watches === 0) this.#users.delete(uid);
+  end(): void {
+    this.#userns.release();
   }
 }

@@ -10,7 +10,7 @@ import type { MountTable } from "./mounttable.ts";
 import type { NameCache, NameEntry } from "./namecache.ts";
 
 /** Mounts a machine may have: a bound on what a hostile guest can pile up. */
-const MAX_MOUNTS = 4096;
+export const MAX_MOUNTS = 4096;
 
 /** Who must hear that a file system is no longer used. */
 export interface UnmountObserver {

@@ -12,7 +12,7 @@ import type { FileSystem } from "./filesystem.ts";
 import { hasLockedBelow, lockTree } from "./lockedmounts.ts";
 import type { LockTable } from "./lockf.ts";
 import { type Mount, mountFlags } from "./mount.ts";
-import { MountedFileSystems } from "./mountedfs.ts";
+import { MAX_MOUNTS, MountedFileSystems } from "./mountedfs.ts";
 import { MountNamespace } from "./mountns.ts";
 import type { NameCache, NameEntry } from "./namecache.ts";
 import { isWithin } from "./namei.ts";
@@ -40,6 +40,8 @@ export class MountTable {
   readonly #freeGroupIds: number[] = [];
   /** Marked by MNT_EXPIRE, and not used since. */
   readonly expiring = new Set<Mount>();
+  /** fs.mount-max: of one name space. */
+  mountMax = MAX_MOUNTS;
   #lastGroupId = 0;
   #namespaces = 1;
 
@@ -200,6 +202,8 @@ export class MountTable {
    */
   attach(top: Mount, where: Path): number {
     const at = this.topmost(where);
+    const { ns } = at.mount;
+    if (ns?.root && ns.root.subtree().length + top.subtree().length > this.mountMax) return ENOSPC;
     const copies: Copied[] = [];
     if (at.mount.group) {
       const tree = top.subtree();

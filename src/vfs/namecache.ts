@@ -55,6 +55,9 @@ export class NameCache {
   /** Sentinel of the ring of unused entries; next = oldest. */
   readonly #lru = new NameEntry("", null, null);
   #unused = 0;
+  /** Entries that exist, and those of names that do not. */
+  count = 0;
+  negative = 0;
 
   constructor(capacity = DEFAULT_CAPACITY) {
     this.#base = capacity;
@@ -78,7 +81,7 @@ export class NameCache {
 
   /** The root of a file system, or an entry without a place (a pipe's); returned held. */
   makeRoot(name: string, vnode: Vnode): NameEntry {
-    const e = new NameEntry(name, null, vnode);
+    const e = this.#make(name, null, vnode);
     e.isHashed = false;
     e.refs = 1;
     vnode.refs++;
@@ -87,7 +90,7 @@ export class NameCache {
 
   /** A file in `dir` that has no name yet (O_TMPFILE); returned held, shown as deleted. */
   makeUnnamed(dir: NameEntry, vnode: Vnode, isLinkable = true): NameEntry {
-    const e = new NameEntry(`#${vnode.ino}`, dir, vnode);
+    const e = this.#make(`#${vnode.ino}`, dir, vnode);
     e.isHashed = false;
     e.isDeleted = true;
     e.isLinkable = isLinkable;
@@ -102,7 +105,7 @@ export class NameCache {
    * goes with the first release.
    */
   makeLoose(name: string, vnode: Vnode): NameEntry {
-    const e = new NameEntry(name, null, vnode);
+    const e = this.#make(name, null, vnode);
     e.isHashed = false;
     vnode.refs++;
     return e;
@@ -120,7 +123,7 @@ export class NameCache {
   enter(dir: NameEntry, name: string, vnode: Vnode | null): NameEntry {
     const old = dir.children?.get(name);
     if (old) this.#replaced(old);
-    const e = new NameEntry(name, dir, vnode);
+    const e = this.#make(name, dir, vnode);
     dir.children ??= new Map();
     dir.children.set(name, e);
     this.hold(dir);
@@ -250,6 +253,12 @@ export class NameCache {
     this.release(e);
   }
 
+  #make(name: string, parent: NameEntry | null, vnode: Vnode | null): NameEntry {
+    this.count++;
+    if (!vnode) this.negative++;
+    return new NameEntry(name, parent, vnode);
+  }
+
   #unhash(e: NameEntry): void {
     const children = e.parent?.children;
     if (children?.get(e.name) === e) {
@@ -265,7 +274,9 @@ export class NameCache {
     while (at) {
       const vp: Vnode | null = at.vnode;
       at.vnode = null;
+      this.count--;
       if (vp) vp.release();
+      else this.negative--;
       const up: NameEntry | null = at.parent;
       at.parent = null;
       if (!up || --up.refs > 0) return;

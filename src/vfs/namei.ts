@@ -24,6 +24,7 @@ import type { FsContext } from "./fscontext.ts";
 import { type Mount, MS_NOSYMFOLLOW } from "./mount.ts";
 import type { NameEntry } from "./namecache.ts";
 import type { Path } from "./path.ts";
+import { mayFollow } from "./protectedlinks.ts";
 import type { Vfs } from "./vfs.ts";
 
 export const NAME_MAX = 255;
@@ -290,6 +291,10 @@ export class Walk {
     const vp = link.vnode!;
     if ((this.#flags & WALK_NO_SYMLINKS) !== 0 || ++this.#links > MAX_SYMLINKS) return ELOOP;
     if ((this.mount.flags & MS_NOSYMFOLLOW) !== 0) return ELOOP;
+    if (this.#vfs.settings.protectedSymlinks && this.#at >= this.#rest.length) {
+      const r = mayFollow(this.entry.vnode!, vp, this.#cred);
+      if (r < 0) return r;
+    }
     const jump = vp.followLink(this.#td);
     if (jump !== null) {
       if (failed(jump)) return jump;

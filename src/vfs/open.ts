@@ -61,6 +61,7 @@ import { MS_NODEV } from "./mount.ts";
 import { ENTERED, LAST_NORM, namei, WALK_DIRECTORY, WALK_FOLLOW, Walk } from "./namei.ts";
 import { holdPath, type Path } from "./path.ts";
 import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
+import { mayCreateOver } from "./protectedlinks.ts";
 import type { Vfs } from "./vfs.ts";
 import { PathFile, VnodeFile } from "./vnodefile.ts";
 import { notifyEntry, notifyVnode } from "./watch.ts";
@@ -146,7 +147,7 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
       else fp = openData(td, at, flags);
     } else if (vp.type === S_IFIFO) {
       vp.pipe ??= new Pipe(vp.ino, true, vfs.kmem);
-      fp = openFifo(td, at, vp.pipe, kept);
+      fp = openFifo(td, vfs.settings, at, vp.pipe, kept);
     } else if (vp.type === S_IFCHR || vp.type === S_IFBLK) {
       const table = vp.type === S_IFCHR ? vfs.chrdevs : vfs.blkdevs;
       const a = vp.getattr();
@@ -211,6 +212,8 @@ function openCreating(
     if (!w.entry.vnode) return create(td, ctx, { mount, entry: dir }, name, flags, mode);
     if (isExclusive) return EEXIST;
     if (w.entry.vnode.isDir) return EISDIR;
+    const kept = mayCreateOver(ctx.vfs.settings, dir.vnode!, w.entry.vnode, td.cred);
+    if (failed(kept)) return kept as Errno;
     return openAt(td, ctx.vfs, { mount: w.mount, entry: w.entry }, flags, false);
   }
 }

@@ -21,17 +21,22 @@ import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR } from "../abi/fcntl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import { S_IFIFO } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_RESOURCE } from "../kern/cred.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import type { Abandonable, Thread } from "../kern/thread.ts";
+import type { UserCount } from "../kern/usercount.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
+import type { FsSettings } from "./fssettings.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 
 export const PIPE_BUF = 4096;
 const PIPE_DEFAULT_BYTES = 65536;
+/** What whoever has too much in pipes gets. */
+const PIPE_MIN_BYTES = 2 * PIPE_BUF;
 const READABLE = POLLIN | POLLRDNORM;
 const WRITABLE = POLLOUT | POLLWRNORM;
 
@@ -58,6 +63,9 @@ export class Pipe {
   readonly #kmem: KernelMemory;
   /** Bytes of capacity that are paid for: while somebody has it open. */
   #paid = 0;
+  /** Whose they are while they are, and where that is counted. */
+  #owner = 0;
+  #counted: UserCount | null = null;
 
   constructor(ino: number, isFifo = false, kmem = new KernelMemory(Infinity)) {
     this.ino = ino;
@@ -65,20 +73,36 @@ export class Pipe {
     this.isFifo = isFifo;
   }
 
-  /** Before it is opened: pays for the capacity, which shrinks if all cannot be had. ENFILE. */
-  reserve(): number {
+  /**
+   * Before it is opened: pays for the capacity, which shrinks if all cannot be had; it counts as
+   * `td`'s user's from then on. ENFILE.
+   */
+  reserve(td: Thread, settings: FsSettings): number {
     if (this.#paid > 0) return 0;
+    const { uid } = td.cred;
+    const { pipePages, pipePagesSoft, pipePagesHard } = settings;
+    if (isPlainUser(td)) {
+      const had = pipePages.of(uid);
+      const isOver = pipePagesSoft > 0 && had + this.capacity / PIPE_BUF > pipePagesSoft;
+      if (isOver) this.capacity = Math.min(this.capacity, PIPE_MIN_BYTES);
+      if (pipePagesHard > 0 && had + this.capacity / PIPE_BUF > pipePagesHard) return ENFILE;
+    }
     if (!this.#kmem.takeSpare(this.capacity)) {
       if (!this.#kmem.take(PIPE_BUF)) return ENFILE;
       this.capacity = PIPE_BUF;
     }
     this.#paid = this.capacity;
+    this.#owner = uid;
+    this.#counted = pipePages;
+    pipePages.take(uid, this.capacity / PIPE_BUF, Number.POSITIVE_INFINITY);
     return 0;
   }
 
   /** Gives back what was paid for a pipe that nobody has open. */
   settle(): void {
     if (this.readers > 0 || this.writers > 0) return;
+    this.#counted?.give(this.#owner, this.#paid / PIPE_BUF);
+    this.#counted = null;
     this.#kmem.give(this.#paid);
     this.#paid = 0;
   }
@@ -136,13 +160,23 @@ export class Pipe {
     );
   }
 
+  /** Whether `td`, for a pipe of at least `bytes`, stays within what its user may have in pipes. */
+  mayResize(bytes: number, td: Thread, settings: FsSettings): boolean {
+    const more = (sizeFor(bytes) - this.#paid) / PIPE_BUF;
+    if (more <= 0 || !isPlainUser(td)) return true;
+    const { pipePages, pipePagesSoft: soft, pipePagesHard: hard } = settings;
+    const pages = pipePages.of(this.#owner) + more;
+    return (soft === 0 || pages <= soft) && (hard === 0 || pages <= hard);
+  }
+
   /** F_SETPIPE_SZ: EBUSY while more is in it. */
   resize(bytes: number): number {
-    let size = PIPE_BUF;
-    while (size < bytes) size *= 2;
+    const size = sizeFor(bytes);
     if (size < this.length) return EBUSY;
     if (size > this.#paid && !this.#kmem.takeSpare(size - this.#paid)) return EPERM;
     if (size < this.#paid) this.#kmem.give(this.#paid - size);
+    this.#counted?.give(this.#owner, this.#paid / PIPE_BUF);
+    this.#counted?.take(this.#owner, size / PIPE_BUF, Number.POSITIVE_INFINITY);
     this.#paid = this.capacity = size;
     this.#relocate(Math.max(this.length, Math.min(size, this.#ring.length)));
     this.writable.wakeup();
@@ -304,23 +338,29 @@ export function fifoBeingOpened(td: Thread): { readonly at: Path; readonly flags
  * Opens the FIFO at `at`. A reader waits for a writer and a writer for a reader; either
  * meets the other while that one still waits in its own open. See fifo(7).
  */
-export function openFifo(td: Thread, at: Path, pipe: Pipe, flags: number): PipeFile | Errno {
+export function openFifo(
+  td: Thread,
+  settings: FsSettings,
+  at: Path,
+  pipe: Pipe,
+  flags: number,
+): PipeFile | Errno {
   const mode = flags & O_ACCMODE;
   if (mode > O_RDWR) return EINVAL;
-  if (mode === O_RDWR || !pipe.isFifo) return meet(pipe, flags);
+  if (mode === O_RDWR || !pipe.isFifo) return meet(td, settings, pipe, flags);
   const isReader = mode === O_RDONLY;
   const opening = td.restart.data instanceof Opening ? td.restart.data : null;
   const others = isReader ? pipe.writers : pipe.readers;
   const othersOpening = isReader ? pipe.writeOpening : pipe.readOpening;
   if (opening?.isMet || others > 0 || !othersOpening.isEmpty) {
-    const fp = meet(pipe, flags);
+    const fp = meet(td, settings, pipe, flags);
     td.restart.data = null;
     opening?.abandon();
     return fp;
   }
   if ((flags & O_NONBLOCK) !== 0) {
     if (!isReader) return ENXIO;
-    return meet(pipe, flags);
+    return meet(td, settings, pipe, flags);
   }
   const waiter = opening ?? new Opening(td, at, flags, pipe, isReader);
   td.restart.data = waiter;
@@ -328,8 +368,20 @@ export function openFifo(td: Thread, at: Path, pipe: Pipe, flags: number): PipeF
   return td.sleepUntil(null, "fifo_open", Number.POSITIVE_INFINITY);
 }
 
-function meet(pipe: Pipe, flags: number): PipeFile | Errno {
-  const reserved = pipe.reserve();
+/** Capacities are powers of two. */
+function sizeFor(bytes: number): number {
+  let size = PIPE_BUF;
+  while (size < bytes) size *= 2;
+  return size;
+}
+
+/** fs.pipe-user-pages-* do not hold for the privileged. */
+function isPlainUser({ cred }: Thread): boolean {
+  return !cred.hasCap(CAP_SYS_RESOURCE) && !cred.hasCap(CAP_SYS_ADMIN);
+}
+
+function meet(td: Thread, settings: FsSettings, pipe: Pipe, flags: number): PipeFile | Errno {
+  const reserved = pipe.reserve(td, settings);
   if (failed(reserved)) return reserved;
   const fp = new PipeFile(pipe, flags, null);
   if (fp.isReadable) fp.pipe.writeOpening.wakeup();

@@ -9,6 +9,8 @@ import type { FileSystem } from "./filesystem.ts";
 
 export interface PtsDirectory extends FileSystem {
   readonly typeName: "devpts";
+  /** It is of the first mount name space: the ptys that are kept back are for such. */
+  readonly usesReserve: boolean;
   /** Names a new slave for its opener; ENOSPC at the instance's limit. */
   addPty(index: number, rdev: number, cred: Cred): number;
   removePty(index: number): void;

@@ -11,6 +11,7 @@ import { AioLimits } from "./aiolimits.ts";
 import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
+import { FsSettings } from "./fssettings.ts";
 import { InotifyLimits } from "./inotifylimits.ts";
 import { LeaseTable } from "./lease.ts";
 import { LockTable } from "./lockf.ts";
@@ -40,9 +41,10 @@ export class Vfs {
   readonly types = new Map<string, FileSystemType>();
   /** Where memfd_create(2)'s files live; made when first needed. */
   shm: Mount | null = null;
+  readonly settings = new FsSettings();
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
-  readonly inotify = new InotifyLimits();
+  readonly inotify = new InotifyLimits(this.userns);
   readonly aio = new AioLimits();
   /** fs.dir-notify-enable. */
   isDirNotifyEnabled = true;

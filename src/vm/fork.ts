@@ -13,11 +13,16 @@ import {
   VM_LOCKONFAULT,
   VM_WIPEONFORK,
 } from "./mapentry.ts";
+import { OVERCOMMIT_GUESS } from "./overcommit.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
 import { Vmspace } from "./vmspace.ts";
 
 export function forkVmspace(vs: Vmspace): Vmspace | Errno {
+  const { overcommit, kmem } = vs.frames;
   if (vs.frames.isScarce) return ENOMEM;
+  // The child's promises are as many again.
+  const isGuess = overcommit.mode === OVERCOMMIT_GUESS;
+  if (!isGuess && !overcommit.allows(vs.committedBytes, vs.totalBytes, kmem.isAdmin)) return ENOMEM;
   const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.ceiling);
   if (!child.payEntries(vs.entries.length)) {
     child.destroy();

@@ -100,6 +100,11 @@ export class MapEntry implements Mapping {
     return (this.flags & (VM_SHARED | VM_GROWSDOWN)) === 0 && (this.prot & PROT_WRITE) !== 0;
   }
 
+  /** Memory for it is promised: what Linux marks VM_ACCOUNT. */
+  get isCommitted(): boolean {
+    return isCommitted(this.prot, this.flags);
+  }
+
   /** True if this is private anonymous memory with the rights `prot`, no stack. */
   mayContinueAnon(prot: number): boolean {
     const { object, flags } = this;
@@ -165,4 +170,9 @@ export class MapEntry implements Mapping {
     this.object.release();
     this.file?.release();
   }
+}
+
+/** Private and writable, but for what was mapped with MAP_NORESERVE. */
+export function isCommitted(prot: number, vmFlags: number): boolean {
+  return (vmFlags & (VM_SHARED | VM_NORESERVE)) === 0 && (prot & PROT_WRITE) !== 0;
 }

@@ -17,8 +17,9 @@ import { KernelMemory } from "../kern/kmem.ts";
 import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { Charges } from "./charges.ts";
+import { Overcommit } from "./overcommit.ts";
 import { PageQueue } from "./pagequeue.ts";
-import { CHUNK_PAGES, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
+import { CHUNK_PAGES, MAX_MAP_COUNT, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
 import { Writeback } from "./writeback.ts";
 
 /** Who must hear that a frame's bytes changed or that it is free: the machine's translations. */
@@ -31,6 +32,10 @@ export interface OomHandler {
   /** True if memory was freed and the allocation is worth another try. */
   outOfMemory(): boolean;
 }
+
+/** Open files: one for every 10 KiB of memory, and not fewer than these. */
+const FILE_SHARE = 10240;
+const MIN_FILES = 8192;
 
 const FREE = 0;
 const PARTIAL = 1;
@@ -61,6 +66,9 @@ export class PageAllocator {
   isReclaiming = false;
   /** What the kernel may take of the host's memory for programs' objects. */
   readonly kmem: KernelMemory;
+  readonly overcommit: Overcommit;
+  /** vm.max_map_count. */
+  maxMapCount = MAX_MAP_COUNT;
   /** Page table entries on their way to being dropped or held: room for those of one table. */
   readonly batch = new Uint32Array(1024);
   /** Where faults are counted. */
@@ -95,6 +103,11 @@ export class PageAllocator {
     this.kmem = KernelMemory.beside(mem.ramPages * PAGE_SIZE);
     this.totalPages = chunks * CHUNK_PAGES;
     this.freePages = this.totalPages;
+    this.overcommit = new Overcommit(this.totalPages);
+    this.kmem.maxFiles = Math.max(
+      MIN_FILES,
+      Math.floor((this.totalPages * PAGE_SIZE) / FILE_SHARE),
+    );
     this.#keptCache = Math.min(MAX_KEPT_CACHE, this.totalPages >>> 5);
     this.#refs = new Int32Array(this.totalPages);
     this.#free = new Uint16Array(chunks).fill(ALL_FREE);

@@ -38,6 +38,7 @@ import { forkVmspace } from "./fork.ts";
 import { gather } from "./gather.ts";
 import { adviseRange } from "./madvise.ts";
 import {
+  isCommitted,
   MapEntry,
   type MappedFile,
   type PageUnmapper,
@@ -51,10 +52,10 @@ import { protectRange } from "./mprotect.ts";
 import { remap } from "./mremap.ts";
 import { isAnySealed } from "./mseal.ts";
 import { AnonObject, type VmObject } from "./object.ts";
+import { OVERCOMMIT_NEVER } from "./overcommit.ts";
 import type { PageAllocator } from "./page.ts";
 import {
   CHUNK_SIZE,
-  MAX_MAP_COUNT,
   MMAP_MIN_ADDR,
   PAGE_SIZE,
   pageCeil,
@@ -131,6 +132,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Bytes mapped: all, private writable, stack, locked; and the highest marks. */
   totalBytes = 0;
   dataBytes = 0;
+  committedBytes = 0;
   stackBytes = 0;
   lockedBytes = 0;
   peakTotalBytes = 0;
@@ -193,7 +195,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     let vmFlags = this.lockFuture;
     if ((flags & MAP_SHARED) !== 0) vmFlags |= VM_SHARED;
     if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
-    if ((flags & MAP_NORESERVE) !== 0) vmFlags |= VM_NORESERVE;
+    const isStrict = this.frames.overcommit.mode === OVERCOMMIT_NEVER;
+    if ((flags & MAP_NORESERVE) !== 0 && !isStrict) vmFlags |= VM_NORESERVE;
     if ((flags & MAP_LOCKED) !== 0) vmFlags |= VM_LOCKED;
     const refused = this.#admit(length, request.prot, vmFlags, addr);
     if (failed(refused)) return refused;
@@ -357,6 +360,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
       this.#takePages(e.start, e.end);
       e.dispose();
     }
+    this.frames.overcommit.committedBytes -= this.committedBytes;
+    this.committedBytes = 0;
     this.totalBytes = this.dataBytes = this.stackBytes = this.lockedBytes = 0;
   }
 
@@ -406,6 +411,10 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     const size = sign * (e.end - e.start);
     this.totalBytes += size;
     if (e.isData) this.dataBytes += size;
+    if (e.isCommitted) {
+      this.committedBytes += size;
+      this.frames.overcommit.committedBytes += size;
+    }
     if ((e.flags & VM_GROWSDOWN) !== 0) this.stackBytes += size;
     if ((e.flags & VM_LOCKED) !== 0) this.lockedBytes += size;
     if (this.totalBytes > this.peakTotalBytes) this.peakTotalBytes = this.totalBytes;
@@ -414,7 +423,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Whether there may be `count` more map entries; pays for them ahead, some at a time. */
   mayAddEntries(count: number): boolean {
     const wanted = this.entries.length + count;
-    if (wanted > MAX_MAP_COUNT) return false;
+    if (wanted > this.frames.maxMapCount) return false;
     // An operation on a range makes a few more at its ends.
     if (wanted + ENTRY_SLACK <= this.paidEntries) return true;
     return this.payEntries(wanted + ENTRY_SLACK + ENTRY_BATCH);
@@ -432,10 +441,9 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     if (this.totalBytes + length > this.limits.asBytes) return ENOMEM;
     const isData = (vmFlags & (VM_SHARED | VM_GROWSDOWN)) === 0 && (prot & PROT_WRITE) !== 0;
     if (isData && this.dataBytes + length > this.limits.dataBytes) return ENOMEM;
-    const isCommitted = isData && (vmFlags & VM_NORESERVE) === 0;
-    // Linux's heuristic: refuse only what could never be had.
-    if (isCommitted && length > this.frames.totalPages * PAGE_SIZE) return ENOMEM;
-    return 0;
+    if (!isCommitted(prot, vmFlags)) return 0;
+    const { overcommit, kmem } = this.frames;
+    return overcommit.allows(length, this.totalBytes, kmem.isAdmin) ? 0 : ENOMEM;
   }
 
   /** PageUnmapper: an object takes pages away. */
@@ -570,6 +578,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     const grown = e.start - start;
     if (start < MMAP_MIN_ADDR || e.end - start > this.limits.stackBytes) return null;
     if (this.totalBytes + grown > this.limits.asBytes) return null;
+    if (failed(this.mayGrow(grown, e.prot, e.flags))) return null;
     const below = this.entries.at(i - 1);
     const isGuarded = below && below.prot !== 0 && (below.flags & VM_GROWSDOWN) === 0;
     if (isGuarded && start - below.end < STACK_GUARD_GAP) return null;

@@ -19,8 +19,9 @@ import { PtySlave } from "./pty.ts";
 import { PtyMaster, type PtyOwner } from "./ptymaster.ts";
 import type { ConsoleRedirect } from "./redirect.ts";
 
-/** Ptys that may exist at a time in the machine (kernel.pty.max). */
+/** Ptys that may exist at a time in the machine, and how many of them are for the first mount name space. */
 const MAX_PTYS = 4096;
+const RESERVED_PTYS = 1024;
 
 interface Pty {
   readonly slave: PtySlave;
@@ -34,6 +35,9 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
   readonly #vfs: Vfs;
   readonly #redirect: ConsoleRedirect;
   readonly #ptys = new Map<number, Pty>();
+  /** kernel.pty.max and .reserve. */
+  max = MAX_PTYS;
+  reserve = RESERVED_PTYS;
 
   constructor(vfs: Vfs, redirect: ConsoleRedirect) {
     this.#vfs = vfs;
@@ -84,7 +88,7 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
     const place = this.#directoryOf(td);
     if (!place || !isPtsDirectory(place.mount.fs)) return ENODEV;
     const directory = place.mount.fs;
-    const index = this.#freeIndex();
+    const index = this.#freeIndex(directory);
     if (index < 0) return ENOSPC;
     const slave = new PtySlave(makedev(PTY_SLAVE_MAJOR, index), index);
     slave.redirect = this.#redirect;
@@ -102,8 +106,8 @@ export class PtyDriver implements DeviceDriver, PtyOwner {
     return mount ? { mount, entry: mount.root } : null;
   }
 
-  #freeIndex(): number {
-    if (this.#ptys.size >= MAX_PTYS) return -1;
+  #freeIndex(directory: PtsDirectory): number {
+    if (this.#ptys.size >= this.max - (directory.usesReserve ? 0 : this.reserve)) return -1;
     let index = 0;
     while (this.#ptys.has(index)) index++;
     return index;

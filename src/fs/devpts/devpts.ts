@@ -11,6 +11,7 @@ import type { KernelClock } from "../../kern/clock.ts";
 import type { Cred } from "../../kern/cred.ts";
 import { NO_ID } from "../../kern/idmap.ts";
 import type { UserNamespace } from "../../kern/userns.ts";
+import type { Lwp } from "../../proc/lwp.ts";
 import { makedev } from "../../vfs/device.ts";
 import {
   type FileSystem,
@@ -42,9 +43,11 @@ export class Devpts implements PtsDirectory {
   #options: DevptsOptions;
 
   readonly userns: UserNamespace;
+  readonly usesReserve: boolean;
 
-  constructor(vfs: Vfs, options: DevptsOptions, userns = vfs.userns) {
+  constructor(vfs: Vfs, options: DevptsOptions, userns = vfs.userns, usesReserve = true) {
     this.userns = userns;
+    this.usesReserve = usesReserve;
     const [uid, gid] = [userns.rootUid, userns.rootGid];
     this.dev = vfs.anonymousDev();
     this.clock = vfs.clock;
@@ -142,7 +145,9 @@ export class DevptsType implements FileSystemType {
     if (options === null) return EINVAL;
     // Its root belongs to somebody, or nobody could use it.
     if (userns.rootUid === NO_ID || userns.rootGid === NO_ID) return EINVAL;
-    const fs = new Devpts(this.#vfs, options, userns);
+    const { td } = request;
+    const isFirst = !td || (td as Lwp).fs.ns === this.#vfs.mounts.initial;
+    const fs = new Devpts(this.#vfs, options, userns, isFirst);
     fs.isReadOnly = request.isReadOnly;
     return fs;
   }

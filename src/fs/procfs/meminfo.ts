@@ -20,11 +20,11 @@ interface MemoryUse {
   readonly shmem: number;
   readonly tables: number;
   readonly locked: number;
-  readonly committed: number;
 }
 
 export function meminfoText(fs: ProcFs): string {
   const m = memoryUse(fs);
+  const { overcommit } = fs.table.pages;
   const line = (name: string, pages: number): string =>
     kibLine(`${name}:`.padEnd(16), pages * PAGE_SIZE, 8);
   return (
@@ -55,8 +55,8 @@ export function meminfoText(fs: ProcFs): string {
     line("SUnreclaim", 0) +
     line("KernelStack", 0) +
     line("PageTables", m.tables) +
-    line("CommitLimit", Math.floor(m.total / 2)) +
-    line("Committed_AS", m.committed) +
+    line("CommitLimit", Math.floor(overcommit.limitBytes / PAGE_SIZE)) +
+    line("Committed_AS", overcommit.committedBytes / PAGE_SIZE) +
     line("VmallocTotal", 0) +
     line("VmallocUsed", 0) +
     line("VmallocChunk", 0) +
@@ -116,7 +116,6 @@ function memoryUse(fs: ProcFs): MemoryUse {
   let mapped = 0;
   let tables = 0;
   let lockedBytes = 0;
-  let committedBytes = 0;
   const seen = new Set<object>();
   for (const p of fs.table.all()) {
     const vs = vmspaceOf(p);
@@ -126,7 +125,6 @@ function memoryUse(fs: ProcFs): MemoryUse {
     mapped += vs.rssFile + vs.rssShmem;
     tables += vs.pageTable.tablePages;
     lockedBytes += vs.lockedBytes;
-    committedBytes += vs.dataBytes + vs.stackBytes;
   }
   return {
     total: pages.totalPages,
@@ -140,7 +138,6 @@ function memoryUse(fs: ProcFs): MemoryUse {
     shmem: tmpfsPages(fs),
     tables,
     locked: Math.ceil(lockedBytes / PAGE_SIZE),
-    committed: Math.ceil(committedBytes / PAGE_SIZE),
   };
 }
 

@@ -175,8 +175,8 @@ export abstract class ProcText extends ProcNode {
    */
   abstract text(td: Thread, cursor: number): string | TextPiece | Errno;
 
-  /** Takes what one write(2) brought, at the start of the file; `opener` is who opened it. */
-  writeText(_td: Thread, _text: string, _opener: Cred): number {
+  /** Takes what one write(2) brought at `offset`, which few ask for; `opener` is who opened it. */
+  writeText(_td: Thread, _text: string, _opener: Cred, _offset: number): number {
     return EPERM;
   }
 

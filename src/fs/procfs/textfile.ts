@@ -24,7 +24,7 @@ const FREE_BYTES = 4096;
 
 export class ProcTextFile extends File {
   readonly #node: ProcText;
-  #offset = 0;
+  protected offset = 0;
   #snapshot: Uint8Array | null = null;
   /** Offset of the snapshot in the whole text, and where the piece after it begins. */
   #start = 0;
@@ -47,8 +47,8 @@ export class ProcTextFile extends File {
   }
 
   override read(td: Thread, uio: Uio): number {
-    const n = this.pread(td, uio, this.#offset);
-    if (n > 0) this.#offset += n;
+    const n = this.pread(td, uio, this.offset);
+    if (n > 0) this.offset += n;
     return n;
   }
 
@@ -100,21 +100,21 @@ export class ProcTextFile extends File {
   }
 
   override write(td: Thread, uio: Uio): number {
-    return this.pwrite(td, uio, this.#offset);
+    return this.pwrite(td, uio, this.offset);
   }
 
-  override pwrite(td: Thread, uio: Uio, _offset: number): number {
+  override pwrite(td: Thread, uio: Uio, offset: number): number {
     const bytes = new Uint8Array(Math.min(uio.resid, WRITE_MAX));
     const count = uio.resid;
     const got = uio.copyin(bytes);
     if (failed(got)) return EFAULT;
-    const r = this.#node.writeText(td, byteString(bytes, 0, got), this.#opener);
+    const r = this.#node.writeText(td, byteString(bytes, 0, got), this.#opener, offset);
     return failed(r) ? r : count;
   }
 
   override seek(offset: number, whence: number): number {
-    const to = seekWithoutEnd(this.#offset, offset, whence);
-    if (!failed(to)) this.#offset = to;
+    const to = seekWithoutEnd(this.offset, offset, whence);
+    if (!failed(to)) this.offset = to;
     return to;
   }
 
