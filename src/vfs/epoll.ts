@@ -175,7 +175,6 @@ export class EpollFile extends File {
     const item = new EpollItem(this, fd, file, events, lo, hi);
     item.nextSame = this.#items.get(fd) ?? null;
     this.#items.set(fd, item);
-    this.#count++;
     item.nextWatcher = file.watchers;
     file.watchers = item;
     if (item.arm(td) !== 0) this.itemWoken(item);
@@ -224,7 +223,6 @@ export class EpollFile extends File {
         if (i.nextSame === item) i.nextSame = item.nextSame;
       }
     }
-    this.#count--;
     this.#kmem.give(ITEM_BYTES);
     this.#user?.settings.epollWatches.give(this.#user.uid, 1);
   }
