@@ -28,6 +28,7 @@ export const PTRACE_SETSIGMASK = 0x420b;
 export const PTRACE_SECCOMP_GET_FILTER = 0x420c;
 export const PTRACE_SECCOMP_GET_METADATA = 0x420d;
 export const PTRACE_GET_SYSCALL_INFO = 0x420e;
+export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
 export const PTRACE_SET_SYSCALL_INFO = 0x4212;
 
 export const PTRACE_EVENT_FORK = 1;
@@ -61,6 +62,15 @@ export const GPR_SET_SIZE = 32 * 8;
 export const FPR_SET_SIZE = 33 * 8;
 
 export const PeekSiginfoArgs = struct({ off: u64, flags: u32, nr: i32 });
+/** struct ptrace_rseq_configuration: where the area for restartable sequences is. */
+export const RseqConfiguration = struct({
+  rseq_abi_pointer: u64,
+  rseq_abi_size: u32,
+  signature: u32,
+  flags: u32,
+  pad: u32,
+});
+
 export const SeccompMetadata = struct({ filter_off: u64, flags: u64 });
 
 export const PTRACE_SYSCALL_INFO_NONE = 0;

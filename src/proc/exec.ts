@@ -22,6 +22,8 @@ import {
   AT_PHENT,
   AT_PHNUM,
   AT_RANDOM,
+  AT_RSEQ_ALIGN,
+  AT_RSEQ_FEATURE_SIZE,
   AT_SECURE,
   AT_SYSINFO_EHDR,
   AT_UID,
@@ -38,6 +40,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../abi/mman.ts";
+import { RSEQ_ALIGN, RSEQ_FEATURE_BYTES } from "../abi/rseq.ts";
 import { RtSigframe } from "../abi/sigframe.ts";
 import { SS_DISABLE } from "../abi/signal.ts";
 import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
@@ -229,6 +232,8 @@ function auxv(
     [AT_EGID, cred.userns.shownGid(cred.egid)],
     [AT_SECURE, next.isSecure ? 1 : 0],
     [AT_HWCAP2, 0],
+    [AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_BYTES],
+    [AT_RSEQ_ALIGN, RSEQ_ALIGN],
   ];
 }
 
@@ -260,6 +265,7 @@ function commit(
   }
   p.sigactions.resetHandlers();
   p.timers.deletePosix();
+  td.rseq = null;
   td.altStackBase = td.altStackSize = 0;
   td.altStackFlags = SS_DISABLE;
   if (td.fdtable.refs > 1) {

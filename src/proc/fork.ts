@@ -48,6 +48,7 @@ import type { PidNamespace } from "./pidns.ts";
 import type { Proc } from "./proc.ts";
 import { cloneEvent, inheritTracing } from "./ptrace.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
+import { Rseq } from "./rseq.ts";
 import { inheritSeccomp } from "./seccomp.ts";
 import { checkMaking, newNamespaces, newUserNamespace, unshareMounts } from "./unshare.ts";
 
@@ -297,6 +298,10 @@ function newLwp(
   if (request.flags & CLONE_SYSVSEM) {
     td.semUndo ??= new SemUndoList();
     child.semUndo = td.semUndo.hold();
+  }
+  const { rseq } = td;
+  if (rseq !== null && (request.flags & CLONE_VM) === 0) {
+    child.rseq = new Rseq(rseq.addr, rseq.length, rseq.signature);
   }
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;

@@ -18,6 +18,7 @@ import type { Pid } from "./pid.ts";
 import type { PidNamespace } from "./pidns.ts";
 import type { Proc } from "./proc.ts";
 import { RLIMIT_FSIZE } from "./rlimit.ts";
+import type { Rseq } from "./rseq.ts";
 import type { SeccompFilter } from "./seccomp.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { SigInfo } from "./siginfo.ts";
@@ -70,6 +71,8 @@ export class Lwp extends Thread {
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
   clearTidAddr = 0;
   robustListHead = 0;
+  /** Its area for restartable sequences: rseq(2). */
+  rseq: Rseq | null = null;
   /** Queues for the locks that it holds: proc/pifutex.ts. */
   readonly piQueues = new Set<PiQueue>();
   /** Signal to get when the parent ends; see prctl(2) PR_SET_PDEATHSIG. */

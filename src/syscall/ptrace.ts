@@ -13,6 +13,7 @@ import {
   PTRACE_CONT,
   PTRACE_DETACH,
   PTRACE_EVENT_STOP,
+  PTRACE_GET_RSEQ_CONFIGURATION,
   PTRACE_GET_SYSCALL_INFO,
   PTRACE_GETEVENTMSG,
   PTRACE_GETREGSET,
@@ -39,6 +40,7 @@ import {
   PTRACE_SINGLESTEP,
   PTRACE_SYSCALL,
   PTRACE_TRACEME,
+  RseqConfiguration,
   SYSCALL_INFO_SIZE,
 } from "../abi/ptrace.ts";
 import { NSIG, SIGINFO_SIZE, SIGKILL, SiginfoRt } from "../abi/signal.ts";
@@ -141,6 +143,8 @@ function perform(td: Lwp, trace: Tracing, request: number, addr: number, data: n
       return seccompFilter(td, trace.td, addr, data);
     case PTRACE_SECCOMP_GET_METADATA:
       return seccompMetadata(td, trace.td, addr, data);
+    case PTRACE_GET_RSEQ_CONFIGURATION:
+      return rseqConfiguration(td, trace.td, addr, data);
     default:
       // PEEKUSR and the register requests of other architectures too: riscv has none.
       return EIO;
@@ -159,6 +163,17 @@ function interrupt(trace: Tracing): number {
   trace.demandTrap();
   if (trace.isListening) trace.release();
   return 0;
+}
+
+/** All zeroes for a thread that has registered no area. */
+function rseqConfiguration(td: Lwp, other: Lwp, size: number, data: number): number {
+  const v = new DataView(new ArrayBuffer(RseqConfiguration.sizeof));
+  const { rseq } = other;
+  RseqConfiguration.rseq_abi_pointer.set(v, 0, rseq?.addr ?? 0);
+  RseqConfiguration.rseq_abi_size.set(v, 0, rseq?.length ?? 0);
+  RseqConfiguration.signature.set(v, 0, rseq?.signature ?? 0);
+  const bytes = new Uint8Array(v.buffer, 0, Math.min(size, v.byteLength));
+  return failed(td.proc.vmspace.copyout(data, bytes)) ? EFAULT : v.byteLength;
 }
 
 function listen(trace: Tracing): number {

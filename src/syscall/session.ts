@@ -1,10 +1,13 @@
 /** Sessions, process groups, robust lists: setsid(2), setpgid(2), set_robust_list(2), rseq(2). */
-import { EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import { EACCES, EBUSY, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import { RSEQ_ALIGN, RSEQ_BYTES, RSEQ_CS, RSEQ_FLAG_UNREGISTER } from "../abi/rseq.ts";
 import { CAP_SYS_TTY_CONFIG } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
 import { mayPtrace } from "../proc/ptraceaccess.ts";
-import { int, size, uaddr, uint } from "./args.ts";
+import { endSequences, Rseq } from "../proc/rseq.ts";
+import { USER_END } from "../vm/param.ts";
+import { flags, int, size, uaddr, uint } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 
 const ROBUST_HEAD_BYTES = 24;
@@ -69,12 +72,32 @@ export const sys_get_robust_list = syscall(
   },
 );
 
-/**
- * Restartable sequences are not built in. glibc then keeps the cpu number
- * uninitialised and asks getcpu(2), which is right; a registration that is
- * accepted would oblige us to abort sequences at every switch.
- */
-export const sys_rseq = syscall("rseq", [uaddr, uint, int, uint], () => ENOSYS);
+export const sys_rseq = syscall(
+  "rseq",
+  [uaddr, uint, flags, uint],
+  (td, addr, length, how, signature) => {
+    const old = td.rseq;
+    const isSame = old !== null && old.addr === addr && old.length === length;
+    if ((how & RSEQ_FLAG_UNREGISTER) !== 0) {
+      if (how !== RSEQ_FLAG_UNREGISTER || !isSame) return EINVAL;
+      if (old.signature !== signature) return EPERM;
+      return endSequences(td, old) ? 0 : EFAULT;
+    }
+    if (how !== 0) return EINVAL;
+    if (old !== null) {
+      if (!isSame) return EINVAL;
+      return old.signature === signature ? EBUSY : EPERM;
+    }
+    if (addr % RSEQ_ALIGN !== 0 || length < RSEQ_BYTES) return EINVAL;
+    if (addr + length > USER_END) return EFAULT;
+    const { vmspace } = td.proc;
+    const rseq = new Rseq(addr, length, signature);
+    if (failed(vmspace.storeU64(addr + RSEQ_CS, 0))) return EFAULT;
+    if (!rseq.store(vmspace, td.cpu.id, td.cpu.id)) return EFAULT;
+    td.rseq = rseq;
+    return 0;
+  },
+);
 
 export const sessionSyscalls: readonly (readonly [number, Syscall])[] = [
   [58, sys_vhangup],

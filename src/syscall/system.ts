@@ -184,24 +184,32 @@ const MEMBARRIER_QUERY = 0;
 const MEMBARRIER_PRIVATE = 8;
 const MEMBARRIER_PRIVATE_SYNC_CORE = 32;
 const MEMBARRIER_GET_REGISTRATIONS = 512;
-/** All but those for restartable sequences. */
-const MEMBARRIER_SUPPORTED = 0x7f | MEMBARRIER_GET_REGISTRATIONS;
+const MEMBARRIER_PRIVATE_RSEQ = 128;
+const MEMBARRIER_FLAG_CPU = 1;
+const MEMBARRIER_SUPPORTED = 0x1ff | MEMBARRIER_GET_REGISTRATIONS;
+const MEMBARRIER_PRIVATES = [
+  MEMBARRIER_PRIVATE,
+  MEMBARRIER_PRIVATE_SYNC_CORE,
+  MEMBARRIER_PRIVATE_RSEQ,
+];
 /** The commands that announce a later use; each is twice the command that it allows. */
-const MEMBARRIER_REGISTER = 4 | 16 | 64;
+const MEMBARRIER_REGISTER = 4 | 16 | 64 | 256;
 
 /**
- * One CPU at a time runs a process, so every barrier has already happened; who
- * forgets to announce a private one is told so all the same.
+ * One CPU at a time runs a process, so every barrier has already happened, and every thread but
+ * the caller begins its restartable sequence again anyhow; who forgets to announce a private one
+ * is told so all the same.
  */
 export const sys_membarrier = syscall("membarrier", [int, flags, int], (td, command, how) => {
-  if (how !== 0) return EINVAL;
+  const mayNameCpu = command === MEMBARRIER_PRIVATE_RSEQ && how === MEMBARRIER_FLAG_CPU;
+  if (how !== 0 && !mayNameCpu) return EINVAL;
   if (command === MEMBARRIER_QUERY) return MEMBARRIER_SUPPORTED;
   const isOne = command > 0 && (command & (command - 1)) === 0;
   if (!isOne || (command & MEMBARRIER_SUPPORTED) === 0) return EINVAL;
   const p = td.proc;
   if (command === MEMBARRIER_GET_REGISTRATIONS) return p.membarriers;
   if (command & MEMBARRIER_REGISTER) p.membarriers |= command;
-  const isPrivate = command === MEMBARRIER_PRIVATE || command === MEMBARRIER_PRIVATE_SYNC_CORE;
+  const isPrivate = MEMBARRIER_PRIVATES.includes(command);
   return isPrivate && (p.membarriers & (command << 1)) === 0 ? EPERM : 0;
 });
 

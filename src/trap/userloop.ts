@@ -31,6 +31,7 @@ import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
 import type { ProcTable } from "../proc/proctable.ts";
 import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
+import { resumeSequence } from "../proc/rseq.ts";
 import { faultSignal } from "../proc/siginfo.ts";
 import { forceSignal, hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
 import type { Syscall } from "../syscall/declare.ts";
@@ -138,6 +139,8 @@ export class UserLoop implements SliceKeeper, TrapService {
     while (td.state === "running") {
       if (td.callInProgress >= 0) {
         if (td.proc.fatalSignal === 0) this.#serve(td);
+      } else if (td.rseq?.isDue && !resumeSequence(td, td.rseq)) {
+        takeSignals(td);
       } else {
         this.sampler?.enteringProgram(td);
         this.#userMeter.enter(td);
@@ -269,6 +272,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.sampler?.switchingFrom(td);
     this.#account(td, this.#cpu.clock.monotonicNs());
     if (td.state === "sleeping") td.voluntarySwitches++;
+    if (td.rseq !== null) td.rseq.isDue = true;
     this.#cpu.current = null;
     this.#charges.payer = null;
   }

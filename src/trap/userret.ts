@@ -10,6 +10,7 @@ import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
 import { exitGroup } from "../proc/exit.ts";
 import { logFatalSignal } from "../proc/fatalsignal.ts";
 import type { Lwp } from "../proc/lwp.ts";
+import { interruptSequence } from "../proc/rseq.ts";
 import { enterHandler } from "../proc/sigframe.ts";
 import { hasDeliverableSignal, nextSignal, restoreMask } from "../proc/signal.ts";
 import { settleRestart } from "./dispatch.ts";
@@ -30,6 +31,7 @@ export function takeSignals(td: Lwp): void {
       return;
     }
     if (td.callInProgress >= 0) settleRestart(td, action);
+    if (td.rseq !== null) interruptSequence(td, td.rseq, info.signo);
     enterHandler(td, info, action);
     if (td.trace?.isStepping) td.trace.stopAtHandler();
   }

@@ -76,6 +76,16 @@ static void barriers(void)
 		    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0), EPERM);
 	CHECK("a child is announced too",
 	      STATUS_OF(_exit(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)) == 0);
+	CHECK_ERRNO("sequences, too, must be announced",
+		    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0), EPERM);
+	CHECK("announced", syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0);
+	CHECK("then begun again", syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0);
+	CHECK("on one CPU", syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, 0) == 0);
+	CHECK("or on none", syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_FLAG_CPU, 9999) == 0);
+	CHECK_ERRNO("for others there is no such flag",
+		    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_FLAG_CPU, 0), EINVAL);
+	CHECK("what was announced is remembered",
+	      (syscall(SYS_membarrier, 1 << 9, 0, 0) & 0x150) == 0x110);
 	CHECK("global expedited", syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0);
 	CHECK_ERRNO("unknown command", syscall(SYS_membarrier, 1 << 20, 0, 0), EINVAL);
 	CHECK_ERRNO("two at a time", syscall(SYS_membarrier, 24, 0, 0), EINVAL);
