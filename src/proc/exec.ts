@@ -122,9 +122,17 @@ function build(
     vs.release();
     return image;
   }
-  commit(td, vs, request, program, next, image);
+  commit(td, vs, request, { program, loader, next, image });
   td.cpu.meter.execs++;
   return 0;
+}
+
+/** All that a program needs to begin. */
+interface Prepared {
+  readonly program: Program;
+  readonly loader: Program | null;
+  readonly next: ExecCred;
+  readonly image: NewImage;
 }
 
 interface NewImage {
@@ -238,14 +246,8 @@ function auxv(
 }
 
 /** The point of no return lies behind: nothing here can fail. */
-function commit(
-  td: Lwp,
-  vs: Vmspace,
-  request: ExecRequest,
-  program: Program,
-  next: ExecCred,
-  image: NewImage,
-): void {
+function commit(td: Lwp, vs: Vmspace, request: ExecRequest, prepared: Prepared): void {
+  const { program, loader, next, image } = prepared;
   const p = td.proc;
   const formerId = td.id;
   endOtherThreads(td);
@@ -283,9 +285,14 @@ function commit(
   td.cred = next.cred;
   enterTime(td);
   const isGuarded = next.isChanged || old.euid !== old.uid || old.egid !== old.gid;
-  const mayBeRead = mayRead(old, program);
-  p.dumpable = isGuarded || !mayBeRead ? p.table.settings.suidDumpable : 1;
-  p.memoryUserns = mayBeRead ? old.userns : ownerOf(old.userns, program);
+  const { suidDumpable } = p.table.settings;
+  p.dumpable = isGuarded ? suidDumpable : 1;
+  p.memoryUserns = old.userns;
+  for (const each of loader ? [program, loader] : [program]) {
+    if (mayRead(old, each)) continue;
+    p.dumpable = suidDumpable;
+    p.memoryUserns = ownerOf(p.memoryUserns, each);
+  }
   if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;
   p.membarriers = 0;
   if (next.isSecure || next.isChanged) td.parentDeathSignal = 0;
