@@ -11,28 +11,33 @@ import type { Cred } from "../kern/cred.ts";
 import type { File } from "../vfs/file.ts";
 import type { FileOwner } from "../vfs/fileowner.ts";
 import { Lwp } from "./lwp.ts";
+import type { Pid } from "./pid.ts";
 import { Proc } from "./proc.ts";
-import type { ProcessGroup } from "./session.ts";
+import { ProcessGroup } from "./session.ts";
 import { hasOwnCodes, kernelSignal, type SigInfo } from "./siginfo.ts";
 import { psignal, tsignal } from "./signal.ts";
 
 export type OwnerTarget = Proc | Lwp | ProcessGroup;
 
 export class IoOwner implements FileOwner {
-  #target: OwnerTarget | null;
+  readonly #target: Pid | ProcessGroup;
+  /** Of a Pid: the thread is meant, not its process. */
+  readonly #isThread: boolean;
   readonly #uid: number;
   readonly #euid: number;
 
   constructor(target: OwnerTarget, by: Cred) {
-    this.#target = target;
+    this.#target = target instanceof ProcessGroup ? target : target.id;
+    this.#isThread = target instanceof Lwp;
     this.#uid = by.uid;
     this.#euid = by.euid;
   }
 
   /** Null once it is gone. */
   get target(): OwnerTarget | null {
-    if (this.#target && !isThere(this.#target)) this.#target = null;
-    return this.#target;
+    const target = this.#target;
+    if (target instanceof ProcessGroup) return target.members.size > 0 ? target : null;
+    return this.#isThread ? target.thread : target.proc;
   }
 
   tell(signo: number, reason: number, band: number, fd: number): void {
@@ -94,10 +99,4 @@ export function ownerPid(td: Lwp, fp: File): number {
   if (target === null) return 0;
   const number = td.numberOf(target.id);
   return target instanceof Proc || target instanceof Lwp ? number : -number;
-}
-
-function isThere(target: OwnerTarget): boolean {
-  if (target instanceof Proc) return target.state !== "dead";
-  if (target instanceof Lwp) return target.proc.table.thread(target.tid) === target;
-  return target.members.size > 0;
 }

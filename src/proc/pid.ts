@@ -4,15 +4,21 @@
  *
  * The kernel knows processes, threads, groups and sessions by their numbers in
  * the first name space; programs see those of their own. A Pid is taken by
- * what it was made for, and free when nothing has it any more.
+ * what it was made for, and free when nothing has it any more. Who wants to
+ * know a process for longer than it lives (an open file) holds its Pid.
  */
+import type { Lwp } from "./lwp.ts";
 import type { PidNamespace } from "./pidns.ts";
+import type { Proc } from "./proc.ts";
 
 export class Pid {
   /** The innermost name space that it has a number in. */
   readonly ns: PidNamespace;
   /** By level: the first is the kernel's own. */
   readonly numbers: readonly number[];
+  /** What has it now: a process, zombies included, and a thread; null once they are gone. */
+  proc: Proc | null = null;
+  thread: Lwp | null = null;
 
   constructor(ns: PidNamespace, numbers: readonly number[]) {
     this.ns = ns;

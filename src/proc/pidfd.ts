@@ -9,16 +9,22 @@ import type { Attr } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
 import type { Lwp } from "./lwp.ts";
+import type { Pid } from "./pid.ts";
 import type { Proc } from "./proc.ts";
 
 const NEVER = { sec: 0, nsec: 0 };
 
 export class PidFile extends File {
-  readonly proc: Proc;
+  readonly #id: Pid;
 
   constructor(proc: Proc, flags = 0) {
     super(O_RDWR | flags);
-    this.proc = proc;
+    this.#id = proc.id;
+  }
+
+  /** Null once it was waited for. */
+  get proc(): Proc | null {
+    return this.#id.proc;
   }
 
   describe(): string {
@@ -27,8 +33,8 @@ export class PidFile extends File {
 
   /** Its number for who asks, and in the pid name spaces further in; -1 once it is gone. */
   override fdinfo(td: Thread): string {
-    const { id, state } = this.proc;
-    if (state === "dead") return "Pid:\t-1\nNSpid:\t-1\n";
+    const id = this.#id;
+    if (!id.proc) return "Pid:\t-1\nNSpid:\t-1\n";
     const { ns } = (td as Lwp).id;
     const own = id.in(ns);
     const numbers = own === 0 ? [0] : id.numbers.slice(ns.level);
@@ -38,7 +44,7 @@ export class PidFile extends File {
   override stat(): Attr {
     return {
       mode: S_IFREG | 0o600,
-      ino: this.proc.pid,
+      ino: this.#id.number,
       dev: 0,
       nlink: 1,
       uid: 0,
@@ -55,7 +61,8 @@ export class PidFile extends File {
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
-    table?.watch(this.proc.exitQueue);
-    return this.proc.state === "alive" ? 0 : POLLIN | POLLRDNORM;
+    const { proc } = this;
+    if (proc) table?.watch(proc.exitQueue);
+    return proc?.state === "alive" ? 0 : POLLIN | POLLRDNORM;
   }
 }

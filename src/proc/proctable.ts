@@ -217,6 +217,7 @@ export class ProcTable {
 
   newProc(pid: Pid): Proc {
     const p = new Proc(pid, this);
+    pid.proc = p;
     this.#procs.set(p.pid, p);
     if (p.isInit) pid.ns.init = p;
     return p;
@@ -224,6 +225,7 @@ export class ProcTable {
 
   addThread(td: Lwp): void {
     this.#threads.set(td.tid, td);
+    td.id.thread = td;
     td.proc.threads.push(td);
     enterCgroup(td);
     this.#countThread(td.cred.uid, 1);
@@ -232,6 +234,7 @@ export class ProcTable {
 
   removeThread(td: Lwp): void {
     this.#threads.delete(td.tid);
+    td.id.thread = null;
     const { threads } = td.proc;
     threads.splice(threads.indexOf(td), 1);
     leaveCgroup(td);
@@ -256,7 +259,9 @@ export class ProcTable {
     const old = td.id;
     this.#threads.delete(td.tid);
     forgetCgroup(td.proc);
+    old.thread = null;
     td.id = td.proc.id;
+    td.id.thread = td;
     td.tid = td.id.number;
     td.ownTid = td.id.own;
     this.#threads.set(td.tid, td);
@@ -273,6 +278,8 @@ export class ProcTable {
   /** A waited-for process leaves for good; its id becomes free. */
   forget(p: Proc): void {
     this.#procs.delete(p.pid);
+    p.id.proc = null;
+    if (p.isInit) p.id.ns.init = null;
     forgetCgroup(p);
     if (p.pgrp) this.leaveGroup(p);
     this.freePid(p.id);

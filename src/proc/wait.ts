@@ -46,7 +46,7 @@ export type ChildSelector =
   | { readonly idType: typeof P_ALL }
   | { readonly idType: typeof P_PID; readonly id: number }
   | { readonly idType: typeof P_PGID; readonly group: ProcessGroup | null }
-  | { readonly idType: typeof P_PIDFD; readonly proc: Proc };
+  | { readonly idType: typeof P_PIDFD; readonly proc: Proc | null };
 
 /** The next event among the children selected: the event, null (WNOHANG and nothing yet), ECHILD, or asleep. */
 export function waitForChild(

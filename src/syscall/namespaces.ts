@@ -40,6 +40,7 @@ import {
   PROXIED,
   unshareMounts,
 } from "../proc/unshare.ts";
+import type { Mount } from "../vfs/mount.ts";
 import { MountNamespace } from "../vfs/mountns.ts";
 import { NetNamespace } from "../vfs/netns.ts";
 import { flags, int, uint } from "./args.ts";
@@ -104,7 +105,7 @@ function unshareNamespaces(td: Lwp, what: number, cred: Cred): number {
 /** What setns(2) is about to do: all checked before any of it is done. */
 interface Move {
   cred: Cred;
-  mounts: MountNamespace | null;
+  mounts: { readonly ns: MountNamespace; readonly root: Mount } | null;
   readonly change: { -readonly [K in keyof NamespaceSet]?: NamespaceSet[K] };
 }
 
@@ -119,8 +120,8 @@ export const sys_setns = syscall("setns", [int, flags], (td, fd, kind) => {
   }
   if (!(fp instanceof PidFile)) return EINVAL;
   if (kind === 0 || (kind & ~ALL_NAMESPACES) !== 0) return EINVAL;
-  const there = fp.proc.leader;
-  if (!there || fp.proc.state !== "alive") return ESRCH;
+  const there = fp.proc?.state === "alive" ? fp.proc.leader : null;
+  if (!there) return ESRCH;
   if (!mayPtrace(td, there.proc, "real")) return EPERM;
   for (const ns of namespacesOf(there, kind)) {
     const r = install(td, move, ns);
@@ -175,8 +176,9 @@ function installUser(td: Lwp, move: Move, userns: UserNamespace): number {
 
 function installMounts(td: Lwp, move: Move, ns: MountNamespace): number {
   if (!move.cred.hasOwnCap(CAP_SYS_CHROOT)) return EPERM;
-  if (td.fs.refs > 1 || !ns.root) return EINVAL;
-  move.mounts = ns;
+  const { root } = ns;
+  if (td.fs.refs > 1 || !root) return EINVAL;
+  move.mounts = { ns, root };
   return 0;
 }
 
@@ -184,8 +186,7 @@ function commit(td: Lwp, { cred, mounts, change }: Move): number {
   const { proc } = td;
   const shown = change.time ? showTime(proc.vmspace, proc.table.vdso, change.time) : 0;
   if (failed(shown)) return shown;
-  const r = mounts ? td.fs.joinMounts(mounts) : 0;
-  if (failed(r)) return r;
+  if (mounts) td.fs.joinMounts(mounts.ns, mounts.root);
   if (Object.keys(change).length > 0) {
     if (change.time) change.time.isFixed = true;
     if (change.ipc) td.leaveSemaphores();

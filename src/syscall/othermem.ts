@@ -153,7 +153,7 @@ export const sys_process_mrelease = syscall("process_mrelease", [int, flags], (t
 function procOf(td: Lwp, pidfd: number): Proc | Errno {
   const fp = td.fdtable.get(pidfd);
   if (!(fp instanceof PidFile)) return EBADF;
-  return fp.proc.state === "dead" ? ESRCH : fp.proc;
+  return fp.proc ?? ESRCH;
 }
 
 export const othermemSyscalls: readonly (readonly [number, Syscall])[] = [

@@ -82,9 +82,9 @@ export const sys_pidfd_getfd = syscall("pidfd_getfd", [int, int, flags], (td, pi
   if (how !== 0) return EINVAL;
   const pid = td.fdtable.get(pidfd);
   if (!(pid instanceof PidFile)) return EBADF;
-  const there = pid.proc.leader;
+  const there = pid.proc?.leader;
   if (!there) return ESRCH;
-  if (!mayPtrace(td, pid.proc, "real")) return EPERM;
+  if (!mayPtrace(td, there.proc, "real")) return EPERM;
   const fp = there.fdtable.getAny(fd);
   if (!fp) return EBADF;
   const n = td.fdtable.alloc(fp.hold(), true);

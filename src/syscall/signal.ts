@@ -280,7 +280,7 @@ function storeSigset(td: Lwp, at: number, lo: number, hi: number): number {
 /** The process that a pidfd or a directory /proc/PID stands for; null if it is gone. */
 function processOf(td: Lwp, fd: number): Proc | null | Errno {
   const fp = td.fdtable.get(fd);
-  if (fp instanceof PidFile) return fp.proc.state === "dead" ? null : fp.proc;
+  if (fp instanceof PidFile) return fp.proc;
   const vp = fp?.path?.entry.vnode;
   return vp instanceof PidDir ? vp.process : EBADF;
 }

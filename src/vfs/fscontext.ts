@@ -3,7 +3,7 @@
  * umask. Shared by threads (CLONE_FS), copied by fork(2). See chroot(2),
  * umask(2), mount_namespaces(7).
  */
-import { EINVAL, failed } from "../abi/errno.ts";
+import { failed } from "../abi/errno.ts";
 import type { Charge } from "../kern/namespace.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import type { Mount } from "./mount.ts";
@@ -50,14 +50,11 @@ export class FsContext {
   }
 
   /** setns(2): its root, and what lies on top of that, is root and working directory now. */
-  joinMounts(ns: MountNamespace): number {
-    const top = ns.root;
-    if (!top) return EINVAL;
+  joinMounts(ns: MountNamespace, top: Mount): void {
     const root = this.vfs.mounts.topmost({ mount: top, entry: top.root });
     this.setRoot(root);
     this.setCwd(root);
     this.#enter(ns);
-    return 0;
   }
 
   #enter(ns: MountNamespace): void {

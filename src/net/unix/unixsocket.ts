@@ -29,8 +29,8 @@ import { S_IFSOCK } from "../../abi/stat.ts";
 import type { Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Lwp } from "../../proc/lwp.ts";
+import type { Pid } from "../../proc/pid.ts";
 import { PidFile } from "../../proc/pidfd.ts";
-import type { Proc } from "../../proc/proc.ts";
 import { access, MAY_WRITE } from "../../vfs/access.ts";
 import { namei, WALK_FOLLOW } from "../../vfs/namei.ts";
 import type { NetNamespace } from "../../vfs/netns.ts";
@@ -52,7 +52,7 @@ export const SOCKET_BYTES = 1536;
 
 /** Who made a connection, as the other side may ask. */
 export interface PeerIdentity {
-  readonly proc: Proc;
+  readonly id: Pid;
   readonly cred: Cred;
 }
 
@@ -227,8 +227,8 @@ export abstract class UnixSocket extends Socket {
 
   #peerPidfd(td: Lwp): Uint8Array | Errno {
     if (!this.peerIdentity) return ENODATA;
-    const { proc } = this.peerIdentity;
-    if (proc.state === "dead" || td.proc.table.proc(proc.pid) !== proc) return EINVAL;
+    const { proc } = this.peerIdentity.id;
+    if (!proc) return EINVAL;
     const fp = new PidFile(proc);
     const fd = td.fdtable.alloc(fp, true);
     if (fd < 0) fp.release();
@@ -257,7 +257,7 @@ export abstract class UnixSocket extends Socket {
 }
 
 export function identityOf(td: Thread): PeerIdentity {
-  return { proc: (td as Lwp).proc, cred: td.cred };
+  return { id: (td as Lwp).proc.id, cred: td.cred };
 }
 
 /** The ids that go with a message of `td` if it names no others. */
@@ -269,8 +269,8 @@ const NOBODY: PeerCred = { pid: null, uid: -1, gid: -1 };
 
 function credsOf(identity: PeerIdentity | null): PeerCred {
   if (!identity) return NOBODY;
-  const { proc, cred } = identity;
-  return { pid: proc.id, uid: cred.euid, gid: cred.egid };
+  const { id, cred } = identity;
+  return { pid: id, uid: cred.euid, gid: cred.egid };
 }
 
 function credsBytes(td: Lwp, { pid, uid, gid }: PeerCred): Uint8Array {
