@@ -30,6 +30,8 @@ export class UserNamespace extends Namespace {
   uidMap: IdMap;
   gidMap: IdMap;
   projidMap: IdMap;
+  /** The keyrings of its users (proc/keys/userrings.ts); null until somebody asked for his. */
+  keyrings: { end(): void } | null = null;
   /** False once "deny" was written to /proc/PID/setgroups. */
   mayUseSetgroups = true;
   /** Who is shown where an id has no name: kernel.overflowuid, kernel.overflowgid. Of the first, for all. */
@@ -56,6 +58,10 @@ export class UserNamespace extends Namespace {
     this.mayUseSetgroups = parent?.mayUseSetgroups ?? true;
     this.#root = parent ? parent.#root : this;
     this.overflow = parent ? parent.overflow : { uid: OVERFLOW_ID, gid: OVERFLOW_ID };
+  }
+
+  protected override end(): void {
+    this.keyrings?.end();
   }
 
   /** The first one of a machine. */

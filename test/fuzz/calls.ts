@@ -252,20 +252,11 @@ class CallFuzz {
       }
       this.#kernel.unmountAll();
       this.#kernel.kernel.vfs.names.clear();
-      this.#dropUserKeyrings();
+      // They stay as long as their name space.
+      init.cred.userns.keyrings?.end();
       init.proc.rlimits = Rlimits.initial(table.threadsMax);
     } catch (e) {
       this.#problems.push(`in the end: ${e instanceof Error ? e.stack : String(e)}`);
-    }
-  }
-
-  /** They stay while there are users. */
-  #dropUserKeyrings(): void {
-    const { keys } = this.#kernel.kernel.table;
-    for (const user of [...keys.users.values()]) {
-      const rings = user.keyrings;
-      user.keyrings = null;
-      if (rings) for (const ring of [rings.session, rings.user]) keys.release(ring);
     }
   }
 

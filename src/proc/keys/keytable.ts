@@ -25,8 +25,6 @@ export class KeyUser {
   keys = 0;
   quotaKeys = 0;
   quotaBytes = 0;
-  /** Its keyring, and the one of sessions without their own; null until it needed them. */
-  keyrings: { readonly user: Key; readonly session: Key } | null = null;
 
   constructor(uid: number) {
     this.uid = uid;
@@ -223,7 +221,7 @@ export class KeyTable {
   }
 
   #forgetUser(user: KeyUser): void {
-    if (user.keys === 0 && user.keyrings === null) this.users.delete(user.uid);
+    if (user.keys === 0) this.users.delete(user.uid);
   }
 
   #freeSerial(): number {

@@ -28,6 +28,7 @@ import {
   USER,
 } from "./key.ts";
 import type { QuotaRule } from "./keytable.ts";
+import { RingRegister, type UserRings } from "./userrings.ts";
 
 export const KEY_SPEC_THREAD_KEYRING = -1;
 export const KEY_SPEC_PROCESS_KEYRING = -2;
@@ -154,7 +155,8 @@ function searchFrom(
 function ownKeyrings(td: Lwp): readonly Key[] {
   const { table } = td.proc;
   const { threadKeyring, sessionKeyring } = td;
-  const session = sessionKeyring ?? table.keys.users.get(td.cred.uid)?.keyrings?.session;
+  const session =
+    sessionKeyring ?? RingRegister.of(td.cred.userns, table.keys).get(td.cred.uid)?.session;
   return [threadKeyring, td.proc.keyring, session].filter((k): k is Key => k != null);
 }
 
@@ -231,10 +233,11 @@ function keyringNamed(td: Lwp, name: string): Key | null {
   return null;
 }
 
-function userKeyrings(td: Lwp): { readonly user: Key; readonly session: Key } | Errno {
+function userKeyrings(td: Lwp): UserRings | Errno {
   const { keys } = td.proc.table;
   const { uid, userns } = td.cred;
-  const known = keys.users.get(uid)?.keyrings;
+  const register = RingRegister.of(userns, keys);
+  const known = register.get(uid);
   const now = td.cpu.clock.monotonicNs();
   if (known && known.user.validate(now) === 0 && known.session.validate(now) === 0) return known;
   const shown = userns.shownUid(uid);
@@ -248,10 +251,9 @@ function userKeyrings(td: Lwp): { readonly user: Key; readonly session: Key } | 
     keys.release(user);
     return r as Errno;
   }
-  // Whoever revoked the old ones did so to what was in them.
-  if (known) for (const old of [known.session, known.user]) keys.release(old);
   const made = { user, session };
-  keys.userOf(uid).keyrings = made;
+  // Whoever revoked the old ones did so to what was in them.
+  register.set(uid, made);
   return made;
 }
 
