@@ -3,6 +3,7 @@
  * ones, race to enter what ends, pass files of name spaces around, look at others through /proc.
  */
 #include "t.h"
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
@@ -252,6 +253,16 @@ static void outerSocket(void)
 		t_must(enter(CLONE_NEWNET) == 0, "enter", __LINE__);
 		if (setsockopt(s, SOL_SOCKET, SO_MARK, &one, sizeof one) != -1 || errno != EPERM) _exit(1);
 		if (setsockopt(s, SOL_SOCKET, SO_PRIORITY, &high, sizeof high) != -1 || errno != EPERM) _exit(2);
+		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		union {
+			struct cmsghdr h;
+			char room[CMSG_SPACE(sizeof one)];
+		} c = {.h = {CMSG_LEN(sizeof one), SOL_SOCKET, SO_MARK}};
+		struct iovec v = {&one, sizeof one};
+		struct msghdr m = {&to, sizeof to, &v, 1, &c, sizeof c};
+		if (sendmsg(s, &m, 0) != -1 || errno != EPERM) _exit(4);
+		c.h.cmsg_len++;
+		if (sendmsg(s, &m, 0) != -1 || errno != EPERM) _exit(5);
 		int inner = socket(AF_INET, SOCK_DGRAM, 0);
 		if (setsockopt(inner, SOL_SOCKET, SO_MARK, &one, sizeof one) != 0) _exit(3);
 		_exit(0);

@@ -1,5 +1,5 @@
 /** Control messages of IP: what came with a packet, and what is to go with one. See ip(7), ipv6(7), RFC 3542. */
-import { EINVAL, type Errno } from "../../abi/errno.ts";
+import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
 import * as o from "../../abi/inet.ts";
 import {
   AF_INET,
@@ -84,8 +84,9 @@ export class IpControl implements SentControl {
 
   #takeSocket(td: Thread, s: InetSocket, type: number, data: Uint8Array): number {
     if (type === SCM_RIGHTS || type === SCM_CREDENTIALS) return 0;
-    if (type !== SO_MARK || data.length !== 4) return EINVAL;
-    if (!s.mayRaw(td) && !s.mayAdmin(td)) return EINVAL;
+    if (type !== SO_MARK) return EINVAL;
+    if (!s.mayRaw(td) && !s.mayAdmin(td)) return EPERM;
+    if (data.length !== 4) return EINVAL;
     this.mark = intOf(data);
     return 0;
   }
