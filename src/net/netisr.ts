@@ -15,13 +15,14 @@ import type { Mbuf } from "./mbuf.ts";
 /** Most packets taken in at one go: programs run in between, whatever packets say to each other. */
 const MAX_DRAINED = 4096;
 
-/** However many may wait. */
+/** However many may wait, and what each takes beside its bytes, about. */
 const MAX_BYTES = 16 * 2 ** 20;
+const PACKET_BYTES = 512;
 
 export class Netisr extends Callout {
   readonly #cpu: Cpu;
   #queue: Mbuf[] = [];
-  /** Bytes of the packets in the queue. */
+  /** What the packets in the queue take. */
   #bytes = 0;
   #isDraining = false;
   /** Packets taken in, thrown away because too many waited, and drains cut short: /proc/net/softnet_stat. */
@@ -34,14 +35,20 @@ export class Netisr extends Callout {
     this.#cpu = cpu;
   }
 
-  /** A packet that came over `m.rcvif`, with `m.off` at its network header. False if it was dropped. */
+  /**
+   * A packet that came over `m.rcvif`, with `m.off` at its network header. False if it was dropped.
+   *
+   * Linux takes in what a program sends before it sends the next: so `maxBacklog` is only for
+   * what packets bring about; a datagram in a thousand fragments arrives.
+   */
   enqueue(m: Mbuf, maxBacklog: number): boolean {
-    if (this.#queue.length > maxBacklog || this.#bytes > MAX_BYTES) {
+    const isFull = this.#isDraining && this.#queue.length > maxBacklog;
+    if (isFull || this.#bytes > MAX_BYTES) {
       this.dropped++;
       return false;
     }
     this.#queue.push(m);
-    this.#bytes += m.length;
+    this.#bytes += m.length + PACKET_BYTES;
     if (this.index < 0 && !this.#isDraining) this.#cpu.callouts.arm(this, 0);
     return true;
   }
@@ -58,7 +65,7 @@ export class Netisr extends Callout {
       for (; i < batch.length && left > 0; i++, left--) {
         const m = batch[i]!;
         this.processed++;
-        this.#bytes -= m.length;
+        this.#bytes -= m.length + PACKET_BYTES;
         m.rcvif!.stack.input(m);
       }
       if (i < batch.length) this.#queue = batch.slice(i).concat(this.#queue);

@@ -18,8 +18,9 @@ import type { Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
 import { IP_MF, IP_OFFSET_MASK } from "./output4.ts";
 
-const MAX_PIECES = 1024;
 const MAX_PACKET = 65535;
+/** All but the last are of eight bytes at least. */
+const MAX_PIECES = 8192;
 const FRAGMENT_HEADER_BYTES = 8;
 /** What a piece is counted with beside its bytes. */
 const PIECE_BYTES = 256;
