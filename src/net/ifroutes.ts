@@ -32,7 +32,7 @@ import {
 import { IfAddr } from "./ifaddr.ts";
 import type { Ifnet } from "./ifnet.ts";
 import type { NetStack } from "./netstack.ts";
-import { RouteEntry } from "./route.ts";
+import { RouteEntry } from "./routeentry.ts";
 
 const METRIC6_ADDR = 256;
 /** What every interface hears that is up. */

@@ -34,7 +34,9 @@ import type { PacketSocket } from "./packet/packetsocket.ts";
 import type { InetProtocol } from "./protocol.ts";
 import { PeerLimits, TokenBucket } from "./ratelimit.ts";
 import { RawTable } from "./raw/table.ts";
-import { Fib, type FibObserver, type RouteEntry, type RouteRule } from "./route.ts";
+import { Fib, type FibObserver } from "./route.ts";
+import type { RouteEntry } from "./routeentry.ts";
+import type { RouteRule } from "./routerule.ts";
 
 /** Somebody who tells programs of changes: netlink. */
 export interface NetObserver {
@@ -92,6 +94,7 @@ export class NetStack implements NetContents, FibObserver {
   /** Numbers of other networks, as programs here know them. */
   readonly peerIds = new Map<NetStack, number>();
   #lastPeerId = 0;
+  #inOrder: readonly Ifnet[] | null = null;
   #lastIndex = 0;
 
   /** `lo` is there and down. */
@@ -171,6 +174,7 @@ export class NetStack implements NetContents, FibObserver {
     ifp.index = at;
     ifp.stack = this;
     ifp.isIp6Disabled = this.ip6.isDisabledByDefault;
+    this.#inOrder = null;
     this.interfaces.set(at, ifp);
     this.linkTouched(ifp);
     return 0;
@@ -180,6 +184,8 @@ export class NetStack implements NetContents, FibObserver {
   detach(ifp: Ifnet): void {
     this.setFlags(ifp, ifp.flags & ~IFF_UP);
     for (const ia of [...ifp.addrs4, ...ifp.addrs6]) this.removeAddress(ifp, ia);
+    for (const s of this.packetSockets) s.interfaceGone(ifp);
+    this.#inOrder = null;
     this.interfaces.delete(ifp.index);
     this.linkGeneration++;
     for (const o of this.observers) o.linkGone(ifp);
@@ -194,7 +200,8 @@ export class NetStack implements NetContents, FibObserver {
 
   /** By index. */
   inOrder(): readonly Ifnet[] {
-    return [...this.interfaces.values()].sort((a, b) => a.index - b.index);
+    this.#inOrder ??= [...this.interfaces.values()].sort((a, b) => a.index - b.index);
+    return this.#inOrder;
   }
 
   /** Something about an interface, or an address of it, is another. */
@@ -245,6 +252,7 @@ export class NetStack implements NetContents, FibObserver {
         ifp.wasUp = true;
         interfaceUp(this, ifp);
       } else interfaceDown(this, ifp);
+      for (const s of this.packetSockets) s.interfaceChanged(ifp);
       ifp.flagsChanged();
       this.fib4.changed();
       this.fib6.changed();

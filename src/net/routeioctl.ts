@@ -25,7 +25,7 @@ import type { UserMemory } from "../vm/usermem.ts";
 import { ANY, ANY4, type InetAddr, netmask4, num4, prefixOf, readAddr } from "./address.ts";
 import type { Ifnet } from "./ifnet.ts";
 import type { NetStack } from "./netstack.ts";
-import { RouteEntry } from "./route.ts";
+import { RouteEntry } from "./routeentry.ts";
 
 const IFNAMSIZ = 16;
 

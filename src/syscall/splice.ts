@@ -108,6 +108,7 @@ function takenBy(td: Lwp, out: File, uio: Uio): number {
   const { done } = td.restart;
   if (td.state !== "sleeping" || done === 0) return r;
   td.restart.done = 0;
+  td.isUninterruptible = false;
   td.cancelSleep();
   return done;
 }

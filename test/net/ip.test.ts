@@ -1,12 +1,14 @@
 /** The IP layer over a wire whose other end is the test: answers, errors, fragments, forwarding, routes. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { failed } from "../../src/abi/errno.ts";
+import { ENOBUFS, failed } from "../../src/abi/errno.ts";
+import { KernelMemory } from "../../src/kern/kmem.ts";
 import { addr4, isInPrefix, parseAddr, prefixOf } from "../../src/net/address.ts";
 import { type IpHow, ipOutput } from "../../src/net/ip/output.ts";
 import { findPath } from "../../src/net/ip/path.ts";
 import { Mbuf } from "../../src/net/mbuf.ts";
-import { Fib, RouteEntry } from "../../src/net/route.ts";
+import { Fib } from "../../src/net/route.ts";
+import { RouteEntry } from "../../src/net/routeentry.ts";
 import { addWire, icmp, icmp6, ip4, ip6, isSound, makeNet, random, udp } from "./wire.ts";
 
 const US = "192.0.2.1";
@@ -367,6 +369,42 @@ describe("routes", () => {
     }
     assert.equal(fib.count, all.length);
     assert.ok(stack.isLocal(parseAddr("127.9.9.9")!) && !stack.isLocal(parseAddr(THEM)!));
+  });
+
+  it("are told in order of their prefixes, whatever came and went", () => {
+    const next = random(5);
+    const fib = new Fib(false);
+    const all = new Set<RouteEntry>();
+    for (let i = 0; i < 300; i++) {
+      const e = new RouteEntry({ dst: addr4(next(2 ** 31) * 2), bits: 8 + next(25), ifp: null });
+      if (fib.add(e) === 0) all.add(e);
+      const [first] = all;
+      if (first && next(4) === 0 && fib.remove(first) === 0) all.delete(first);
+      const told = [...fib.entries()];
+      assert.deepEqual(new Set(told), all);
+      for (const [k, r] of told.entries()) {
+        if (k === 0) continue;
+        const before = told[k - 1]!;
+        assert.ok(before.dst < r.dst || (before.dst === r.dst && before.bits < r.bits));
+      }
+    }
+  });
+
+  it("and rules are paid for, and go with their network", () => {
+    const kmem = new KernelMemory(1e6);
+    const fib = new Fib(false);
+    fib.kmem = kmem;
+    const rule = { ...fib.rules.all[1]!, priority: 100 };
+    let added = 0;
+    while (fib.addRule({ ...rule, table: 1000 + added }) === 0) added++;
+    assert.ok(added > 200 && kmem.usedBytes >= added * 256);
+    fib.removeRule(fib.rules.all[0]!);
+    fib.removeRule(fib.rules.all[0]!);
+    fib.end();
+    assert.equal(kmem.usedBytes, 0);
+    fib.kmem = new KernelMemory(0);
+    assert.equal(fib.addRule(rule), ENOBUFS);
+    assert.ok(!fib.rules.has(rule));
   });
 
   it("leads nowhere when the interface is down, and comes back with it", () => {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
+import { NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK } from "../../src/abi/netlink.ts";
 import { AF_NETLINK, SOCK_RAW } from "../../src/abi/socket.ts";
 import type { NetlinkSocket } from "../../src/net/netlink/netlinksocket.ts";
 import type { NetStack } from "../../src/net/netstack.ts";
@@ -74,9 +75,10 @@ it("stands any netlink message", () => {
     const fp = vfs.domains.byFamily.get(AF_NETLINK)!.socket(td, SOCK_RAW, protocol);
     assert.ok(!failed(fp));
     const s = (fp as SocketFile).socket as NetlinkSocket;
-    s.isExtAck = true;
+    s.switches.add(NETLINK_EXT_ACK);
     for (let i = 0; i < 6000; i++) {
-      s.isStrict = dice.below(2) === 0;
+      if (dice.below(2) === 0) s.switches.add(NETLINK_GET_STRICT_CHK);
+      else s.switches.delete(NETLINK_GET_STRICT_CHK);
       const bytes = message(dice, types);
       s.send(td, Uio.kernel(bytes), { flags: 0, name: null, control: null }, true);
       while (s.receive(td, Uio.kernel(into), 0, null, true) >= 0);

@@ -16,7 +16,7 @@ import { isLinkLocal } from "../address.ts";
 import { icmp6Error, icmpError } from "../icmp/error.ts";
 import type { Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
-import type { RouteEntry } from "../route.ts";
+import type { RouteEntry } from "../routeentry.ts";
 import { IP_DF, ipSend4 } from "./output4.ts";
 import { ipSend6 } from "./output6.ts";
 import { findPath } from "./path.ts";

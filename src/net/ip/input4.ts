@@ -78,7 +78,7 @@ function route(stack: NetStack, m: Mbuf): void {
   const entry = stack.fib4.lookup({
     dst,
     src,
-    iif: stack.fib4.hasOwnRules ? ifp : null,
+    iif: stack.fib4.rules.hasOwn ? ifp : null,
     mark: m.mark,
   });
   if (failed(entry)) {

@@ -76,7 +76,7 @@ function route(stack: NetStack, m: Mbuf): void {
   const entry = stack.fib6.lookup({
     dst,
     src,
-    iif: stack.fib6.hasOwnRules ? ifp : null,
+    iif: stack.fib6.rules.hasOwn ? ifp : null,
     mark: m.mark,
   });
   if (failed(entry)) {

@@ -17,7 +17,7 @@ import {
   MSG_TRUNC,
   SO_PASSCRED,
 } from "../../abi/socket.ts";
-import { CAP_NET_ADMIN, CAP_NET_BROADCAST, type Cred } from "../../kern/cred.ts";
+import { CAP_NET_ADMIN, type Cred } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { WaitQueue } from "../../kern/waitqueue.ts";
 import type { Lwp } from "../../proc/lwp.ts";
@@ -30,32 +30,27 @@ import { READABLE, Socket, WRITABLE } from "../socket.ts";
 import { intOf, intValue, viewOf } from "../sockopt.ts";
 import { Scm } from "../unix/scm.ts";
 import { senderCreds } from "../unix/unixsocket.ts";
+import { makeAddress, maskOf, type NetlinkAddress, readAddress } from "./address.ts";
 import type { NetlinkDomain } from "./domain.ts";
-import { DUMP_MORE, Dump } from "./dump.ts";
+import { DUMP_MORE, type Dump } from "./dump.ts";
+import { DONE_BYTES, DoneDump, writeDone } from "./dumpend.ts";
 import type { ExtAck } from "./extack.ts";
+import { GroupSet } from "./groups.ts";
+import { Inbox, type Waiting } from "./inbox.ts";
+import { getNetlinkOption, setNetlinkOption } from "./options.ts";
 import type { NetlinkPorts } from "./ports.ts";
-import { DUMP_STARTED } from "./protocol.ts";
-import { acknowledgement, Request } from "./request.ts";
+import { serveRequests } from "./serve.ts";
 import { NetlinkWriter } from "./writer.ts";
 
-/** What a socket takes, about, beside what waits in it; and one message more than its bytes. */
+/** What a socket takes, about, beside what waits in it. */
 export const SOCKET_BYTES = 1536;
-const MESSAGE_BYTES = 768;
 /** A message must leave so much of its sender's buffer. */
 const SEND_OVERHEAD = 32;
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** Least and most bytes of a dump in one message. */
 const DUMP_MIN_BYTES = 3776;
 const DUMP_MAX_BYTES = 32448;
-const DONE_BYTES = 20;
 const KERNEL: PeerCred = { pid: null, uid: 0, gid: 0 };
-
-interface Waiting {
-  readonly bytes: Uint8Array;
-  readonly port: number;
-  readonly group: number;
-  readonly creds: PeerCred;
-}
 
 export class NetlinkSocket extends Socket {
   readonly domain: NetlinkDomain;
@@ -67,24 +62,15 @@ export class NetlinkSocket extends Socket {
   /** Where messages without an address go. */
   peerPort = 0;
   peerGroup = 0;
-  /** Bytes that wait are charged with this. */
-  rmem = 0;
-  drops = 0;
-  isCapAck = false;
-  isExtAck = false;
-  isStrict = false;
+  readonly inbox: Inbox;
+  readonly groups: GroupSet;
+  /** NETLINK_* options that are on. */
+  readonly switches = new Set<number>();
   /** A dump that is not at its end. */
   dump: Dump | null = null;
   /** Who made it. */
   readonly #opener: Cred;
-  readonly #groups: Uint32Array;
-  #queue: Waiting[] = [];
   #isConnected = false;
-  #isCongested = false;
-  #hasNoEnobufs = false;
-  #hasPktinfo = false;
-  #isBroadcastError = false;
-  #listensToAll = false;
   #longestReceive = 0;
   /** Those who wait for room here. */
   readonly #space = new WaitQueue();
@@ -103,7 +89,8 @@ export class NetlinkSocket extends Socket {
     this.#opener = td.cred;
     stack.ns.hold();
     this.ports = ports;
-    this.#groups = new Uint32Array(Math.ceil(ports.protocol.groups / 32));
+    this.inbox = new Inbox(domain.kmem);
+    this.groups = new GroupSet(ports.protocol.groups);
     ports.sockets.add(this);
   }
 
@@ -111,31 +98,15 @@ export class NetlinkSocket extends Socket {
     return this.stack.ns;
   }
 
-  isMember(group: number): boolean {
-    const word = (group - 1) >> 5;
-    if (word >= this.#groups.length) return false;
-    return (this.#groups[word]! & (1 << ((group - 1) & 31))) !== 0;
-  }
-
-  /** The first 32 groups as bits, as addresses name them. */
-  get groupMask(): number {
-    return this.#groups[0]!;
-  }
-
-  /** All groups as bits, in words. */
-  groupBytes(): Uint8Array {
-    return new Uint8Array(this.#groups.buffer.slice(0) as ArrayBuffer);
-  }
-
   /**
    * Whether `td` has `cap` over the network that this socket is of, and who made the socket had it: the
    * privileged do not act for others whose socket they were given as their standard error (CVE-2014-0181).
    */
   mayAdminister(td: Thread, cap: number): boolean {
-    return this.#opener.hasCapIn(this.stack.ns.owner, cap) && this.#mayAct(td, cap);
+    return this.#opener.hasCapIn(this.stack.ns.owner, cap) && this.mayAct(td, cap);
   }
 
-  #mayAct(td: Thread, cap: number): boolean {
+  mayAct(td: Thread, cap: number): boolean {
     return td.cred.hasCapIn(this.stack.ns.owner, cap);
   }
 
@@ -145,13 +116,13 @@ export class NetlinkSocket extends Socket {
     if (nl.SockaddrNl.nl_family.get(view, 0) !== AF_NETLINK) return e.EINVAL;
     const port = nl.SockaddrNl.nl_pid.get(view, 0);
     const groups = nl.SockaddrNl.nl_groups.get(view, 0);
-    if (groups !== 0 && !this.#mayListen(td)) return e.EPERM;
+    if (groups !== 0 && !this.mayListen(td)) return e.EPERM;
     if (this.isBound && port !== this.port) return e.EINVAL;
     if (!this.isBound) {
       const r = port === 0 ? this.autobind(td) : this.#bindTo(port);
       if (r < 0) return r;
     }
-    this.#groups[0] = groups;
+    this.groups.first = groups;
     return 0;
   }
 
@@ -171,12 +142,12 @@ export class NetlinkSocket extends Socket {
     return 0;
   }
 
-  #mayListen(td: Thread): boolean {
-    return this.ports.protocol.mayAnyoneListen || this.#mayAct(td, CAP_NET_ADMIN);
+  mayListen(td: Thread): boolean {
+    return this.ports.protocol.mayAnyoneListen || this.mayAct(td, CAP_NET_ADMIN);
   }
 
   #maySend(td: Thread): boolean {
-    return this.ports.protocol.mayAnyoneSend || this.#mayAct(td, CAP_NET_ADMIN);
+    return this.ports.protocol.mayAnyoneSend || this.mayAct(td, CAP_NET_ADMIN);
   }
 
   override connect(td: Thread, address: Uint8Array): number {
@@ -189,7 +160,7 @@ export class NetlinkSocket extends Socket {
       return 0;
     }
     if (family !== AF_NETLINK || address.length < nl.SockaddrNl.sizeof) return e.EINVAL;
-    const to = destinationOf(view);
+    const to = readAddress(view);
     if ((to.port !== 0 || to.group !== 0) && !this.#maySend(td)) return e.EPERM;
     this.autobind(td);
     this.#isConnected = true;
@@ -199,11 +170,11 @@ export class NetlinkSocket extends Socket {
   }
 
   name(): Uint8Array {
-    return addressOf(this.port, this.groupMask);
+    return makeAddress(this.port, this.groups.first);
   }
 
   peerName(): Uint8Array {
-    return addressOf(this.peerPort, maskOf(this.peerGroup));
+    return makeAddress(this.peerPort, maskOf(this.peerGroup));
   }
 
   override control(td: Thread, bytes: Uint8Array): SentControl | e.Errno {
@@ -214,6 +185,8 @@ export class NetlinkSocket extends Socket {
   }
 
   send(td: Thread, uio: Uio, sending: Sending, isNonblocking: boolean): number {
+    const { done } = td.restart;
+    if (done > 0) return this.#goOn(td, uio, done);
     if ((sending.flags & MSG_OOB) !== 0) return e.EOPNOTSUPP;
     const length = uio.resid;
     if (length === 0) return e.ENODATA;
@@ -233,19 +206,40 @@ export class NetlinkSocket extends Socket {
     if (to.group !== 0) this.ports.multicast(bytes, to.group, this);
     let r: number = length;
     if (isRefused) r = e.ECONNREFUSED;
-    else if (!other) this.#serveAll(td, bytes);
+    else if (!other) r = this.#serve(td, bytes, 0);
     else if (other.#isConnected && other.peerPort !== this.port) r = e.ECONNREFUSED;
     else r = Math.min(other.deliver(bytes, this, 0, creds), 0) || length;
     this.domain.kmem.give(length);
     return r;
   }
 
-  #destination(td: Thread, name: Uint8Array | null): Destination | e.Errno {
+  /** The rest of a message whose requests took longer than a turn. */
+  #goOn(td: Thread, uio: Uio, from: number): number {
+    (td as Lwp).isUninterruptible = false;
+    const length = uio.resid;
+    const bytes = this.#load(uio, length);
+    if (e.failed(bytes)) return length;
+    const r = this.#serve(td, bytes, from);
+    this.domain.kmem.give(length);
+    return r;
+  }
+
+  /** Serves the requests from `from` on: the message's length, or asleep until the others had their turn. */
+  #serve(td: Thread, bytes: Uint8Array, from: number): number {
+    const rest = serveRequests(td, this, bytes, from);
+    if (rest < 0) return bytes.length;
+    td.restart.done = rest;
+    // What was served is not to be served again after a handler.
+    (td as Lwp).isUninterruptible = true;
+    return td.sleepUntil(null, "netlink", td.cpu.clock.monotonicNs());
+  }
+
+  #destination(td: Thread, name: Uint8Array | null): NetlinkAddress | e.Errno {
     if (name === null) return { port: this.peerPort, group: this.peerGroup };
     if (name.length < nl.SockaddrNl.sizeof) return e.EINVAL;
     const view = viewOf(name);
     if (nl.SockaddrNl.nl_family.get(view, 0) !== AF_NETLINK) return e.EINVAL;
-    const to = destinationOf(view);
+    const to = readAddress(view);
     return (to.port !== 0 || to.group !== 0) && !this.#maySend(td) ? e.EPERM : to;
   }
 
@@ -258,26 +252,12 @@ export class NetlinkSocket extends Socket {
     return e.EFAULT;
   }
 
-  /** Serves the requests in `bytes`, one after the other, as far as they are sound. */
-  #serveAll(td: Thread, bytes: Uint8Array): void {
-    const view = viewOf(bytes);
-    let at = 0;
-    while (bytes.length - at >= nl.NLMSG_HDRLEN) {
-      const length = nl.NlMsgHdr.nlmsg_len.get(view, at);
-      if (length < nl.NLMSG_HDRLEN || length > bytes.length - at) return;
-      const request = new Request(td, this, bytes.subarray(at, at + length));
-      const isServed =
-        (request.flags & nl.NLM_F_REQUEST) !== 0 && request.type >= nl.NLMSG_MIN_TYPE;
-      const r = isServed ? this.ports.protocol.serve(request) : 0;
-      if (r !== DUMP_STARTED && (r < 0 || (request.flags & nl.NLM_F_ACK) !== 0)) {
-        this.deliver(acknowledgement(request, r));
-      }
-      at += (length + 3) & ~3;
-    }
+  get isFull(): boolean {
+    return !this.#hasNoEnobufs && this.inbox.isFull(this.options.rcvbuf);
   }
 
-  get isFull(): boolean {
-    return !this.#hasNoEnobufs && (this.rmem > this.options.rcvbuf || this.#isCongested);
+  get #hasNoEnobufs(): boolean {
+    return this.switches.has(nl.NETLINK_NO_ENOBUFS);
   }
 
   /** Puts a message into the queue: its length, or EAGAIN if there is no room and it is lost. */
@@ -287,24 +267,19 @@ export class NetlinkSocket extends Socket {
     group = 0,
     creds: PeerCred = KERNEL,
   ): number {
-    const cost = costOf(bytes);
-    const isPastFilter = this.options.filter?.run(bytes) === 0;
-    if (isPastFilter) return bytes.length;
-    const isFull = this.rmem > this.options.rcvbuf || this.#isCongested;
-    if (isFull || !this.domain.kmem.take(cost)) {
+    if (this.options.filter?.run(bytes) === 0) return bytes.length;
+    const { inbox } = this;
+    if (!inbox.put({ bytes, port: from?.port ?? 0, group, creds }, this.options.rcvbuf)) {
       this.#overrun();
       return e.EAGAIN;
     }
-    this.rmem += cost;
-    this.#queue.push({ bytes, port: from?.port ?? 0, group, creds });
     this.readable.wakeup();
     return bytes.length;
   }
 
   #overrun(): void {
-    this.drops++;
-    if (this.#hasNoEnobufs || this.#isCongested) return;
-    this.#isCongested = true;
+    if (this.#hasNoEnobufs || this.inbox.isCongested) return;
+    this.inbox.isCongested = true;
     this.error = e.ENOBUFS;
     this.readable.wakeup();
   }
@@ -320,13 +295,13 @@ export class NetlinkSocket extends Socket {
   /** Puts the next piece of the dump into the queue. */
   #fillDump(ack: ExtAck | null): void {
     const { dump } = this;
-    if (!dump || this.rmem >= this.options.rcvbuf) return;
+    if (!dump || this.inbox.rmem >= this.options.rcvbuf) return;
     const limit = Math.max(DUMP_MIN_BYTES, Math.min(this.#longestReceive, DUMP_MAX_BYTES));
     const w = new NetlinkWriter(limit);
     const r = dump.fill(w);
     if (r !== DUMP_MORE && w.length + DONE_BYTES <= limit) {
       this.dump = null;
-      writeDone(w, dump, r, this.isExtAck ? ack : null);
+      writeDone(w, dump, r, this.switches.has(nl.NETLINK_EXT_ACK) ? ack : null);
       this.deliver(w.bytes());
       return;
     }
@@ -343,7 +318,8 @@ export class NetlinkSocket extends Socket {
   ): number {
     if ((flags & MSG_OOB) !== 0) return e.EOPNOTSUPP;
     if (this.error !== 0) return this.takeError();
-    const message = this.#queue[0];
+    const { inbox } = this;
+    const message = inbox.first;
     if (!message) {
       const { rcvTimeoutNs } = this.options;
       return this.block(td, this.readable, "skb_wait_packets", rcvTimeoutNs, isNonblocking, 0);
@@ -357,21 +333,18 @@ export class NetlinkSocket extends Socket {
       n += r;
     }
     if (receiving) this.#tell(receiving, message, size < bytes.length);
-    if ((flags & MSG_PEEK) === 0) {
-      this.#queue.shift();
-      this.#free(message);
-    }
-    if (this.rmem <= this.options.rcvbuf / 2) this.#fillDump(null);
-    if (this.#queue.length === 0) this.#isCongested = false;
-    if (!this.#isCongested) this.#space.wakeup();
+    if ((flags & MSG_PEEK) === 0) inbox.shift();
+    if (inbox.rmem <= this.options.rcvbuf / 2) this.#fillDump(null);
+    if (!inbox.first) inbox.isCongested = false;
+    if (!inbox.isCongested) this.#space.wakeup();
     return (flags & MSG_TRUNC) !== 0 ? bytes.length : size;
   }
 
   #tell(receiving: Receiving, message: Waiting, isCut: boolean): void {
     const { port, group, creds } = message;
-    receiving.name = addressOf(port, maskOf(group));
+    receiving.name = makeAddress(port, maskOf(group));
     if (isCut) receiving.outFlags |= MSG_TRUNC;
-    if (this.#hasPktinfo) {
+    if (this.switches.has(nl.NETLINK_PKTINFO)) {
       receiving.control.push({
         level: nl.SOL_NETLINK,
         type: nl.NETLINK_PKTINFO,
@@ -379,12 +352,6 @@ export class NetlinkSocket extends Socket {
       });
     }
     if (this.options.passcred) receiving.creds = creds;
-  }
-
-  #free(message: Waiting): void {
-    const cost = costOf(message.bytes);
-    this.rmem -= cost;
-    this.domain.kmem.give(cost);
   }
 
   shutdown(): number {
@@ -396,7 +363,7 @@ export class NetlinkSocket extends Socket {
     table?.watch(this.writable, WRITABLE | POLLERR);
     let events = WRITABLE;
     if (this.error !== 0) events |= POLLERR;
-    if (this.#queue.length > 0) events |= READABLE;
+    if (this.inbox.first) events |= READABLE;
     return events;
   }
 
@@ -409,80 +376,15 @@ export class NetlinkSocket extends Socket {
   }
 
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
-    if (level !== nl.SOL_NETLINK) {
-      const r = super.setOption(td, level, name, value);
-      return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
-    }
-    const n = value.length < 4 ? 0 : intOf(value);
-    const isOn = n !== 0;
-    switch (name) {
-      case nl.NETLINK_ADD_MEMBERSHIP:
-      case nl.NETLINK_DROP_MEMBERSHIP: {
-        if (!this.#mayListen(td)) return e.EPERM;
-        if (n <= 0 || n > this.#groups.length * 32) return e.EINVAL;
-        const bit = 1 << ((n - 1) & 31);
-        if (name === nl.NETLINK_ADD_MEMBERSHIP) this.#groups[(n - 1) >> 5]! |= bit;
-        else this.#groups[(n - 1) >> 5]! &= ~bit;
-        return 0;
-      }
-      case nl.NETLINK_PKTINFO:
-        this.#hasPktinfo = isOn;
-        return 0;
-      case nl.NETLINK_BROADCAST_ERROR:
-        this.#isBroadcastError = isOn;
-        return 0;
-      case nl.NETLINK_NO_ENOBUFS:
-        this.#hasNoEnobufs = isOn;
-        if (isOn) this.#isCongested = false;
-        return 0;
-      case nl.NETLINK_LISTEN_ALL_NSID:
-        if (!this.#mayAct(td, CAP_NET_BROADCAST)) return e.EPERM;
-        this.#listensToAll = isOn;
-        return 0;
-      case nl.NETLINK_CAP_ACK:
-        this.isCapAck = isOn;
-        return 0;
-      case nl.NETLINK_EXT_ACK:
-        this.isExtAck = isOn;
-        return 0;
-      case nl.NETLINK_GET_STRICT_CHK:
-        this.isStrict = isOn;
-        return 0;
-      default:
-        return e.ENOPROTOOPT;
-    }
+    if (level === nl.SOL_NETLINK) return setNetlinkOption(td, this, name, value);
+    const r = super.setOption(td, level, name, value);
+    return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
   }
 
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | e.Errno {
-    if (level !== nl.SOL_NETLINK) {
-      const r = super.getOption(td, level, name, room);
-      return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
-    }
-    if (name === nl.NETLINK_LIST_MEMBERSHIPS) return this.groupBytes();
-    const flag = this.#flagOf(name);
-    if (flag === null) return e.ENOPROTOOPT;
-    return room < 4 ? e.EINVAL : intValue(flag ? 1 : 0);
-  }
-
-  #flagOf(name: number): boolean | null {
-    switch (name) {
-      case nl.NETLINK_PKTINFO:
-        return this.#hasPktinfo;
-      case nl.NETLINK_BROADCAST_ERROR:
-        return this.#isBroadcastError;
-      case nl.NETLINK_NO_ENOBUFS:
-        return this.#hasNoEnobufs;
-      case nl.NETLINK_LISTEN_ALL_NSID:
-        return this.#listensToAll;
-      case nl.NETLINK_CAP_ACK:
-        return this.isCapAck;
-      case nl.NETLINK_EXT_ACK:
-        return this.isExtAck;
-      case nl.NETLINK_GET_STRICT_CHK:
-        return this.isStrict;
-      default:
-        return null;
-    }
+    if (level === nl.SOL_NETLINK) return getNetlinkOption(this, name, room);
+    const r = super.getOption(td, level, name, room);
+    return r === e.EOPNOTSUPP ? e.ENOPROTOOPT : r;
   }
 
   override setOwnOption(_td: Thread, name: number, value: Uint8Array): number {
@@ -499,63 +401,9 @@ export class NetlinkSocket extends Socket {
     if (!this.ports.sockets.delete(this)) return;
     this.ports.unbind(this);
     this.dump = null;
-    for (const message of this.#queue.splice(0)) this.#free(message);
+    this.inbox.clear();
     this.domain.kmem.give(SOCKET_BYTES);
     this.#space.wakeup();
     this.stack.ns.release();
   }
-}
-
-interface Destination {
-  readonly port: number;
-  readonly group: number;
-}
-
-/** The end of a dump that found no room in its last piece. */
-class DoneDump extends Dump {
-  readonly #result: number;
-
-  constructor(of: Dump, result: number) {
-    super(of);
-    this.flags = of.flags;
-    this.#result = result;
-  }
-
-  fill(): number {
-    return this.#result;
-  }
-}
-
-function writeDone(w: NetlinkWriter, dump: Dump, result: number, ack: ExtAck | null): void {
-  const isTold = ack?.isTold(result) === true;
-  const flags = dump.flags | (isTold ? nl.NLM_F_ACK_TLVS : 0);
-  w.begin(nl.NLMSG_DONE, flags, dump.seq, dump.pid);
-  const { view, at } = w.fixed(nl.NlMsgErr.sizeof);
-  nl.NlMsgErr.error.set(view, at, result);
-  if (isTold) ack!.write(w, result);
-  w.end();
-}
-
-function costOf(bytes: Uint8Array): number {
-  return MESSAGE_BYTES + bytes.length;
-}
-
-/** Of several groups in an address the first is meant. */
-function destinationOf(view: DataView): Destination {
-  const groups = nl.SockaddrNl.nl_groups.get(view, 0);
-  const port = nl.SockaddrNl.nl_pid.get(view, 0);
-  return { port, group: groups === 0 ? 0 : 32 - Math.clz32(groups & -groups) };
-}
-
-function maskOf(group: number): number {
-  return group > 0 && group <= 32 ? (1 << (group - 1)) >>> 0 : 0;
-}
-
-function addressOf(port: number, groups: number): Uint8Array {
-  const bytes = new Uint8Array(nl.SockaddrNl.sizeof);
-  const view = viewOf(bytes);
-  nl.SockaddrNl.nl_family.set(view, 0, AF_NETLINK);
-  nl.SockaddrNl.nl_pid.set(view, 0, port);
-  nl.SockaddrNl.nl_groups.set(view, 0, groups);
-  return bytes;
 }

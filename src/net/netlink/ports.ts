@@ -49,14 +49,15 @@ export class NetlinkPorts {
   }
 
   hasListeners(group: number): boolean {
-    for (const s of this.sockets) if (s.isMember(group)) return true;
+    for (const s of this.sockets) if (s.groups.has(group)) return true;
     return false;
   }
 
-  /** Gives a message of `from` to all members of a group but the sender. */
+  /** Gives a message of `from` to all members of a group but the sender; who has no port looks like the kernel. */
   multicast(bytes: Uint8Array, group: number, from: NetlinkSocket | null = null): void {
+    const port = from?.port ?? 0;
     for (const s of this.sockets) {
-      if (s !== from && s.isMember(group)) s.deliver(bytes, from, group);
+      if (s.port !== port && s.groups.has(group)) s.deliver(bytes, from, group);
     }
   }
 }

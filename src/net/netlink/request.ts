@@ -46,7 +46,7 @@ export class Request {
 
   /** The sender wants its gets to be checked. */
   get isStrict(): boolean {
-    return this.socket.isStrict;
+    return this.socket.switches.has(nl.NETLINK_GET_STRICT_CHK);
   }
 
   get isEcho(): boolean {
@@ -100,8 +100,8 @@ export class Request {
 /** The acknowledgement of a request: NLMSG_ERROR, with what the receiver asked for by its options. */
 export function acknowledgement(request: Request, error: number): Uint8Array {
   const { socket, bytes, ack } = request;
-  const isWhole = error !== 0 && !socket.isCapAck;
-  const isTold = socket.isExtAck && ack.isTold(error);
+  const isWhole = error !== 0 && !socket.switches.has(nl.NETLINK_CAP_ACK);
+  const isTold = socket.switches.has(nl.NETLINK_EXT_ACK) && ack.isTold(error);
   const flags = (isWhole ? 0 : nl.NLM_F_CAPPED) | (isTold ? nl.NLM_F_ACK_TLVS : 0);
   const w = request.answer(nl.NLMSG_ERROR, flags);
   const { view, at } = w.fixed(nl.NlMsgErr.sizeof);

@@ -5,14 +5,7 @@
  * Who asks for one protocol sees what comes in of it; who asks for all sees what goes out, too.
  */
 import * as e from "../../abi/errno.ts";
-import {
-  ETH_P_ALL,
-  PACKET_BROADCAST,
-  PACKET_HOST,
-  PACKET_MULTICAST,
-  PACKET_OTHERHOST,
-  PACKET_OUTGOING,
-} from "../../abi/netdevice.ts";
+import { ETH_P_ALL, PACKET_OUTGOING } from "../../abi/netdevice.ts";
 import * as pk from "../../abi/packet.ts";
 import { POLLERR, POLLHUP } from "../../abi/poll.ts";
 import { AF_PACKET, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_RAW } from "../../abi/socket.ts";
@@ -28,21 +21,18 @@ import type { Receiving, Sending } from "../message.ts";
 import type { NetStack } from "../netstack.ts";
 import { READABLE, Socket, WRITABLE } from "../socket.ts";
 import { intOf, intValue, viewOf } from "../sockopt.ts";
+import { addressOf, boundAddress } from "./address.ts";
 import { ETHER_HEADER_BYTES, linkHeader } from "./linkheader.ts";
+import { PacketMemberships } from "./memberships.ts";
 import { type HeldPacket, PacketQueue } from "./packetqueue.ts";
 import { PacketRing } from "./ring.ts";
 
 export const PACKET_SOCKET_BYTES = 2048;
 const MAX_FRAME_BYTES = 65536 + ETHER_HEADER_BYTES;
-/** Modes that a socket asked for: each is one of its interface's holders. */
-const MAX_MEMBERSHIPS = 64;
 const MAX_RESERVE = 65536;
+/** What it was bound to is gone. */
+const NOWHERE = -1;
 const NOTHING = new Uint8Array(0);
-
-interface Membership {
-  readonly ifp: Ifnet;
-  readonly type: number;
-}
 
 export class PacketSocket extends Socket implements PacketTap {
   readonly stack: NetStack;
@@ -53,7 +43,7 @@ export class PacketSocket extends Socket implements PacketTap {
   drops = 0;
   readonly #queue: PacketQueue;
   #tapped: Ifnet | null = null;
-  #memberships: Membership[] = [];
+  readonly #memberships = new PacketMemberships();
   #hasAuxdata = false;
   #version = pk.TPACKET_V1;
   #reserve = 0;
@@ -94,6 +84,26 @@ export class PacketSocket extends Socket implements PacketTap {
   #unhook(): void {
     (this.#tapped ?? this.stack).taps.delete(this);
     this.#tapped = null;
+  }
+
+  /** The interface that it is bound to goes down, which is an error that is told once, or comes up. */
+  interfaceChanged(ifp: Ifnet): void {
+    if (this.ifindex !== ifp.index) return;
+    if (ifp.isUp) {
+      this.#hook(ifp);
+      return;
+    }
+    if (!this.#tapped) return;
+    this.#unhook();
+    this.error = e.ENETDOWN;
+    this.readable.wakeup();
+  }
+
+  /** An interface leaves: nothing of this socket stays with it. */
+  interfaceGone(ifp: Ifnet): void {
+    this.#memberships.drop(ifp);
+    this.interfaceChanged(ifp);
+    if (this.ifindex === ifp.index) this.ifindex = NOWHERE;
   }
 
   tap(m: Mbuf, ifp: Ifnet): void {
@@ -156,23 +166,14 @@ export class PacketSocket extends Socket implements PacketTap {
     this.#unhook();
     this.ethertype = pk.SockaddrLl.sll_protocol.get(view, 0) || this.ethertype;
     this.ifindex = index;
-    this.#hook(ifp);
-    if (ifp && !ifp.isUp) this.error = e.ENETDOWN;
+    if (!ifp || ifp.isUp) this.#hook(ifp);
+    else this.error = e.ENETDOWN;
     return 0;
   }
 
   name(): Uint8Array {
     const ifp = this.ifindex === 0 ? null : this.stack.byIndex(this.ifindex);
-    const address = new Uint8Array(pk.SLL_ADDR_OFFSET + (ifp?.hwaddr.length ?? 0));
-    const view = viewOf(address);
-    pk.SockaddrLl.sll_family.set(view, 0, AF_PACKET);
-    pk.SockaddrLl.sll_protocol.set(view, 0, this.ethertype);
-    pk.SockaddrLl.sll_ifindex.set(view, 0, this.ifindex);
-    if (!ifp) return address;
-    pk.SockaddrLl.sll_hatype.set(view, 0, ifp.type);
-    pk.SockaddrLl.sll_halen.set(view, 0, ifp.hwaddr.length);
-    address.set(ifp.hwaddr, pk.SLL_ADDR_OFFSET);
-    return address;
+    return boundAddress(this.ethertype, this.ifindex, ifp);
   }
 
   peerName(): e.Errno {
@@ -281,7 +282,7 @@ export class PacketSocket extends Socket implements PacketTap {
     switch (name) {
       case pk.PACKET_ADD_MEMBERSHIP:
       case pk.PACKET_DROP_MEMBERSHIP:
-        return this.#setMembership(name === pk.PACKET_ADD_MEMBERSHIP, value);
+        return this.#memberships.change(this.stack, name === pk.PACKET_ADD_MEMBERSHIP, value);
       case pk.PACKET_AUXDATA:
         if (value.length < 4) return e.EINVAL;
         this.#hasAuxdata = intOf(value) !== 0;
@@ -356,26 +357,6 @@ export class PacketSocket extends Socket implements PacketTap {
     return this.#ring?.object ?? e.EINVAL;
   }
 
-  #setMembership(isAdd: boolean, value: Uint8Array): number {
-    if (value.length < pk.PacketMreq.sizeof) return e.EINVAL;
-    const view = viewOf(value);
-    const ifp = this.stack.byIndex(pk.PacketMreq.mr_ifindex.get(view, 0));
-    const type = pk.PacketMreq.mr_type.get(view, 0);
-    if (!ifp) return isAdd ? e.ENODEV : 0;
-    if (type > pk.PACKET_MR_UNICAST) return e.EINVAL;
-    if (isAdd) {
-      if (this.#memberships.length >= MAX_MEMBERSHIPS) return e.ENOBUFS;
-      this.#memberships.push({ ifp, type });
-      count(ifp, type, 1);
-      return 0;
-    }
-    const at = this.#memberships.findIndex((m) => m.ifp === ifp && m.type === type);
-    if (at < 0) return 0;
-    this.#memberships.splice(at, 1);
-    count(ifp, type, -1);
-    return 0;
-  }
-
   override getOption(
     td: Thread,
     level: number,
@@ -413,20 +394,12 @@ export class PacketSocket extends Socket implements PacketTap {
   close(): void {
     if (!this.stack.packetSockets.delete(this)) return;
     this.#unhook();
-    for (const { ifp, type } of this.#memberships.splice(0)) count(ifp, type, -1);
+    this.#memberships.drop(null);
     this.#queue.clear();
     this.#dropRing();
     this.stack.kmem.give(PACKET_SOCKET_BYTES);
     this.stack.ns.release();
   }
-}
-
-/** One holder more or less of a mode of an interface. */
-function count(ifp: Ifnet, type: number, step: number): void {
-  if (type === pk.PACKET_MR_PROMISC) ifp.promiscuity += step;
-  else if (type === pk.PACKET_MR_ALLMULTI) ifp.allmulti += step;
-  else return;
-  ifp.stack.linkTouched(ifp);
 }
 
 function bytesOf(m: Mbuf, link: Uint8Array | null, length: number): Uint8Array {
@@ -435,34 +408,6 @@ function bytesOf(m: Mbuf, link: Uint8Array | null, length: number): Uint8Array {
   if (link) bytes.set(link.subarray(0, linkBytes));
   m.copyTo(bytes, linkBytes, 0, length - linkBytes);
   return bytes;
-}
-
-/** struct sockaddr_ll of a packet: where it came from. */
-function addressOf(m: Mbuf, ifp: Ifnet): Uint8Array {
-  const header = linkHeader(m, ifp);
-  const { length } = ifp.hwaddr;
-  const address = new Uint8Array(pk.SockaddrLl.sizeof);
-  const view = viewOf(address);
-  pk.SockaddrLl.sll_family.set(view, 0, AF_PACKET);
-  pk.SockaddrLl.sll_protocol.set(view, 0, m.family);
-  pk.SockaddrLl.sll_ifindex.set(view, 0, ifp.index);
-  pk.SockaddrLl.sll_hatype.set(view, 0, ifp.type);
-  pk.SockaddrLl.sll_pkttype.set(view, 0, kindOf(m.type));
-  pk.SockaddrLl.sll_halen.set(view, 0, length);
-  address.set(header.subarray(length, 2 * length), pk.SLL_ADDR_OFFSET);
-  return address;
-}
-
-function kindOf(type: number): number {
-  switch (type) {
-    case PACKET_BROADCAST:
-    case PACKET_MULTICAST:
-    case PACKET_OTHERHOST:
-    case PACKET_OUTGOING:
-      return type;
-    default:
-      return PACKET_HOST;
-  }
 }
 
 function swap16(n: number): number {

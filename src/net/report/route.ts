@@ -11,7 +11,7 @@ import {
 } from "../../abi/route.ts";
 import { ANY, netmask4, printAddr } from "../address.ts";
 import type { NetStack } from "../netstack.ts";
-import type { RouteEntry } from "../route.ts";
+import type { RouteEntry } from "../routeentry.ts";
 import { bytes, hex, hexUpper, word4 } from "./format.ts";
 
 const RTF_UP = 0x1;

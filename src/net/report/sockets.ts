@@ -13,7 +13,15 @@ export function netlink(stack: NetStack): string {
   for (const [protocol, ports] of stack.netlink) {
     s += netlinkLine(protocol, 0, 0, 0, 0, 0, 0);
     for (const n of ports.sockets) {
-      s += netlinkLine(protocol, n.port, n.groupMask, n.rmem, n.dump ? 1 : 0, n.drops, n.ino);
+      s += netlinkLine(
+        protocol,
+        n.port,
+        n.groups.first,
+        n.inbox.rmem,
+        n.dump ? 1 : 0,
+        n.inbox.drops,
+        n.ino,
+      );
     }
   }
   return s;

@@ -61,9 +61,9 @@ class NetlinkDump extends ListDump<End> {
     m.ndiag_ino.set(view, at, s?.ino ?? 0);
     m.ndiag_cookie0.set(view, at, s?.ino ?? 0);
     if (s && (this.#show & d.NDIAG_SHOW_GROUPS) !== 0)
-      w.attr(d.NETLINK_DIAG_GROUPS, s.groupBytes());
+      w.attr(d.NETLINK_DIAG_GROUPS, s.groups.bytes());
     if (s && (this.#show & d.NDIAG_SHOW_MEMINFO) !== 0) {
-      w.attr(d.NETLINK_DIAG_MEMINFO, memInfo(s, s.rmem, 0, s.drops));
+      w.attr(d.NETLINK_DIAG_MEMINFO, memInfo(s, s.inbox.rmem, 0, s.inbox.drops));
     }
     return w.end();
   }

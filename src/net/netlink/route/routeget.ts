@@ -7,7 +7,7 @@ import { bytesOf } from "../../../lib/bytes.ts";
 import { ANY, ANY4, ANY6 } from "../../address.ts";
 import type { Ifnet } from "../../ifnet.ts";
 import { findPath } from "../../ip/path.ts";
-import type { RouteEntry } from "../../route.ts";
+import type { RouteEntry } from "../../routeentry.ts";
 import type { Request } from "../request.ts";
 import { ROUTE_POLICY4, ROUTE_POLICY6 } from "./route.ts";
 import { writeRoute } from "./routemsg.ts";

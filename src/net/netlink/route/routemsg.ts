@@ -3,7 +3,7 @@ import * as rt from "../../../abi/rtnetlink.ts";
 import { AF_INET, AF_INET6 } from "../../../abi/socket.ts";
 import { bytesOf } from "../../../lib/bytes.ts";
 import { ANY } from "../../address.ts";
-import type { RouteEntry } from "../../route.ts";
+import type { RouteEntry } from "../../routeentry.ts";
 import type { NetlinkWriter } from "../writer.ts";
 
 const CACHEINFO_BYTES = 32;

@@ -1,5 +1,5 @@
 /** RTM_GETRULE, RTM_NEWRULE, RTM_DELRULE: which routing table is asked for which packets. See ip-rule(8). */
-import { EEXIST, EINVAL, ENOBUFS, ENOENT, EOPNOTSUPP } from "../../../abi/errno.ts";
+import { EEXIST, EINVAL, ENOENT, EOPNOTSUPP } from "../../../abi/errno.ts";
 import { NLM_F_EXCL } from "../../../abi/netlink.ts";
 import { FR_ACT_GOTO, FR_ACT_PROHIBIT, FR_ACT_TO_TBL, RTPROT_KERNEL } from "../../../abi/route.ts";
 import * as rt from "../../../abi/rtnetlink.ts";
@@ -7,14 +7,14 @@ import { AF_INET, AF_INET6 } from "../../../abi/socket.ts";
 import { bytesOf } from "../../../lib/bytes.ts";
 import { ANY, prefixOf } from "../../address.ts";
 import type { NetStack } from "../../netstack.ts";
-import type { Fib, RouteRule } from "../../route.ts";
+import type { Fib } from "../../route.ts";
+import type { RouteRule } from "../../routerule.ts";
 import type { Policy } from "../attributes.ts";
 import { ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
 
 const IFNAMSIZ = 16;
-const MAX_RULES = 256;
 /** Of the rule that says "local": no other may have it by default. */
 const NO_SUPPRESSION = 0xffffffff;
 
@@ -101,7 +101,7 @@ function parse(request: Request): Asked | number {
 
 /** Before the rule after the first. */
 function defaultPriority(fib: Fib): number {
-  const second = fib.rules[1];
+  const second = fib.rules.all[1];
   return second && second.priority > 0 ? second.priority - 1 : 0;
 }
 
@@ -113,27 +113,18 @@ export function newRule(request: Request): number {
     return request.fail(EINVAL, "Invalid action");
   }
   if (action === FR_ACT_TO_TBL && rule.table === 0) return request.fail(EINVAL, "Invalid table");
-  const isThere = fib.rules.some((r) => isSame(r, rule));
-  if (isThere && (request.flags & NLM_F_EXCL) !== 0) return EEXIST;
-  if (fib.rules.length >= MAX_RULES) return ENOBUFS;
-  let at = 0;
-  while (at < fib.rules.length && fib.rules[at]!.priority <= rule.priority) at++;
-  fib.rules.splice(at, 0, rule);
-  fib.changed();
+  if (fib.rules.has(rule) && (request.flags & NLM_F_EXCL) !== 0) return EEXIST;
+  const r = fib.addRule(rule);
+  if (r < 0) return r;
   request.socket.stack.ruleChanged(asked.family, rule, false);
   return 0;
-}
-
-function isSame(a: RouteRule, b: RouteRule): boolean {
-  const keys = Object.keys(a) as (keyof RouteRule)[];
-  return keys.every((k) => a[k] === b[k]);
 }
 
 export function delRule(request: Request): number {
   const asked = parse(request);
   if (typeof asked === "number") return asked;
   const { fib, rule, action, hasPriority } = asked;
-  const at = fib.rules.findIndex(
+  const gone = fib.rules.all.find(
     (r) =>
       (!hasPriority || r.priority === rule.priority) &&
       (action === 0 || r.action === action) &&
@@ -145,10 +136,9 @@ export function delRule(request: Request): number {
       (rule.mark === 0 || r.mark === rule.mark) &&
       (rule.tos === 0 || r.tos === rule.tos),
   );
-  if (at < 0) return ENOENT;
-  const [gone] = fib.rules.splice(at, 1);
-  fib.changed();
-  request.socket.stack.ruleChanged(asked.family, gone!, true);
+  if (!gone) return ENOENT;
+  fib.removeRule(gone);
+  request.socket.stack.ruleChanged(asked.family, gone, true);
   return 0;
 }
 
@@ -175,7 +165,7 @@ class RuleDump extends ListDump<Rule> {
     for (const family of [AF_INET, AF_INET6]) {
       if (this.#family !== 0 && this.#family !== family) continue;
       const { rules } = family === AF_INET ? this.#stack.fib4 : this.#stack.fib6;
-      for (const rule of rules) yield { family, rule };
+      for (const rule of rules.all) yield { family, rule };
     }
   }
 
