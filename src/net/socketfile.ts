@@ -1,7 +1,7 @@
 /**
  * The open file in front of a socket: read(2) receives, write(2) sends. See socket(7).
  */
-import { EINVAL, ENOTTY, EPERM, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
+import { EINVAL, ENOTTY, EPIPE, type Errno, ESPIPE } from "../abi/errno.ts";
 import { O_NONBLOCK, O_RDWR } from "../abi/fcntl.ts";
 import {
   AF_INET,
@@ -17,11 +17,10 @@ import {
   SOCK_SEQPACKET,
 } from "../abi/socket.ts";
 import { S_IFSOCK } from "../abi/stat.ts";
-import { CAP_CHOWN, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { ownerPid, setOwner } from "../proc/ioowner.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { isOwnerOrCapable } from "../vfs/access.ts";
+import { changedAttr } from "../vfs/anon.ts";
 import type { Attr, AttrChange } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import type { PollTable } from "../vfs/poll.ts";
@@ -66,12 +65,8 @@ export class SocketFile extends File {
   }
 
   /** The mode is what bind(2) makes the file of a UNIX socket with. */
-  override setattr(cred: Cred, change: AttrChange): number {
-    const old = this.#attr;
-    if (!isOwnerOrCapable(old, cred)) return EPERM;
-    const isGiven = (change.uid ?? old.uid) !== old.uid || (change.gid ?? old.gid) !== old.gid;
-    if (isGiven && !cred.hasCapOver(old, CAP_CHOWN)) return EPERM;
-    this.#attr = { ...old, ...change, mode: S_IFSOCK | (change.mode ?? old.mode) };
+  override setattr(change: AttrChange): number {
+    this.#attr = changedAttr(this.#attr, change);
     return 0;
   }
 

@@ -1,5 +1,6 @@
 /** Changing files: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2). */
 import {
+  EACCES,
   EBADF,
   EFAULT,
   EFBIG,
@@ -9,6 +10,7 @@ import {
   EOPNOTSUPP,
   EPERM,
   EROFS,
+  type Errno,
   ESPIPE,
   failed,
 } from "../abi/errno.ts";
@@ -26,10 +28,20 @@ import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFREG } from "../abi/stat.ts";
 import { TimespecAbi } from "../abi/time.ts";
 import type { Timespec } from "../kern/clock.ts";
+import type { Cred } from "../kern/cred.ts";
 import { NO_ID } from "../kern/idmap.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { clearSetId, hasFileFlag, withoutSetId } from "../vfs/access.ts";
-import { chmod, chown, truncate, utimes } from "../vfs/attributes.ts";
+import { clearSetId, hasFileFlag, isOwnerOrCapable, withoutSetId } from "../vfs/access.ts";
+import type { Attr, AttrChange } from "../vfs/attr.ts";
+import {
+  chmod,
+  chown,
+  modeChange,
+  ownerChange,
+  timesChange,
+  truncate,
+  utimes,
+} from "../vfs/attributes.ts";
 import type { File } from "../vfs/file.ts";
 import type { Path } from "../vfs/path.ts";
 import { MAX_FILE_BYTES } from "../vfs/vnodefile.ts";
@@ -43,8 +55,18 @@ const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
 export const sys_fchmod = syscall("fchmod", [fd, mode], (td, fp, bits) =>
-  fp.path ? chmod(fp.path, td.cred, bits) : fp.setattr(td.cred, { mode: bits & 0o7777 }),
+  fp.path
+    ? chmod(fp.path, td.cred, bits)
+    : changeLoose(fp, (attr) => modeChange(attr, td.cred, bits)),
 );
+
+/** Changes the attributes of what has no place in the tree: a pipe, a socket. */
+function changeLoose(fp: File, decide: (attr: Attr) => AttrChange | Errno): number {
+  const attr = fp.stat();
+  if (failed(attr)) return attr;
+  const change = decide(attr);
+  return failed(change) ? change : fp.setattr(change);
+}
 
 export const sys_fchmodat = syscall("fchmodat", [dirfd, upath, mode], (td, dfd, path, bits) => {
   const at = pathAt(td, dfd, path, 0);
@@ -65,10 +87,7 @@ export const sys_fchown = syscall("fchown", [fd, int, int], (td, fp, uid, gid) =
   chownTo(td, uid, gid, (kuid, kgid) =>
     fp.path
       ? chown(fp.path, td.cred, kuid, kgid)
-      : fp.setattr(td.cred, {
-          ...(uid === -1 ? {} : { uid: kuid }),
-          ...(gid === -1 ? {} : { gid: kgid }),
-        }),
+      : changeLoose(fp, (attr) => ownerChange(attr, td.cred, kuid, kgid)),
   ),
 );
 
@@ -111,7 +130,10 @@ export const sys_utimensat = syscall(
       if (dfd === AT_FDCWD) return EFAULT;
       const fp = td.fdtable.get(dfd);
       if (!fp) return EBADF;
-      if (!fp.path) return EINVAL;
+      if (!fp.path) {
+        if (typeof t === "number") return t;
+        return changeLoose(fp, (attr) => looseTimes(attr, td.cred, t));
+      }
       at = fp.path;
     } else {
       const path = td.proc.vmspace.copyinstr(pathAddr, 4096);
@@ -124,6 +146,11 @@ export const sys_utimensat = syscall(
     return utimes(at, td.cred, t.atime, t.mtime, t.isNow);
   },
 );
+
+function looseTimes(attr: Attr, cred: Cred, t: Times): AttrChange | Errno {
+  if (!isOwnerOrCapable(attr, cred)) return t.isNow ? EACCES : EPERM;
+  return timesChange(t.atime, t.mtime);
+}
 
 interface Times {
   readonly atime: Timespec | null;

@@ -11,13 +11,13 @@ export const sys_pipe2 = syscall("pipe2", [uaddr, flags], (td, out, how) => {
   const { vfs } = td.fs;
   const ino = vfs.anonymousIno();
   const { fsuid, fsgid } = td.cred;
-  const attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
   const pipe = new Pipe(ino, false, vfs.kmem);
+  pipe.attr = pipeAttr(ino, vfs.pipeDev, fsuid, fsgid, td.cpu.clock.realtime());
   const reserved = pipe.reserve(td, vfs.settings);
   if (failed(reserved)) return reserved;
   const status = how & O_NONBLOCK;
-  const reader = new PipeFile(pipe, O_RDONLY | status, attr);
-  const writer = new PipeFile(pipe, O_WRONLY | status, attr);
+  const reader = new PipeFile(pipe, O_RDONLY | status);
+  const writer = new PipeFile(pipe, O_WRONLY | status);
   const table = td.fdtable;
   const isCloexec = (how & O_CLOEXEC) !== 0;
   const r = table.alloc(reader, isCloexec);

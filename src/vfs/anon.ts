@@ -1,7 +1,13 @@
 /** The attributes of open files without a place in the tree: what stat(2) says of an eventfd. */
+import { S_IFMT } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
-import type { Attr } from "./attr.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import type { Vfs } from "./vfs.ts";
+
+/** `old` as `change` makes it: what pipes and sockets keep. */
+export function changedAttr(old: Attr, change: AttrChange): Attr {
+  return { ...old, ...change, mode: (old.mode & S_IFMT) | (change.mode ?? old.mode & 0o7777) };
+}
 
 /** An anonymous inode: mode 0600 and no type. */
 export function anonAttr(vfs: Vfs, cred: Cred): Attr {

@@ -11,12 +11,13 @@ import {
   EOPNOTSUPP,
   EPERM,
   EROFS,
+  type Errno,
   ETXTBSY,
   failed,
 } from "../abi/errno.ts";
 import { FS_APPEND_FL, FS_IMMUTABLE_FL } from "../abi/fsflags.ts";
 import { IN_ATTRIB, IN_MODIFY } from "../abi/inotify.ts";
-import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { CAP_CHOWN, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
@@ -30,6 +31,7 @@ import {
   MAY_WRITE,
   withoutSetId,
 } from "./access.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import type { Path } from "./path.ts";
 import { MAX_FILE_BYTES } from "./vnodefile.ts";
 import { notifyEntry } from "./watch.ts";
@@ -39,10 +41,17 @@ export function chmod(at: Path, cred: Cred, mode: number): number {
   const vp = at.entry.vnode!;
   const a = vp.getattr();
   if (failed(a)) return a;
-  if (!isOwnerOrCapable(a, cred)) return EPERM;
+  const change = modeChange(a, cred, mode);
+  if (failed(change)) return change;
   if (isUnchangeable(vp)) return EPERM;
   if (vp.type === S_IFLNK) return EOPNOTSUPP;
-  return changed(at, vp.setattr({ mode: chmodBits(a, mode, cred) }));
+  return changed(at, vp.setattr(change));
+}
+
+/** What chmod(2) changes in `a`, if `cred` may: EPERM. */
+export function modeChange(a: Attr, cred: Cred, mode: number): AttrChange | Errno {
+  if (!isOwnerOrCapable(a, cred)) return EPERM;
+  return { mode: chmodBits(a, mode, cred) };
 }
 
 /** `uid` or `gid` -1 stays as it is. */
@@ -52,6 +61,12 @@ export function chown(at: Path, cred: Cred, uid: number, gid: number): number {
   const a = vp.getattr();
   if (failed(a)) return a;
   if (isUnchangeable(vp)) return EPERM;
+  const change = ownerChange(a, cred, uid, gid);
+  return failed(change) ? change : changed(at, vp.setattr(change));
+}
+
+/** What chown(2) changes in `a`, if `cred` may: EPERM. */
+export function ownerChange(a: Attr, cred: Cred, uid: number, gid: number): AttrChange | Errno {
   const isCapable = cred.hasCapOver(a, CAP_CHOWN);
   const isOwner = a.uid === cred.fsuid;
   if (uid !== -1 && !isCapable && !(isOwner && uid === a.uid)) return EPERM;
@@ -59,11 +74,11 @@ export function chown(at: Path, cred: Cred, uid: number, gid: number): number {
   const change: { uid?: number; gid?: number; mode?: number } = {};
   if (uid !== -1) change.uid = uid;
   if (gid !== -1) change.gid = gid;
-  if (!vp.isDir) {
+  if ((a.mode & S_IFMT) !== S_IFDIR) {
     const mode = withoutSetId(a.mode) & 0o7777;
     if (mode !== (a.mode & 0o7777)) change.mode = mode;
   }
-  return changed(at, vp.setattr(change));
+  return change;
 }
 
 /** utimensat(2): null leaves a time; `isNow` when both are the current time (needs only write access). */
@@ -86,10 +101,11 @@ export function utimes(
     const denied = access(vp, cred, MAY_WRITE);
     if (denied < 0) return EACCES;
   }
-  const change: { atime?: Timespec; mtime?: Timespec } = {};
-  if (atime) change.atime = atime;
-  if (mtime) change.mtime = mtime;
-  return changed(at, vp.setattr(change));
+  return changed(at, vp.setattr(timesChange(atime, mtime)));
+}
+
+export function timesChange(atime: Timespec | null, mtime: Timespec | null): AttrChange {
+  return { ...(atime ? { atime } : {}), ...(mtime ? { mtime } : {}) };
 }
 
 export function truncate(td: Thread, at: Path, sizeBytes: number): number {

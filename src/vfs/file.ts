@@ -6,10 +6,18 @@
  * flight and messages; `onLastClose` runs once, when it reaches 0.
  * See open(2), "Open file descriptions".
  */
-import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, type Errno, ESPIPE } from "../abi/errno.ts";
+import {
+  EBADF,
+  EINVAL,
+  ENODEV,
+  ENOTDIR,
+  ENOTTY,
+  EOPNOTSUPP,
+  type Errno,
+  ESPIPE,
+} from "../abi/errno.ts";
 import { O_ACCMODE, O_ASYNC, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
-import type { Cred } from "../kern/cred.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Namespace } from "../kern/namespace.ts";
 import type { Thread } from "../kern/thread.ts";
@@ -80,9 +88,9 @@ export abstract class File {
     return this.path?.entry.vnode?.getattr() ?? EBADF;
   }
 
-  /** Changes the attributes of what has no place in the tree: fchmod(2), fchown(2). */
-  setattr(_cred: Cred, _change: AttrChange): number {
-    return EINVAL;
+  /** Changes the attributes of what has no place in the tree; permission was checked by the caller. */
+  setattr(_change: AttrChange): number {
+    return EOPNOTSUPP;
   }
 
   /** At the file's own offset, which it moves. Bytes moved, 0 at end of file, or an error. */

@@ -27,7 +27,8 @@ import type { Abandonable, Thread } from "../kern/thread.ts";
 import type { UserCount } from "../kern/usercount.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
-import type { Attr } from "./attr.ts";
+import { changedAttr } from "./anon.ts";
+import type { Attr, AttrChange } from "./attr.ts";
 import { File } from "./file.ts";
 import type { FsSettings } from "./fssettings.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
@@ -45,6 +46,8 @@ export class Pipe {
   readonly ino: number;
   /** Has a name in a file system: opening it waits for the other side. */
   readonly isFifo: boolean;
+  /** Of an unnamed pipe; a FIFO has those of its place. */
+  attr: Attr | null = null;
   readers = 0;
   writers = 0;
   /** Opens for writing so far, to tell one writer from the next. */
@@ -204,14 +207,11 @@ export class PipeFile extends File {
   readonly pipe: Pipe;
   /** Writers that had opened when this reader did: without new ones there is no hang-up yet. */
   readonly #writeOpensBefore: number;
-  readonly #attr: Attr | null;
 
-  /** `attr` is that of an unnamed pipe; a FIFO has its path's. */
-  constructor(pipe: Pipe, flags: number, attr: Attr | null) {
+  constructor(pipe: Pipe, flags: number) {
     super(flags);
     this.pipe = pipe;
-    this.#attr = attr;
-    this.#writeOpensBefore = pipe.writers > 0 || attr ? -1 : pipe.writeOpens;
+    this.#writeOpensBefore = pipe.writers > 0 || !pipe.isFifo ? -1 : pipe.writeOpens;
     if (this.isReadable) {
       pipe.readers++;
     }
@@ -226,7 +226,13 @@ export class PipeFile extends File {
   }
 
   override stat(): Attr | Errno {
-    return this.#attr ?? super.stat();
+    return this.pipe.attr ?? super.stat();
+  }
+
+  override setattr(change: AttrChange): number {
+    const { pipe } = this;
+    if (pipe.attr) pipe.attr = changedAttr(pipe.attr, change);
+    return pipe.attr ? 0 : EINVAL;
   }
 
   override read(td: Thread, uio: Uio): number {
@@ -383,7 +389,7 @@ function isPlainUser({ cred }: Thread): boolean {
 function meet(td: Thread, settings: FsSettings, pipe: Pipe, flags: number): PipeFile | Errno {
   const reserved = pipe.reserve(td, settings);
   if (failed(reserved)) return reserved;
-  const fp = new PipeFile(pipe, flags, null);
+  const fp = new PipeFile(pipe, flags);
   if (fp.isReadable) fp.pipe.writeOpening.wakeup();
   if (fp.isWritable) fp.pipe.readOpening.wakeup();
   return fp;

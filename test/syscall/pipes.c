@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,6 +52,38 @@ static void plain(void)
 	close(p[1]);
 	CHECK_ERRNO("pipe2 with odd flags", pipe2(p, O_APPEND), EINVAL);
 	CHECK_ERRNO("pipe to nowhere", pipe((int *)8), EFAULT);
+}
+
+/* A pipe has one owner, mode and times for both its ends and for /proc/self/fd; so has a socket. */
+static void attributes(void)
+{
+	int p[2], s[2];
+	struct stat a, b;
+	char by_link[64];
+	pipe(p);
+	CHECK("fchmod", fchmod(p[0], 0640) == 0 && fstat(p[1], &b) == 0 && b.st_mode == (S_IFIFO | 0640));
+	CHECK("fchown", fchown(p[1], 7, 8) == 0 && fstat(p[0], &a) == 0 && a.st_uid == 7 && a.st_gid == 8);
+	snprintf(by_link, sizeof by_link, "/proc/self/fd/%d", p[0]);
+	CHECK("chown by its link", chown(by_link, 9, -1) == 0 && fstat(p[1], &b) == 0 && b.st_uid == 9 && b.st_gid == 8);
+	CHECK("chmod by its link", chmod(by_link, 0600) == 0 && fstat(p[1], &b) == 0 && b.st_mode == (S_IFIFO | 0600));
+	struct timespec t[2] = {{1000, 5}, {2000, 6}};
+	CHECK("futimens", futimens(p[0], t) == 0 && fstat(p[1], &b) == 0 && b.st_atime == 1000 && b.st_mtime == 2000);
+	if (fork() == 0) {
+		setuid(1);
+		int r = fchown(p[0], 1, -1) == -1 && errno == EPERM && fchmod(p[0], 0666) == -1 && errno == EPERM &&
+			futimens(p[0], t) == -1 && errno == EPERM && futimens(p[0], NULL) == -1 && errno == EACCES;
+		_exit(r);
+	}
+	int status;
+	CHECK("not by others", wait(&status) > 0 && WEXITSTATUS(status) == 1);
+	close(p[0]);
+	close(p[1]);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+	CHECK("fchown of a socket", fchown(s[0], 7, 8) == 0 && fstat(s[0], &a) == 0 && a.st_uid == 7 && a.st_gid == 8);
+	CHECK("each has its own", fstat(s[1], &b) == 0 && b.st_uid == getuid() && a.st_ino != b.st_ino);
+	CHECK("fchmod of a socket", fchmod(s[0], 0600) == 0 && fstat(s[0], &a) == 0 && a.st_mode == (S_IFSOCK | 0600));
+	close(s[0]);
+	close(s[1]);
 }
 
 static void blocking(void)
@@ -234,6 +267,7 @@ int main(void)
 	char dir[] = "/tmp/pipes.XXXXXX";
 	CHECK("a directory to work in", mkdtemp(dir) && chdir(dir) == 0);
 	plain();
+	attributes();
 	blocking();
 	interrupted();
 	fifos();

@@ -5,11 +5,9 @@ import fc from "fast-check";
 import { EAGAIN, EBUSY, EPIPE, ERESTARTSYS } from "../../src/abi/errno.ts";
 import { O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../src/abi/fcntl.ts";
 import { POLLHUP, POLLIN, POLLOUT } from "../../src/abi/poll.ts";
-import { PIPE_BUF, Pipe, PipeFile, pipeAttr } from "../../src/vfs/pipe.ts";
+import { PIPE_BUF, Pipe, PipeFile } from "../../src/vfs/pipe.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import { World } from "./harness.ts";
-
-const ATTR = pipeAttr(1, 1, 0, 0, { sec: 0, nsec: 0 });
 
 type Step = { readonly op: "write" | "read" | "resize"; readonly count: number };
 
@@ -23,8 +21,8 @@ test("bytes come out as they went in, within the capacity", () => {
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const { td } = new World();
       const pipe = new Pipe(1);
-      const reader = new PipeFile(pipe, O_RDONLY | O_NONBLOCK, ATTR);
-      const writer = new PipeFile(pipe, O_WRONLY | O_NONBLOCK, ATTR);
+      const reader = new PipeFile(pipe, O_RDONLY | O_NONBLOCK);
+      const writer = new PipeFile(pipe, O_WRONLY | O_NONBLOCK);
       let model: number[] = [];
       let next = 0;
       for (const { op, count } of steps) {
@@ -61,8 +59,8 @@ test("bytes come out as they went in, within the capacity", () => {
 test("a long write sleeps, keeps its progress, and ends when all is taken", () => {
   const { td } = new World();
   const pipe = new Pipe(1);
-  const reader = new PipeFile(pipe, O_RDONLY, ATTR);
-  const writer = new PipeFile(pipe, O_WRONLY, ATTR);
+  const reader = new PipeFile(pipe, O_RDONLY);
+  const writer = new PipeFile(pipe, O_WRONLY);
   const bytes = Uint8Array.from({ length: 150_000 }, (_, i) => i % 251);
   const got: number[] = [];
   let result = writer.write(td, Uio.kernel(bytes));
@@ -88,14 +86,14 @@ test("a long write sleeps, keeps its progress, and ends when all is taken", () =
 test("ends that close wake and tell the other side", () => {
   const { td } = new World();
   const pipe = new Pipe(1);
-  const reader = new PipeFile(pipe, O_RDONLY, ATTR);
-  const writer = new PipeFile(pipe, O_WRONLY, ATTR);
+  const reader = new PipeFile(pipe, O_RDONLY);
+  const writer = new PipeFile(pipe, O_WRONLY);
   assert.equal(reader.read(td, Uio.kernel(new Uint8Array(1))), ERESTARTSYS);
   writer.release();
   assert.equal(td.state, "runnable");
   assert.equal(reader.read(td, Uio.kernel(new Uint8Array(1))), 0);
   assert.equal(reader.poll(td, null), POLLHUP);
-  const again = new PipeFile(pipe, O_WRONLY, ATTR);
+  const again = new PipeFile(pipe, O_WRONLY);
   assert.equal(again.poll(td, null) & POLLOUT, POLLOUT);
   reader.release();
   assert.equal(again.write(td, Uio.kernel(new Uint8Array(1))), EPIPE);

@@ -5,11 +5,11 @@ import { EACCES, ENOENT, ENXIO, type Errno } from "../../abi/errno.ts";
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY, SEEK_CUR } from "../../abi/fcntl.ts";
 import { S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
-import type { Attr } from "../../vfs/attr.ts";
+import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
 import { pathString } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";
-import { type Pipe, PipeFile } from "../../vfs/pipe.ts";
+import { PipeFile } from "../../vfs/pipe.ts";
 import { Vnode } from "../../vfs/vnode.ts";
 import { type Owner, ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -128,7 +128,7 @@ class FdLink extends ProcLink {
     const { vfs } = this.fs.table;
     const mount = vfs.shm ?? this.fs.caller?.fs.root.mount;
     if (!mount) return ENXIO;
-    const vp = new LooseNode(this.fs, attr, fp instanceof PipeFile ? fp.pipe : null);
+    const vp = new LooseNode(this.fs, attr, fp);
     return { mount, entry: vfs.names.makeLoose(fp.describe(), vp) };
   }
 
@@ -142,16 +142,20 @@ class FdLink extends ProcLink {
 
 /** What is found by the link of something without a place, for as long as the call takes: an unnamed pipe is a FIFO. */
 class LooseNode extends Vnode {
-  readonly #attr: Attr;
+  readonly #fp: File;
 
-  constructor(fs: ProcFs, attr: Attr, pipe: Pipe | null) {
+  constructor(fs: ProcFs, attr: Attr, fp: File) {
     super(fs, attr.ino, attr.mode);
-    this.#attr = attr;
-    this.pipe = pipe;
+    this.#fp = fp;
+    this.pipe = fp instanceof PipeFile ? fp.pipe : null;
   }
 
-  getattr(): Attr {
-    return this.#attr;
+  getattr(): Attr | Errno {
+    return this.#fp.stat();
+  }
+
+  override setattr(change: AttrChange): number {
+    return this.#fp.setattr(change);
   }
 }
 
