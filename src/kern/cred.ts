@@ -174,4 +174,5 @@ export const CAP_LEASE = 28;
 export const CAP_AUDIT_CONTROL = 30;
 export const CAP_SETFCAP = 31;
 export const CAP_SYSLOG = 34;
+export const CAP_BPF = 39;
 export const CAP_CHECKPOINT_RESTORE = 40;

@@ -5,6 +5,7 @@
 import { KASSERT } from "../kern/panic.ts";
 import { aioSyscalls } from "./aio.ts";
 import { attrSyscalls } from "./attr.ts";
+import { bpfSyscalls } from "./bpf.ts";
 import { credSyscalls } from "./cred.ts";
 import type { Syscall } from "./declare.ts";
 import { dirSyscalls } from "./dir.ts";
@@ -80,6 +81,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   ptraceSyscalls,
   schedSyscalls,
   seccompSyscalls,
+  bpfSyscalls,
   semSyscalls,
   sessionSyscalls,
   shmSyscalls,

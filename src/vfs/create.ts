@@ -19,6 +19,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from ".
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
+import { checkDeviceMake } from "./deviceaccess.ts";
 import type { FileSystem } from "./filesystem.ts";
 import type { FsContext } from "./fscontext.ts";
 import type { NameEntry } from "./namecache.ts";
@@ -66,6 +67,7 @@ export function mknod(
   if (isDevice && !isWhiteout && !td.cred.hasCap(CAP_MKNOD)) return EPERM;
   const dir = at.dir.vnode!;
   if (isDevice && !isWhiteout && isWithoutDevices(at.mount.fs)) return EPERM;
+  if (isDevice && !isWhiteout && failed(checkDeviceMake(td, type, rdev))) return EPERM;
   const bits = (type === 0 ? S_IFREG : type) | (maskedMode(ctx, dir, mode) & 0o7777);
   const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
   if (failed(vp)) return vp;

@@ -55,6 +55,7 @@ import {
   MAY_WRITE,
 } from "./access.ts";
 import { isWithoutDevices, maskedMode } from "./create.ts";
+import { checkDeviceOpen } from "./deviceaccess.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { MS_NODEV } from "./mount.ts";
@@ -121,6 +122,10 @@ export function openAt(
   if (isWriting && isStored && at.mount.isReadOnly) return EROFS;
   if (want !== 0) {
     const denied = access(vp, td.cred, want);
+    if (denied < 0) return denied as Errno;
+  }
+  if (isDevice && td.cgroup.deviceFilter) {
+    const denied = checkDeviceOpen(td, vp, want);
     if (denied < 0) return denied as Errno;
   }
   if (hasFileFlag(vp, FS_APPEND_FL) && isWriting) {

@@ -68,6 +68,11 @@ static void settings(void)
 	      slurp("/proc/self/oom_adj") > 0 && strcmp(text, "8\n") == 0);
 	CHECK("oom_adj 15", put("/proc/self/oom_adj", "15") == 0 && slurp("/proc/self/oom_score_adj") > 0 &&
 	      strcmp(text, "1000\n") == 0);
+	int adj = open("/proc/self/oom_score_adj", O_WRONLY);
+	CHECK("a number may end with a 0", write(adj, "700\0", 4) == 4 && slurp("/proc/self/oom_score_adj") > 0 &&
+	      strcmp(text, "700\n") == 0);
+	CHECK_ERRNO("but not begin with one", write(adj, "\0007", 2), EINVAL);
+	close(adj);
 	CHECK_ERRNO("oom_adj 16", put("/proc/self/oom_adj", "16"), EINVAL);
 	CHECK_ERRNO("clear_refs 0", put("/proc/self/clear_refs", "0"), EINVAL);
 	CHECK("clear_refs 5", put("/proc/self/clear_refs", "5") == 0);

@@ -130,7 +130,10 @@ class TaskTextNode extends ProcText {
   override writeText(td: Thread, text: string, opener: Cred): number {
     const task = this.#ref.get();
     if (!task) return ESRCH;
-    return this.#def.write?.(task, text, td as Lwp, opener) ?? EPERM;
+    // They read C strings: runc ends its numbers with a 0.
+    const end = text.indexOf("\0");
+    const words = end < 0 ? text : text.slice(0, end);
+    return this.#def.write?.(task, words, td as Lwp, opener) ?? EPERM;
   }
 
   override announced(): Announced | null {

@@ -15,6 +15,7 @@ import type { Cgroups } from "./cgroups.ts";
 import { ALL_CONTROLLERS, THREADED_CONTROLLERS } from "./controllers.ts";
 import type { CpuGroup } from "./cpugroup.ts";
 import type { CpusetGroup } from "./cpusetgroup.ts";
+import type { DeviceFilter } from "./devicefilter.ts";
 import type { IoGroup } from "./iogroup.ts";
 import type { MemoryGroup } from "./memorygroup.ts";
 import type { PidsGroup } from "./pidsgroup.ts";
@@ -58,6 +59,8 @@ export class Cgroup {
   memoryGroup: MemoryGroup | null = null;
   ioGroup: IoGroup | null = null;
   runGroup: RunGroup | null = null;
+  /** Null while no program decides about devices, here or above. */
+  deviceFilter: DeviceFilter | null = null;
 
   constructor(tree: Cgroups, parent: Cgroup | null, name: string, id: number) {
     this.tree = tree;

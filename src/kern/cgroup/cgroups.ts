@@ -7,6 +7,7 @@
 import { EAGAIN, EBUSY, EEXIST, ENODEV, ENOSPC, type Errno } from "../../abi/errno.ts";
 import type { CalloutHeap } from "../callout.ts";
 import type { KernelClock } from "../clock.ts";
+import { EbpfPrograms } from "../ebpf/program.ts";
 import { Bandwidth, RunGroup } from "../rungroup.ts";
 import type { RunQueue } from "../sched.ts";
 import type { Thread } from "../thread.ts";
@@ -22,6 +23,7 @@ import {
 } from "./controllers.ts";
 import { CpuGroup } from "./cpugroup.ts";
 import { CpusetGroup } from "./cpusetgroup.ts";
+import { refreshDeviceFilters, releaseDeviceFilter } from "./devicefilter.ts";
 import { IoGroup } from "./iogroup.ts";
 import { MemoryGroup } from "./memorygroup.ts";
 import { PidsGroup } from "./pidsgroup.ts";
@@ -44,6 +46,8 @@ export interface MemoryKeeper {
 export class Cgroups {
   readonly root: Cgroup;
   readonly runq: RunQueue;
+  /** Programs of bpf(2), which are attached to groups. */
+  readonly programs = new EbpfPrograms();
   watcher: CgroupWatcher | null = null;
   memoryKeeper: MemoryKeeper | null = null;
   readonly #callouts: CalloutHeap;
@@ -71,6 +75,7 @@ export class Cgroups {
     parent.children.set(name, group);
     for (let at: Cgroup | null = parent; at; at = at.parent) at.descendants++;
     this.#refresh(group);
+    refreshDeviceFilters(group);
     return group;
   }
 
@@ -86,6 +91,7 @@ export class Cgroups {
     parent.systemNs += group.systemNs;
     this.#endMemory(group);
     this.#endRun(group);
+    releaseDeviceFilter(group);
     return 0;
   }
 
