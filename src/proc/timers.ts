@@ -50,7 +50,7 @@ export class IntervalTimer extends Callout implements SignalTimer {
   payer = 0;
   readonly #proc: Proc;
   readonly #cpu: Cpu;
-  readonly #notify: TimerNotify;
+  readonly notify: TimerNotify;
 
   constructor(id: number, proc: Proc, cpu: Cpu, clock: TimerClock, notify: TimerNotify) {
     super();
@@ -59,7 +59,7 @@ export class IntervalTimer extends Callout implements SignalTimer {
     this.#meter = typeof clock === "string" ? null : clock;
     this.#proc = proc;
     this.#cpu = cpu;
-    this.#notify = notify;
+    this.notify = notify;
   }
 
   get isArmed(): boolean {
@@ -145,7 +145,7 @@ export class IntervalTimer extends Callout implements SignalTimer {
       this.#wallClock?.cancel();
       this.#wallClock = null;
     }
-    const isQueued = this.#notify.send(this.#proc, this);
+    const isQueued = this.notify.send(this.#proc, this);
     this.#overrun = Math.min(
       OVERRUN_MAX,
       this.#overrun + (isQueued ? expirations - 1 : expirations),
@@ -208,13 +208,13 @@ export class SigevNotify implements TimerNotify {
   readonly signo: number;
   readonly valueLo: number;
   readonly valueHi: number;
-  readonly #target: Lwp | null;
+  readonly target: Lwp | null;
 
   constructor(signo: number, valueLo: number, valueHi: number, target: Lwp | null) {
     this.signo = signo;
     this.valueLo = valueLo;
     this.valueHi = valueHi;
-    this.#target = target;
+    this.target = target;
   }
 
   send(proc: Proc, timer: IntervalTimer): boolean {
@@ -228,13 +228,13 @@ export class SigevNotify implements TimerNotify {
       valueHi: this.valueHi,
       timer,
     };
-    if (this.#target) tsignal(this.#target, this.signo, info);
+    if (this.target) tsignal(this.target, this.signo, info);
     else psignal(proc, this.signo, info);
     return true;
   }
 
   #isPending(proc: Proc, timer: IntervalTimer): boolean {
-    const pending = this.#target ? this.#target.pending : proc.pending;
+    const pending = this.target ? this.target.pending : proc.pending;
     return pending.hasTimer(timer);
   }
 }

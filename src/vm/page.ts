@@ -240,6 +240,13 @@ export class PageAllocator {
     return this.freePages > this.totalPages >>> 4;
   }
 
+  /** Chunks without any frame in use. */
+  get freeChunks(): number {
+    let n = 0;
+    for (const mask of this.#free) if (mask === ALL_FREE) n++;
+    return n;
+  }
+
   /**
    * True when so little can be had, page cache included, that a further
    * address space would soon be paid for with some process's life.

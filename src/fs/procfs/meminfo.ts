@@ -55,14 +55,16 @@ export function meminfoText(fs: ProcFs): string {
     line("SUnreclaim", 0) +
     line("KernelStack", 0) +
     line("PageTables", m.tables) +
+    line("SecPageTables", 0) +
+    line("NFS_Unstable", 0) +
+    line("Bounce", 0) +
+    line("WritebackTmp", 0) +
     line("CommitLimit", Math.floor(overcommit.limitBytes / PAGE_SIZE)) +
     line("Committed_AS", overcommit.committedBytes / PAGE_SIZE) +
     line("VmallocTotal", 0) +
     line("VmallocUsed", 0) +
     line("VmallocChunk", 0) +
-    "HugePages_Total:       0\nHugePages_Free:        0\n" +
-    "HugePages_Rsvd:        0\nHugePages_Surp:        0\n" +
-    line("Hugepagesize", 512)
+    line("Percpu", 0)
   );
 }
 

@@ -10,6 +10,7 @@ import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { AttrDir } from "./attrdir.ts";
 import { FdDir, FdInfoDir } from "./fddir.ts";
+import { MapFilesDir } from "./mapfiles.ts";
 import { MemNode } from "./memnode.ts";
 import { NetDir } from "./netdir.ts";
 import {
@@ -32,11 +33,14 @@ import type { TextPiece } from "./textpiece.ts";
 const MEM = "mem";
 const PAGEMAP = "pagemap";
 
+const ofProcessAlone: readonly string[] = ["map_files", "task"];
+
 type MakeDir = (fs: ProcFs, key: string, ref: TaskRef) => ProcDir;
 
 const directories: ReadonlyMap<string, MakeDir> = new Map<string, MakeDir>([
   ["attr", (fs, key, ref) => new AttrDir(fs, key, ref)],
   ["fd", (fs, key, ref) => new FdDir(fs, key, ref)],
+  ["map_files", (fs, key, ref) => new MapFilesDir(fs, key, ref)],
   ["fdinfo", (fs, key, ref) => new FdInfoDir(fs, key, ref)],
   ["net", (fs, key, ref) => new NetDir(fs, key, ref)],
   ["ns", (fs, key, ref) => new NsDir(fs, key, ref)],
@@ -94,9 +98,9 @@ export class PidDir extends ProcDir {
     return this.#ref.tid === 0 ? text.isThreadsAlone !== true : text.isPerThread;
   }
 
-  /** Threads have no threads of their own. */
+  /** Threads have no threads of their own, nor memory. */
   #hasDir(name: string): boolean {
-    return name !== "task" || this.#ref.tid === 0;
+    return !ofProcessAlone.includes(name) || this.#ref.tid === 0;
   }
 }
 

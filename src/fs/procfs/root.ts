@@ -9,6 +9,7 @@ import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./no
 import { PidDir } from "./piddir.ts";
 import type { ProcFs } from "./procfs.ts";
 import { SysctlDirNode } from "./sysctlnode.ts";
+import { SysrqTrigger } from "./sysrq.ts";
 import { systemTexts } from "./system.ts";
 import { SysvipcDir } from "./sysvipc.ts";
 import { TaskRef } from "./task.ts";
@@ -38,6 +39,8 @@ export class RootDir extends ProcDir {
     if (name === "sys") {
       return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
     }
+    if (name === "sysrq-trigger")
+      return this.fs.node(name, (key) => new SysrqTrigger(this.fs, key));
     if (name === "tty") return this.fs.node(name, (key) => new TtyDir(this.fs, key));
     if (name === "sysvipc") return this.fs.node(name, (key) => new SysvipcDir(this.fs, key));
     return ENOENT;
@@ -51,6 +54,7 @@ export class RootDir extends ProcDir {
     }
     yield { name: "kmsg", key: "kmsg", type: S_IFREG, position: position++ };
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
+    yield { name: "sysrq-trigger", key: "sysrq-trigger", type: S_IFREG, position: position++ };
     yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };
     yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
     const pids = [...this.fs.table.all()]

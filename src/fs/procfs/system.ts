@@ -8,6 +8,17 @@ import { diskStatNumbers } from "../../vfs/blockdevice.ts";
 import type { DeviceTable } from "../../vfs/device.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { cpuinfoText } from "./cpuinfo.ts";
+import {
+  buddyinfoText,
+  consolesText,
+  execdomainsText,
+  interruptsText,
+  iomemText,
+  miscText,
+  slabinfoText,
+  softirqsText,
+  zoneinfoText,
+} from "./hardware.ts";
 import { keysText, keyUsersText } from "./keys.ts";
 import { locksText } from "./locks.ts";
 import { meminfoText, vmstatText } from "./meminfo.ts";
@@ -22,23 +33,33 @@ export interface SystemTextDef {
 const readable = (text: SystemTextDef["text"]): SystemTextDef => ({ mode: 0o444, text });
 
 export const systemTexts: ReadonlyMap<string, SystemTextDef> = new Map<string, SystemTextDef>([
+  ["buddyinfo", readable(buddyinfoText)],
   ["cgroups", readable(cgroupsText)],
   ["cmdline", readable((fs) => `${fs.table.info.cmdline}\n`)],
+  ["consoles", readable(consolesText)],
   ["cpuinfo", readable(cpuinfoText)],
   ["devices", readable(devicesText)],
   ["diskstats", readable(diskstatsText)],
+  ["execdomains", readable(execdomainsText)],
   ["filesystems", readable(filesystemsText)],
+  ["interrupts", readable(interruptsText)],
+  ["iomem", readable(iomemText)],
+  ["ioports", readable(() => "")],
   ["key-users", readable(keyUsersText)],
   ["keys", readable(keysText)],
   ["loadavg", readable(loadavgText)],
   ["locks", readable(locksText)],
   ["meminfo", readable(meminfoText)],
+  ["misc", readable(miscText)],
   ["partitions", readable(partitionsText)],
+  ["slabinfo", { mode: 0o400, text: slabinfoText }],
+  ["softirqs", readable(softirqsText)],
   ["stat", readable(statText)],
   ["swaps", readable(() => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")],
   ["uptime", readable(uptimeText)],
   ["version", readable(versionText)],
   ["vmstat", readable(vmstatText)],
+  ["zoneinfo", readable(zoneinfoText)],
 ]);
 
 /** In Linux's order and by its older names; hierarchy 0 is that of cgroup2. */

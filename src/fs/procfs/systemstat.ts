@@ -2,6 +2,7 @@
  * /proc/stat, loadavg and uptime: how busy the machine is and was. See proc_stat(5).
  */
 import { ticks } from "./format.ts";
+import { interruptCounts } from "./hardware.ts";
 import type { ProcFs } from "./procfs.ts";
 
 export function uptimeText(fs: ProcFs): string {
@@ -28,7 +29,7 @@ export function statText(fs: ProcFs): string {
   const user = up - idle - system;
   const columns = `${ticks(user)} 0 ${ticks(system)} ${ticks(idle)} 0 0 0 0 0 0`;
   return (
-    `cpu  ${columns}\ncpu${cpu.id} ${columns}\nintr ${cpu.meter.interrupts + cpu.meter.expiries}\nctxt ${cpu.switches}\n` +
+    `cpu  ${columns}\ncpu${cpu.id} ${columns}\nintr ${interruptCounts(fs)}\nctxt ${cpu.switches}\n` +
     `btime ${cpu.clock.realtimeAt(-boottimeOffsetNs(fs)).sec}\nprocesses ${table.forks}\n` +
     `procs_running ${Math.max(1, runnable(fs))}\nprocs_blocked 0\n` +
     "softirq 0 0 0 0 0 0 0 0 0 0 0\n"

@@ -15,6 +15,7 @@ import { loginuidText, sessionidText, writeLoginuid } from "./tasklogin.ts";
 import { mapsPiece, smapsPiece, smapsRollupText } from "./taskmaps.ts";
 import { mountinfoText, mountsText, mountstatsText } from "./taskmounts.ts";
 import { childrenText, schedstatText, syscallText } from "./taskrun.ts";
+import { schedText, timersText } from "./tasksched.ts";
 import {
   coredumpFilterText,
   timerslackText,
@@ -76,7 +77,7 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
     "children",
     { ...plain((t, _caller, _cursor, ns) => childrenText(t, ns)), isThreadsAlone: true },
   ],
-  ["clear_refs", ofProcess(plain(() => EINVAL, 0o200, writeClearRefs))],
+  ["clear_refs", plain(() => EINVAL, 0o200, writeClearRefs)],
   ["coredump_filter", ofProcess(plain(coredumpFilterText, 0o644, writeCoredumpFilter))],
   ["cpuset", plain(cpusetText)],
   ["comm", plain(commText, 0o644, writeComm)],
@@ -93,20 +94,22 @@ export const taskTexts: ReadonlyMap<string, TaskText> = new Map<string, TaskText
   ["oom_score_adj", plain(oomScoreAdjText, 0o644, writeOomScoreAdj)],
   ["oom_adj", plain(oomAdjText, 0o644, writeOomAdj)],
   ["personality", guarded((t) => `${hex8(t.proc.personality)}\n`, 0o400)],
+  ["sched", guarded((t, _caller, _cursor, ns) => schedText(t, ns), 0o444)],
   ["schedstat", plain(schedstatText)],
   ["sessionid", plain(sessionidText)],
   ["projid_map", plain(mapText("projid"), 0o644, writeMap("projid"))],
   ["setgroups", { ...plain(setgroupsText, 0o644, writeSetgroups), mayWrite: mayWriteSetgroups }],
   ["smaps", guarded(smapsPiece, 0o444)],
-  ["smaps_rollup", ofProcess(guarded(smapsRollupText, 0o444))],
+  ["smaps_rollup", guarded(smapsRollupText, 0o444)],
   ["stat", plain((t, caller, _cursor, ns) => statText(t, caller, ns))],
   ["statm", plain(statmText)],
   ["status", plain((t, caller, _cursor, ns) => statusText(t, caller, ns))],
   ["syscall", guarded(syscallText, 0o400)],
+  ["timers", ofProcess(guarded((t, _caller, _cursor, ns) => timersText(t, ns), 0o444))],
   ["timerslack_ns", ofProcess(plain(timerslackText, 0o666, writeTimerslack))],
   ["uid_map", plain(mapText("uid"), 0o644, writeMap("uid"))],
   ["wchan", plain(wchanText)],
-  ["timens_offsets", plain(timeOffsetsText, 0o644, writeTimeOffsets)],
+  ["timens_offsets", ofProcess(plain(timeOffsetsText, 0o644, writeTimeOffsets))],
 ]);
 
 /** Paths begin at the root of the reader's cgroup name space. */

@@ -17,6 +17,7 @@ import {
   TTYAUX_PTMX,
   TTYAUX_TTY,
 } from "../../abi/devices.ts";
+import { LOOP_CTRL_MINOR, MISC_MAJOR } from "../../abi/loop.ts";
 import type { Uevents } from "../../vfs/uevents.ts";
 import { DiskTree } from "./disks.ts";
 import { NetClassDir, NetDevicesDir } from "./net.ts";
@@ -56,7 +57,9 @@ export function populate(root: SysDir, sources: SysfsSources, uevents: Uevents):
     .dir("kernel/cgroup")
     .attribute("features", "nsdelegate\nfavordynmods\nmemory_recursiveprot\n");
   root.dir("kernel").attribute("uevent_seqnum", new Seqnum(uevents));
+  addKernel(root);
   addCpus(root, sources.cpus);
+  addCharacter(root, uevents, "misc", ["loop-control", MISC_MAJOR, LOOP_CTRL_MINOR]);
   for (const d of MEM_DEVICES) addCharacter(root, uevents, "mem", d);
   for (const d of TTY_DEVICES) addCharacter(root, uevents, "tty", d);
   root.dir("devices/virtual/tty/console").attribute("active", "hvc0\n");
@@ -64,6 +67,21 @@ export function populate(root: SysDir, sources: SysfsSources, uevents: Uevents):
   root.dir("devices/virtual").mountDir("net", devices);
   root.dir("class").mountDir("net", new NetClassDir(root.fs, sources.net, devices));
   sources.disks.observe(new DiskTree(root, uevents));
+}
+
+/** What the kernel is, for who cannot ask it otherwise: lscpu(1), systemd-detect-virt(1). */
+function addKernel(root: SysDir): void {
+  const kernel = root.dir("kernel");
+  kernel.attribute("address_bits", "64\n");
+  kernel.attribute("cpu_byteorder", "little\n");
+  kernel.attribute("fscaps", "1\n");
+  // What goes wrong ends the machine: nobody sees another number.
+  kernel.attribute("oops_count", "0\n");
+  kernel.attribute("warn_count", "0\n");
+  root.dir("hypervisor").attribute("type", "vkernel\n");
+  const clock = root.dir("devices/system/clocksource/clocksource0");
+  clock.attribute("available_clocksource", "riscv_clocksource \n");
+  clock.attribute("current_clocksource", "riscv_clocksource\n");
 }
 
 function addCpus(root: SysDir, cpus: number): void {
@@ -75,6 +93,8 @@ function addCpus(root: SysDir, cpus: number): void {
   dir.attribute("kernel_max", `${cpus - 1}\n`);
   for (let cpu = 0; cpu < cpus; cpu++) {
     const mask = `${maskOf(cpu)}\n`;
+    dir.dir(`cpu${cpu}`).addLink("subsystem", "../../../../bus/cpu");
+    root.dir("bus/cpu/devices").addLink(`cpu${cpu}`, `../../../devices/system/cpu/cpu${cpu}`);
     const topology = dir.dir(`cpu${cpu}/topology`);
     topology.attribute("core_id", `${cpu}\n`);
     topology.attribute("physical_package_id", "0\n");
