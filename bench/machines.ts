@@ -16,7 +16,7 @@ if (!image) {
 const MIB = 2 ** 20;
 const SCRIPT =
   "yes | head -c 1048576 | dd of=/dev/vkd0 bs=1M seek=40 conv=notrunc,fsync 2>/dev/null; echo up >&2; exec sleep 1000";
-const worker = new URL("../dist/hosts/node/worker.js", import.meta.url);
+const worker = new URL("../dist/hosts/node/worker.cjs", import.meta.url);
 
 function start(): Worker {
   const spec = {

@@ -2,8 +2,9 @@
  * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
  */
 import type { Worker } from "node:worker_threads";
-import { type LaunchOutcome, startWorker } from "../hosts/node/launch.ts";
+import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
+import { startWorker } from "../hosts/node/startworker.ts";
 import { checkCount, type DiskLetter, parseDisk } from "./diskoptions.ts";
 import { claimDisks, findImage } from "./disks.ts";
 import { EX_NOINPUT, EX_OK, EX_OSERR, EX_PANIC, EX_USAGE } from "./exitcodes.ts";
@@ -30,7 +31,11 @@ interface BootOptions {
   readonly shares: ShareSpec[];
 }
 
-export async function bootCommand(argv: readonly string[]): Promise<number> {
+/** `early`: a Worker that loads the kernel already. */
+export async function bootCommand(
+  argv: readonly string[],
+  early: Worker | null = null,
+): Promise<number> {
   const o = parseBootOptions(argv);
   if (o === "help") {
     answer(usage);
@@ -45,7 +50,7 @@ export async function bootCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   // It loads the kernel while disks are looked at and locked.
-  const worker = startWorker();
+  const worker = early ?? startWorker();
   const disks = await Promise.all(o.disks.map(byName));
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {

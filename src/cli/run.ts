@@ -5,8 +5,10 @@
  * console; the others stay byte streams of their own, so stdout and stderr
  * never mix.
  */
-import { type LaunchOutcome, startWorker } from "../hosts/node/launch.ts";
+import type { Worker } from "node:worker_threads";
+import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
+import { startWorker } from "../hosts/node/startworker.ts";
 import {
   addDisk,
   byName,
@@ -41,7 +43,11 @@ interface RunOptions {
   argv: readonly string[];
 }
 
-export async function runCommand(argv: readonly string[]): Promise<number> {
+/** `early`: a Worker that loads the kernel already. */
+export async function runCommand(
+  argv: readonly string[],
+  early: Worker | null = null,
+): Promise<number> {
   const o = parseRunOptions(argv);
   if (o === "help") {
     answer(runUsage);
@@ -61,7 +67,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     return EX_USAGE;
   }
   // It loads the kernel while disks are looked at and locked.
-  const worker = startWorker();
+  const worker = early ?? startWorker();
   const [first, ...others] = await Promise.all([root, ...o.disks].map(byName));
   const disks = [{ ...first!, isCopyOnWrite: o.root !== "rw" }, ...others];
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));

@@ -3,16 +3,19 @@
  * The `vkernel` command: picks the subcommand, and turns what it answers into the exit status.
  */
 import module from "node:module";
+import type { Worker } from "node:worker_threads";
 import { VERSION } from "../boot/version.ts";
 import { tuneProcess } from "../hosts/node/engine.ts";
+import { startWorker } from "../hosts/node/startworker.ts";
 import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
 import { answer, reportError } from "./report.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   switch (argv[0]) {
     case "run": {
+      const worker = startEarly(argv);
       const { runCommand } = await import("./run.ts");
-      return runCommand(argv.slice(1));
+      return runCommand(argv.slice(1), worker);
     }
     case "start": {
       const { startCommand } = await import("./start.ts");
@@ -29,10 +32,17 @@ async function main(argv: readonly string[]): Promise<number> {
       answer(`vkernel ${VERSION}\n`);
       return EX_OK;
     default: {
+      const worker = startEarly(argv);
       const { bootCommand } = await import("./bootcmd.ts");
-      return bootCommand(argv);
+      return bootCommand(argv, worker);
     }
   }
+}
+
+/** Most likely it will be needed, and it takes as long to come up as the modules of the command to load. */
+function startEarly(argv: readonly string[]): Worker | null {
+  const isQuestion = argv.length === 0 || argv.includes("-h") || argv.includes("--help");
+  return isQuestion ? null : startWorker();
 }
 
 function isCommand(word: string | undefined): word is string {

@@ -13,7 +13,7 @@ import { imagePath } from "../cli/cli.ts";
 import { withTempDirAsync } from "./qemu.ts";
 
 const MACHINES = 20;
-const WORKER = new URL("../../dist/hosts/node/worker.js", import.meta.url);
+const WORKER = new URL("../../dist/hosts/node/worker.cjs", import.meta.url);
 const SCRIPT = `
   yes "machine $1" | head -c 1048576 >/tmp/mine
   dd if=/tmp/mine of=/dev/vkd0 bs=1M seek=40 conv=notrunc,fsync 2>/dev/null

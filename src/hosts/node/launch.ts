@@ -6,7 +6,7 @@
  * hangs on the process's exit, so that no way out leaves it raw. Signals are
  * taken before the terminal is, for the same reason.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Outcome } from "../../boot/config.ts";
 import type { MachineCounts } from "../../platform/counts.ts";
 import type { MachineSpec } from "./machinespec.ts";
@@ -14,7 +14,7 @@ import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 import type { WorkerTask } from "./runmachine.ts";
 import { takeSignals } from "./signals.ts";
-import { STACK_MB } from "./stack.ts";
+import { startWorker } from "./startworker.ts";
 import { startTicks } from "./ticks.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
@@ -124,11 +124,6 @@ class Listener implements RunningMachine {
   }
 }
 
-/** A Worker that loads the kernel, and will run the machine that `launch` gives it. */
-export function startWorker(): Worker {
-  return new Worker(workerUrl(), { resourceLimits: { stackSizeMb: STACK_MB } });
-}
-
 /** How the machine ends. */
 function run(worker: Worker, task: WorkerTask, listener: Listener): Promise<Outcome> {
   const outcome = new Promise<Outcome>((resolve) => {
@@ -152,12 +147,6 @@ async function terminate(worker: Worker): Promise<void> {
   }, TERMINATE_MS);
   await worker.terminate();
   clearTimeout(late);
-}
-
-/** The Worker's file beside this one: .ts in the sources. */
-function workerUrl(): URL {
-  const ext = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return new URL(`./worker.${ext}`, import.meta.url);
 }
 
 /** In order, one chunk after the other, and the end after the last: `fed` is when that is done. */

@@ -51,6 +51,14 @@ class Probe extends Emit {
   #flow: Traits["flow"] = "next";
   #accessBytes = 0;
 
+  /** Nobody looks at the bytes. */
+  override byte(_v: number): this {
+    return this;
+  }
+  override bytes(_src: Uint8Array): this {
+    return this;
+  }
+
   traits(): Traits {
     const s = this.#seen;
     return {

@@ -1,8 +1,12 @@
 /**
  * A growing run of bytes, with the variable-length integers WebAssembly uses (LEB128).
  */
+/** What the first byte makes room for. */
+const FIRST_BYTES = 2048;
+const NOTHING = new Uint8Array(0);
+
 export class ByteSink {
-  buf = new Uint8Array(2048);
+  buf = NOTHING;
   len = 0;
 
   byte(v: number): this {
@@ -69,7 +73,7 @@ export class ByteSink {
   }
 
   #grow(n: number): void {
-    const bigger = new Uint8Array(Math.max(this.buf.length * 2, this.len + n));
+    const bigger = new Uint8Array(Math.max(this.buf.length * 2, this.len + n, FIRST_BYTES));
     bigger.set(this.buf.subarray(0, this.len));
     this.buf = bigger;
   }

@@ -28,8 +28,9 @@ const MAX_ENTRIES = 1 << 17;
 const MAX_SEGMENT_BYTES = 96 << 20;
 /** Modules that are kept at hand for their further regions. */
 const MAX_LINKED = 512;
-/** Regions that make a segment worth keeping. */
+/** Regions that make a segment worth keeping; while there are few, those of the shortest program are. */
 const MIN_REGIONS = 8;
+const FEW_SEGMENTS = 8;
 
 /** A region as an earlier machine made it. */
 export interface Restored {
@@ -130,7 +131,8 @@ export class Archive {
 
   /** The machine is ending. */
   finish(): void {
-    const isWorth = !this.#isBroken && this.#mine.length >= MIN_REGIONS;
+    const least = this.#store.segments.length < FEW_SEGMENTS ? 1 : MIN_REGIONS;
+    const isWorth = !this.#isBroken && this.#mine.length >= least;
     this.#store.finish(isWorth && !failed(this.#store.append(this.#index())));
     this.#isBroken = true;
   }
