@@ -11,7 +11,6 @@ import { ERESTART_RESTARTBLOCK, ERESTARTSYS, failed } from "../../src/abi/errno.
 import { O_RDONLY } from "../../src/abi/fcntl.ts";
 import { SIGALRM, SIGKILL } from "../../src/abi/signal.ts";
 import { MqueueType } from "../../src/fs/mqueue/mqueuefs.ts";
-import type { Clock, ConsolePort, Doorbell } from "../../src/platform/host.ts";
 import { reap } from "../../src/proc/exit.ts";
 import type { Lwp } from "../../src/proc/lwp.ts";
 import { Rlimits } from "../../src/proc/rlimit.ts";
@@ -22,11 +21,11 @@ import { UserLoop } from "../../src/trap/userloop.ts";
 import { namei, WALK_FOLLOW } from "../../src/vfs/namei.ts";
 import { vfsOpen } from "../../src/vfs/open.ts";
 import { TestKernel } from "../harness/kernel.ts";
-import { TestHost } from "../harness/testhost.ts";
 import { Arena } from "./arena.ts";
 import { CallHart } from "./callhart.ts";
 import { Random } from "./random.ts";
 import { tinyElf } from "./tinyelf.ts";
+import { VirtualHost } from "./virtualhost.ts";
 
 const MEMORY_MIB = 32;
 const LAST_ERRNO = 133;
@@ -316,33 +315,6 @@ const SETUP: readonly (readonly number[])[] = [
   [199, 1, 0o4005, 0, DATA],
   [198, 1, 0o4001, 0],
 ];
-
-/** Time passes only when it is looked at, and jumps when all sleep. */
-class VirtualHost extends TestHost {
-  override readonly console: ConsolePort = {
-    read: () => 0,
-    write: (from) => from.length,
-    room: () => 1 << 20,
-    size: () => ({ rows: 24, cols: 80 }),
-  };
-  #ns = 0;
-  override readonly clock: Clock = {
-    monotonicNs: () => {
-      this.#ns += 500;
-      return this.#ns;
-    },
-    epochSec: 1_700_000_000,
-    epochNsec: 0,
-  };
-  override readonly doorbell: Doorbell = {
-    isRung: () => false,
-    answer: () => {},
-    wait: (timeoutNs) => {
-      // Not into ages in which a nanosecond more is the same number.
-      if (timeoutNs < 1e12) this.#ns += timeoutNs;
-    },
-  };
-}
 
 if (import.meta.main) {
   const [seeds = 10, first = 1, calls = 50_000] = process.argv.slice(2).map(Number);

@@ -25,6 +25,7 @@ import type { Proc } from "../../src/proc/proc.ts";
 import { RLIMIT_NOFILE, vmLimits } from "../../src/proc/rlimit.ts";
 import { SigActions } from "../../src/proc/sigaction.ts";
 import { killProc } from "../../src/proc/signal.ts";
+import type { Syscall } from "../../src/syscall/declare.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { UserLoop } from "../../src/trap/userloop.ts";
 import { FdTable } from "../../src/vfs/fdtable.ts";
@@ -57,7 +58,12 @@ export class TestKernel {
   readonly loop: UserLoop;
   readonly init: Lwp;
 
-  constructor(memoryMiB = 128, host = new TestHost(), disks: readonly DiskConfig[] = []) {
+  constructor(
+    memoryMiB = 128,
+    host = new TestHost(),
+    disks: readonly DiskConfig[] = [],
+    calls: readonly (Syscall | undefined)[] = buildTable(),
+  ) {
     this.host = host;
     this.kernel = new Kernel(this.host, {
       memoryBytes: memoryMiB << 20,
@@ -76,7 +82,8 @@ export class TestKernel {
     init.proc.sigactions.edit(SIGCHLD).handler = SIG_IGN;
     init.state = "sleeping";
     table.cpu.current = null;
-    this.loop = new UserLoop(table, this.kernel.machine.newHart(), buildTable(), null);
+    const outside = host.usesDoorbell ? { doorbell: host.doorbell, attend: () => {} } : null;
+    this.loop = new UserLoop(table, this.kernel.machine.newHart(), calls, outside);
   }
 
   /** The root and what is mounted on it. */

@@ -73,6 +73,8 @@ export class TestHost implements Host {
   readonly stdout: ByteStream | null = null;
   readonly stderr: ByteStream | null = null;
   readonly clock: Clock;
+  /** An idle kernel waits at the doorbell, and does not look at the clock again and again. */
+  readonly usesDoorbell: boolean = false;
 
   constructor() {
     const start = performance.now();
