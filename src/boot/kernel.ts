@@ -73,6 +73,7 @@ export class Kernel {
     this.cpu.meter = this.pages.meter;
     this.cpu.cgroups.memoryKeeper = this.pages.charges;
     this.pages.charges.throttler = this.cpu;
+    this.pages.stalls = this.cpu.stalls;
     this.#announceMemory(config.memoryBytes);
     this.log.log(LOG_INFO, "cpu0: RV64GC, translated to WebAssembly");
     this.vfs = new Vfs(

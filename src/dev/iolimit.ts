@@ -10,6 +10,7 @@
  * paid for, and may lie BURST_NS in the past.
  */
 import type { Cpu } from "../kern/cpu.ts";
+import { IO_PRESSURE } from "../kern/pressure.ts";
 
 const NS_PER_SEC = 1e9;
 /** What was not used is kept for so long. */
@@ -41,6 +42,7 @@ export class IoLimit {
     this.#dueNs = Math.max(this.#dueNs, now - BURST_NS) + Math.max(ofCount, ofBytes);
     const td = this.#cpu.current;
     if (this.#dueNs <= now || !td) return;
+    td.payKind = IO_PRESSURE;
     td.payUntilNs = Math.max(td.payUntilNs, this.#dueNs);
     this.#cpu.needResched = true;
   }

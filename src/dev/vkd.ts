@@ -9,6 +9,7 @@
 import { EACCES, EIO, ENOSPC, EOPNOTSUPP, EROFS, failed } from "../abi/errno.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import { type KernelLog, LOG_ERR } from "../kern/log.ts";
+import { IO_PRESSURE } from "../kern/pressure.ts";
 import type { BlockStore } from "../platform/host.ts";
 import { type Disk, type DiskCounts, newDiskCounts } from "../vfs/blockdevice.ts";
 import { makedev } from "../vfs/device.ts";
@@ -106,7 +107,7 @@ export class Vkd implements Disk {
     this.#account(into.length, false);
     const since = this.#nowNs;
     const r = this.#store.read(offset, into);
-    this.counts.readNs += this.#nowNs - since;
+    this.counts.readNs += this.#heldSince(since);
     return failed(r) ? this.#noted(r, "READ", offset) : r;
   }
 
@@ -119,7 +120,7 @@ export class Vkd implements Disk {
     this.#account(from.length, true);
     const since = this.#nowNs;
     const r = this.#store.write(offset, from);
-    this.counts.writeNs += this.#nowNs - since;
+    this.counts.writeNs += this.#heldSince(since);
     return failed(r) ? this.#noted(r, "WRITE", offset) : r;
   }
 
@@ -142,7 +143,7 @@ export class Vkd implements Disk {
     this.#limit?.charge(0);
     const since = this.#nowNs;
     const r = this.#store.flush();
-    this.counts.flushNs += this.#nowNs - since;
+    this.counts.flushNs += this.#heldSince(since);
     return failed(r) ? this.#noted(r, "FLUSH", 0) : r;
   }
 
@@ -155,7 +156,7 @@ export class Vkd implements Disk {
     this.#limit?.charge(0);
     const since = this.#nowNs;
     const r = this.#store.discard(offset, length);
-    this.counts.discardNs += this.#nowNs - since;
+    this.counts.discardNs += this.#heldSince(since);
     return r;
   }
 
@@ -167,7 +168,7 @@ export class Vkd implements Disk {
     this.#limit?.charge(length);
     const since = this.#nowNs;
     const r = this.#store.writeZeroes?.(offset, length) ?? this.#writeZeroBytes(offset, length);
-    this.counts.writeNs += this.#nowNs - since;
+    this.counts.writeNs += this.#heldSince(since);
     return r;
   }
 
@@ -192,6 +193,12 @@ export class Vkd implements Disk {
       this.#log?.log(LOG_ERR, `${kind} error, ${at} op ${what}`);
     }
     return error;
+  }
+
+  /** How long a transfer took, during which the thread at work was held up. */
+  #heldSince(sinceNs: number): number {
+    this.#cpu?.stalls.held(IO_PRESSURE, sinceNs);
+    return this.#nowNs - sinceNs;
   }
 
   get #nowNs(): number {

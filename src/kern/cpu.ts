@@ -7,7 +7,9 @@ import { CalloutHeap } from "./callout.ts";
 import { Cgroups } from "./cgroup/cgroups.ts";
 import type { KernelClock } from "./clock.ts";
 import { KernelMemory } from "./kmem.ts";
+import { IO_PRESSURE, type PressureKind } from "./pressure.ts";
 import { RunQueue } from "./sched.ts";
+import { StallMeter } from "./stallmeter.ts";
 import type { Thread } from "./thread.ts";
 import { Vmmeter } from "./vmmeter.ts";
 
@@ -27,6 +29,8 @@ export class Cpu {
   /** Pays for what threads wait with; the vm floor's, once there is one. */
   kmem = new KernelMemory(Number.POSITIVE_INFINITY);
   current: Thread | null = null;
+  /** What threads are held up by. */
+  readonly stalls: StallMeter;
   sliceKeeper: SliceKeeper | null = null;
   /** Set when a thread became runnable: the running one looks at it on its way out. */
   needResched = false;
@@ -44,6 +48,7 @@ export class Cpu {
     this.id = id;
     this.clock = clock;
     this.cgroups = new Cgroups(this.runq, this.callouts, clock);
+    this.stalls = new StallMeter(this.runq, clock, this, this.cgroups.root);
   }
 
   /** The first `length` bytes of `scratch`, as a window that is made once: structs are few. */
@@ -57,9 +62,10 @@ export class Cpu {
   }
 
   /** The running thread waits so long before it goes on in user mode. */
-  delayCurrent(ns: number): void {
+  delayCurrent(ns: number, kind: PressureKind = IO_PRESSURE): void {
     const td = this.current;
     if (!td) return;
+    td.payKind = kind;
     td.payUntilNs = Math.max(td.payUntilNs, this.clock.monotonicNs() + ns);
     this.needResched = true;
   }

@@ -13,6 +13,7 @@
  * (throttled or frozen) and has something queued.
  */
 
+import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { RunGroup } from "./rungroup.ts";
 import { RunHeap } from "./runheap.ts";
 import type { Thread } from "./thread.ts";
@@ -46,9 +47,39 @@ export class RunQueue {
     return this.#length === 0;
   }
 
+  /** Threads that wait for their turn, but for those of frozen groups; and the groups that have such. */
+  waiting = 0;
+  readonly waitingGroups = new Set<Cgroup>();
+
+  /** `td` is queued, or its group is no longer frozen, or is now. */
+  recount(td: Thread): void {
+    this.uncount(td);
+    if (td.runIndex >= 0) this.#count(td);
+  }
+
+  /** It waits no more, or what it waits in is going to change. */
+  uncount(td: Thread): void {
+    if (!td.isWaiting) return;
+    td.isWaiting = false;
+    this.waiting--;
+    for (let g = td.cgroup; g.parent !== null; g = g.parent) {
+      if (--g.waiting === 0) this.waitingGroups.delete(g);
+    }
+  }
+
+  #count(td: Thread): void {
+    if (td.cgroup.isFrozen) return;
+    td.isWaiting = true;
+    this.waiting++;
+    for (let g = td.cgroup; g.parent !== null; g = g.parent) {
+      if (g.waiting++ === 0) this.waitingGroups.add(g);
+    }
+  }
+
   add(td: Thread): void {
     const group = td.runGroup;
     this.#length++;
+    this.#count(td);
     if (group === null) {
       this.#heap.add(td, SLICE_NS);
       return;
@@ -86,6 +117,7 @@ export class RunQueue {
   remove(td: Thread): void {
     if (td.runIndex < 0) return;
     this.#length--;
+    this.uncount(td);
     const group = td.runGroup;
     this.#heapOf(group).remove(td);
     if (group !== null) this.#unqueue(group);

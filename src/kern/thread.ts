@@ -15,6 +15,7 @@ import { Callout } from "./callout.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { Cpu } from "./cpu.ts";
 import type { Cred } from "./cred.ts";
+import { IO_PRESSURE, type PressureKind } from "./pressure.ts";
 import type { RunGroup } from "./rungroup.ts";
 import type { RunEntity } from "./runheap.ts";
 import { Waiter, type WaitQueue } from "./waitqueue.ts";
@@ -53,6 +54,8 @@ export abstract class Thread implements RunEntity {
   readonly heap = null;
   /** The group with which it shares the CPU; null for none. Follows from `cgroup`. */
   runGroup: RunGroup | null = null;
+  /** Counted among those who wait for the CPU. */
+  isWaiting = false;
   /** It is to end: no group holds it up. */
   isDying = false;
   /** Its control group; see cgroups(7). */
@@ -63,6 +66,8 @@ export abstract class Thread implements RunEntity {
   involuntarySwitches = 0;
   /** It has used more of a disk than it may: it does not run in user mode before this time; 0 if not. */
   payUntilNs = 0;
+  /** What that is for. */
+  payKind: PressureKind = IO_PRESSURE;
   /** The call in progress answers EPIPE where no SIGPIPE goes with it: a datagram socket. */
   isSigpipeSpared = false;
   /** What disks moved while it was at work. */

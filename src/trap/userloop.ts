@@ -265,6 +265,7 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#charges.payer = td.cgroup.memoryGroup;
     cpu.needResched = false;
     this.#fuel = this.#sliceFuel(td);
+    cpu.stalls.look(td, this.#sinceNs);
     this.sampler?.switchedTo(td);
   }
 
@@ -289,6 +290,7 @@ export class UserLoop implements SliceKeeper, TrapService {
       this.#attend();
       this.#fuel = this.#sliceFuel(td);
       // A machine that is to stop stops, however busy its only runnable thread is.
+      cpu.stalls.look(td, this.#sinceNs);
       const mustGo = this.isOver || cpu.runq.shouldPreempt(td, GRANULARITY_NS);
       if (td.state === "running" && mustGo) this.#preempt(td);
     } else if (td.isYielding) {
@@ -304,9 +306,12 @@ export class UserLoop implements SliceKeeper, TrapService {
 
   /** The thread sleeps for what it used of a disk beyond its limit, if so true; only what kills it shortens that. */
   #pay(td: Lwp): boolean {
-    const isDue = td.payUntilNs > this.#cpu.clock.monotonicNs() && td.proc.fatalSignal === 0;
-    if (isDue) td.sleepUntil(null, "iolimit", td.payUntilNs);
-    else td.payUntilNs = 0;
+    const now = this.#cpu.clock.monotonicNs();
+    const isDue = td.payUntilNs > now && td.proc.fatalSignal === 0;
+    if (isDue) {
+      this.#cpu.stalls.puts(td, td.payKind, now, td.payUntilNs);
+      td.sleepUntil(null, "iolimit", td.payUntilNs);
+    } else td.payUntilNs = 0;
     return isDue;
   }
 
@@ -353,6 +358,7 @@ export class UserLoop implements SliceKeeper, TrapService {
   idle(): void {
     const cpu = this.#cpu;
     const before = cpu.clock.monotonicNs();
+    cpu.stalls.look(null, before);
     const timeoutNs = cpu.callouts.nextDeadlineNs - before;
     if (timeoutNs > 0) this.#outside?.doorbell.wait(timeoutNs);
     cpu.idleNs += this.#attend() - before;

@@ -12,12 +12,13 @@
  */
 import type { MemoryKeeper } from "../kern/cgroup/cgroups.ts";
 import type { MemoryGroup } from "../kern/cgroup/memorygroup.ts";
+import { MEMORY_PRESSURE, type PressureKind } from "../kern/pressure.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { PageAllocator } from "./page.ts";
 
 /** Who can make the running thread wait before it goes on in user mode. */
 export interface Throttler {
-  delayCurrent(ns: number): void;
+  delayCurrent(ns: number, kind: PressureKind): void;
 }
 
 /** Of a frame's tag, the low bits; the group's number is above. */
@@ -142,7 +143,9 @@ export class Charges implements MemoryKeeper {
     if (frames.isReclaiming) return 0;
     frames.isReclaiming = true;
     const ids = this.#groups.filter((g) => g?.isWithin(group)).map((g) => g!.id);
+    const since = frames.stalls?.nowNs ?? 0;
     const freed = frames.queue.reclaimFrom(ids, pages);
+    frames.stalls?.held(MEMORY_PRESSURE, since);
     frames.isReclaiming = false;
     return freed;
   }
@@ -179,6 +182,6 @@ export class Charges implements MemoryKeeper {
     if (over <= 0) return;
     const ratio = over / Math.max(1, group.highPages);
     const delayNs = Math.min(BATCH_PAGES * ratio * ratio * 1e9, MAX_DELAY_NS);
-    if (delayNs >= MIN_DELAY_NS) this.throttler?.delayCurrent(delayNs);
+    if (delayNs >= MIN_DELAY_NS) this.throttler?.delayCurrent(delayNs, MEMORY_PRESSURE);
   }
 }

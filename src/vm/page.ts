@@ -14,6 +14,8 @@
 import { ENOMEM, type Errno } from "../abi/errno.ts";
 import { TABLE_PAGE } from "../kern/cgroup/memorygroup.ts";
 import { KernelMemory } from "../kern/kmem.ts";
+import { MEMORY_PRESSURE } from "../kern/pressure.ts";
+import type { StallMeter } from "../kern/stallmeter.ts";
 import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { Charges } from "./charges.ts";
@@ -62,6 +64,8 @@ export class PageAllocator {
   /** Those of them that their files do not have yet. */
   readonly writeback = new Writeback();
   oomHandler: OomHandler | null = null;
+  /** Is told how long who allocates was held up by making room. */
+  stalls: StallMeter | null = null;
   /** Pages are being written so that an allocation can go on. */
   isReclaiming = false;
   /** What the kernel may take of the host's memory for programs' objects. */
@@ -307,7 +311,9 @@ export class PageAllocator {
 
   #reclaim(): number {
     this.isReclaiming = true;
+    const since = this.stalls?.nowNs ?? 0;
     const freed = this.queue.reclaim(RECLAIM_BATCH);
+    this.stalls?.held(MEMORY_PRESSURE, since);
     this.isReclaiming = false;
     return freed;
   }

@@ -2,6 +2,7 @@
 import { EINVAL, type Errno } from "../../abi/errno.ts";
 import type { Cgroup } from "../../kern/cgroup/cgroup.ts";
 import type { Cred } from "../../kern/cred.ts";
+import type { PressureKind } from "../../kern/pressure.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { CgroupFs } from "./cgroupfs.ts";
 
@@ -24,6 +25,8 @@ export interface ControlFile {
   /** The controller (a bit) that it belongs to; 0: every group has it. */
   readonly controller: number;
   readonly where: "everywhere" | "root" | "below";
+  /** It is a file of pressure, with triggers that belong to who has it open. */
+  readonly pressure?: PressureKind;
   /** Who a group was delegated to may write it in the group itself. */
   readonly isDelegated: boolean;
   text(group: Cgroup, fs: CgroupFs, td: Lwp): string | Errno;

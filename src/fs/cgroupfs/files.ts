@@ -6,10 +6,16 @@ import { cpusetFiles } from "./cpusetfiles.ts";
 import { ioFiles } from "./iofiles.ts";
 import { memoryFiles } from "./memoryfiles.ts";
 import { pidsFiles } from "./pidsfiles.ts";
+import { pressureFiles } from "./pressurefiles.ts";
 
 export const controlFiles: ReadonlyMap<string, ControlFile> = new Map(
-  [...coreFiles, ...cpusetFiles, ...cpuFiles, ...ioFiles, ...memoryFiles, ...pidsFiles].map((f) => [
-    f.name,
-    f,
-  ]),
+  [
+    ...coreFiles,
+    ...cpusetFiles,
+    ...cpuFiles,
+    ...ioFiles,
+    ...memoryFiles,
+    ...pidsFiles,
+    ...pressureFiles,
+  ].map((f) => [f.name, f]),
 );

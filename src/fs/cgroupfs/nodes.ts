@@ -20,6 +20,7 @@ import { WaitQueue } from "../../kern/waitqueue.ts";
 import type { Lwp } from "../../proc/lwp.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
+import { PressureFile } from "../../vfs/pressurefile.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { CgroupFs } from "./cgroupfs.ts";
 import type { ControlFile } from "./controlfile.ts";
@@ -28,7 +29,7 @@ import { OpenControlFile } from "./openfile.ts";
 
 const NAME_MAX = 255;
 /** What a group takes of the kernel's memory, about. */
-const GROUP_BYTES = 4096;
+const GROUP_BYTES = 6144;
 /** Positions of children in a listing come after those of all files. */
 const FIRST_CHILD = 1024;
 
@@ -213,6 +214,7 @@ const FILES_PER_GROUP = 256;
 /** True if `group` has that file at the moment. */
 function exists(file: ControlFile, group: Cgroup): boolean {
   if (file.where === (group.parent ? "root" : "below")) return false;
+  if (file.pressure !== undefined && !group.hasPressure) return false;
   return file.controller === 0 || (group.controllers & file.controller) !== 0;
 }
 
@@ -247,7 +249,10 @@ export class ControlNode extends CgroupNode {
   }
 
   override open(td: Thread, flags: number): File | Errno {
-    return this.isGone ? ENODEV : new OpenControlFile(this, td as Lwp, flags);
+    if (this.isGone) return ENODEV;
+    const { pressure } = this.file;
+    if (pressure === undefined) return new OpenControlFile(this, td as Lwp, flags);
+    return new PressureFile(td.cpu, this.group, pressure, td.cred, flags);
   }
 
   override inactive(): void {

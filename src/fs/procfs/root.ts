@@ -7,6 +7,7 @@ import type { Thread } from "../../kern/thread.ts";
 import { KmsgNode } from "./kmsg.ts";
 import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
 import { PidDir } from "./piddir.ts";
+import { PressureDir } from "./pressuredir.ts";
 import type { ProcFs } from "./procfs.ts";
 import { SysctlDirNode } from "./sysctlnode.ts";
 import { SysrqTrigger } from "./sysrq.ts";
@@ -39,6 +40,7 @@ export class RootDir extends ProcDir {
     if (name === "sys") {
       return this.fs.node(name, (key) => new SysctlDirNode(this.fs, key, this.fs.sysctls));
     }
+    if (name === "pressure") return this.fs.node(name, (key) => new PressureDir(this.fs, key));
     if (name === "sysrq-trigger")
       return this.fs.node(name, (key) => new SysrqTrigger(this.fs, key));
     if (name === "tty") return this.fs.node(name, (key) => new TtyDir(this.fs, key));
@@ -53,6 +55,7 @@ export class RootDir extends ProcDir {
       yield { name, key: name, type: S_IFREG, position: position++ };
     }
     yield { name: "kmsg", key: "kmsg", type: S_IFREG, position: position++ };
+    yield { name: "pressure", key: "pressure", type: S_IFDIR, position: position++ };
     yield { name: "sys", key: "sys", type: S_IFDIR, position: position++ };
     yield { name: "sysrq-trigger", key: "sysrq-trigger", type: S_IFREG, position: position++ };
     yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };

@@ -9,6 +9,7 @@
  * Invariant: `populatedChildren` is the number of children that hold a thread,
  * themselves or below; every living thread is in the `threads` of one group.
  */
+import { Pressure } from "../pressure.ts";
 import type { RunGroup } from "../rungroup.ts";
 import type { Thread } from "../thread.ts";
 import type { Cgroups } from "./cgroups.ts";
@@ -59,6 +60,11 @@ export class Cgroup {
   memoryGroup: MemoryGroup | null = null;
   ioGroup: IoGroup | null = null;
   runGroup: RunGroup | null = null;
+  /** How much its threads are held up, by resource, and whether that is counted. */
+  readonly pressure: readonly [Pressure, Pressure, Pressure];
+  hasPressure = true;
+  /** Of its threads, and those below, how many wait for the CPU; not of the root. */
+  waiting = 0;
   /** Null while no program decides about devices, here or above. */
   deviceFilter: DeviceFilter | null = null;
 
@@ -68,6 +74,8 @@ export class Cgroup {
     this.name = name;
     this.id = id;
     this.level = parent ? parent.level + 1 : 0;
+    const now = tree.nowNs;
+    this.pressure = [new Pressure(now), new Pressure(now), new Pressure(now)];
   }
 
   get isPopulated(): boolean {

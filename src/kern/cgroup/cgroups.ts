@@ -85,6 +85,7 @@ export class Cgroups {
     if (group.isDead) return ENODEV;
     if (!parent || group.isPopulated || group.children.size > 0) return EBUSY;
     group.isDead = true;
+    for (const pressure of group.pressure) pressure.end();
     parent.children.delete(group.name);
     for (let at: Cgroup | null = parent; at; at = at.parent) at.descendants--;
     parent.userNs += group.userNs;
@@ -135,11 +136,17 @@ export class Cgroups {
     const from = td.cgroup;
     if (from === to) return;
     to.enter(td);
+    this.runq.uncount(td);
     td.cgroup = to;
     from.leave(td);
     from.pidsGroup?.add(-1);
     to.pidsGroup?.add(1);
     this.#regroup(td);
+    this.runq.recount(td);
+  }
+
+  get nowNs(): number {
+    return this.#clock.monotonicNs();
   }
 
   #addControllers(group: Cgroup, all: number): boolean {
@@ -199,6 +206,7 @@ export class Cgroups {
       const isFrozen = group.wantsFrozen || parent.isFrozen;
       if (isFrozen !== group.isFrozen) {
         group.isFrozen = isFrozen;
+        for (const td of group.threads) this.runq.recount(td);
         group.notify("cgroup.events");
       }
       for (const td of group.threads) this.#regroup(td);
