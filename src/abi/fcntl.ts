@@ -4,6 +4,8 @@
 import { i16, i32, i64, struct, u64 } from "../lib/struct.ts";
 
 export const O_ACCMODE = 3;
+/** The kernel's own: opened to be run. */
+export const FMODE_EXEC = 0x20;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;

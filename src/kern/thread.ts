@@ -30,6 +30,8 @@ export interface RestartState {
   done: number;
   /** Anything else, plain data, owned by the one call in progress. */
   data: unknown;
+  /** What others were asked, and allowed it: fanotify(7). */
+  asked: Abandonable | null;
 }
 
 /** Restart data of a call that has something to take back should it never be made again. */
@@ -75,7 +77,12 @@ export abstract class Thread implements RunEntity {
   diskBytesWritten = 0;
   /** sched_yield(2): let the others run first, once. */
   isYielding = false;
-  readonly restart: RestartState = { deadlineNs: -1, done: 0, data: null };
+  readonly restart: RestartState = {
+    deadlineNs: -1,
+    done: 0,
+    data: null,
+    asked: null,
+  };
 
   readonly #waiters: ThreadWaiter[] = [];
   #waiting = 0;
@@ -195,9 +202,11 @@ export abstract class Thread implements RunEntity {
   clearRestart(): void {
     const r = this.restart;
     if (isAbandonable(r.data)) r.data.abandon();
+    r.asked?.abandon();
     r.deadlineNs = -1;
     r.done = 0;
     r.data = null;
+    r.asked = null;
   }
 
   #payWaiters(): boolean {

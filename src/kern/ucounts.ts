@@ -1,5 +1,5 @@
 /**
- * How many name spaces each user has made, and what he has of inotify(7): user.max_*.
+ * How many name spaces each user has made, and what he has of inotify(7) and fanotify(7): user.max_*.
  *
  * What is made in a user name space counts there for who makes it, in the
  * parent for the owner of that, and so on up: a limit at any level holds for
@@ -9,7 +9,12 @@ import type { UserNamespace } from "./userns.ts";
 
 export const UCOUNT_KINDS = ["user", "pid", "uts", "ipc", "net", "mnt", "cgroup", "time"] as const;
 /** What is counted besides, and how much of it the first name space allows. */
-const OTHER_KINDS = { inotify_instances: 128, inotify_watches: 65536 } as const;
+const OTHER_KINDS = {
+  inotify_instances: 128,
+  inotify_watches: 65536,
+  fanotify_groups: 128,
+  fanotify_marks: 65536,
+} as const;
 
 export type NamespaceKind = (typeof UCOUNT_KINDS)[number];
 export type OtherKind = keyof typeof OTHER_KINDS;

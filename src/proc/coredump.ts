@@ -11,7 +11,7 @@ import { defaultAction } from "../abi/signal.ts";
 import { S_IFMT, S_IFREG } from "../abi/stat.ts";
 import type { Cred } from "../kern/cred.ts";
 import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
-import { namei, pathString } from "../vfs/namei.ts";
+import { namei, shownPath } from "../vfs/namei.ts";
 import { vfsOpen } from "../vfs/open.ts";
 import { unlink } from "../vfs/remove.ts";
 import { writeCore } from "./corefile.ts";
@@ -87,7 +87,7 @@ function coreName(td: Lwp, signo: number): string {
 /** An unknown one vanishes. */
 function specifier(td: Lwp, signo: number, letter: string): string {
   const p = td.proc;
-  const exe = (): string => (p.exe ? pathString(td.fs.root, p.exe) : td.comm);
+  const exe = (): string => (p.exe ? shownPath(td.fs.root, p.exe) : td.comm);
   switch (letter) {
     case "%":
       return "%";

@@ -15,7 +15,7 @@ import {
 import { NT_PRFPREG, NT_PRSTATUS } from "../abi/ptrace.ts";
 import { byteString, bytesOf } from "../lib/bytes.ts";
 import { File } from "../vfs/file.ts";
-import { pathString } from "../vfs/namei.ts";
+import { shownPath } from "../vfs/namei.ts";
 import { readForced } from "../vm/forced.ts";
 import { PAGE_SIZE } from "../vm/param.ts";
 import type { Lwp } from "./lwp.ts";
@@ -114,7 +114,7 @@ function mappedFiles(p: Proc, td: Lwp): Uint8Array | null {
   for (const e of p.vmspace.entries) {
     if (!(e.file instanceof File) || !e.file.path) continue;
     places.push(e.start, e.end, e.offset / PAGE_SIZE);
-    names += `${pathString(td.fs.root, e.file.path)}\0`;
+    names += `${shownPath(td.fs.root, e.file.path)}\0`;
     if (names.length + places.length * 8 > FILES_MAX_BYTES) return null;
   }
   const head = 16 + places.length * 8;

@@ -3,7 +3,7 @@
  * their interpreters, ELF headers. Nothing is changed here.
  */
 import { EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC, type Errno, failed } from "../abi/errno.ts";
-import { O_RDONLY } from "../abi/fcntl.ts";
+import { FMODE_EXEC, O_RDONLY } from "../abi/fcntl.ts";
 import { S_IFLNK, S_IFREG } from "../abi/stat.ts";
 import { byteString } from "../lib/bytes.ts";
 import { access, MAY_EXEC } from "../vfs/access.ts";
@@ -86,7 +86,7 @@ function openProgram(td: Lwp, path: string, start: Path | null, walk: number): F
   if (failed(denied)) return denied;
   const busy = checkExe(at);
   if (failed(busy)) return busy;
-  return openAt(td, fs.vfs, at, O_RDONLY, true);
+  return openAt(td, fs.vfs, at, O_RDONLY | FMODE_EXEC, true);
 }
 
 function readHead(td: Lwp, fp: File): Uint8Array | Errno {

@@ -12,6 +12,8 @@ export function addUserSysctls(tree: SysctlDir): void {
   }
   tree.add("user.max_inotify_instances", new UserLimit("inotify_instances"));
   tree.add("user.max_inotify_watches", new UserLimit("inotify_watches"));
+  tree.add("user.max_fanotify_groups", new UserLimit("fanotify_groups"));
+  tree.add("user.max_fanotify_marks", new UserLimit("fanotify_marks"));
 }
 
 /** Of the user name space that its reader is in. */

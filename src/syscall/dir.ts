@@ -17,6 +17,7 @@ import { access, MAY_EXEC } from "../vfs/access.ts";
 import { link, mayLinkByFd, mkdir, mknod, symlink } from "../vfs/create.ts";
 import { namei, pathString, WALK_DIRECTORY, WALK_FOLLOW } from "../vfs/namei.ts";
 import type { Path } from "../vfs/path.ts";
+import { mayReadFile } from "../vfs/permission.ts";
 import { rename, rmdir, unlink } from "../vfs/remove.ts";
 import type { DirSink } from "../vfs/vnode.ts";
 import { anyFd, fd, flags, int, mode, size, uaddr, uint, upath } from "./args.ts";
@@ -62,6 +63,10 @@ export const sys_getdents64 = syscall("getdents64", [fd, uaddr, uint], (td, fp, 
   const { scratch, scratchView } = td.cpu;
   const path = fp.path;
   if (path?.entry.isDeleted && path.entry.vnode?.isDir) return ENOENT;
+  if (path && !fp.isQuiet) {
+    const denied = mayReadFile(td, path);
+    if (denied < 0) return denied;
+  }
   const sink = new DirentWriter(scratch, scratchView, Math.min(count, scratch.length));
   const r = fp.readdir(sink);
   if (r < 0) return r;

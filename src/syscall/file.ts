@@ -26,8 +26,7 @@ import {
   WALK_NO_SYMLINKS,
   WALK_NO_XDEV,
 } from "../vfs/namei.ts";
-import { vfsOpen } from "../vfs/open.ts";
-import { fifoBeingOpened } from "../vfs/pipe.ts";
+import { beingOpened, vfsOpen } from "../vfs/open.ts";
 import { Uio } from "../vm/uio.ts";
 import { anyFd, fd, flags, int, long, mode, size, uaddr, ubuf, uint, upath } from "./args.ts";
 import { dirfd, startOf } from "./at.ts";
@@ -36,7 +35,7 @@ import { type Syscall, syscall } from "./declare.ts";
 export const sys_openat = syscall(
   "openat",
   [dirfd, upath, flags, mode],
-  (td, dfd, path, oflags, omode) => open(td, dfd, path, oflags, omode, 0),
+  (td, dfd, path, oflags, omode) => open(td, dfd, path, oflags & O_VALID, omode, 0),
 );
 
 export const sys_openat2 = syscall(
@@ -87,8 +86,8 @@ function open(
   resolve: number,
 ): number {
   const isScoped = (resolve & (WALK_BENEATH | WALK_IN_ROOT)) !== 0;
-  // An open that waits for a FIFO's other side has walked already.
-  const hasWalked = fifoBeingOpened(td) !== null;
+  // An open that waits for a FIFO's other side, or for permission, has walked already.
+  const hasWalked = beingOpened(td) !== null;
   // Before anything is created or truncated.
   if (!hasWalked && td.fdtable.isFull) return EMFILE;
   const start = hasWalked ? null : startOf(td, dfd, isScoped ? "." : path);

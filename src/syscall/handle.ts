@@ -20,10 +20,9 @@ import {
 import { CAP_DAC_READ_SEARCH } from "../kern/cred.ts";
 import { struct, u32 } from "../lib/struct.ts";
 import type { Lwp } from "../proc/lwp.ts";
-import { type FileHandle, findHandle } from "../vfs/filehandle.ts";
+import { type FileHandle, fidOf, findHandle } from "../vfs/filehandle.ts";
 import type { Mount } from "../vfs/mount.ts";
 import { openPlace } from "../vfs/open.ts";
-import type { Vnode } from "../vfs/vnode.ts";
 import { flags, int, uaddr } from "./args.ts";
 import { dirfd, pathAt, upathOrNull } from "./at.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -35,9 +34,7 @@ const AT_HANDLE_MNT_ID_UNIQUE = 1;
 const KNOWN = AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | AT_HANDLE_FID | AT_HANDLE_MNT_ID_UNIQUE;
 
 const MAX_HANDLE_SZ = 128;
-const FILEID_INO64_GEN = 0x81;
 const FILEID_INVALID = 0xff;
-const TWO32 = 2 ** 32;
 
 /** What the bytes of struct file_handle follow. */
 const FileHandleHead = struct({ handle_bytes: u32, handle_type: u32 });
@@ -59,7 +56,7 @@ export const sys_name_to_handle_at = syscall(
     const room = vmspace.loadU32(out);
     if (failed(room)) return EFAULT;
     if (room > MAX_HANDLE_SZ) return EINVAL;
-    const handle = handles?.handleOf(vp) ?? identityOf(vp);
+    const handle = fidOf(vp);
     const isTooLong = handle.bytes.length > room;
     const isUnique = (how & AT_HANDLE_MNT_ID_UNIQUE) !== 0;
     const told = isUnique
@@ -79,16 +76,6 @@ function bytesOf(handle: FileHandle, isTooLong: boolean): Uint8Array {
   FileHandleHead.handle_type.set(view, 0, isTooLong ? FILEID_INVALID : handle.type);
   if (!isTooLong) all.set(bytes, FileHandleHead.sizeof);
   return all;
-}
-
-/** Of a file system that finds no files by handles: what tells its files apart. */
-function identityOf(vp: Vnode): FileHandle {
-  const bytes = new Uint8Array(12);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, vp.ino % TWO32, true);
-  view.setUint32(4, Math.floor(vp.ino / TWO32), true);
-  view.setUint32(8, vp.generation, true);
-  return { type: FILEID_INO64_GEN, bytes };
 }
 
 export const sys_open_by_handle_at = syscall(

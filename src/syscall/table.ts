@@ -12,6 +12,7 @@ import { dirSyscalls } from "./dir.ts";
 import { epollSyscalls } from "./epoll.ts";
 import { eventfdSyscalls } from "./eventfd.ts";
 import { execSyscalls } from "./exec.ts";
+import { fanotifySyscalls } from "./fanotify.ts";
 import { fcntlSyscalls } from "./fcntl.ts";
 import { fileSyscalls } from "./file.ts";
 import { fsopenSyscalls } from "./fsopen.ts";
@@ -62,6 +63,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   credSyscalls,
   dirSyscalls,
   execSyscalls,
+  fanotifySyscalls,
   fcntlSyscalls,
   fileSyscalls,
   futexSyscalls,

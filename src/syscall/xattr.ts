@@ -24,7 +24,7 @@ import { access, isOwnerOrCapable, isUnchangeable, MAY_READ, MAY_WRITE } from ".
 import type { Path } from "../vfs/path.ts";
 import { mapAclIds } from "../vfs/posixacl.ts";
 import type { Vnode } from "../vfs/vnode.ts";
-import { notifyEntry } from "../vfs/watch.ts";
+import { notifyChange } from "../vfs/watch.ts";
 import { fd, flags, size, uaddr, upath } from "./args.ts";
 import { dirfd, pathAt } from "./at.ts";
 import { type Syscall, syscall } from "./declare.ts";
@@ -189,7 +189,7 @@ function set(
   if (failed(stored)) return stored;
   bytes = stored;
   const r = vp.setxattr(name, bytes, how);
-  if (r >= 0) notifyEntry(place.entry, IN_ATTRIB);
+  if (r >= 0) notifyChange(place, IN_ATTRIB);
   return r;
 }
 
@@ -251,7 +251,7 @@ function remove(td: Lwp, place: Path | Errno, nameAddr: number): number {
   const denied = mayUse(td, vp, name, true);
   if (denied < 0) return denied;
   const r = vp.removexattr(name);
-  if (r >= 0) notifyEntry(place.entry, IN_ATTRIB);
+  if (r >= 0) notifyChange(place, IN_ATTRIB);
   return r;
 }
 

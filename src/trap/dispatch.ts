@@ -189,6 +189,7 @@ function endUsed(td: Lwp): void {
     restart.deadlineNs !== -1 ||
     restart.done !== 0 ||
     restart.data !== null ||
+    restart.asked !== null ||
     td.firstRead !== null;
   if (isUsed) td.endCall();
 }

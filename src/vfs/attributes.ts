@@ -34,7 +34,7 @@ import {
 import type { Attr, AttrChange } from "./attr.ts";
 import type { Path } from "./path.ts";
 import { MAX_FILE_BYTES } from "./vnodefile.ts";
-import { notifyEntry } from "./watch.ts";
+import { notifyChange } from "./watch.ts";
 
 export function chmod(at: Path, cred: Cred, mode: number): number {
   if (at.mount.isReadOnly) return EROFS;
@@ -124,11 +124,11 @@ export function truncate(td: Thread, at: Path, sizeBytes: number): number {
   const a = vp.getattr();
   if (failed(a)) return a;
   const r = clearSetId(vp, a, td.cred, { sizeBytes });
-  if (r >= 0) notifyEntry(at.entry, IN_MODIFY);
+  if (r >= 0) notifyChange(at, IN_MODIFY);
   return r;
 }
 
 function changed(at: Path, result: number): number {
-  if (result >= 0) notifyEntry(at.entry, IN_ATTRIB);
+  if (result >= 0) notifyChange(at, IN_ATTRIB);
   return result;
 }

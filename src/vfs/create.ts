@@ -14,7 +14,7 @@ import {
   EXDEV,
   failed,
 } from "../abi/errno.ts";
-import { IN_ATTRIB, IN_CREATE, IN_ISDIR } from "../abi/inotify.ts";
+import { IN_ATTRIB, IN_CREATE } from "../abi/inotify.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../abi/stat.ts";
 import { CAP_DAC_READ_SEARCH, CAP_MKNOD, type Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
@@ -27,7 +27,7 @@ import { LAST_NORM, lookupEntry, nameiParent, type ParentPath } from "./namei.ts
 import type { Path } from "./path.ts";
 import { mayLink } from "./protectedlinks.ts";
 import type { Vnode } from "./vnode.ts";
-import { notifyVnode } from "./watch.ts";
+import { notifyName, notifySelf } from "./watch.ts";
 
 export function mkdir(
   td: Thread,
@@ -42,7 +42,7 @@ export function mkdir(
   const vp = dir.mkdir(at.name, maskedMode(ctx, dir, mode) & 0o1777, td.cred);
   if (failed(vp)) return vp;
   ctx.vfs.names.enter(at.dir, at.name, vp);
-  notifyVnode(dir, IN_CREATE | IN_ISDIR, at.name);
+  notifyName(dir, IN_CREATE, at.name, vp);
   return 0;
 }
 
@@ -72,7 +72,7 @@ export function mknod(
   const vp = dir.mknod(at.name, bits, isDevice ? rdev : 0, td.cred);
   if (failed(vp)) return vp;
   ctx.vfs.names.enter(at.dir, at.name, vp);
-  notifyVnode(dir, IN_CREATE, at.name);
+  notifyName(dir, IN_CREATE, at.name, vp);
   return vp;
 }
 
@@ -90,7 +90,7 @@ export function symlink(
   const vp = dir.symlink(at.name, target, td.cred);
   if (failed(vp)) return vp;
   ctx.vfs.names.enter(at.dir, at.name, vp);
-  notifyVnode(dir, IN_CREATE, at.name);
+  notifyName(dir, IN_CREATE, at.name, vp);
   return 0;
 }
 
@@ -132,8 +132,8 @@ function linkHeld(
   const r = dir.link(at.name, vp);
   if (r < 0) return r;
   ctx.vfs.names.enter(at.dir, at.name, vp);
-  notifyVnode(vp, IN_ATTRIB);
-  notifyVnode(dir, IN_CREATE, at.name);
+  notifySelf(vp, IN_ATTRIB);
+  notifyName(dir, IN_CREATE, at.name, vp);
   return 0;
 }
 

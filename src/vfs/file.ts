@@ -16,7 +16,8 @@ import {
   type Errno,
   ESPIPE,
 } from "../abi/errno.ts";
-import { O_ACCMODE, O_ASYNC, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
+import { O_ACCMODE, O_ASYNC, O_PATH, O_RDONLY, O_WRONLY } from "../abi/fcntl.ts";
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from "../abi/inotify.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Namespace } from "../kern/namespace.ts";
@@ -30,6 +31,7 @@ import { AsyncNotice, type FileOwner } from "./fileowner.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
+import { notifyOpen } from "./watch.ts";
 
 /** Somebody who must hear that a file ends: an epoll that watches it. */
 export interface FileWatcher {
@@ -57,6 +59,8 @@ export abstract class File {
   #async: AsyncNotice | null = null;
   /** As Vnode.writeHint, for a file without a vnode. */
   writeHint = 0;
+  /** What is done with it is told to nobody: fanotify(7) opened it for who listens. */
+  isQuiet = false;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -203,6 +207,9 @@ export abstract class File {
     vp?.leases?.fileClosed(this);
     this.#async?.end();
     this.onLastClose();
+    if (this.path && !this.isQuiet && (this.flags & O_PATH) === 0) {
+      notifyOpen(this.path, this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+    }
     if (this.kmem) {
       this.kmem.openFiles--;
       this.kmem.give(FILE_BYTES);

@@ -28,6 +28,28 @@ export interface HandleSource {
   parentOf(dir: Vnode): Vnode | Errno;
 }
 
+const FILEID_INO64_GEN = 0x81;
+const TWO32 = 2 ** 32;
+
+/** What tells a file apart from the others of its file system, be it that it can be found by it or not. */
+export function fidOf(vp: Vnode): FileHandle {
+  const { fileHandles } = vp.fs;
+  if (fileHandles) return fileHandles.handleOf(vp);
+  const bytes = new Uint8Array(12);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, vp.ino % TWO32, true);
+  view.setUint32(4, Math.floor(vp.ino / TWO32), true);
+  view.setUint32(8, vp.generation, true);
+  return { type: FILEID_INO64_GEN, bytes };
+}
+
+/** As fdinfo of who watches it shows it. */
+export function showFid(vp: Vnode): string {
+  const { type, bytes } = fidOf(vp);
+  const hex = [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
+  return `fhandle-bytes:${bytes.length.toString(16)} fhandle-type:${type.toString(16)} f_handle:${hex}`;
+}
+
 /** Directories are no deeper than a path is long; a damaged tree has no end. */
 const MAX_DEPTH = 2048;
 

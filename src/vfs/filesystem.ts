@@ -7,6 +7,7 @@ import type { Thread } from "../kern/thread.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import type { DirtyDomain } from "../vm/writeback.ts";
 import type { HandleSource } from "./filehandle.ts";
+import type { Mark } from "./mark.ts";
 import type { Path } from "./path.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
@@ -38,6 +39,9 @@ export interface FileSystem {
   readonly isNameCacheable: boolean;
   /** The user name space of who made it; absent: the first one. */
   readonly userns?: UserNamespace;
+  /** What fanotify(7) marks it as a whole, and which of its files are watched; see watch.ts. */
+  marks?: Mark[];
+  watched?: Set<Vnode>;
   /** It shows the machine, not what was put into it: proc and sysfs. */
   readonly showsMachine?: boolean;
   /** A directory that is there to be mounted on, with nothing in it to be seen. */

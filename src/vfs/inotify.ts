@@ -8,6 +8,7 @@ import { EAGAIN, EEXIST, EINVAL, EMFILE, ENOSPC, type Errno } from "../abi/errno
 import { O_NONBLOCK } from "../abi/fcntl.ts";
 import {
   IN_ALL_EVENTS,
+  IN_EXCL_UNLINK,
   IN_IGNORED,
   IN_MASK_ADD,
   IN_MASK_CREATE,
@@ -23,7 +24,8 @@ import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Uio } from "../vm/uio.ts";
 import type { Attr } from "./attr.ts";
 import { File } from "./file.ts";
-import { type InotifyLimits, InotifyUser } from "./inotifylimits.ts";
+import { showFid } from "./filehandle.ts";
+import { type NotifyLimits, NotifyUser } from "./notifylimits.ts";
 import type { PollTable } from "./poll.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
@@ -48,10 +50,10 @@ export class InotifyFile extends File implements WatchOwner {
   readonly #readable = new WaitQueue();
 
   readonly #kmem: KernelMemory;
-  readonly #limits: InotifyLimits;
-  readonly #user: InotifyUser;
+  readonly #limits: NotifyLimits;
+  readonly #user: NotifyUser;
 
-  private constructor(flags: number, attr: Attr, user: InotifyUser, vfs: Vfs) {
+  private constructor(flags: number, attr: Attr, user: NotifyUser, vfs: Vfs) {
     super(flags);
     this.#attr = attr;
     this.#user = user;
@@ -61,7 +63,7 @@ export class InotifyFile extends File implements WatchOwner {
 
   /** A file of `cred`'s user: EMFILE if there are too many. */
   static open(vfs: Vfs, flags: number, attr: Attr, cred: Cred): InotifyFile | Errno {
-    const user = new InotifyUser(cred.uid, cred.userns);
+    const user = new NotifyUser(cred.uid, cred.userns);
     if (user.take("inotify_instances")) return new InotifyFile(flags, attr, user, vfs);
     user.end();
     return EMFILE;
@@ -78,7 +80,7 @@ export class InotifyFile extends File implements WatchOwner {
   /** Watch descriptor of `vp`, new or changed. */
   add(vp: Vnode, mask: number): number {
     const known = vp.watches?.list.find((w) => w.to === this);
-    const kept = mask & (IN_ALL_EVENTS | IN_ONESHOT);
+    const kept = mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK);
     if (known) {
       if ((mask & IN_MASK_CREATE) !== 0) return EEXIST;
       known.mask = (mask & IN_MASK_ADD) !== 0 ? known.mask | kept : kept;
@@ -152,6 +154,16 @@ export class InotifyFile extends File implements WatchOwner {
     let n = 0;
     for (const e of this.#events) n += encode(e).length;
     return n;
+  }
+
+  override fdinfo(): string {
+    let out = "";
+    for (const { wd, vp, mask } of [...this.#watches.values()].reverse()) {
+      const file = `ino:${vp.ino.toString(16)} sdev:${vp.fs.dev.toString(16)}`;
+      const shown = (mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK)).toString(16);
+      out += `inotify wd:${wd.toString(16)} ${file} mask:${shown} ignored_mask:0 ${showFid(vp)}\n`;
+    }
+    return out;
   }
 
   override onLastClose(): void {

@@ -8,6 +8,7 @@
  * not unmounted, only detached.
  */
 import type { FileSystem } from "./filesystem.ts";
+import type { Mark } from "./mark.ts";
 import type { MountNamespace } from "./mountns.ts";
 import type { MountTable } from "./mounttable.ts";
 import type { NameEntry } from "./namecache.ts";
@@ -82,6 +83,9 @@ export class Mount {
   lockedFlags = 0;
   /** May not be bound elsewhere. */
   isUnbindable = false;
+  /** What fanotify(7) marks of it; and whether that is so of it or its whole file system. */
+  marks: Mark[] = [];
+  isWatched = false;
   refs = 0;
   /** Regular files open for writing through this mount: they forbid making it read-only. */
   writers = 0;

@@ -8,6 +8,7 @@ import type { FileSystem } from "./filesystem.ts";
 import { Mount } from "./mount.ts";
 import type { MountTable } from "./mounttable.ts";
 import type { NameCache, NameEntry } from "./namecache.ts";
+import { endAllWatches } from "./watch.ts";
 
 /** Mounts a machine may have: a bound on what a hostile guest can pile up. */
 export const MAX_MOUNTS = 4096;
@@ -21,8 +22,8 @@ export class MountedFileSystems {
   readonly observers: UnmountObserver[] = [];
   readonly #table: MountTable;
   readonly #names: NameCache;
-  /** Root entry and number of mounts of each. */
-  readonly #roots = new Map<FileSystem, { root: NameEntry; mounts: number }>();
+  /** Root entry and mounts of each. */
+  readonly #roots = new Map<FileSystem, { root: NameEntry; mounts: Set<Mount> }>();
   #lastId = 0;
   /** Mounts of all. */
   #count = 0;
@@ -43,9 +44,15 @@ export class MountedFileSystems {
     return this.#roots.get(fs)?.root ?? null;
   }
 
+  /** fanotify(7) marks `fs` as a whole, or not any more. */
+  markedChanged(fs: FileSystem): void {
+    const isMarked = (fs.marks?.length ?? 0) > 0;
+    for (const m of this.#roots.get(fs)?.mounts ?? []) m.isWatched = isMarked || m.marks.length > 0;
+  }
+
   /** True if there is one mount of it, which may go. */
   hasOneMount(fs: FileSystem): boolean {
-    return this.#roots.get(fs)?.mounts === 1;
+    return this.#roots.get(fs)?.mounts.size === 1;
   }
 
   /** A mount of `fs`, or of what `names` lead to in it, that is nowhere yet. Who makes it places or discards it. */
@@ -60,7 +67,7 @@ export class MountedFileSystems {
     if (failed(top)) return top;
     const root = this.#descend(top, names);
     const m = failed(root) ? root : this.mountAt(fs, root, flags, source, id);
-    if (failed(m) && this.#roots.get(fs)!.mounts === 0) this.#end(fs, top);
+    if (failed(m) && this.#roots.get(fs)!.mounts.size === 0) this.#end(fs, top);
     return m;
   }
 
@@ -77,22 +84,26 @@ export class MountedFileSystems {
     const m = new Mount(this.#table, id, fs, root, flags, source);
     this.#names.hold(root);
     root.vnode?.becameRoot();
-    this.#roots.get(fs)!.mounts++;
+    this.#roots.get(fs)!.mounts.add(m);
+    m.isWatched = (fs.marks?.length ?? 0) > 0;
     return m;
   }
 
   /** A mount that nobody has any more. */
   finish(m: Mount): void {
     this.#count--;
+    for (const mark of [...m.marks]) mark.group.remove(mark);
     m.root.vnode?.ceasedAsRoot();
     this.#names.release(m.root);
     const uses = this.#roots.get(m.fs);
-    if (!uses || --uses.mounts > 0) return;
+    uses?.mounts.delete(m);
+    if (!uses || uses.mounts.size > 0) return;
     this.#end(m.fs, uses.root);
   }
 
   #end(fs: FileSystem, root: NameEntry): void {
     this.#roots.delete(fs);
+    endAllWatches(fs);
     this.#names.prune(root);
     fs.sync();
     this.#names.release(root);
@@ -111,7 +122,7 @@ export class MountedFileSystems {
     const vnode = fs.root();
     if (failed(vnode)) return vnode;
     const root = this.#names.makeRoot("", vnode);
-    this.#roots.set(fs, { root, mounts: 0 });
+    this.#roots.set(fs, { root, mounts: new Set() });
     return root;
   }
 

@@ -12,6 +12,7 @@
  * stays good until the next walk begins.
  */
 import type { Vnode } from "./vnode.ts";
+import { notifyGone } from "./watch.ts";
 
 export class NameEntry {
   name: string;
@@ -275,8 +276,10 @@ export class NameCache {
       const vp: Vnode | null = at.vnode;
       at.vnode = null;
       this.count--;
-      if (vp) vp.release();
-      else this.negative--;
+      if (vp) {
+        if (at.isDeleted) notifyGone(vp);
+        vp.release();
+      } else this.negative--;
       const up: NameEntry | null = at.parent;
       at.parent = null;
       if (!up || --up.refs > 0) return;

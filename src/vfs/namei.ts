@@ -357,6 +357,15 @@ export function isWithin(e: NameEntry, above: NameEntry): boolean {
  * A place outside the root is shown from its own top, after "(unreachable)".
  */
 export function pathString(root: Path, place: Path): string {
+  return pathFrom(root, place, "(unreachable)");
+}
+
+/** As `pathString`, but without "(unreachable)": as /proc shows places, which says no more than that. */
+export function shownPath(root: Path, place: Path): string {
+  return pathFrom(root, place, "");
+}
+
+function pathFrom(root: Path, place: Path, elsewhere: string): string {
   let m = place.mount;
   let e = place.entry;
   let s = "";
@@ -364,7 +373,7 @@ export function pathString(root: Path, place: Path): string {
   for (let steps = 0; steps < 100000; steps++) {
     if (m === root.mount && e === root.entry) return finish(s, isDeleted, "");
     if (e === m.root) {
-      if (!m.parent) return finish(s, isDeleted, m === root.mount ? "" : "(unreachable)");
+      if (!m.parent) return finish(s, isDeleted, m === root.mount ? "" : elsewhere);
       e = m.mountpoint!;
       m = m.parent;
       continue;
@@ -372,12 +381,12 @@ export function pathString(root: Path, place: Path): string {
     if (!e.parent) {
       return e.name.length > 0
         ? finish(e.name + s, isDeleted, "")
-        : finish(s, isDeleted, "(unreachable)");
+        : finish(s, isDeleted, elsewhere);
     }
     s = `/${e.name}${s}`;
     e = e.parent;
   }
-  return finish(s, isDeleted, "(unreachable)");
+  return finish(s, isDeleted, elsewhere);
 }
 
 /** The path of an entry within its own file system: "/" for its root. */

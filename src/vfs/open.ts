@@ -8,6 +8,7 @@
  */
 import {
   EACCES,
+  EAGAIN,
   EEXIST,
   EINVAL,
   EISDIR,
@@ -16,12 +17,15 @@ import {
   ENOTDIR,
   ENXIO,
   EPERM,
+  ERESTARTSYS,
   EROFS,
   type Errno,
   ETXTBSY,
   failed,
 } from "../abi/errno.ts";
+import { FAN_OPEN_EXEC } from "../abi/fanotify.ts";
 import {
+  FMODE_EXEC,
   O_ACCMODE,
   O_APPEND,
   O_ASYNC,
@@ -60,12 +64,13 @@ import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { MS_NODEV } from "./mount.ts";
 import { ENTERED, LAST_NORM, namei, WALK_DIRECTORY, WALK_FOLLOW, Walk } from "./namei.ts";
-import { holdPath, type Path } from "./path.ts";
+import { holdPath, type Path, releasePath } from "./path.ts";
+import { mayOpen, openingAsked, Permissions } from "./permission.ts";
 import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
 import { mayCreateOver } from "./protectedlinks.ts";
 import type { Vfs } from "./vfs.ts";
 import { PathFile, VnodeFile } from "./vnodefile.ts";
-import { notifyEntry, notifyVnode } from "./watch.ts";
+import { notifyChange, notifyName, notifyOpen } from "./watch.ts";
 
 /**
  * Opens `path` from `start` (null: the working directory). `flags` and `mode`
@@ -81,8 +86,8 @@ export function vfsOpen(
   start: Path | null = null,
   resolve = 0,
 ): File | Errno {
-  const fifo = fifoBeingOpened(td);
-  if (fifo) return openVnode(td, ctx.vfs, fifo.at, fifo.flags);
+  const found = beingOpened(td);
+  if (found) return openVnode(td, ctx.vfs, found.at, found.flags);
   if ((flags & O_PATH) === 0 && (flags & O_TMPFILE_BIT) !== 0) {
     return openTmpfile(td, ctx, path, flags, mode, start, resolve);
   }
@@ -95,6 +100,11 @@ export function vfsOpen(
   const at = namei(ctx, td, path, walk, start);
   if (failed(at)) return at;
   return openAt(td, ctx.vfs, at, flags, false);
+}
+
+/** What an open that sleeps has found already: it waits for a FIFO's other side, or asks somebody. */
+export function beingOpened(td: Thread): { readonly at: Path; readonly flags: number } | null {
+  return fifoBeingOpened(td) ?? openingAsked(td);
 }
 
 /** Opens what is at `at`; `isNew`: it was just made, so permission is no question. */
@@ -142,6 +152,12 @@ export function openAt(
 
 function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno {
   const vp = at.entry.vnode!;
+  const isExec = (flags & FMODE_EXEC) !== 0;
+  const denied = mayOpen(td, at, isExec);
+  if (denied < 0) {
+    if (denied === ERESTARTSYS && !isExec) Permissions.of(td).setOpening(at, flags);
+    return denied as Errno;
+  }
   const kept = statusFlags(flags);
   // Opening may sleep or call a driver that walks: keep the place meanwhile.
   holdPath(at);
@@ -165,7 +181,7 @@ function openVnode(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno 
   }
   if (fp.path === null) fp.path = at;
   else if (fp.path !== at) vfs.release(at);
-  notifyEntry(at.entry, IN_OPEN);
+  notifyOpen(at, isExec ? IN_OPEN | FAN_OPEN_EXEC : IN_OPEN);
   return fp;
 }
 
@@ -181,10 +197,30 @@ function openData(td: Thread, at: Path, flags: number): File | Errno {
     if (failed(a)) return a;
     const r = clearSetId(vp, a, td.cred, { sizeBytes: 0 });
     if (r < 0) return r as Errno;
-    notifyEntry(at.entry, IN_MODIFY);
+    notifyChange(at, IN_MODIFY);
   }
   const kept = statusFlags(flags);
   return vp.openData(kept, at) ?? new VnodeFile(vp, kept, at);
+}
+
+/**
+ * Opens a file or directory for who listens to what happens to it, fanotify(7): whatever its permissions,
+ * asking and telling nobody, and without waiting.
+ */
+export function openQuietly(td: Thread, at: Path, flags: number): File | Errno {
+  const vp = at.entry.vnode!;
+  const isWriting = (flags & O_ACCMODE) !== O_RDONLY && !vp.isDir;
+  if (isWriting && at.mount.isReadOnly) return EROFS;
+  if (isWriting && vp.writers < 0) return ETXTBSY;
+  if (vp.leases && vp.leases.breakFor(td, isWriting, true) < 0) return EAGAIN;
+  const kept = statusFlags(vp.isDir ? flags & ~O_ACCMODE : flags);
+  holdPath(at);
+  let fp = vp.open(td, kept, at);
+  if (fp !== null && !failed(fp) && fp.path === null) fp.path = at;
+  fp ??= vp.openData(kept, at) ?? new VnodeFile(vp, kept, at);
+  if (failed(fp) || fp.path !== at) releasePath(at);
+  if (!failed(fp)) fp.isQuiet = true;
+  return fp;
 }
 
 /** O_CREAT: the last component may be missing, and is made then. */
@@ -242,7 +278,7 @@ function create(
   const vp = dvp.mknod(name, S_IFREG | bits, 0, td.cred);
   if (failed(vp)) return vp;
   const entry = vfs.names.enter(dir, name, vp);
-  notifyVnode(dvp, IN_CREATE, name);
+  notifyName(dvp, IN_CREATE, name, vp);
   return openAt(td, vfs, { mount: at.mount, entry }, flags & ~O_TRUNC, true);
 }
 
@@ -273,15 +309,15 @@ function openTmpfile(
 
 /** As `vfsOpen`, of what was found by other means than its path. */
 export function openPlace(td: Thread, vfs: Vfs, at: Path, flags: number): File | Errno {
-  const fifo = fifoBeingOpened(td);
-  if (fifo) return openVnode(td, vfs, fifo.at, fifo.flags);
+  const found = beingOpened(td);
+  if (found) return openVnode(td, vfs, found.at, found.flags);
   if ((flags & O_DIRECTORY) !== 0 && !at.entry.vnode?.isDir) return ENOTDIR;
   return openAt(td, vfs, at, flags, false);
 }
 
 /** The flags that stay with the open file, as F_GETFL shows them. */
 function statusFlags(flags: number): number {
-  const once = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC | O_ASYNC;
+  const once = FMODE_EXEC | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC | O_ASYNC;
   return (flags & ~once) | O_LARGEFILE;
 }
 

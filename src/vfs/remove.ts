@@ -17,16 +17,7 @@ import {
 } from "../abi/errno.ts";
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from "../abi/fcntl.ts";
 import { FS_APPEND_FL } from "../abi/fsflags.ts";
-import {
-  FS_RENAME,
-  IN_ATTRIB,
-  IN_DELETE,
-  IN_DELETE_SELF,
-  IN_ISDIR,
-  IN_MOVE_SELF,
-  IN_MOVED_FROM,
-  IN_MOVED_TO,
-} from "../abi/inotify.ts";
+import { IN_ATTRIB, IN_DELETE, IN_MOVE_SELF } from "../abi/inotify.ts";
 import type { Cred } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { access, checkSticky, hasFileFlag, isUnchangeable, MAY_EXEC, MAY_WRITE } from "./access.ts";
@@ -43,7 +34,7 @@ import {
 } from "./namei.ts";
 import type { Path } from "./path.ts";
 import type { Vnode } from "./vnode.ts";
-import { endWatches, notifyVnode } from "./watch.ts";
+import { notifyMove, notifyName, notifySelf } from "./watch.ts";
 
 export function unlink(td: Thread, ctx: FsContext, path: string, start: Path | null): number {
   const at = nameiParent(ctx, td, path, start);
@@ -91,21 +82,11 @@ function removed(ctx: FsContext, at: ParentPath, e: NameEntry, vp: Vnode, result
   // The entry may have been the last to hold its vnode.
   vp.hold();
   ctx.vfs.mounts.detachFrom(e);
+  if (!vp.isDir) notifySelf(vp, IN_ATTRIB);
   ctx.vfs.names.removed(e);
-  lostName(vp);
-  notifyVnode(dir, IN_DELETE | (vp.isDir ? IN_ISDIR : 0), at.name);
+  notifyName(dir, IN_DELETE, at.name, vp);
   vp.release();
   return 0;
-}
-
-/** Tells the watchers of a file that lost a name, perhaps its last. */
-function lostName(vp: Vnode): void {
-  if (!vp.watches) return;
-  if (!vp.isDir) notifyVnode(vp, IN_ATTRIB);
-  const a = vp.getattr();
-  if (failed(a) || a.nlink > 0) return;
-  notifyVnode(vp, IN_DELETE_SELF | (vp.isDir ? IN_ISDIR : 0));
-  endWatches(vp);
 }
 
 /** Write and search permission in `dir`, and the sticky rule for `vp`. */
@@ -214,28 +195,20 @@ function settle(
   const { names } = ctx.vfs;
   const vp = e.vnode!;
   const target = over.vnode;
-  target?.hold();
+  // What it was ends when all have been told.
+  if (target) names.hold(over);
   if (isExchange) names.exchanged(e, over);
   else {
     ctx.vfs.mounts.detachFrom(over);
     names.moved(e, to.dir, to.name);
   }
-  tell(ctx, from, to, vp);
-  if (target) {
-    if (isExchange) tell(ctx, to, from, target);
-    else lostName(target);
-    target.release();
+  notifyMove(vp, from.dir.vnode!, from.name, to.dir.vnode!, to.name, ctx.vfs);
+  if (target && !isExchange && !target.isDir) notifySelf(target, IN_ATTRIB);
+  notifySelf(vp, IN_MOVE_SELF);
+  if (!target) return;
+  if (isExchange) {
+    notifyMove(target, to.dir.vnode!, to.name, from.dir.vnode!, from.name, ctx.vfs);
+    notifySelf(target, IN_MOVE_SELF);
   }
-}
-
-function tell(ctx: FsContext, from: ParentPath, to: ParentPath, vp: Vnode): void {
-  const a = from.dir.vnode!;
-  const b = to.dir.vnode!;
-  if (!a.watches && !b.watches && !vp.watches) return;
-  const cookie = ctx.vfs.nextCookie();
-  const bits = vp.isDir ? IN_ISDIR : 0;
-  if (a === b) notifyVnode(a, FS_RENAME | bits, from.name);
-  notifyVnode(a, IN_MOVED_FROM | bits, from.name, cookie);
-  notifyVnode(b, IN_MOVED_TO | bits, to.name, cookie);
-  notifyVnode(vp, IN_MOVE_SELF);
+  names.release(over);
 }

@@ -21,7 +21,7 @@ const MAX_PIPE_BYTES = 2 ** 31;
 const AGE_LIMIT_SEC = 45;
 
 export function addFsSysctls(tree: SysctlDir, vfs: Vfs): void {
-  const { settings, kmem, inotify, leases } = vfs;
+  const { settings, kmem, inotify, fanotify, leases } = vfs;
   tree.add("fs.file-max", new SysctlField(kmem, "maxFiles", 0, Number.MAX_SAFE_INTEGER));
   tree.add("fs.file-nr", new FileNr(vfs));
   tree.add("fs.nr_open", new SysctlField(settings, "nrOpen", NR_OPEN_MIN, NR_OPEN_MAX));
@@ -43,6 +43,9 @@ export function addFsSysctls(tree: SysctlDir, vfs: Vfs): void {
   tree.add("fs.inotify.max_queued_events", inotify.maxQueuedEvents);
   tree.add("fs.inotify.max_user_instances", inotify.maxUserInstances);
   tree.add("fs.inotify.max_user_watches", inotify.maxUserWatches);
+  tree.add("fs.fanotify.max_queued_events", fanotify.maxQueuedEvents);
+  tree.add("fs.fanotify.max_user_groups", fanotify.maxUserInstances);
+  tree.add("fs.fanotify.max_user_marks", fanotify.maxUserWatches);
   tree.add("fs.aio-nr", vfs.aio.nr);
   tree.add("fs.aio-max-nr", vfs.aio.maxNr);
   tree.add("fs.leases-enable", leases.enable);

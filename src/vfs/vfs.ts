@@ -12,12 +12,12 @@ import { DeviceTable, makedev } from "./device.ts";
 import { Domains } from "./domain.ts";
 import type { FileSystemType } from "./filesystem.ts";
 import { FsSettings } from "./fssettings.ts";
-import { InotifyLimits } from "./inotifylimits.ts";
 import { LeaseTable } from "./lease.ts";
 import { LockTable } from "./lockf.ts";
 import type { Mount } from "./mount.ts";
 import { MountTable } from "./mounttable.ts";
 import { NameCache } from "./namecache.ts";
+import { NotifyLimits } from "./notifylimits.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 import { Uevents } from "./uevents.ts";
 
@@ -44,7 +44,8 @@ export class Vfs {
   readonly settings = new FsSettings();
   /** Bytes that pipes of users without CAP_SYS_RESOURCE may ask for. */
   pipeMaxSize = 1048576;
-  readonly inotify = new InotifyLimits(this.userns);
+  readonly inotify: NotifyLimits;
+  readonly fanotify: NotifyLimits;
   readonly aio = new AioLimits();
   /** fs.dir-notify-enable. */
   isDirNotifyEnabled = true;
@@ -63,6 +64,8 @@ export class Vfs {
     this.names = names;
     this.locks = new LockTable(kmem);
     this.leases = new LeaseTable(kmem);
+    this.inotify = new NotifyLimits(this.userns, "inotify_instances", "inotify_watches");
+    this.fanotify = new NotifyLimits(this.userns, "fanotify_groups", "fanotify_marks");
     this.mounts = new MountTable(names, this.locks, this.userns);
   }
 

@@ -33,7 +33,7 @@ import type { Path } from "./path.ts";
 import type { Pipe } from "./pipe.ts";
 import type { ReadAhead } from "./readahead.ts";
 import type { VnodeFile } from "./vnodefile.ts";
-import type { InodeWatches } from "./watch.ts";
+import { endWatches, type WatchList } from "./watch.ts";
 
 /** Takes directory entries; answers false when it is full, and that entry was not taken. */
 export interface DirSink {
@@ -58,8 +58,8 @@ export abstract class Vnode {
   locks: LockList | null = null;
   /** Who must be told before it is opened; null while nobody must. */
   leases: LeaseList | null = null;
-  /** Who is told of changes by inotify(7); null while nobody is. */
-  watches: InodeWatches | null = null;
+  /** Who is told of what happens to it; null while nobody is. */
+  watches: WatchList | null = null;
   /** RWH_WRITE_LIFE_* of fcntl(2) F_SET_RW_HINT. */
   writeHint = 0;
 
@@ -255,6 +255,7 @@ export abstract class Vnode {
   release(): void {
     if (--this.refs > 0) return;
     if (this.pipe && !this.pipe.isInUse) this.pipe = null;
+    if (this.watches) endWatches(this);
     this.inactive();
   }
 

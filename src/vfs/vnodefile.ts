@@ -39,7 +39,7 @@ import {
   SEEK_SET,
 } from "../abi/fcntl.ts";
 import { FS_APPEND_FL, FS_SYNC_FL } from "../abi/fsflags.ts";
-import { IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY } from "../abi/inotify.ts";
+import { IN_ACCESS, IN_MODIFY } from "../abi/inotify.ts";
 import { S_IFREG } from "../abi/stat.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { ErrSeq } from "../vm/errseq.ts";
@@ -57,9 +57,10 @@ import { MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_SYNCHRONOUS } from "./mount.
 import { pathString } from "./namei.ts";
 import { cachedBytes } from "./pagecache.ts";
 import type { Path } from "./path.ts";
+import { mayReadFile } from "./permission.ts";
 import { FADV_SEQUENTIAL, ReadAhead } from "./readahead.ts";
 import type { DirSink, Vnode } from "./vnode.ts";
-import { notifyEntry } from "./watch.ts";
+import { notifyChange, notifyOpen } from "./watch.ts";
 
 /** Largest offset: what the page cache can index. */
 export const MAX_FILE_BYTES = 2 ** 44 - 4096;
@@ -116,6 +117,10 @@ export class VnodeFile extends File {
   override pread(td: Thread, uio: Uio, offset: number): number {
     const { vp } = this;
     if (!this.#isRegular) return vp.isDir ? EISDIR : EINVAL;
+    if (!this.isQuiet) {
+      const denied = mayReadFile(td, this.path!);
+      if (denied < 0) return denied;
+    }
     this.#ahead ??= new ReadAhead();
     const isPlain = (this.flags & O_DIRECT) === 0 && (uio.flags & RWF_NOWAIT) === 0;
     const r = isPlain
@@ -256,7 +261,7 @@ export class VnodeFile extends File {
     const a = vp.getattr();
     if (failed(a)) return a;
     const r = clearSetId(vp, a, td.cred, { sizeBytes });
-    if (r >= 0) this.#notify(IN_MODIFY);
+    if (r >= 0) notifyChange(this.path!, IN_MODIFY);
     return r;
   }
 
@@ -310,11 +315,10 @@ export class VnodeFile extends File {
       this.path!.mount.writers--;
       vp.writerClosed();
     } else vp.readers--;
-    this.#notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   }
 
   #notify(mask: number): void {
-    notifyEntry(this.path!.entry, mask);
+    if (!this.isQuiet) notifyOpen(this.path!, mask);
   }
 }
 

@@ -23,7 +23,7 @@ import {
   simpleStatfs,
 } from "../../vfs/filesystem.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
-import { endWatches, notifyVnode } from "../../vfs/watch.ts";
+import { endWatches, notifySelf } from "../../vfs/watch.ts";
 import { CgroupDir } from "./nodes.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
@@ -87,7 +87,7 @@ export class CgroupFs implements FileSystem, CgroupWatcher {
     this.#dirs.delete(group);
     for (const file of dir?.openFiles() ?? []) {
       file.announce();
-      notifyVnode(file, IN_DELETE_SELF);
+      notifySelf(file, IN_DELETE_SELF);
       endWatches(file);
     }
   }
@@ -96,7 +96,7 @@ export class CgroupFs implements FileSystem, CgroupWatcher {
     const file = this.#dirs.get(group)?.openFile(name);
     if (!file) return;
     file.announce();
-    notifyVnode(file, IN_MODIFY);
+    notifySelf(file, IN_MODIFY);
   }
 
   /** Who a cgroup name space was made for stays within it, and does not change its root's limits. */

@@ -7,7 +7,7 @@ import { S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Attr, AttrChange } from "../../vfs/attr.ts";
 import type { File } from "../../vfs/file.ts";
-import { pathString } from "../../vfs/namei.ts";
+import { shownPath } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";
 import { PipeFile } from "../../vfs/pipe.ts";
 import { Vnode } from "../../vfs/vnode.ts";
@@ -109,7 +109,7 @@ class FdLink extends ProcLink {
     const fp = this.#open();
     if (typeof fp === "number") return fp;
     const root = this.fs.caller?.fs.root;
-    return fp.path && root ? pathString(root, fp.path) : fp.describe();
+    return fp.path && root ? shownPath(root, fp.path) : fp.describe();
   }
 
   override followLink(_td: Thread | null): Path | Errno {

@@ -4,7 +4,7 @@
  */
 import { ENOENT, type Errno, failed } from "../../abi/errno.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { pathString } from "../../vfs/namei.ts";
+import { shownPath } from "../../vfs/namei.ts";
 import type { Path } from "../../vfs/path.ts";
 import { TaskLink } from "./tasklink.ts";
 
@@ -15,7 +15,7 @@ export class PlaceLink extends TaskLink {
     const place = this.#place();
     if (failed(place)) return place;
     const root = this.fs.caller?.fs.root ?? place;
-    return pathString(root, place);
+    return shownPath(root, place);
   }
 
   override followLink(_td: Thread | null): Path | Errno {

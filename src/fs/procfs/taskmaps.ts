@@ -9,7 +9,7 @@ import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
 import { File } from "../../vfs/file.ts";
-import { pathString } from "../../vfs/namei.ts";
+import { shownPath } from "../../vfs/namei.ts";
 import {
   type MapEntry,
   VM_DONTDUMP,
@@ -89,7 +89,7 @@ function mapLine(p: Proc, vs: Vmspace, e: MapEntry, caller: Lwp): string {
       ino = a.ino;
     }
     const { path } = e.file;
-    if (path) name = octalEscaped(pathString(caller.fs.root, path)).replaceAll("\\040", " ");
+    if (path) name = octalEscaped(shownPath(caller.fs.root, path)).replaceAll("\\040", " ");
     else name = e.file.describe();
   } else if (e.file instanceof ShmAttachment) {
     const { segment } = e.file;
