@@ -186,8 +186,7 @@ async function build(cache: Cache, name: string, values: Values): Promise<number
 
 /** This very program, to run a command in an image. */
 function guestCommand(): string[] {
-  const main = import.meta.filename.replace(/image\.([jt]s)$/, "vkernel.$1");
-  return [process.execPath, main, "run", "-m", "1g"];
+  return [process.execPath, process.argv[1]!, "run", "-m", "1g"];
 }
 
 async function ls(cache: Cache, names: readonly string[]): Promise<number> {

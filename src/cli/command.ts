@@ -1,0 +1,64 @@
+/**
+ * The `vkernel` command: picks the subcommand, and turns what it answers into the exit status.
+ */
+import type { Worker } from "node:worker_threads";
+import { VERSION } from "../boot/version.ts";
+import { startWorker } from "../hosts/node/startworker.ts";
+import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
+import { answer, reportError } from "./report.ts";
+
+async function main(argv: readonly string[]): Promise<number> {
+  switch (argv[0]) {
+    case "run": {
+      const worker = startEarly(argv);
+      const { runCommand } = await import("./run.ts");
+      return runCommand(argv.slice(1), worker);
+    }
+    case "start": {
+      const { startCommand } = await import("./start.ts");
+      return startCommand(argv.slice(1));
+    }
+    case "image": {
+      const { imageCommand } = await import("./image.ts");
+      return imageCommand(argv.slice(1));
+    }
+    case "help":
+      return main(isCommand(argv[1]) ? [argv[1], "--help"] : ["--help"]);
+    case "version":
+    case "--version":
+      answer(`vkernel ${VERSION}\n`);
+      return EX_OK;
+    default: {
+      const worker = startEarly(argv);
+      const { bootCommand } = await import("./bootcmd.ts");
+      return bootCommand(argv, worker);
+    }
+  }
+}
+
+/** Most likely it will be needed, and it takes as long to come up as the modules of the command to load. */
+function startEarly(argv: readonly string[]): Worker | null {
+  const isQuestion = argv.length === 0 || argv.includes("-h") || argv.includes("--help");
+  return isQuestion ? null : startWorker();
+}
+
+function isCommand(word: string | undefined): word is string {
+  return word === "run" || word === "start" || word === "image";
+}
+
+/** The exit status of `command` for what went wrong on our side. */
+function failureOf(command: string | undefined): number {
+  if (command === "run") return EX_RUN_FAILURE;
+  return command === "image" || command === "start" ? EX_FAILURE : EX_OSERR;
+}
+
+/** Does what `argv` says; ends the process. */
+export function command(argv: readonly string[]): void {
+  main(argv).then(
+    (status) => process.exit(status),
+    (e: unknown) => {
+      const status = reportError(e);
+      process.exit(status === EX_FAILURE ? failureOf(argv[0]) : status);
+    },
+  );
+}

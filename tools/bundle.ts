@@ -1,0 +1,43 @@
+/**
+ * Makes scripts of what starts vkernel: loading one file takes a fraction of what loading its modules does.
+ *
+ * All lie in dist/hosts/node/, beside each other, so that what they find by their own place is there.
+ */
+import { build } from "esbuild";
+
+const common = {
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+  logLevel: "warning",
+  // What modules know of where they are.
+  define: { "import.meta.url": "SCRIPT_URL" },
+  banner: { js: 'const SCRIPT_URL=require("node:url").pathToFileURL(__filename).href;' },
+} as const;
+
+await build({
+  ...common,
+  entryPoints: ["src/hosts/node/runmachine.ts"],
+  outfile: "dist/hosts/node/kernel.cjs",
+  define: {},
+  banner: {},
+  minifyWhitespace: true,
+  minifySyntax: true,
+  sourcemap: true,
+});
+await build({
+  ...common,
+  entryPoints: ["src/hosts/node/worker.ts"],
+  outfile: "dist/hosts/node/worker.cjs",
+  external: ["./runmachine.ts"],
+});
+await build({
+  ...common,
+  entryPoints: ["src/cli/command.ts"],
+  // The image builder reads its own modules (hosts/node/image/build.ts), which lie where they were.
+  define: { ...common.define, "import.meta.dirname": "BUILDER" },
+  banner: { js: `${common.banner.js}const BUILDER=require("node:path").join(__dirname,"image");` },
+  outfile: "dist/hosts/node/command.cjs",
+  minifyWhitespace: true,
+  minifySyntax: true,
+});
