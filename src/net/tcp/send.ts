@@ -7,6 +7,7 @@ import type { Thread } from "../../kern/thread.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Sending } from "../message.ts";
 import { output } from "./output.ts";
+import { hasRoom } from "./readiness.ts";
 import { CAN_SEND, IS_OPENING, isIn } from "./states.ts";
 import type { Tcb } from "./tcb.ts";
 import type { TcpSocket } from "./tcpsocket.ts";
@@ -55,7 +56,7 @@ export function sendStream(
     if (s.tp !== tp || tp.isSndShutdown || tp.error !== 0) {
       return done > 0 ? done : s.takeError() || EPIPE;
     }
-    if (n === 0 || !s.hasRoom(tp)) break;
+    if (n === 0 || !hasRoom(s, tp)) break;
   }
   return s.wait(td, true, "sk_stream_wait_memory", isNonblocking, done);
 }

@@ -1,5 +1,13 @@
 /** Options of TCP: getsockopt(2) and setsockopt(2) at SOL_TCP. See tcp(7). */
 import { EINVAL, ENOENT, ENOPROTOOPT, EPERM, type Errno } from "../../abi/errno.ts";
+import {
+  SO_KEEPALIVE,
+  SO_OOBINLINE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+} from "../../abi/socket.ts";
 import * as tcp from "../../abi/tcp.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { bytesOf } from "../../lib/bytes.ts";
@@ -208,4 +216,17 @@ function secondsOf(retransmissions: number): number {
     period += timeout;
   }
   return period;
+}
+
+/** An option of SOL_SOCKET that means something to TCP was set. */
+export function socketOptionChanged(s: TcpSocket, name: number): void {
+  const { settings, options, tp } = s;
+  if (name === SO_SNDBUF || name === SO_SNDBUFFORCE) settings.isSndbufLocked = true;
+  else if (name === SO_RCVBUF || name === SO_RCVBUFFORCE) settings.isRcvbufLocked = true;
+  else if (name === SO_OOBINLINE) settings.isOobInline = options.kept.get(name) === 1;
+  else if (name === SO_KEEPALIVE) {
+    settings.isKeepalive = options.kept.get(name) === 1;
+    s.tcp.tick();
+    if (tp) startKeepalive(tp);
+  }
 }

@@ -19,26 +19,7 @@ import {
   failed,
 } from "../../abi/errno.ts";
 import { IPPROTO_TCP, SOL_TCP } from "../../abi/inet.ts";
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLPRI,
-  POLLRDHUP,
-  POLLRDNORM,
-  POLLWRNORM,
-} from "../../abi/poll.ts";
-import {
-  SO_KEEPALIVE,
-  SO_OOBINLINE,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
-  SOCK_STREAM,
-  SOL_SOCKET,
-} from "../../abi/socket.ts";
+import { SOCK_STREAM, SOL_SOCKET } from "../../abi/socket.ts";
 import { SIOCATMARK, SIOCOUTQNSD } from "../../abi/tcp.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { PollTable } from "../../vfs/poll.ts";
@@ -54,18 +35,25 @@ import { startConnect } from "./connect.ts";
 import { abort, close, sendFin } from "./end.ts";
 import type { TcpInet } from "./inet.ts";
 import { Listener, type ListenerOwner } from "./listener.ts";
+import {
+  bytesNotSent,
+  bytesToRead,
+  bytesUnacknowledged,
+  isAtMark,
+  READERS_EVENTS,
+  tcpEvents,
+  WRITERS_EVENTS,
+} from "./readiness.ts";
 import { receiveStream } from "./receive.ts";
 import { sendStream } from "./send.ts";
 import { TcpSettings } from "./settings.ts";
-import { getTcpOption, setTcpOption } from "./sockopt.ts";
+import { getTcpOption, setTcpOption, socketOptionChanged } from "./sockopt.ts";
+import { spawnFrom } from "./spawn.ts";
 import { IS_OPENING, isIn, TCPS_CLOSE, TCPS_LISTEN, TCPS_SYN_SENT } from "./states.ts";
-import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_NONE, URG_VALID } from "./tcb.ts";
-import { startKeepalive } from "./timeouts.ts";
+import { type Flow, TCB_BYTES, Tcb, type TcpOwner, URG_VALID } from "./tcb.ts";
 
 /** Of a connect(2) that sleeps: it is the one that sent the SYN. */
 const STARTED = "started";
-const TCP_WRITABLE = POLLOUT | POLLWRNORM;
-const TCP_READABLE = POLLIN | POLLRDNORM;
 
 export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   readonly tcp: TcpInet;
@@ -161,46 +149,8 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
 
   /** A socket for a connection that comes out of this listener. */
   spawn(flow: Flow): Tcb | null {
-    const { tcp, pcb } = this;
-    const child = TcpSocket.make(null, this.stack, tcp, this.family);
-    if (failed(child)) return null;
-    const other = child.pcb;
-    other.laddr = flow.laddr;
-    other.lport = flow.lport;
-    other.faddr = flow.faddr;
-    other.fport = flow.fport;
-    other.ifindex = pcb.ifindex || flow.ifindex;
-    other.isV6Only = pcb.isV6Only;
-    other.reuseAddr = pcb.reuseAddr;
-    other.reusePort = pcb.reusePort;
-    other.uid = pcb.uid;
-    other.isAddrLocked = other.isPortLocked = true;
-    child.inherit(this);
-    const tp = child.newBlock();
-    if (!tp) {
-      child.close();
-      return null;
-    }
-    child.connecting = "done";
-    tcp.table.bind(other);
-    tcp.table.connect(other);
-    return tp;
-  }
-
-  /** Options, of a listener. */
-  inherit(from: TcpSocket): void {
-    this.settings.copyFrom(from.settings);
-    const { options } = from;
-    const own = this.options;
-    own.sndbuf = options.sndbuf;
-    own.rcvbuf = options.rcvbuf;
-    own.rcvlowat = options.rcvlowat;
-    own.rcvTimeoutNs = options.rcvTimeoutNs;
-    own.sndTimeoutNs = options.sndTimeoutNs;
-    own.lingerSec = options.lingerSec;
-    own.timestamp = options.timestamp;
-    for (const [name, value] of options.kept) own.kept.set(name, value);
-    Object.assign(this.ip, from.ip);
+    const child = TcpSocket.make(null, this.stack, this.tcp, this.family);
+    return failed(child) ? null : spawnFrom(this, child, flow);
   }
 
   /** Its control block, new; null if there is no memory. */
@@ -355,65 +305,24 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   }
 
   poll(_td: Thread, table: PollTable | null): number {
-    table?.watch(this.readable, TCP_READABLE | POLLRDHUP | POLLHUP | POLLERR | POLLPRI);
-    table?.watch(this.writable, TCP_WRITABLE | POLLHUP | POLLERR);
-    const { listener, tp } = this;
-    let events = this.error !== 0 || (tp && tp.error !== 0) ? POLLERR : 0;
-    if (listener) return listener.queue.length > 0 ? events | TCP_READABLE : events;
-    if (!tp) {
-      if ((this.closed & RCV_SHUTDOWN) !== 0) events |= TCP_READABLE | POLLRDHUP;
-      return events | POLLHUP | TCP_WRITABLE;
-    }
-    if ((tp.isRcvShutdown && tp.isSndShutdown) || tp.state === TCPS_CLOSE) events |= POLLHUP;
-    if (tp.isRcvShutdown) events |= TCP_READABLE | POLLRDHUP;
-    if (isIn(tp.state, IS_OPENING)) return events;
-    let target = Math.min(this.options.rcvlowat, Math.max(this.options.rcvbuf / 2, 1));
-    // The urgent byte, read or not, is no byte of the stream.
-    const isAtMark = tp.urgState !== URG_NONE && tp.urgSeq === tp.copied;
-    if (isAtMark && !this.settings.isOobInline) target++;
-    if (tp.recvbuf.length >= target) events |= TCP_READABLE;
-    if (tp.isSndShutdown || this.hasRoom(tp)) events |= TCP_WRITABLE;
-    if (tp.urgState === URG_VALID) events |= POLLPRI;
-    return events;
-  }
-
-  /** A third of the send buffer is free, and not too much waits that was not even sent. */
-  hasRoom(tp: Tcb): boolean {
-    const used = tp.sndUsed;
-    if (this.options.sndbuf - used < used / 2) return false;
-    const lowat = this.settings.notsentLowat || this.tcp.tunables.notsentLowat.get();
-    return tp.sendbuf.end - tp.sndNxt < lowat;
+    table?.watch(this.readable, READERS_EVENTS);
+    table?.watch(this.writable, WRITERS_EVENTS);
+    return tcpEvents(this);
   }
 
   bytesReadable(): number {
-    if (this.listener) return EINVAL;
-    const { tp } = this;
-    if (!tp || isIn(tp.state, IS_OPENING)) return 0;
-    // Up to the urgent byte.
-    const isUrgent = tp.urgState !== URG_NONE && !this.settings.isOobInline;
-    if (isUrgent && tp.urgSeq >= tp.copied && tp.urgSeq < tp.copied + tp.recvbuf.length) {
-      return tp.urgSeq === tp.copied ? tp.recvbuf.length - 1 : tp.urgSeq - tp.copied;
-    }
-    return tp.recvbuf.length;
+    return bytesToRead(this);
   }
 
   bytesUnsent(): number {
-    if (this.listener) return EINVAL;
-    const { tp } = this;
-    if (!tp || isIn(tp.state, IS_OPENING)) return 0;
-    return tp.sendbuf.end - Math.min(tp.sndUna, tp.sendbuf.end);
+    return bytesUnacknowledged(this);
   }
 
   override ioctl(td: Thread, request: number, arg: number, mem: UserMemory): number {
-    const { tp } = this;
-    if (request === SIOCATMARK) {
-      const isAt = tp !== null && tp.urgState !== URG_NONE && tp.urgSeq === tp.copied;
-      return mem.storeU32(arg, isAt ? 1 : 0);
-    }
+    if (request === SIOCATMARK) return mem.storeU32(arg, this.tp && isAtMark(this.tp) ? 1 : 0);
     if (request === SIOCOUTQNSD) {
-      if (this.listener) return EINVAL;
-      const bytes = tp && !isIn(tp.state, IS_OPENING) ? tp.sendbuf.end - tp.sndNxt : 0;
-      return mem.storeU32(arg, Math.max(0, bytes));
+      const bytes = bytesNotSent(this);
+      return bytes < 0 ? bytes : mem.storeU32(arg, bytes);
     }
     return super.ioctl(td, request, arg, mem);
   }
@@ -421,20 +330,8 @@ export class TcpSocket extends InetSocket implements TcpOwner, ListenerOwner {
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
     if (level === SOL_TCP) return setTcpOption(this, td, name, value);
     const r = super.setOption(td, level, name, value);
-    if (level === SOL_SOCKET && r === 0) this.#optionChanged(name);
+    if (level === SOL_SOCKET && r === 0) socketOptionChanged(this, name);
     return r;
-  }
-
-  #optionChanged(name: number): void {
-    const { settings, options } = this;
-    if (name === SO_SNDBUF || name === SO_SNDBUFFORCE) settings.isSndbufLocked = true;
-    else if (name === SO_RCVBUF || name === SO_RCVBUFFORCE) settings.isRcvbufLocked = true;
-    else if (name === SO_OOBINLINE) settings.isOobInline = options.kept.get(name) === 1;
-    else if (name === SO_KEEPALIVE) {
-      settings.isKeepalive = options.kept.get(name) === 1;
-      this.tcp.tick();
-      if (this.tp) startKeepalive(this.tp);
-    }
   }
 
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
