@@ -185,6 +185,8 @@ export class NetStack implements NetContents, FibObserver {
     this.setFlags(ifp, ifp.flags & ~IFF_UP);
     for (const ia of [...ifp.addrs4, ...ifp.addrs6]) this.removeAddress(ifp, ia);
     for (const s of this.packetSockets) s.interfaceGone(ifp);
+    // An interface that was down has neighbours if an administrator says so.
+    this.neighbours.forget(ifp);
     this.#inOrder = null;
     this.interfaces.delete(ifp.index);
     this.linkGeneration++;

@@ -45,7 +45,6 @@ export abstract class EtherIf extends Ifnet {
   protected abstract transmitFrame(m: Mbuf): void;
 
   override detached(): void {
-    this.stack.neighbours.forget(this);
     this.stack.kmem.give(LINK_BYTES);
   }
 
