@@ -49,11 +49,11 @@ import { MS_NOEXEC } from "../vfs/mount.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
 import { PROT_ALL, VM_LOCKED, VM_LOCKONFAULT } from "../vm/mapentry.ts";
 import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts";
+import type { MmapRequest } from "../vm/mmap.ts";
 import { sealRange } from "../vm/mseal.ts";
 import type { VmObject } from "../vm/object.ts";
 import { PAGE_SIZE, pageCeil } from "../vm/param.ts";
 import { remapFilePages } from "../vm/remapfile.ts";
-import type { MmapRequest } from "../vm/vmspace.ts";
 import { flags, int, size, uaddr } from "./args.ts";
 import { type Syscall, syscall } from "./declare.ts";
 

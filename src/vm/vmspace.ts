@@ -6,63 +6,35 @@
  * the page table alone, so that fork is one walk over it; shared and file
  * memory in objects. Every present entry of the page table holds its frame once.
  */
-import {
-  EEXIST,
-  EFAULT,
-  EINVAL,
-  ENOMEM,
-  EOVERFLOW,
-  EPERM,
-  type Errno,
-  failed,
-} from "../abi/errno.ts";
-import {
-  MAP_FIXED,
-  MAP_FIXED_NOREPLACE,
-  MAP_GROWSDOWN,
-  MAP_LOCKED,
-  MAP_NONBLOCK,
-  MAP_NORESERVE,
-  MAP_POPULATE,
-  MAP_SHARED,
-  PROT_READ,
-  PROT_WRITE,
-} from "../abi/mman.ts";
+import { EFAULT, EINVAL, ENOMEM, EPERM, type Errno, failed } from "../abi/errno.ts";
+import { PROT_WRITE } from "../abi/mman.ts";
 import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { CopyIo } from "./copyio.ts";
 import { EntryList } from "./entrylist.ts";
 import { faultIn } from "./fault.ts";
-import { FAULT_MAPERR, FAULT_OK } from "./faultcode.ts";
+import { FAULT_MAPERR } from "./faultcode.ts";
 import { forkVmspace } from "./fork.ts";
 import { gather } from "./gather.ts";
+import { growStack, moveBrk } from "./grow.ts";
 import { adviseRange } from "./madvise.ts";
 import {
   isCommitted,
-  MapEntry,
-  type MappedFile,
+  type MapEntry,
   type PageUnmapper,
-  PROT_ALL,
   VM_GROWSDOWN,
   VM_LOCKED,
-  VM_NORESERVE,
   VM_SHARED,
 } from "./mapentry.ts";
+import { type MmapRequest, mapMemory } from "./mmap.ts";
 import { protectRange } from "./mprotect.ts";
 import { remap } from "./mremap.ts";
 import { isAnySealed } from "./mseal.ts";
-import { AnonObject, type VmObject } from "./object.ts";
-import { OVERCOMMIT_NEVER } from "./overcommit.ts";
+import type { VmObject } from "./object.ts";
 import type { PageAllocator } from "./page.ts";
-import {
-  CHUNK_SIZE,
-  MMAP_MIN_ADDR,
-  PAGE_SIZE,
-  pageCeil,
-  pageFloor,
-  STACK_GUARD_GAP,
-  USER_END,
-} from "./param.ts";
+import { PAGE_SIZE, pageCeil, USER_END } from "./param.ts";
+import { findGap } from "./place.ts";
+import { populate } from "./populate.ts";
 import { PTE_ANON, PTE_SHMEM, PTE_ZERO } from "./pte.ts";
 
 /** What a higher floor keeps for as long as an address space lives. */
@@ -84,21 +56,6 @@ export interface VmLimits {
   asBytes: number;
   dataBytes: number;
   stackBytes: number;
-}
-
-export interface MmapRequest {
-  readonly addr: number;
-  readonly length: number;
-  readonly prot: number;
-  /** MAP_*, a valid combination. */
-  readonly flags: number;
-  /** What is mapped; absent for anonymous memory. The map takes references of its own. */
-  readonly object?: VmObject | null;
-  readonly offset?: number;
-  readonly file?: MappedFile | null;
-  /** Most that mprotect may allow; all by default. */
-  readonly maxProt?: number;
-  readonly name?: string;
 }
 
 /** What a map entry takes, about; how many are paid for beyond need, and together. */
@@ -183,49 +140,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** mmap(2): the address, or an error. */
   mmap(request: MmapRequest): number {
-    const { flags } = request;
-    if (request.length === 0) return EINVAL;
-    const length = pageCeil(request.length);
-    if (!(length > 0 && length <= USER_END)) return ENOMEM;
-    const offset = request.offset ?? 0;
-    if (!(offset + length <= Number.MAX_SAFE_INTEGER)) return EOVERFLOW;
-    if (!this.mayAddEntries(1)) return ENOMEM;
-    const addr = this.#place(request, length);
-    if (failed(addr)) return addr;
-    let vmFlags = this.lockFuture;
-    if ((flags & MAP_SHARED) !== 0) vmFlags |= VM_SHARED;
-    if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
-    const isStrict = this.frames.overcommit.mode === OVERCOMMIT_NEVER;
-    if ((flags & MAP_NORESERVE) !== 0 && !isStrict) vmFlags |= VM_NORESERVE;
-    if ((flags & MAP_LOCKED) !== 0) vmFlags |= VM_LOCKED;
-    const refused = this.#admit(length, request.prot, vmFlags, addr);
-    if (failed(refused)) return refused;
-    const isFixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0;
-    if (isFixed) {
-      const r = this.unmapRange(addr, addr + length);
-      if (failed(r)) return r;
-    }
-    let object = request.object ?? null;
-    const isSharedAnon = object === null && (vmFlags & VM_SHARED) !== 0;
-    if (isSharedAnon) object = new AnonObject(this.frames, length);
-    this.add(
-      new MapEntry(
-        this,
-        addr,
-        addr + length,
-        request.prot,
-        request.maxProt ?? PROT_ALL,
-        vmFlags,
-        object,
-        isSharedAnon ? 0 : offset,
-        request.file ?? null,
-        request.name ?? "",
-      ),
-    );
-    if (isSharedAnon) object?.release();
-    const wantsPages = (flags & MAP_POPULATE) !== 0 && (flags & MAP_NONBLOCK) === 0;
-    if (wantsPages || (vmFlags & VM_LOCKED) !== 0) this.populate(addr, addr + length);
-    return addr;
+    return mapMemory(this, request);
   }
 
   /** munmap(2). */
@@ -256,43 +171,13 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** brk(2) as the system call: the new end of the heap, or the old one if it could not move. */
   brk(addr: number): number {
-    if (!(addr >= this.brkStart && addr < USER_END)) return this.brkEnd;
-    const oldEnd = pageCeil(this.brkEnd);
-    const newEnd = pageCeil(addr);
-    if (addr - this.brkStart > this.limits.dataBytes) return this.brkEnd;
-    if (newEnd < oldEnd) {
-      if (failed(this.unmapRange(newEnd, oldEnd))) return this.brkEnd;
-    } else if (newEnd > oldEnd) {
-      const above = this.entries.at(this.entries.indexAfter(oldEnd));
-      const limit = above ? gapLimit(above) : USER_END;
-      if (newEnd > limit) return this.brkEnd;
-      if (failed(this.#admit(newEnd - oldEnd, PROT_READ | PROT_WRITE, 0, oldEnd))) {
-        return this.brkEnd;
-      }
-      this.add(
-        new MapEntry(
-          this,
-          oldEnd,
-          newEnd,
-          PROT_READ | PROT_WRITE,
-          PROT_ALL,
-          this.lockFuture,
-          null,
-          0,
-          null,
-          "",
-        ),
-      );
-      if ((this.lockFuture & VM_LOCKED) !== 0) this.populate(oldEnd, newEnd);
-    }
-    this.brkEnd = addr;
-    return addr;
+    return moveBrk(this, addr);
   }
 
   /** Resolves an access by the program (PROT_READ, PROT_WRITE or PROT_EXEC): FAULT_OK, or what to signal. */
   fault(addr: number, access: number): number {
     const isUser = addr >= 0 && addr < USER_END;
-    const e = isUser ? (this.entries.find(addr) ?? this.#growStack(addr)) : null;
+    const e = isUser ? (this.entries.find(addr) ?? growStack(this, addr)) : null;
     if (e === null) {
       this.frames.meter.wildFaults++;
       return FAULT_MAPERR;
@@ -367,19 +252,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Touches [start, end) as far as it is mapped and memory lasts: 0, or the first FAULT_*. */
   populate(start: number, end: number): number {
-    for (let at = start; at < end; ) {
-      const e = this.entries.find(at);
-      if (!e) return FAULT_MAPERR;
-      const isWrite = !e.isShared && (e.prot & PROT_WRITE) !== 0;
-      const stop = Math.min(end, e.end);
-      for (; at < stop; at += PAGE_SIZE) {
-        const pte = this.pageTable.get(at);
-        if (pte !== 0 && (!isWrite || (pte & PTE_W) !== 0)) continue;
-        const r = faultIn(this, e, at, isWrite ? PROT_WRITE : PROT_READ);
-        if (r !== FAULT_OK) return r;
-      }
-    }
-    return FAULT_OK;
+    return populate(this, start, end);
   }
 
   /** Adds an entry to a free place, accounts for it and joins it with its neighbours. */
@@ -488,52 +361,15 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     this.frames.release(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
   }
 
-  #place({ addr: hint, prot, flags, object = null }: MmapRequest, length: number): number {
-    if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) {
-      if (hint % PAGE_SIZE !== 0) return EINVAL;
-      if (!(hint <= USER_END - length)) return ENOMEM;
-      if (hint < MMAP_MIN_ADDR) return EPERM;
-      if ((flags & MAP_FIXED_NOREPLACE) !== 0 && !this.entries.isFree(hint, hint + length)) {
-        return EEXIST;
-      }
-      return hint;
-    }
-    if (hint > 0 && hint <= USER_END - length) {
-      const at = Math.max(pageFloor(hint), MMAP_MIN_ADDR);
-      if (this.#isGap(at, length)) return at;
-    }
-    const mayJoin = object === null && (flags & MAP_SHARED) === 0;
-    return this.findGap(length, mayJoin ? prot : -1);
-  }
-
-  /**
-   * Where mmap would put `length` bytes of its own choice: an address, or ENOMEM. A map gets granules
-   * (64 KiB) of its own, as a TLB holds one window of each; a short one may follow below private
-   * anonymous memory of the same `prot` (-1: it is something else). Long ones begin where a granule does.
-   */
+  /** Where mmap would put `length` bytes of its own choice: see place.ts. */
   findGap(length: number, prot = -1): number {
-    const room = length + 2 * CHUNK_SIZE;
-    const gap = this.entries.findGap(room, MMAP_MIN_ADDR);
-    if (gap < 0) {
-      const at = this.entries.findGap(length, MMAP_MIN_ADDR);
-      return at < 0 ? ENOMEM : at;
-    }
-    const top = gap + room;
-    const isLong = length >= CHUNK_SIZE;
-    if (!isLong && this.entries.find(top)?.mayContinueAnon(prot)) return top - length;
-    const at = top - (top % CHUNK_SIZE) - length;
-    return isLong ? at - (at % CHUNK_SIZE) : at;
+    return findGap(this.entries, length, prot);
   }
 
-  #isGap(start: number, length: number): boolean {
-    const e = this.entries.at(this.entries.indexAfter(start));
-    return e === undefined || start + length <= gapLimit(e);
-  }
-
-  #admit(length: number, prot: number, vmFlags: number, at: number): number {
+  /** As `mayGrow`, where what a fixed map at `at` replaces does not count twice. */
+  admit(length: number, prot: number, vmFlags: number, at: number): number {
     const r = this.mayGrow(length, prot, vmFlags);
     if (!failed(r)) return 0;
-    // What a fixed map replaces does not count twice.
     return this.mayGrow(length - this.mappedBytes(at, at + length), prot, vmFlags);
   }
 
@@ -568,28 +404,4 @@ export class Vmspace extends CopyIo implements PageUnmapper {
       sum += Math.min(e.end, end) - Math.max(e.start, start);
     }
   }
-
-  /** Extends a MAP_GROWSDOWN entry down to `addr`, if it may: the entry, or null. */
-  #growStack(addr: number): MapEntry | null {
-    const i = this.entries.indexAfter(addr);
-    const e = this.entries.at(i);
-    if (!e || (e.flags & VM_GROWSDOWN) === 0) return null;
-    const start = pageFloor(addr);
-    const grown = e.start - start;
-    if (start < MMAP_MIN_ADDR || e.end - start > this.limits.stackBytes) return null;
-    if (this.totalBytes + grown > this.limits.asBytes) return null;
-    if (failed(this.mayGrow(grown, e.prot, e.flags))) return null;
-    const below = this.entries.at(i - 1);
-    const isGuarded = below && below.prot !== 0 && (below.flags & VM_GROWSDOWN) === 0;
-    if (isGuarded && start - below.end < STACK_GUARD_GAP) return null;
-    this.account(e, -1);
-    e.setStart(start);
-    this.account(e, 1);
-    return e;
-  }
-}
-
-/** How far up a gap below `e` reaches for those who look for one. */
-function gapLimit(e: MapEntry): number {
-  return (e.flags & VM_GROWSDOWN) !== 0 ? e.start - STACK_GUARD_GAP : e.start;
 }
