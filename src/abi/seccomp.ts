@@ -1,4 +1,6 @@
 /** seccomp(2). Source: include/uapi/linux/seccomp.h, audit.h. */
+import { struct, u32, u64 } from "../lib/struct.ts";
+
 export const SECCOMP_MODE_DISABLED = 0;
 export const SECCOMP_MODE_STRICT = 1;
 export const SECCOMP_MODE_FILTER = 2;
@@ -40,3 +42,18 @@ export const SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1;
 export const SECCOMP_IOCTL_NOTIF_RECV = 0xc0502100;
 export const SECCOMP_IOCTL_NOTIF_SEND = 0xc0182101;
 export const SECCOMP_IOCTL_NOTIF_ID_VALID = 0x40082102;
+/** As it was numbered at first, with the wrong direction. */
+export const SECCOMP_IOCTL_NOTIF_ID_VALID_WRONG_DIR = 0x80082102;
+export const SECCOMP_IOCTL_NOTIF_ADDFD = 0x40182103;
+export const SECCOMP_IOCTL_NOTIF_SET_FLAGS = 0x40082104;
+export const SECCOMP_ADDFD_FLAG_SETFD = 1;
+export const SECCOMP_ADDFD_FLAG_SEND = 2;
+export const SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP = 1;
+
+export const SeccompNotifAddfd = struct({
+  id: u64,
+  flags: u32,
+  srcfd: u32,
+  newfd: u32,
+  newfd_flags: u32,
+});

@@ -7,6 +7,7 @@ import {
   SECCOMP_FILTER_FLAG_SPEC_ALLOW,
   SECCOMP_FILTER_FLAG_TSYNC,
   SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
   SECCOMP_GET_ACTION_AVAIL,
   SECCOMP_GET_NOTIF_SIZES,
   SECCOMP_MODE_DISABLED,
@@ -31,7 +32,8 @@ const KNOWN_FLAGS =
   SECCOMP_FILTER_FLAG_LOG |
   SECCOMP_FILTER_FLAG_SPEC_ALLOW |
   SECCOMP_FILTER_FLAG_NEW_LISTENER |
-  SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+  SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 /** Sizes of struct seccomp_notif, seccomp_notif_resp, seccomp_data. */
 const NOTIF_SIZES = new Uint16Array([80, 24, 64]);
 /** Where struct sock_fprog has its pointer. */
@@ -76,9 +78,12 @@ function installFilter(td: Lwp, how: number, at: number): number {
   const hasListener = (how & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0;
   // Both would be numbers above 0.
   if (isForAll && hasListener && !hidesTid) return EINVAL;
+  const isKillable = (how & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) !== 0;
+  if (isKillable && !hasListener) return EINVAL;
   const program = copyinProgram(td, at);
   if (failed(program)) return program;
-  const listener = hasListener ? new SeccompListener(anonAttr(td.fs.vfs, td.cred)) : null;
+  const attr = anonAttr(td.fs.vfs, td.cred);
+  const listener = hasListener ? new SeccompListener(attr, isKillable) : null;
   const fd = listener ? newFd(td, listener, true) : 0;
   if (failed(fd)) return fd;
   const isLogging = (how & SECCOMP_FILTER_FLAG_LOG) !== 0;
