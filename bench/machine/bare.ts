@@ -21,7 +21,8 @@ import { TRAP_ECALL, TRAP_FUEL, TRAP_NAMES } from "../../src/machine/traps.ts";
 const BLOCK = 65536;
 const STACK_TOP = 0x3f_ff00_0000;
 const STACK_BYTES = 1 << 20;
-const MMAP_BASE = 0x20_0000_0000;
+/** Far from the program's own granules in the TLB too, as in the kernel's address spaces. */
+const MMAP_BASE = 0x20_0100_0000;
 const AT_NULL = 0;
 const AT_PAGESZ = 6;
 const AT_PHDR = 3;

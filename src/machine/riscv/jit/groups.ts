@@ -21,6 +21,8 @@ const MAX_OPEN = 4;
 const MAX_BETWEEN = 32;
 /** Instructions of a loop that looks through windows. */
 const MAX_WINDOWED_INSNS = 80;
+/** What a TLB entry covers at most. */
+const GRANULE = 65536;
 /** Distances stay exact numbers. */
 const MAX_DISTANCE = 2 ** 40;
 
@@ -94,6 +96,8 @@ class Grouping {
   readonly #windowed: (number | undefined)[];
   readonly #windows = new Map<string, Window>();
   #roots = NUMBERS + 1;
+  /** For each root, what it is in the code: pc of the instruction that made it, or the register it was found in. */
+  readonly #origins = new Map<number, string>();
 
   constructor(nodes: readonly Node[]) {
     this.#nodes = nodes;
@@ -142,12 +146,17 @@ class Grouping {
   }
 
   #unknown(): State {
-    const root = Array.from({ length: 32 }, (_, r) => (r === 0 ? NUMBERS : this.#roots++));
+    const root = Array.from({ length: 32 }, (_, r) => (r === 0 ? NUMBERS : this.#newRoot(`x${r}`)));
     return { root, distance: new Array<number>(32).fill(0), open: new Map() };
   }
 
-  #forget(state: State, r: number): void {
-    state.root[r] = this.#roots++;
+  #newRoot(origin: string): number {
+    this.#origins.set(this.#roots, origin);
+    return this.#roots++;
+  }
+
+  #forget(state: State, r: number, origin = `x${r}`): void {
+    state.root[r] = this.#newRoot(origin);
     state.distance[r] = 0;
   }
 
@@ -161,7 +170,7 @@ class Grouping {
       state.root[rd] = value.root;
       state.distance[rd] = value.distance;
     } else {
-      this.#forget(state, rd);
+      this.#forget(state, rd, `${op.pc}`);
     }
   }
 
@@ -188,13 +197,14 @@ class Grouping {
     const fresh = { hasStore: stores, members: 1, home: i, isLocal: true, local: -1 };
     const group: Group = { min: at, max: end, ...fresh };
     state.open.set(root, [group, ...open].slice(0, MAX_OPEN));
-    return { group, window: this.#windowFor(op, i), at, isHead: true };
+    return { group, window: this.#windowFor(op, i, root, at), at, isHead: true };
   }
 
-  #windowFor(op: Op, i: number): Window | undefined {
+  #windowFor(op: Op, i: number, root: number, at: number): Window | undefined {
     const loop = this.#windowed[i];
     if (loop === undefined) return undefined;
-    const key = `${loop} ${rs1Of(op)} ${op.traits.stores}`;
+    const origin = this.#origins.get(root) ?? `${Math.floor(at / GRANULE)}`;
+    const key = `${loop} ${origin} ${op.traits.stores}`;
     let window = this.#windows.get(key);
     if (!window) {
       window = { span: 8, last: -1, len: -1, delta: -1 };
