@@ -9,7 +9,7 @@
  * P. Briggs, K. Cooper, L. T. Simpson, "Value Numbering", 1997.
  */
 import { type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
-import { innermostLoops, loopsOf } from "./loops.ts";
+import { innermostLoops, type Loop, loopsOf } from "./loops.ts";
 import { writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
@@ -93,7 +93,7 @@ class Grouping {
   readonly #nodes: readonly Node[];
   readonly #ends: State[] = [];
   /** For each node, the loop whose windows it uses. */
-  readonly #windowed: (number | undefined)[];
+  readonly #windowed: (Loop | undefined)[];
   readonly #windows = new Map<string, Window>();
   #roots = NUMBERS + 1;
   /** For each root, what it is in the code: pc of the instruction that made it, or the register it was found in. */
@@ -102,11 +102,9 @@ class Grouping {
   constructor(nodes: readonly Node[]) {
     this.#nodes = nodes;
     const loops = loopsOf(nodes);
-    const isWorth = new Map(
-      [...loops].map(([header, body]) => [header, deservesWindows(nodes, body)]),
-    );
-    this.#windowed = innermostLoops(nodes, loops).map((header) =>
-      header !== undefined && isWorth.get(header) ? header : undefined,
+    const worth = new Set(loops.filter(({ body }) => deservesWindows(nodes, body)));
+    this.#windowed = innermostLoops(nodes, loops).map((loop) =>
+      loop && worth.has(loop) ? loop : undefined,
     );
   }
 
@@ -204,7 +202,7 @@ class Grouping {
     const loop = this.#windowed[i];
     if (loop === undefined) return undefined;
     const origin = this.#origins.get(root) ?? `${Math.floor(at / GRANULE)}`;
-    const key = `${loop} ${origin} ${op.traits.stores}`;
+    const key = `${loop.header} ${loop.body.size} ${origin} ${op.traits.stores}`;
     let window = this.#windows.get(key);
     if (!window) {
       window = { span: 8, last: -1, len: -1, delta: -1 };

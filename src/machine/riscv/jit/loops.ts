@@ -7,22 +7,42 @@ interface Linked {
   readonly preds: readonly number[];
 }
 
-/** The nodes of each loop, by header; those of inner loops are among those of outer ones. */
-export function loopsOf(nodes: readonly Linked[]): Map<number, ReadonlySet<number>> {
-  const loops = new Map<number, Set<number>>();
+export interface Loop {
+  readonly header: number;
+  readonly body: ReadonlySet<number>;
+  /** No other loop lies inside. */
+  readonly isInnermost: boolean;
+}
+
+/**
+ * All loops; the nodes of inner ones are among those of outer ones.
+ *
+ * Where a region starts at the header of an inner loop, the outer ones lead back to it as well. One latch whose
+ * loop lies inside those of all others tells them apart: then these are two loops with one header.
+ */
+export function loopsOf(nodes: readonly Linked[]): Loop[] {
+  const latches = new Map<number, Set<number>>();
   nodes.forEach((n, i) => {
-    for (const s of n.succ) if (s <= i) loops.set(s, withLatch(nodes, i, loops.get(s), s));
+    for (const s of n.succ) if (s <= i) latches.set(s, (latches.get(s) ?? new Set()).add(i));
   });
+  const headers = [...latches.keys()];
+  const loops: Loop[] = [];
+  for (const [header, from] of latches) {
+    const bodies = [...from].map((latch) => withLatch(nodes, latch, header));
+    const all = new Set(bodies.flatMap((body) => [...body]));
+    const core = bodies.reduce((least, body) => (body.size < least.size ? body : least));
+    const inner = [...core];
+    const isNest = core.size < all.size && bodies.every((body) => inner.every((i) => body.has(i)));
+    const isInnermost = (body: ReadonlySet<number>) =>
+      headers.every((h) => h === header || !body.has(h));
+    if (isNest) loops.push({ header, body: core, isInnermost: isInnermost(core) });
+    loops.push({ header, body: all, isInnermost: !isNest && isInnermost(all) });
+  }
   return loops;
 }
 
-function withLatch(
-  nodes: readonly Linked[],
-  latch: number,
-  known: Set<number> | undefined,
-  header: number,
-): Set<number> {
-  const body = known ?? new Set([header]);
+function withLatch(nodes: readonly Linked[], latch: number, header: number): ReadonlySet<number> {
+  const body = new Set([header]);
   const work = [latch];
   for (let i = work.pop(); i !== undefined; i = work.pop()) {
     if (body.has(i)) continue;
@@ -32,26 +52,13 @@ function withLatch(
   return body;
 }
 
-/**
- * The loop at `header` without those around it. Where a region starts at the header of an inner loop, the
- * outer ones lead back to it as well; one latch whose loop lies inside those of all others tells them apart.
- */
-export function innermostAt(nodes: readonly Linked[], header: number): ReadonlySet<number> {
-  const latches = [...new Set(nodes[header]!.preds)].filter((p) => p >= header);
-  const bodies = latches.map((latch) => withLatch(nodes, latch, undefined, header));
-  const core = bodies.reduce((least, body) => (body.size < least.size ? body : least));
-  const inner = [...core];
-  if (bodies.every((body) => inner.every((i) => body.has(i)))) return core;
-  return new Set(bodies.flatMap((body) => [...body]));
-}
-
-/** For each node, the header of the innermost loop around it; undefined outside of loops. */
+/** For each node, the innermost loop around it. */
 export function innermostLoops(
   nodes: readonly Linked[],
-  loops: ReadonlyMap<number, ReadonlySet<number>>,
-): (number | undefined)[] {
-  const innermost: (number | undefined)[] = nodes.map(() => undefined);
-  const outerFirst = [...loops].sort(([, a], [, b]) => b.size - a.size);
-  for (const [header, body] of outerFirst) for (const i of body) innermost[i] = header;
+  loops: readonly Loop[],
+): (Loop | undefined)[] {
+  const innermost: (Loop | undefined)[] = nodes.map(() => undefined);
+  const outerFirst = [...loops].sort((a, b) => b.body.size - a.body.size);
+  for (const loop of outerFirst) for (const i of loop.body) innermost[i] = loop;
   return innermost;
 }

@@ -19,7 +19,16 @@ import { doubted, emitJumpOffset, interpret, jumpOffset, missed } from "../inter
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
-import { dirtyAtEntry, emptySet, join, neededAtEntry, type RegSet, writesOf } from "./regs.ts";
+import { Parking } from "./parking.ts";
+import {
+  both,
+  dirtyAtEntry,
+  emptySet,
+  join,
+  neededAtEntry,
+  type RegSet,
+  writesOf,
+} from "./regs.ts";
 import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 import type { Known } from "./trust.ts";
@@ -40,6 +49,7 @@ export class RegionCompiler implements Control {
   readonly #regionType: number;
   readonly #maxDepth: number;
   readonly #shape: Structure;
+  readonly #parking: Parking;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
@@ -47,6 +57,8 @@ export class RegionCompiler implements Control {
   readonly #exits = new Map<string, { dirty: RegSet; label: Label }>();
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
+  /** Of headers that two loops have. */
+  readonly #outerLabels: Label[] = [];
   #at = 0;
   #node!: Node;
   /** Registers that may differ from the context when the current instruction is done. */
@@ -73,10 +85,11 @@ export class RegionCompiler implements Control {
     this.#e.control = this;
     this.#e.hopesForHits = hope.hits;
     this.#shape = structure(graph);
-    this.#dirtyIn = dirtyAtEntry(this.#shape.nodes);
+    this.#parking = new Parking(this.#shape.nodes);
+    this.#dirtyIn = dirtyAtEntry(this.#shape.nodes, this.#parking);
     const { accesses, windows } = groupsOf(this.#shape.nodes);
     this.#accesses = accesses;
-    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses);
+    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses, this.#parking);
     this.#e.openWindows(windows);
   }
 
@@ -130,10 +143,13 @@ export class RegionCompiler implements Control {
       this.#within(i, 0);
       return;
     }
+    const isNest = node.preds.some((p) => p >= i && !node.core!.has(p));
+    if (isNest) this.#outerLabels[i] = e.loop();
     this.#headerLabels[i] = e.loop();
     this.#atHeader(i);
     this.#within(i, 0);
     e.end().unreachable();
+    if (isNest) e.end().unreachable();
   }
 
   /** The code of block `i` inside the wasm blocks whose ends are its merge children from the k-th. */
@@ -147,6 +163,12 @@ export class RegionCompiler implements Control {
     this.#within(i, k + 1);
     this.#e.end();
     this.#tree(merge);
+  }
+
+  /** The label of the loop at header `to` that the current node is a latch of. */
+  #backTo(to: number): Label {
+    const { core } = this.#shape.nodes[to]!;
+    return core!.has(this.#at) ? this.#headerLabels[to]! : this.#outerLabels[to]!;
   }
 
   #atHeader(i: number): void {
@@ -322,7 +344,7 @@ export class RegionCompiler implements Control {
     const { nodes } = this.#shape;
     const labels = new Map<number, Label>();
     for (const s of nodes[this.#at]!.succ) {
-      const label = s <= this.#at ? this.#headerLabels[s]! : this.#labels[s]!;
+      const label = s <= this.#at ? this.#backTo(s) : this.#labels[s]!;
       labels.set(nodes[s]!.block.pc, label);
     }
     if (labels.size === 0) return;
@@ -372,6 +394,7 @@ export class RegionCompiler implements Control {
     this.#leaveIfSlow();
     e.closeWindows();
     this.#load(this.#neededIn[to]!);
+    this.#dirty = emptySet();
     this.#go(back);
   }
 
@@ -393,6 +416,7 @@ export class RegionCompiler implements Control {
     this.#leaveIfSlow(() => this.#setPc(back));
     e.closeWindows();
     this.#load(this.#neededIn[to]!);
+    this.#dirty = emptySet();
     this.#go(back);
   }
 
@@ -410,7 +434,9 @@ export class RegionCompiler implements Control {
       return;
     }
     const e = this.#e;
-    if (to <= this.#at) e.br(this.#headerLabels[to]!);
+    this.#store(both(this.#dirty, this.#parking.parkedOn(this.#at, to)));
+    this.#load(both(this.#neededIn[to]!, this.#parking.fetchedOn(this.#at, to)));
+    if (to <= this.#at) e.br(this.#backTo(to));
     else if (this.#shape.nodes[to]!.isMerge) e.br(this.#labels[to]!);
     else {
       this.#known = known;
@@ -465,8 +491,11 @@ export class RegionCompiler implements Control {
   }
 
   #spill(): void {
+    this.#store(this.#dirty);
+  }
+
+  #store({ x, f }: RegSet): void {
     const e = this.#e;
-    const { x, f } = this.#dirty;
     for (let r = 1; r < 32; r++) {
       if (x & (1 << r))
         e.ctx()

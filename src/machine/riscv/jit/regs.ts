@@ -9,6 +9,7 @@
 import type { Op } from "./graph.ts";
 import { rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import { type Access, mayLeave } from "./groups.ts";
+import type { Parking } from "./parking.ts";
 import type { Node } from "./structure.ts";
 
 export interface RegSet {
@@ -25,6 +26,13 @@ export function join(into: RegSet, from: RegSet): boolean {
   into.f |= from.f;
   return true;
 }
+
+export const without = (set: RegSet, less: RegSet): RegSet => ({
+  x: set.x & ~less.x,
+  f: set.f & ~less.f,
+});
+
+export const both = (a: RegSet, b: RegSet): RegSet => ({ x: a.x & b.x, f: a.f & b.f });
 
 /** Registers that `op` reads. x0 is not a register. */
 export function readsOf(op: Op): RegSet {
@@ -50,7 +58,7 @@ export function writesOf(op: Op): RegSet {
 const endsInCall = (n: Node): boolean => n.block.back !== undefined;
 
 /** For each node, what is dirty at its start. */
-export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
+export function dirtyAtEntry(nodes: readonly Node[], parking: Parking): RegSet[] {
   const into = nodes.map(emptySet);
   const own = nodes.map((n) => {
     const set = emptySet();
@@ -62,7 +70,9 @@ export function dirtyAtEntry(nodes: readonly Node[]): RegSet[] {
     nodes.forEach((n, i) => {
       if (endsInCall(n)) return;
       const out = { x: into[i]!.x | own[i]!.x, f: into[i]!.f | own[i]!.f };
-      for (const s of n.succ) if (join(into[s]!, out)) changed = true;
+      for (const s of n.succ) {
+        if (join(into[s]!, without(out, parking.parkedOn(i, s)))) changed = true;
+      }
     });
   }
   return into;
@@ -73,9 +83,14 @@ export function neededAtEntry(
   nodes: readonly Node[],
   dirty: readonly RegSet[],
   accesses: readonly ReadonlyMap<Op, Access>[],
+  parking: Parking,
 ): RegSet[] {
   const own = nodes.map((n, i) => ownNeeds(n, dirty[i]!, accesses[i]!));
   const into = own.map(({ needs }) => ({ ...needs }));
+  const dirtyAt = (i: number): RegSet => {
+    const { writes } = own[i]!;
+    return { x: dirty[i]!.x | writes.x, f: dirty[i]!.f | writes.f };
+  };
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = nodes.length - 1; i >= 0; i--) {
@@ -83,7 +98,8 @@ export function neededAtEntry(
       if (endsInCall(n)) continue;
       const { writes } = own[i]!;
       for (const s of n.succ) {
-        const later = into[s]!;
+        const later = without(into[s]!, parking.fetchedOn(i, s));
+        join(later, both(dirtyAt(i), parking.parkedOn(i, s)));
         const through = { x: later.x & ~writes.x, f: later.f & ~writes.f };
         if (join(into[i]!, through)) changed = true;
       }

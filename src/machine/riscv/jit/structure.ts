@@ -9,6 +9,7 @@
  * "A Simple, Fast Dominance Algorithm".
  */
 import { type Block, type Graph, isSwitch } from "./graph.ts";
+import { loopsOf } from "./loops.ts";
 import { unroll, type Vertex } from "./unroll.ts";
 
 /** A block in its place. Numbers are positions in reverse postorder. */
@@ -22,6 +23,8 @@ export interface Node {
   merges: number[];
   /** Target of a back edge. */
   isHeader: boolean;
+  /** Of two loops with this header, the nodes of the inner one: see loops.ts. */
+  core: ReadonlySet<number> | undefined;
   /** Reached by several forward edges, or by a jump table. */
   isMerge: boolean;
 }
@@ -42,6 +45,10 @@ export interface Structure {
 export function structure(graph: Graph): Structure {
   const entry = verticesOf(graph);
   let nodes = place(entry);
+  if (badEdges(nodes).length > 0) {
+    nearestLast(entry);
+    nodes = place(entry);
+  }
   for (let bad = badEdges(nodes); bad.length > 0; bad = badEdges(nodes)) {
     for (const { from, to } of bad) from.succ.splice(from.succ.indexOf(to), 1);
     nodes = place(entry);
@@ -51,6 +58,33 @@ export function structure(graph: Graph): Structure {
     nodes: shape(nodes),
     edge: (from, pc) => nodes[from]!.succ.find((s) => nodes[s]!.block.pc === pc),
   };
+}
+
+/**
+ * Puts the successor last of each vertex, so that it is searched first, from which it is the shortest way back to the
+ * entry. That is the hottest address, mostly a loop's header, so edges that lead from it into other
+ * loops stay, and those from there into the middle of its loop are cut.
+ */
+function nearestLast(entry: Vertex): void {
+  const preds = new Map<Vertex, Vertex[]>([[entry, []]]);
+  const found = [entry];
+  for (const v of found) {
+    for (const s of v.succ) {
+      if (!preds.has(s)) found.push(s);
+      preds.set(s, [...(preds.get(s) ?? []), v]);
+    }
+  }
+  const distance = new Map([[entry, 0]]);
+  const work = [entry];
+  for (const v of work) {
+    for (const p of preds.get(v)!) {
+      if (distance.has(p)) continue;
+      distance.set(p, distance.get(v)! + 1);
+      work.push(p);
+    }
+  }
+  const far = (v: Vertex): number => distance.get(v) ?? Number.POSITIVE_INFINITY;
+  for (const v of found) v.succ.sort((a, b) => far(b) - far(a) || 0);
 }
 
 /** The graph's blocks as vertices: the entry's. */
@@ -78,6 +112,7 @@ function place(entry: Vertex): Placed[] {
     idom: 0,
     merges: [],
     isHeader: false,
+    core: undefined,
     isMerge: false,
   }));
   nodes.forEach((n, i) => {
@@ -104,6 +139,7 @@ function shape(nodes: Placed[]): Node[] {
     n.isMerge = n.preds.filter((p) => p < i).length >= 2;
     for (const s of n.succ) if (s <= i) nodes[s]!.isHeader = true;
   });
+  for (const { header, body } of loopsOf(nodes)) nodes[header]!.core ??= body;
   // A jump table needs a label to branch to for each of its targets.
   nodes.forEach((n, i) => {
     if (isSwitch(n.block.ops.at(-1)!)) for (const s of n.succ) nodes[s]!.isMerge ||= s > i;

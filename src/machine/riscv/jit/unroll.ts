@@ -6,7 +6,7 @@
  * loop's exits, so nothing needs to be known about the number of iterations.
  */
 import { type Block, isSwitch } from "./graph.ts";
-import { innermostAt, loopsOf } from "./loops.ts";
+import { loopsOf } from "./loops.ts";
 
 /** A block and where control goes from it; several may share a block. */
 export interface Vertex {
@@ -27,11 +27,8 @@ const MAX_INSNS = 72;
 
 /** Unrolls what is worth it in a reducible graph; true if anything was. */
 export function unroll(nodes: readonly Placed[]): boolean {
-  const loops = loopsOf(nodes);
   let changed = false;
-  for (const header of loops.keys()) {
-    const body = innermostAt(nodes, header);
-    const isInnermost = [...body].every((i) => i === header || !loops.has(i));
+  for (const { header, body, isInnermost } of loopsOf(nodes)) {
     if (isInnermost && copyLoop(nodes, header, body)) changed = true;
   }
   return changed;
