@@ -1,0 +1,120 @@
+/**
+ * Loops in loops, as compilers rotate them: a region that starts at the inner one's header has both of them there,
+ * and what only the outer one uses is not in locals while the inner one runs.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
+import { Board, RW, RX } from "./board.ts";
+
+const CODE = 0x1_0000;
+const DATA = 0x10_0000;
+const DATA_PAGES = 16;
+
+/** As gcc makes of a sieve: the first round of the inner loop enters it in the middle. */
+const SIEVE = `
+  add a1, zero, s1
+clear:
+  sb zero, 0(a1)
+  addi a1, a1, 1
+  blt a1, s2, clear
+  addi a4, zero, 2
+  addi a5, zero, 4
+  fcvt.d.w fs0, a4
+  add a3, s1, a5
+  jal zero, middle
+mark:
+  add a3, s1, a5
+  add a5, a5, a4
+  sb s3, 0(a3)
+  addi s4, s4, 1
+  bge a5, s5, next
+  add a3, s1, a5
+middle:
+  add a5, a5, a4
+  sb s3, 0(a3)
+  blt a5, s5, mark
+  jal zero, next
+next:
+  addi a4, a4, 1
+  addi s6, s6, 7
+  fadd.d fs0, fs0, fs0
+  mul a5, a4, a4
+  bge a5, s5, done
+  add a3, s1, a4
+  lbu a3, 0(a3)
+  bne a3, zero, next
+  jal zero, mark
+done:
+  addi s7, s7, -1
+  bne s7, zero, again
+  ecall
+again:
+  addi a4, zero, 2
+  add s8, s8, s6
+  addi a5, zero, 4
+  jal zero, mark`;
+
+/** An inner loop that mostly ends at once, and whose exits need different registers. */
+const SEARCH = `
+outer:
+  add a3, s1, a5
+  addi a6, zero, 3
+inner:
+  lbu a2, 0(a3)
+  addi a3, a3, 1
+  bne a2, a6, differs
+  addi a6, a6, -1
+  bne a6, zero, inner
+  add s4, s4, a5
+  jal zero, step
+differs:
+  xor s6, s6, a2
+  slli s7, s7, 1
+  add s7, s7, a6
+step:
+  addi a5, a5, 1
+  blt a5, s5, outer
+  ecall`;
+
+function boardWith(threshold: number, text: string): Board {
+  const board = new Board(threshold);
+  const code = board.frame();
+  const data = board.frame(DATA_PAGES);
+  board.map(CODE, code, RX);
+  for (let i = 0; i < DATA_PAGES; i++) board.map(DATA + i * 4096, (data + i * 4096) as never, RW);
+  for (let i = 0; i < DATA_PAGES * 4096; i++)
+    board.machine.mem.u8[data + i] = (i * 7 + (i >> 3)) & 3;
+  board.place(code, text, CODE);
+  const { ctx } = board;
+  ctx.setX(9, DATA + 5);
+  ctx.setX(18, DATA + 5 + 3000);
+  ctx.setX(19, 1);
+  ctx.setX(21, 3000);
+  ctx.setX(23, 3);
+  ctx.pc = CODE;
+  return board;
+}
+
+function finish(board: Board, fuel: number): string {
+  for (let runs = 0; runs < 100_000; runs++) {
+    const trap = board.hart.run(board.ctx, board.space, fuel);
+    if (trap === TRAP_FUEL) continue;
+    assert.equal(trap, TRAP_ECALL);
+    return board.state();
+  }
+  return assert.fail("no end");
+}
+
+for (const [name, text] of Object.entries({ SIEVE, SEARCH })) {
+  const wanted = finish(boardWith(Number.POSITIVE_INFINITY, text), 1000);
+  for (const threshold of [1, 2, 20, 300]) {
+    for (const fuel of [1, 7, 1000]) {
+      test(`${name.toLowerCase()} compiled after ${threshold} visits, fuel ${fuel}`, () => {
+        const board = boardWith(threshold, text);
+        assert.equal(finish(board, fuel), wanted);
+        assert.ok(board.machine.stats.regionsMade > 0);
+      });
+    }
+  }
+}
