@@ -201,6 +201,28 @@ export class SysctlField<K extends string> extends SysctlInt {
   }
 }
 
+/** An unsigned long, which may be too large for us to count so far: then there is no limit. */
+export class SysctlLong<K extends string> extends SysctlField<K> {
+  constructor(owner: Record<K, number>, name: K) {
+    super(owner as Record<K, number | boolean>, name, 0, Number.POSITIVE_INFINITY);
+  }
+
+  override read(): string {
+    return shownLong(this.get());
+  }
+
+  override set(value: number): number {
+    if (value > LONG_MAX_ABOUT) return EINVAL;
+    return super.set(value > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : value);
+  }
+}
+
+const LONG_MAX_ABOUT = 2 ** 63;
+
+export function shownLong(value: number): string {
+  return Number.isFinite(value) ? String(value) : "9223372036854775807";
+}
+
 export const INT_MAX = 0x7fffffff;
 
 /** A number that only the leaf knows. */

@@ -7,6 +7,8 @@ import {
   SysctlFixed,
   SysctlInt,
   SysctlLeaf,
+  SysctlLong,
+  shownLong,
 } from "../kern/sysctl.ts";
 import { NR_OPEN_MAX } from "./fssettings.ts";
 import { MAX_MOUNTS } from "./mountedfs.ts";
@@ -22,7 +24,7 @@ const AGE_LIMIT_SEC = 45;
 
 export function addFsSysctls(tree: SysctlDir, vfs: Vfs): void {
   const { settings, kmem, inotify, fanotify, leases } = vfs;
-  tree.add("fs.file-max", new SysctlField(kmem, "maxFiles", 0, Number.MAX_SAFE_INTEGER));
+  tree.add("fs.file-max", new SysctlLong(kmem, "maxFiles"));
   tree.add("fs.file-nr", new FileNr(vfs));
   tree.add("fs.nr_open", new SysctlField(settings, "nrOpen", NR_OPEN_MIN, NR_OPEN_MAX));
   tree.add("fs.dentry-state", new DentryState(vfs));
@@ -70,7 +72,7 @@ abstract class VfsNumbers extends SysctlLeaf {
 class FileNr extends VfsNumbers {
   read(): string {
     const { openFiles, maxFiles } = this.vfs.kmem;
-    return [openFiles, 0, maxFiles].join("\t");
+    return [openFiles, 0, shownLong(maxFiles)].join("\t");
   }
 }
 

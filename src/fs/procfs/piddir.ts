@@ -22,6 +22,7 @@ import {
   ProcText,
 } from "./node.ts";
 import { NsDir } from "./nsdir.ts";
+import { HIDEPID_NO_ACCESS } from "./options.ts";
 import { PagemapNode } from "./pagemap.ts";
 import { PlaceLink, placeNames } from "./placelink.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -57,6 +58,11 @@ export class PidDir extends ProcDir {
 
   override owner(): Owner | null {
     return this.#ref.owner();
+  }
+
+  override mayList(): number {
+    if (this.fs.shows(this.#ref, HIDEPID_NO_ACCESS)) return 0;
+    return this.fs.options.hidepid === HIDEPID_NO_ACCESS ? EPERM : ENOENT;
   }
 
   /** The process, for pidfd_send_signal(2); null once it is gone. */

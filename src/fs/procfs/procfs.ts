@@ -4,7 +4,7 @@
  * Everything is made up at the moment it is asked for; the file system keeps
  * only the nodes in use.
  */
-import { EINVAL, EPERM, type Errno } from "../../abi/errno.ts";
+import { EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { SysctlDir } from "../../kern/sysctl.ts";
 import type { UserNamespace } from "../../kern/userns.ts";
@@ -22,7 +22,14 @@ import {
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { ProcNode } from "./node.ts";
 import { NsFs } from "./nsfs.ts";
+import {
+  HIDEPID_NOT_PTRACEABLE,
+  type ProcOptions,
+  parseProcOptions,
+  showProcOptions,
+} from "./options.ts";
 import { RootDir } from "./root.ts";
+import { mayInspect, type TaskRef } from "./task.ts";
 
 const PROC_SUPER_MAGIC = 0x9fa0;
 
@@ -55,10 +62,10 @@ export class ProcFs implements FileSystem {
   readonly pidns: PidNamespace;
   readonly userns: UserNamespace;
   readonly showsMachine = true;
-  readonly #type: ProcFsType;
+  options: ProcOptions;
 
-  constructor(type: ProcFsType, dev: number, sources: ProcSources, of: ProcOwner) {
-    this.#type = type;
+  constructor(dev: number, sources: ProcSources, of: ProcOwner, options: ProcOptions) {
+    this.options = options;
     this.dev = dev;
     this.pidns = of.pidns.hold();
     this.userns = of.userns.hold();
@@ -100,14 +107,31 @@ export class ProcFs implements FileSystem {
 
   unmount(): number {
     this.#nodes.clear();
-    this.#type.ended(this);
     this.pidns.release();
     this.userns.release();
     return 0;
   }
 
   remount(_isReadOnly: boolean, data: string): number {
-    return isKnownOptions(data) ? 0 : EINVAL;
+    const options = parseProcOptions(data, this.userns, this.options);
+    if (failed(options)) return options;
+    this.options = options;
+    return 0;
+  }
+
+  showOptions(): string {
+    return showProcOptions(this.options, this.userns);
+  }
+
+  /** Whether the caller may know of a process at all, where `least` is what hides it. */
+  shows(ref: TaskRef, least: number): boolean {
+    const { hidepid, gid } = this.options;
+    if (hidepid < least) return true;
+    const { caller } = this;
+    if (!caller) return true;
+    if (hidepid !== HIDEPID_NOT_PTRACEABLE && caller.cred.isMember(gid)) return true;
+    const task = ref.get();
+    return task === null || mayInspect(caller, task);
   }
 }
 
@@ -115,8 +139,6 @@ export class ProcFsType implements FileSystemType {
   readonly typeName = "proc";
   readonly needsDevice = false;
   readonly #sources: ProcSources;
-  /** One for each pid name space, while it is mounted anywhere. */
-  readonly #instances = new Map<PidNamespace, ProcFs>();
   readonly isForUsers = true;
 
   constructor(sources: Omit<ProcSources, "namespaces">) {
@@ -124,26 +146,13 @@ export class ProcFsType implements FileSystemType {
   }
 
   mount(request: MountRequest): FileSystem | Errno {
-    if (!isKnownOptions(request.data)) return EINVAL;
     const { vfs, userns, pidns } = this.#sources.table;
     const td = request.td as Lwp | undefined;
     const of = td ? { pidns: td.pidns, userns: td.cred.userns } : { pidns, userns };
     // It shows all processes of its pid name space: only who rules there may have it.
     if (!request.cred.hasCapIn(of.pidns.owner, CAP_SYS_ADMIN)) return EPERM;
-    let fs = this.#instances.get(of.pidns);
-    if (!fs) {
-      fs = new ProcFs(this, vfs.anonymousDev(), this.#sources, of);
-      this.#instances.set(of.pidns, fs);
-    }
-    return fs;
+    const options = parseProcOptions(request.data, request.cred.userns);
+    if (failed(options)) return options;
+    return new ProcFs(vfs.anonymousDev(), this.#sources, of, options);
   }
-
-  ended(fs: ProcFs): void {
-    this.#instances.delete(fs.pidns);
-  }
-}
-
-/** hidepid is known only in the form that hides nothing. */
-function isKnownOptions(data: string): boolean {
-  return data.split(",").every((o) => o === "" || /^(hidepid=(0|off)|gid=\d+)$/.test(o));
 }

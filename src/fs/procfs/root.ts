@@ -6,6 +6,7 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { KmsgNode } from "./kmsg.ts";
 import { ProcDir, type ProcEntry, ProcLink, type ProcNode, ProcText } from "./node.ts";
+import { HIDEPID_INVISIBLE } from "./options.ts";
 import { PidDir } from "./piddir.ts";
 import { PressureDir } from "./pressuredir.ts";
 import type { ProcFs } from "./procfs.ts";
@@ -27,6 +28,9 @@ const links: ReadonlyMap<string, (pid: number, tid: number) => string> = new Map
   ["thread-self", (pid: number, tid: number) => `${pid}/task/${tid}`],
 ]);
 
+/** Those that are of processes. */
+const selfLinks: readonly string[] = ["self", "thread-self"];
+
 export class RootDir extends ProcDir {
   override nlink(): number {
     return 2 + this.fs.table.procCount;
@@ -34,6 +38,7 @@ export class RootDir extends ProcDir {
 
   child(name: string): ProcNode | Errno {
     if (/^[1-9]\d{0,9}$/.test(name)) return this.#process(Number(name));
+    if (this.fs.options.isPidOnly && !selfLinks.includes(name)) return ENOENT;
     if (links.has(name)) return this.fs.node(name, (key) => new CallerLink(this.fs, key));
     if (systemTexts.has(name)) return this.fs.node(name, (key) => new SystemText(this.fs, key));
     if (name === "kmsg") return this.fs.node(name, (key) => new KmsgNode(this.fs, key));
@@ -50,7 +55,25 @@ export class RootDir extends ProcDir {
 
   *entries(): Iterable<ProcEntry> {
     let position = 2;
-    for (const name of links.keys()) yield { name, key: name, type: S_IFLNK, position: position++ };
+    const { isPidOnly } = this.fs.options;
+    for (const name of isPidOnly ? selfLinks : links.keys()) {
+      yield { name, key: name, type: S_IFLNK, position: position++ };
+    }
+    if (!isPidOnly) yield* this.#fixed(position);
+    const pids = [...this.fs.table.all()]
+      .map((p) => p.id.in(this.fs.pidns))
+      .filter((pid) => pid !== 0)
+      .sort((a, b) => a - b);
+    for (const pid of pids) {
+      const ref = TaskRef.of(this.fs.table, this.fs.pidns, pid);
+      if (!ref || !this.fs.shows(ref, HIDEPID_INVISIBLE)) continue;
+      const name = String(pid);
+      yield { name, key: name, type: S_IFDIR, position: FIRST_PID_POSITION + pid };
+    }
+  }
+
+  *#fixed(from: number): Iterable<ProcEntry> {
+    let position = from;
     for (const name of systemTexts.keys()) {
       yield { name, key: name, type: S_IFREG, position: position++ };
     }
@@ -60,20 +83,13 @@ export class RootDir extends ProcDir {
     yield { name: "sysrq-trigger", key: "sysrq-trigger", type: S_IFREG, position: position++ };
     yield { name: "sysvipc", key: "sysvipc", type: S_IFDIR, position: position++ };
     yield { name: "tty", key: "tty", type: S_IFDIR, position: position++ };
-    const pids = [...this.fs.table.all()]
-      .map((p) => p.id.in(this.fs.pidns))
-      .filter((pid) => pid !== 0)
-      .sort((a, b) => a - b);
-    for (const pid of pids) {
-      const name = String(pid);
-      yield { name, key: name, type: S_IFDIR, position: FIRST_PID_POSITION + pid };
-    }
   }
 
   /** A process by its id, or a thread by its own: found, though not listed. */
   #process(pid: number): ProcNode | Errno {
     const ref = TaskRef.of(this.fs.table, this.fs.pidns, pid);
-    return ref ? this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref)) : ENOENT;
+    if (!ref || !this.fs.shows(ref, HIDEPID_INVISIBLE)) return ENOENT;
+    return this.fs.node(ref.key, (key) => new PidDir(this.fs, key, ref));
   }
 }
 
