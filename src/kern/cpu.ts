@@ -70,8 +70,15 @@ export class Cpu {
     this.needResched = true;
   }
 
+  /** The running thread gives way to a better one: of its priority it remains the next. */
+  preempt(td: Thread): void {
+    td.state = "runnable";
+    this.runq.addPreempted(td);
+  }
+
   makeRunnable(td: Thread): void {
     td.state = "runnable";
+    td.deadline?.wake(this.clock.monotonicNs());
     this.runq.add(td);
     this.needResched = true;
   }

@@ -1,5 +1,5 @@
 /**
- * The run queue: fair by weighted run time.
+ * The run queue: fair by weighted run time, after those with a real-time priority (kern/realtime.ts).
  *
  * A binary heap on `vruntimeNs`; a thread's virtual time runs slower the more
  * weight its nice value has (Linux's 1.25 per step). A waker never gets more
@@ -14,6 +14,8 @@
  */
 
 import type { Cgroup } from "./cgroup/cgroup.ts";
+import { type DeadlineParams, DeadlineServer } from "./deadline.ts";
+import { RealtimeBudget, RealtimeQueue } from "./realtime.ts";
 import type { RunGroup } from "./rungroup.ts";
 import { RunHeap } from "./runheap.ts";
 import type { Thread } from "./thread.ts";
@@ -23,6 +25,10 @@ export const SLICE_NS = 3e6;
 
 export class RunQueue {
   readonly #heap = new RunHeap();
+  readonly #realtime = new RealtimeQueue();
+  readonly budget = new RealtimeBudget();
+  /** What SCHED_DEADLINE's threads are promised of the CPU. */
+  #promised = 0;
   #length = 0;
 
   /** Threads that are queued, those of blocked groups included. */
@@ -32,7 +38,7 @@ export class RunQueue {
 
   /** Of these, the threads whose turn may come: those in no blocked group. */
   get ready(): number {
-    let count = 0;
+    let count = this.#realtime.length;
     const left = [this.#heap];
     for (let heap = left.pop(); heap; heap = left.pop()) {
       for (const e of heap.all) {
@@ -54,7 +60,7 @@ export class RunQueue {
   /** `td` is queued, or its group is no longer frozen, or is now. */
   recount(td: Thread): void {
     this.uncount(td);
-    if (td.runIndex >= 0) this.#count(td);
+    if (this.#has(td)) this.#count(td);
   }
 
   /** It waits no more, or what it waits in is going to change. */
@@ -77,9 +83,58 @@ export class RunQueue {
   }
 
   add(td: Thread): void {
-    const group = td.runGroup;
     this.#length++;
     this.#count(td);
+    if (td.rtPriority > 0 && !isFrozen(td)) this.#realtime.add(td, false);
+    else this.#addFair(td);
+  }
+
+  /** As `add`, for one that would have run on. */
+  addPreempted(td: Thread): void {
+    if (td.rtPriority === 0 || isFrozen(td)) {
+      this.add(td);
+      return;
+    }
+    this.#length++;
+    this.#count(td);
+    const isTurnOver = td.isRoundRobin && td.rrLeftNs <= 0;
+    if (isTurnOver) td.rrLeftNs = this.budget.rrSliceNs;
+    this.#realtime.add(td, !isTurnOver);
+  }
+
+  /** Another priority (0: an ordinary one), whatever the thread does at the moment. */
+  setPriority(td: Thread, priority: number): void {
+    const isQueued = this.#has(td);
+    const isRaised = priority >= td.rtPriority;
+    if (isQueued) this.remove(td);
+    td.rtPriority = priority;
+    if (priority > 0 && td.rrLeftNs <= 0) td.rrLeftNs = this.budget.rrSliceNs;
+    if (!isQueued) return;
+    if (isRaised) this.add(td);
+    else this.addPreempted(td);
+  }
+
+  /** Promises a thread so much, or nothing any more: false if that cannot be promised. */
+  setDeadline(td: Thread, params: DeadlineParams | null): boolean {
+    const server = params ? new DeadlineServer(params) : null;
+    const promised = this.#promised - (td.deadline?.share ?? 0) + (server?.share ?? 0);
+    if (server && promised > this.budget.share) return false;
+    this.#promised = promised;
+    td.deadline = server;
+    return true;
+  }
+
+  /** What is promised of the CPU. */
+  get promised(): number {
+    return this.#promised;
+  }
+
+  #has(td: Thread): boolean {
+    return td.runIndex >= 0 || td.rtLevel > 0;
+  }
+
+  #addFair(td: Thread): void {
+    const group = td.runGroup;
     if (group === null) {
       this.#heap.add(td, SLICE_NS);
       return;
@@ -88,8 +143,10 @@ export class RunQueue {
     this.#queue(group);
   }
 
-  /** The thread that has had least, taken off the queue. */
+  /** The thread of the highest priority, else the one that has had least, taken off the queue. */
   next(): Thread | null {
+    const urgent = this.#nextRealtime();
+    if (urgent) return urgent;
     let e = this.#heap.first;
     while (e?.heap) e = e.heap.first;
     if (!e) return null;
@@ -104,6 +161,7 @@ export class RunQueue {
    * one that slept while another ran alone would be owed all of that time.
    */
   advance(td: Thread): void {
+    if (td.rtPriority > 0) return;
     const group = td.runGroup;
     if (group === null) {
       this.#heap.advance(td.vruntimeNs);
@@ -115,9 +173,13 @@ export class RunQueue {
   }
 
   remove(td: Thread): void {
-    if (td.runIndex < 0) return;
+    if (!this.#has(td)) return;
     this.#length--;
     this.uncount(td);
+    if (td.rtLevel > 0) {
+      this.#realtime.remove(td);
+      return;
+    }
     const group = td.runGroup;
     this.#heapOf(group).remove(td);
     if (group !== null) this.#unqueue(group);
@@ -125,6 +187,10 @@ export class RunQueue {
 
   /** True if a queued thread is owed at least `granularityNs` more than `td`, which has run for a while. */
   shouldPreempt(td: Thread, granularityNs = 0): boolean {
+    if (this.#realtime.length > 0 && this.#mayRealtimeRun(td.rtPriority === 0)) {
+      if (this.#realtime.goesBefore(td)) return true;
+    }
+    if (td.rtPriority > 0 && !isFrozen(td)) return this.budget.isSpent && !this.#heap.isEmpty;
     const group = td.runGroup;
     if (group === null) return this.#heap.hasEarlier(td, granularityNs);
     if (group.heap.hasEarlier(td, granularityNs)) return true;
@@ -153,7 +219,12 @@ export class RunQueue {
 
   /** Charges `ranNs` of real run time to the virtual time of `td` and of the groups it is in. */
   charge(td: Thread, ranNs: number, nowNs: number): void {
-    td.vruntimeNs += ranNs * 1.25 ** td.nice;
+    this.budget.charge(ranNs, nowNs, td.rtPriority > 0);
+    if (td.rtPriority > 0) {
+      this.#chargeRealtime(td, ranNs);
+      return;
+    }
+    td.vruntimeNs += ranNs * td.vruntimeRate;
     for (let g = td.runGroup; g; g = g.parent) {
       g.vruntimeNs += ranNs * g.vruntimeRate;
       if (g.runIndex >= 0) this.#heapOf(g.parent).moved(g);
@@ -161,9 +232,24 @@ export class RunQueue {
     }
   }
 
+  #chargeRealtime(td: Thread, ranNs: number): void {
+    td.rtRanNs += ranNs;
+    td.rrLeftNs -= ranNs;
+    // Its turn is over, but nobody else's comes.
+    if (td.rrLeftNs <= 0 && this.#realtime.highest < td.rtPriority) {
+      td.rrLeftNs = this.budget.rrSliceNs;
+    }
+    const untilNs = td.deadline?.spend(ranNs) ?? 0;
+    if (untilNs === 0) return;
+    td.payUntilNs = Math.max(td.payUntilNs, untilNs);
+    td.cpu.needResched = true;
+  }
+
   /** What of `sliceNs` the groups of `td` leave it before they are throttled. */
   allowance(td: Thread, sliceNs: number): number {
     let ns = sliceNs;
+    if (td.deadline) ns = Math.min(ns, td.deadline.leftNs);
+    if (td.rtPriority > 0) return this.#heap.isEmpty ? ns : Math.min(ns, this.budget.leftNs);
     for (let g = td.runGroup; g; g = g.parent) {
       if (g.bandwidth !== null) ns = Math.min(ns, g.bandwidth.leftNs);
     }
@@ -173,7 +259,7 @@ export class RunQueue {
   /** Moves a thread, queued or not, to another group (null: to none). */
   regroup(td: Thread, group: RunGroup | null): void {
     if (td.runGroup === group) return;
-    const isQueued = td.runIndex >= 0;
+    const isQueued = this.#has(td);
     if (isQueued) this.remove(td);
     // What it is owed is owed in the new place, too.
     td.vruntimeNs += this.#heapOf(group).minVruntimeNs - this.#heapOf(td.runGroup).minVruntimeNs;
@@ -194,6 +280,25 @@ export class RunQueue {
   blockedChanged(group: RunGroup): void {
     if (group.isBlocked) this.#takeOff(group);
     else this.#queue(group);
+  }
+
+  /** Real-time threads have not had all that they may, or nobody else wants to run. */
+  #mayRealtimeRun(wouldOtherRun: boolean): boolean {
+    return !this.budget.isSpent || !(wouldOtherRun || !this.#heap.isEmpty);
+  }
+
+  #nextRealtime(): Thread | null {
+    if (this.#realtime.length === 0 || !this.#mayRealtimeRun(false)) return null;
+    for (let td = this.#realtime.first; td; td = this.#realtime.first) {
+      if (!isFrozen(td)) {
+        this.remove(td);
+        return td;
+      }
+      this.#realtime.remove(td);
+      // It waits with its group, and has its priority again when it has run.
+      this.#addFair(td);
+    }
+    return null;
   }
 
   #heapOf(group: RunGroup | null): RunHeap {
@@ -221,4 +326,10 @@ export class RunQueue {
     this.#heapOf(group.parent).remove(group);
     if (group.parent) this.#unqueue(group.parent);
   }
+}
+
+/** True if the thread, or a group that it is in, is frozen: cpu.max does not hold real-time threads up. */
+function isFrozen(td: Thread): boolean {
+  for (let g = td.runGroup; g; g = g.parent) if (g.isFrozen) return true;
+  return false;
 }

@@ -11,11 +11,14 @@
  * timeout; it is on a run queue exactly while RUNNABLE.
  */
 import { ERESTARTSYS, type Errno } from "../abi/errno.ts";
+import { SCHED_IDLE, SCHED_OTHER, SCHED_RR } from "../abi/sched.ts";
 import { Callout } from "./callout.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { Cpu } from "./cpu.ts";
 import type { Cred } from "./cred.ts";
+import type { DeadlineServer } from "./deadline.ts";
 import { IO_PRESSURE, type PressureKind } from "./pressure.ts";
+import { DEADLINE_PRIORITY } from "./realtime.ts";
 import type { RunGroup } from "./rungroup.ts";
 import type { RunEntity } from "./runheap.ts";
 import { Waiter, type WaitQueue } from "./waitqueue.ts";
@@ -47,8 +50,26 @@ export abstract class Thread implements RunEntity {
   state: ThreadState = "runnable";
   /** Why it sleeps, as `ps` shows it; empty when it does not. */
   wmesg = "";
-  /** -20 … 19; see setpriority(2). */
-  nice = 0;
+  /** SCHED_*: see sched(7). With SCHED_FIFO and SCHED_RR `ownPriority` is 1 … 99. */
+  policy = SCHED_OTHER;
+  ownPriority = 0;
+  /**
+   * What the run queue goes by: its own priority, or that of who waits for a lock of its; 0 for the
+   * ordinary policies. Set by `RunQueue.setPriority`.
+   */
+  rtPriority = 0;
+  /** Its place among the real-time threads; level 0 when it is not there. */
+  rtLevel = 0;
+  rtNext: Thread | null = null;
+  rtPrev: Thread | null = null;
+  /** SCHED_RR: what is left of its turn. */
+  rrLeftNs = 0;
+  /** Run by real-time priority since it slept last: RLIMIT_RTTIME. */
+  rtRanNs = 0;
+  /** With SCHED_DEADLINE. */
+  deadline: DeadlineServer | null = null;
+  #nice = 0;
+  #vruntimeRate = 1;
   /** Weighted run time that orders the run queue, ns at nice 0. */
   vruntimeNs = 0;
   /** Place in the run queue's heap; -1 when not on it. */
@@ -111,6 +132,30 @@ export abstract class Thread implements RunEntity {
     return Number.POSITIVE_INFINITY;
   }
 
+  /** -20 … 19; see setpriority(2). */
+  get nice(): number {
+    return this.#nice;
+  }
+
+  set nice(nice: number) {
+    this.#nice = nice;
+    this.#vruntimeRate = 1.25 ** nice;
+  }
+
+  /** Virtual time for each ns that it runs. */
+  get vruntimeRate(): number {
+    return this.policy === SCHED_IDLE ? IDLE_RATE : this.#vruntimeRate;
+  }
+
+  /** The priority that its policy gives it. */
+  get basePriority(): number {
+    return this.deadline ? DEADLINE_PRIORITY : this.ownPriority;
+  }
+
+  get isRoundRobin(): boolean {
+    return this.policy === SCHED_RR;
+  }
+
   /** Sleeps until `queue` is woken. Return the result: it makes the call restart. */
   sleep(queue: WaitQueue, wmesg: string): Errno {
     this.watch(queue);
@@ -165,6 +210,7 @@ export abstract class Thread implements RunEntity {
   wakeup(): void {
     if (this.state !== "sleeping") return;
     this.#awake();
+    this.rtRanNs = 0;
     this.cpu.makeRunnable(this);
   }
 
@@ -195,6 +241,7 @@ export abstract class Thread implements RunEntity {
   /** Off every queue, for good. */
   retire(): void {
     this.#leave();
+    this.cpu.runq.setDeadline(this, null);
     this.clearRestart();
     this.state = "dead";
   }
@@ -235,6 +282,9 @@ export abstract class Thread implements RunEntity {
     this.wmesg = "";
   }
 }
+
+/** SCHED_IDLE weighs 3 where nice 0 weighs 1024. */
+const IDLE_RATE = 1024 / 3;
 
 function isAbandonable(data: unknown): data is Abandonable {
   return typeof data === "object" && data !== null && "abandon" in data;

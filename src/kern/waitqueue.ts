@@ -41,6 +41,17 @@ export class WaitQueue {
     this.#tail = w;
   }
 
+  /** Puts `w`, which is on no queue, before `next`, which is on this one. */
+  addBefore(w: Waiter, next: Waiter): void {
+    w.queue = this;
+    w.ticket = next.ticket;
+    w.next = next;
+    w.prev = next.prev;
+    if (next.prev) next.prev.next = w;
+    else this.#head = w;
+    next.prev = w;
+  }
+
   remove(w: Waiter): void {
     if (w.queue !== this) return;
     if (w.prev) w.prev.next = w.next;

@@ -49,6 +49,7 @@ import type { Proc } from "./proc.ts";
 import { cloneEvent, inheritTracing } from "./ptrace.ts";
 import { RLIMIT_NPROC } from "./rlimit.ts";
 import { Rseq } from "./rseq.ts";
+import { inheritPolicy, mayFork } from "./schedpolicy.ts";
 import { inheritSeccomp } from "./seccomp.ts";
 import { checkMaking, newNamespaces, newUserNamespace, unshareMounts } from "./unshare.ts";
 
@@ -158,6 +159,7 @@ function check(td: Lwp, { flags, exitSignal }: CloneRequest): number {
   const { cred, proc } = td;
   const isExempt = cred.uid === 0 || cred.hasCap(CAP_SYS_RESOURCE) || cred.hasCap(CAP_SYS_ADMIN);
   if (!isExempt && proc.table.threadsOf(cred.uid) >= proc.rlimits.soft(RLIMIT_NPROC)) return EAGAIN;
+  if (!mayFork(td)) return EAGAIN;
   return 0;
 }
 
@@ -305,8 +307,7 @@ function newLwp(
   }
   child.sigmask.assign(td.savedSigmask ?? td.sigmask);
   child.comm = td.comm;
-  child.nice = td.resetsOnFork ? Math.max(td.nice, 0) : td.nice;
-  child.policy = td.policy;
+  inheritPolicy(child, td);
   child.ioprio = td.ioprio;
   child.loginuid = td.loginuid;
   child.sessionid = td.sessionid;

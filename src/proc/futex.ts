@@ -45,9 +45,27 @@ export class FutexWaiter extends Waiter {
   }
 }
 
+/** Who waits for a futex: those of higher real-time priority first. */
+export class FutexQueue extends WaitQueue {
+  /** Puts `w`, which is on the queue, where its priority wants it. */
+  sort(w: FutexWaiter): void {
+    const { rtPriority } = w.td;
+    if (rtPriority === 0) return;
+    let next = this.first() as FutexWaiter | null;
+    while (next && (next === w || next.td.rtPriority >= rtPriority)) {
+      next = next.next as FutexWaiter | null;
+    }
+    if (!next || next === w.next) return;
+    this.remove(w);
+    this.addBefore(w, next);
+  }
+}
+
 /** Who waits for a futex that is a lock, and who has that: proc/pifutex.ts. */
-export class PiQueue extends WaitQueue {
+export class PiQueue extends FutexQueue {
   owner: Lwp;
+  /** Some waiter has, or had, a priority to lend. */
+  hasRealtime = false;
 
   constructor(owner: Lwp) {
     super();
@@ -90,13 +108,17 @@ export class FutexTable {
 
   wait(key: FutexKey, waiter: FutexWaiter): void {
     waiter.key = key;
-    waiter.td.watchWith(waiter, queueOf(key));
+    const queue = queueOf(key);
+    waiter.td.watchWith(waiter, queue);
+    queue.sort(waiter);
   }
 
   /** Puts `waiter` on the queue of `key`; somebody else sees to it that it leaves that in time. */
   enqueue(key: FutexKey, waiter: FutexWaiter): void {
     waiter.key = key;
-    queueOf(key).add(waiter);
+    const queue = queueOf(key);
+    queue.add(waiter);
+    queue.sort(waiter);
   }
 
   /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. EINVAL for a lock. */
@@ -144,10 +166,10 @@ export class FutexTable {
   }
 }
 
-function queueOf(key: FutexKey): WaitQueue {
-  let queue = key.space.get(key.word);
+function queueOf(key: FutexKey): FutexQueue {
+  let queue = key.space.get(key.word) as FutexQueue | undefined;
   if (!queue) {
-    queue = new WaitQueue();
+    queue = new FutexQueue();
     key.space.set(key.word, queue);
   }
   return queue;

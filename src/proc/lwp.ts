@@ -117,10 +117,9 @@ export class Lwp extends Thread {
   /** Who logged in, and the number of that login: /proc/PID/loginuid. */
   loginuid = NO_LOGIN;
   sessionid = NO_LOGIN;
-  /** SCHED_*, and the I/O priority of ioprio_set(2): kept, and shown again. */
-  policy = 0;
   /** SCHED_RESET_ON_FORK: children get neither the policy nor a nice value below 0. */
   resetsOnFork = false;
+  /** ioprio_set(2): kept, and shown again. */
   ioprio = 0;
 
   /** `ns`: those of process 1, unless it is born elsewhere. */

@@ -4,37 +4,20 @@
  *
  * The word holds the owner's thread id, so that a free lock is taken and given
  * back without the kernel; who finds it taken sets FUTEX_WAITERS and sleeps here.
- * The kernel hands the lock on itself, to who waited longest: the word names the
- * next owner before that one runs. No priorities are inherited, for all threads
- * are of the ordinary class, whose locks Linux hands on in the same order.
+ * The kernel hands the lock on itself, to the waiter of the highest real-time priority, else to
+ * who waited longest: the word names the next owner before that one runs. Priorities
+ * are lent to the owner: proc/lending.ts.
  * Invariant: a PiQueue has waiters, and is among its owner's `piQueues`.
  */
 import { EAGAIN, EDEADLK, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
-import { type FutexKey, FutexWaiter, PiQueue } from "./futex.ts";
+import { type FutexKey, type FutexWaiter, PiQueue } from "./futex.ts";
+import { borrow, MAX_LOCK_DEPTH, PiWaiter } from "./lending.ts";
 import type { Lwp } from "./lwp.ts";
 
 export const FUTEX_WAITERS = 0x8000_0000;
 export const FUTEX_OWNER_DIED = 0x4000_0000;
 export const FUTEX_TID_MASK = 0x3fff_ffff;
-
-/** How far a chain of owners that wait themselves is followed, as Linux's max_lock_depth. */
-const MAX_LOCK_DEPTH = 1024;
-
-class PiWaiter extends FutexWaiter {
-  readonly uaddr: number;
-
-  constructor(td: Lwp, until: Timespec | null, uaddr: number) {
-    super(td, -1, until);
-    this.uaddr = uaddr;
-  }
-
-  override cancel(): void {
-    const { queue } = this;
-    super.cancel();
-    if (queue instanceof PiQueue && queue.isEmpty) queue.owner.piQueues.delete(queue);
-  }
-}
 
 /** Takes the lock at `word` for `td` if it is free: 0, or an error; EAGAIN if another has it. */
 export function tryLockPi(td: Lwp, key: FutexKey, word: number): number {
@@ -72,6 +55,10 @@ export function waitPi(
   }
   const waiter = new PiWaiter(td, until, word);
   table.futexes.wait(key, waiter);
+  if (td.rtPriority > 0) {
+    (queue as PiQueue).hasRealtime = true;
+    borrow(owner);
+  }
   return waiter;
 }
 
@@ -102,11 +89,16 @@ export function abandonPi(td: Lwp): void {
 
 function handOn(queue: PiQueue, next: PiWaiter): void {
   const { key, td } = next;
-  queue.owner.piQueues.delete(queue);
+  const { owner } = queue;
+  owner.piQueues.delete(queue);
   queue.remove(next);
   queue.owner = td;
   if (!queue.isEmpty) td.piQueues.add(queue);
   else if (key) key.space.delete(key.word);
+  if (queue.hasRealtime) {
+    borrow(owner);
+    borrow(td);
+  }
   next.wake();
 }
 

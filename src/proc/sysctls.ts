@@ -28,6 +28,7 @@ import type { Lwp } from "./lwp.ts";
 import { PID_MAX, PID_MAX_LIMIT } from "./pidns.ts";
 import type { ProcTable } from "./proctable.ts";
 import { YAMA_SCOPE_NO_ATTACH } from "./ptraceaccess.ts";
+import { addSchedSysctls } from "./schedsysctls.ts";
 import { addSeccompSysctls } from "./seccomplog.ts";
 import type { KernelSettings } from "./settings.ts";
 import { addUserSysctls } from "./usersysctls.ts";
@@ -77,6 +78,7 @@ export function addKernelSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.yama.ptrace_scope", new PtraceScope(table));
   addCoreSysctls(tree, table);
   addSeccompSysctls(tree, table);
+  addSchedSysctls(tree, table.cpu.runq);
   addVmSysctls(tree, table);
   addIpcSysctls(tree);
   addUserSysctls(tree);

@@ -39,6 +39,7 @@ import { pollSyscalls } from "./poll.ts";
 import { processSyscalls } from "./process.ts";
 import { ptraceSyscalls } from "./ptrace.ts";
 import { schedSyscalls } from "./sched.ts";
+import { schedPolicySyscalls } from "./schedpolicy.ts";
 import { seccompSyscalls } from "./seccomp.ts";
 import { semSyscalls } from "./sem.ts";
 import { sessionSyscalls } from "./session.ts";
@@ -81,6 +82,7 @@ const TOPICS: readonly (readonly (readonly [number, Syscall])[])[] = [
   pollSyscalls,
   processSyscalls,
   ptraceSyscalls,
+  schedPolicySyscalls,
   schedSyscalls,
   seccompSyscalls,
   bpfSyscalls,

@@ -12,6 +12,7 @@
  * also tells user time from system time).
  */
 import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
+import { SCHED_FLAG_DL_OVERRUN } from "../abi/sched.ts";
 import { SIGTRAP, SIGXCPU, TRAP_TRACE } from "../abi/signal.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Cpu, SliceKeeper } from "../kern/cpu.ts";
@@ -30,7 +31,7 @@ import type { Doorbell } from "../platform/host.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { Proc } from "../proc/proc.ts";
 import type { ProcTable } from "../proc/proctable.ts";
-import { RLIM_INFINITY, RLIMIT_CPU } from "../proc/rlimit.ts";
+import { RLIM_INFINITY, RLIMIT_CPU, RLIMIT_RTTIME } from "../proc/rlimit.ts";
 import { resumeSequence } from "../proc/rseq.ts";
 import { faultSignal } from "../proc/siginfo.ts";
 import { forceSignal, hasDeliverableSignal, killProc, psignal } from "../proc/signal.ts";
@@ -317,7 +318,7 @@ export class UserLoop implements SliceKeeper, TrapService {
 
   #preempt(td: Lwp): void {
     td.involuntarySwitches++;
-    this.#cpu.makeRunnable(td);
+    this.#cpu.preempt(td);
   }
 
   /** Puts `td` behind the thread that is next. */
@@ -325,9 +326,9 @@ export class UserLoop implements SliceKeeper, TrapService {
     const cpu = this.#cpu;
     const next = cpu.runq.next();
     if (!next) return;
-    cpu.runq.putBehind(td, next);
+    if (td.rtPriority === 0 && next.rtPriority === 0) cpu.runq.putBehind(td, next);
     td.voluntarySwitches++;
-    cpu.makeRunnable(next);
+    cpu.preempt(next);
     cpu.makeRunnable(td);
   }
 
@@ -343,7 +344,9 @@ export class UserLoop implements SliceKeeper, TrapService {
     this.#cpu.runq.charge(td, ranNs, now);
     this.#cpu.runq.advance(td);
     this.#sinceNs = now;
-    if (td.state !== "dead") checkCpuLimit(td.proc);
+    if (td.state === "dead") return;
+    checkCpuLimit(td.proc);
+    if (td.rtPriority > 0) checkRealtimeLimits(td);
   }
 
   /** Fuel to the end of the slice, or to the next callout if that comes first. */
@@ -379,6 +382,22 @@ export class UserLoop implements SliceKeeper, TrapService {
     if (cpu.callouts.nextDeadlineNs <= now) cpu.callouts.run(now);
     return now;
   }
+}
+
+/** RLIMIT_RTTIME: as RLIMIT_CPU, for a real-time thread that does not sleep; a deadline that was overrun. */
+function checkRealtimeLimits(td: Lwp): void {
+  const p = td.proc;
+  const { soft, hard } = p.rlimits.get(RLIMIT_RTTIME);
+  const ranUs = td.rtRanNs / 1000;
+  if (ranUs >= hard) killProc(p);
+  else if (ranUs >= soft) {
+    p.rlimits.set(RLIMIT_RTTIME, { soft: soft + 1e6, hard });
+    psignal(p, SIGXCPU);
+  }
+  const { deadline } = td;
+  if (!deadline?.hasOverrun) return;
+  deadline.hasOverrun = false;
+  if ((deadline.params.flags & SCHED_FLAG_DL_OVERRUN) !== 0) psignal(p, SIGXCPU);
 }
 
 /** RLIMIT_CPU: SIGXCPU each second past the soft limit, SIGKILL at the hard one. */

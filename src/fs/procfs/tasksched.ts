@@ -12,6 +12,8 @@ import type { Task } from "./task.ts";
 const NS_PER_MS = 1e6;
 /** The kernel's priority of nice 0, and the weight of it. */
 const NICE_0_PRIORITY = 120;
+/** Of real-time priorities the kernel counts down from here. */
+const RT_PRIORITY_0 = 99;
 const NICE_0_LOAD = 1048576;
 const NICE_STEP = 1.25;
 
@@ -37,7 +39,7 @@ export function schedText(t: Task, ns: PidNamespace): string {
     count("nr_involuntary_switches", involuntarySwitches) +
     count("se.load.weight", Math.round(NICE_0_LOAD / NICE_STEP ** td.nice)) +
     count("policy", td.policy) +
-    count("prio", NICE_0_PRIORITY + td.nice) +
+    count("prio", td.rtPriority > 0 ? RT_PRIORITY_0 - td.rtPriority : NICE_0_PRIORITY + td.nice) +
     count("se.slice", SLICE_NS)
   );
 }

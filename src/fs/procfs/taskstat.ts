@@ -49,7 +49,7 @@ export function statText(t: Task, caller: Lwp, ns: PidNamespace): string {
     ticks(use.systemNs),
     ticks(children.userNs),
     ticks(children.systemNs),
-    NICE_TO_PRIORITY + (td?.nice ?? 0),
+    shownPriority(td),
     td?.nice ?? 0,
     proc.threads.length,
     0,
@@ -71,7 +71,7 @@ export function statText(t: Task, caller: Lwp, ns: PidNamespace): string {
     0,
     proc.exitSignal || SIGCHLD_LIKE_EXIT,
     0,
-    0,
+    td?.ownPriority ?? 0,
     td?.policy ?? 0,
     0,
     0,
@@ -85,6 +85,12 @@ export function statText(t: Task, caller: Lwp, ns: PidNamespace): string {
     shown(proc.envEnd),
     isOpen ? proc.exitStatus : 0,
   ].join(" ")}\n`;
+}
+
+/** Real-time priorities, lent ones too, are below -1. */
+function shownPriority(td: Lwp | null): number {
+  if (!td) return NICE_TO_PRIORITY;
+  return td.rtPriority > 0 ? -1 - td.rtPriority : NICE_TO_PRIORITY + td.nice;
 }
 
 export function statmText(t: Task): string {
