@@ -6,6 +6,7 @@ import { EINVAL, ENODEV, ENOENT, ENOTDIR, EROFS, type Errno, failed } from "../a
 import { type KernelLog, LOG_INFO, LOG_WARNING } from "../kern/log.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { Disk } from "../vfs/blockdevice.ts";
+import { mkdir } from "../vfs/create.ts";
 import type { FileSystem } from "../vfs/filesystem.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
 import {
@@ -92,9 +93,19 @@ export function mountRoot(
 /** The rest. A root without the directory for one goes without it. */
 export function mountSystem(ctx: FsContext, td: Thread, log: KernelLog): void {
   for (const m of SYSTEM_MOUNTS) mountOne(ctx, td, m, log);
+  makeLockDirectory(ctx, td);
   if (!ctx.root.mount.isReadOnly) return;
   const made = SCRATCH_MOUNTS.filter((m) => mountOne(ctx, td, m, log)).map((m) => m.at);
   log.log(LOG_INFO, `root is read-only; tmpfs on ${["/tmp", "/run", ...made].join(", ")}`);
+}
+
+/** /run/lock, which Debian's inits make and programs without one expect: for all, as /tmp. */
+function makeLockDirectory(ctx: FsContext, td: Thread): void {
+  const run = mountpoint(ctx, td, "/run");
+  if (failed(run) || run.mount.fs.typeName !== "tmpfs") return;
+  if (failed(mkdir(td, ctx, "/run/lock", 0o777, null))) return;
+  const lock = namei(ctx, td, "/run/lock", WALK_FOLLOW);
+  if (!failed(lock)) lock.entry.vnode?.setattr({ mode: 0o1777 });
 }
 
 /** A small tmpfs at `path`, where a root that cannot be written has nothing. */

@@ -58,6 +58,9 @@ Options of build:
   --from RECIPE      base another image on this recipe
   --compile-python   have the image's Python compile its library once, in a guest: takes
                      minutes, then Python starts ten times as fast
+  --configure        run the packages' maintainer scripts in a guest, as dpkg does when it
+                     installs them: users, services, databases and caches are then as on any
+                     Debian. Takes minutes; essential packages come along
   --size SIZE        size of the image, e.g. 512M or 4G (default: contents plus free space)
   --mirror URL       Debian mirror (default: $VKERNEL_MIRROR, else what apt on this machine uses)
   --suite SUITE      Debian suite (default: trixie)
@@ -66,6 +69,7 @@ Options of build:
 Examples:
   vkernel image build minimal
   vkernel image build dev --from debian --include gcc,make,git,libc6-dev
+  vkernel image build web --from systemd --include nginx,postgresql,openssh-server --configure
   vkernel -R "$(vkernel image path dev)"
 
 Packages are kept, verified, in $XDG_CACHE_HOME/vkernel (default ~/.cache/vkernel);
@@ -146,6 +150,7 @@ const OPTIONS = {
   include: { type: "string", multiple: true },
   from: { type: "string" },
   "compile-python": { type: "boolean" },
+  configure: { type: "boolean" },
   size: { type: "string" },
   mirror: { type: "string" },
   suite: { type: "string" },
@@ -175,7 +180,9 @@ async function build(cache: Cache, name: string, values: Values): Promise<number
     mirror: values.mirror,
     suite: values.suite,
     keyring: values.keyring,
-    guest: values["compile-python"] === true ? guestCommand() : undefined,
+    guest: guestCommand(),
+    compilesPython: values["compile-python"] === true,
+    runsScripts: values.configure === true,
     env: process.env,
     cache,
     progress: new StreamProgress(process.stderr),

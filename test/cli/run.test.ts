@@ -109,14 +109,15 @@ test("any ext4 root will do: a single static program, no directories, no init", 
 #include <sys/stat.h>
 int main(int argc, char **argv) {
   struct stat st;
-  const char *places[] = {"/proc/self/stat", "/sys", "/dev/null", "/dev/pts", "/dev/shm", "/run", "/tmp"};
-  for (int i = 0; i < 7; i++) printf("%d", stat(places[i], &st));
+  const char *places[] = {"/proc/self/stat", "/sys", "/dev/null", "/dev/pts", "/dev/shm", "/run", "/tmp", "/run/lock"};
+  for (int i = 0; i < 8; i++) printf("%d", stat(places[i], &st));
+  printf(" %o", st.st_mode);
   printf(" pid %d argc %d\\n", getpid(), argc);
   return 7;
 }`;
   const image = imageOf(dir, { prog: source });
   const r = vkernel(["run", image, "--", "/prog", "a", "b"]);
-  assert.deepEqual(r, { status: 7, stdout: "0000000 pid 1 argc 3\n", stderr: "" });
+  assert.deepEqual(r, { status: 7, stdout: "00000000 41777 pid 1 argc 3\n", stderr: "" });
 });
 
 test("environment and working directory are as asked for", () => {

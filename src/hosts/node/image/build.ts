@@ -36,6 +36,7 @@ import type { Progress } from "./progress.ts";
 import { RECIPES, type Recipe } from "./recipes.ts";
 import { findKeyring } from "./release.ts";
 import { resolve } from "./resolve.ts";
+import { runScripts } from "./scripts.ts";
 
 export interface BuildOptions {
   readonly name: string;
@@ -50,13 +51,19 @@ export interface BuildOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cache: Cache;
   readonly progress: Progress;
-  /** How to run a shell command in an image (appended: path, "--", words); asks for compiled Python. */
+  /** How to run a command in an image (appended: options, path, "--", words); needed for what follows. */
   readonly guest?: readonly string[] | undefined;
+  /** Whether Python's library is compiled in a guest. */
+  readonly compilesPython?: boolean;
+  /** Whether the packages' maintainer scripts are run in a guest. */
+  readonly runsScripts?: boolean;
   /** How long to wait for another builder. */
   readonly lockWaitMs?: number;
 }
 
 const DEFAULT_MAX_BYTES = 8 * 2 ** 30;
+/** Room for what maintainer scripts make: bytecode, locales, databases. */
+const SCRIPTS_FREE_BYTES = 2 ** 30;
 
 /** Builds the image and returns its manifest; an unchanged one is not built again. */
 export async function buildImage(options: BuildOptions): Promise<Manifest> {
@@ -76,7 +83,7 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
     await removeLeftovers(cache);
     const archive = await Archive.open({ mirrors: list, suite, keyring, cache, progress });
     const index = await archive.packages();
-    const packages = choosePackages(index, recipe, options.include ?? []);
+    const packages = choosePackages(index, recipe, options);
     const inputs = await hashInputs(archive, recipeName, recipe, packages, options);
     const present = await findImage(cache, options.name).catch(() => undefined);
     const state = present === undefined ? "gone" : await imageState(cache, present);
@@ -89,7 +96,10 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
     }
     await archive.fetch(packages);
     const plan = { archive, recipe, recipeName, packages, inputs, suite };
-    if (options.guest === undefined || !hasPython(packages)) return await write(options, plan);
+    const compiles = options.compilesPython === true && options.runsScripts !== true;
+    if (!compiles || options.guest === undefined || !hasPython(packages)) {
+      return await write(options, plan);
+    }
     const archivePath = join(cache.root, "pyc", `${pythonKey(packages)}.tar`);
     if (!existsSync(archivePath)) {
       const plain = await write(options, { ...plan, inputs: `${inputs}-plain` });
@@ -105,11 +115,13 @@ export async function buildImage(options: BuildOptions): Promise<Manifest> {
 function choosePackages(
   index: PackageIndex,
   recipe: Recipe,
-  include: readonly string[],
+  { include = [], runsScripts = false }: BuildOptions,
 ): Package[] {
-  const base = recipe.isFull
-    ? [...index.withLine("Essential: yes"), ...index.withLine("Priority: required")]
-    : [];
+  // Scripts may use whatever essential packages have.
+  const base =
+    recipe.isFull || runsScripts
+      ? [...index.withLine("Essential: yes"), ...index.withLine("Priority: required")]
+      : [];
   return resolve(index, [...base, ...recipe.packages, ...include], { bare: recipe.bare });
 }
 
@@ -127,8 +139,8 @@ interface Plan {
 async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
   const { cache, progress, name } = options;
   const { archive, recipe, packages } = plan;
-  await mkdir(cache.images, { recursive: true });
-  const temporary = join(cache.images, `.${name}.${process.pid}.tmp`);
+  await mkdir(cache.building, { recursive: true });
+  const temporary = join(cache.building, `${name}.${process.pid}.tmp`);
   const file = await open(temporary, "w+");
   try {
     const identity = createHash("sha256").update(plan.inputs).digest();
@@ -148,12 +160,14 @@ async function write(options: BuildOptions, plan: Plan): Promise<Manifest> {
     }
     progress.finish();
     installed.sort((a, b) => (a.package.name < b.package.name ? -1 : 1));
-    await configure(assembly, installed, plan, uuidText(uuid));
+    await configure(assembly, installed, plan, options, uuidText(uuid));
     if (plan.pycPath !== undefined) await addCompiled(assembly, plan.pycPath);
-    const free = recipe.freeBytes;
+    const runsScripts = options.runsScripts === true && options.guest !== undefined;
+    const free = Math.max(recipe.freeBytes, runsScripts ? SCRIPTS_FREE_BYTES : 0);
     const room = options.size === undefined ? { free } : { free, size: options.size };
     const size = await writer.finish(assembly.tree.root, room);
     await file.sync();
+    if (runsScripts) await runScripts(options.guest!, temporary, packages.length, progress);
     const sha256 = await sha256File(temporary);
     const manifest: Manifest = {
       name,
@@ -200,6 +214,7 @@ async function configure(
   assembly: Assembly,
   installed: readonly InstalledPackage[],
   plan: Plan,
+  options: BuildOptions,
   uuid: string,
 ) {
   const scripts = installed.flatMap(({ control }) => {
@@ -217,7 +232,8 @@ async function configure(
     uuid,
   });
   await writeAccounts(assembly, scripts);
-  await writeDpkgDatabase(assembly, installed, ARCHITECTURE);
+  const state = options.runsScripts === true ? "unpacked" : "installed";
+  await writeDpkgDatabase(assembly, installed, ARCHITECTURE, state);
 }
 
 async function hashInputs(
@@ -235,7 +251,8 @@ async function hashInputs(
     recipeName,
     recipe,
     options.size ?? null,
-    options.guest !== undefined,
+    options.guest !== undefined && options.compilesPython === true,
+    options.guest !== undefined && options.runsScripts === true,
     packages.map((p) => [p.name, p.version, p.sha256]),
   ];
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
@@ -269,7 +286,9 @@ function uuidText(uuid: Uint8Array): string {
 
 /** What killed builders left: images under way. Downloads under way stay, to be resumed. */
 async function removeLeftovers(cache: Cache): Promise<void> {
-  for (const file of await names(cache.images)) {
-    if (file.endsWith(".tmp")) await rm(join(cache.images, file), { force: true });
+  for (const dir of [cache.building, cache.images]) {
+    for (const file of await names(dir)) {
+      if (file.endsWith(".tmp")) await rm(join(dir, file), { force: true });
+    }
   }
 }

@@ -5,6 +5,7 @@
  *   partial/abcd…     downloads under way, resumed by the next build
  *   release/          the last verified InRelease of each mirror and suite
  *   images/           finished images; NAME.json names the file that is current
+ *   building/         the image that is being made
  *   lock              the builder that is at work
  *
  * Everything appears by rename when it is whole, so a kill at any moment
@@ -38,6 +39,10 @@ export class Cache {
 
   get images(): string {
     return join(this.root, "images");
+  }
+
+  get building(): string {
+    return join(this.root, "building");
   }
 
   get lock(): string {

@@ -4,7 +4,8 @@
  * Packages count as installed although no maintainer script has run: the
  * riscv64 scripts cannot run on the host. What matters of them is done as data
  * (accounts, alternatives, base configuration); which packages had a script
- * that was not run is kept in /var/lib/vkernel/scripts-not-run.
+ * that was not run is kept in /var/lib/vkernel/scripts-not-run. Where they are
+ * to run in a guest (scripts.ts), packages count as unpacked.
  * Source: dpkg(1), deb-triggers(5), dpkg's doc/ on the database layout.
  */
 import type { Assembly, Unpacked } from "./assembly.ts";
@@ -22,18 +23,19 @@ export async function writeDpkgDatabase(
   assembly: Assembly,
   installed: readonly InstalledPackage[],
   architecture: string,
+  state: "installed" | "unpacked",
 ): Promise<void> {
   const status: string[] = [];
   const scripts: string[] = [];
   const triggers = new Map<string, string[]>();
   for (const item of installed) {
     const prefix = `${INFO}/${infoName(item.package)}`;
-    status.push(statusStanza(item));
+    status.push(statusStanza(item, state));
     await assembly.file(`${prefix}.list`, `${item.unpacked.paths.join("\n")}\n`);
     for (const [name, { data, mode }] of item.control) {
       if (name !== "control") await assembly.file(`${prefix}.${name}`, data, mode || 0o644);
     }
-    if (item.control.has("postinst")) scripts.push(item.package.name);
+    if (state === "installed" && item.control.has("postinst")) scripts.push(item.package.name);
     collectTriggers(item, triggers);
   }
   await assembly.file("/var/lib/dpkg/status", `${status.join("\n\n")}\n`);
@@ -53,13 +55,14 @@ export async function writeDpkgDatabase(
 const infoName = (p: Package): string =>
   p.control["Multi-Arch"] === "same" ? `${p.name}:${p.architecture}` : p.name;
 
-function statusStanza({ package: p, control, unpacked }: InstalledPackage): string {
+function statusStanza(item: InstalledPackage, state: string): string {
+  const { package: p, control, unpacked } = item;
   const text = Buffer.from(control.get("control")?.data ?? "")
     .toString("utf8")
     .trimEnd();
   const lines = text.split("\n");
   const at = lines.findIndex((line) => line.startsWith("Package:"));
-  const extra = ["Status: install ok installed"];
+  const extra = [`Status: install ok ${state}`];
   if (unpacked.conffileSums.size > 0) {
     extra.push("Conffiles:");
     for (const [path, sum] of unpacked.conffileSums) extra.push(` ${path} ${sum}`);
