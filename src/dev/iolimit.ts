@@ -11,6 +11,7 @@
  */
 import type { Cpu } from "../kern/cpu.ts";
 import { IO_PRESSURE } from "../kern/pressure.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 
 const NS_PER_SEC = 1e9;
 /** What was not used is kept for so long. */
@@ -26,7 +27,7 @@ export interface IoRates {
 export class IoLimit {
   readonly rates: IoRates;
   readonly #cpu: Cpu;
-  #dueNs = 0;
+  #dueNs = WIDE_ZERO;
 
   constructor(rates: IoRates, cpu: Cpu) {
     this.rates = rates;

@@ -3,6 +3,8 @@
  *
  * Owned by one Worker and passed explicitly; nothing here is global.
  */
+
+import { WIDE_ZERO } from "../lib/wide.ts";
 import { CalloutHeap } from "./callout.ts";
 import { Cgroups } from "./cgroup/cgroups.ts";
 import type { KernelClock } from "./clock.ts";
@@ -39,7 +41,7 @@ export class Cpu {
   readonly scratchView = new DataView(this.scratch.buffer);
   readonly scratchWords = new Uint32Array(this.scratch.buffer);
   readonly #prefixes: (Uint8Array | undefined)[] = [];
-  idleNs = 0;
+  idleNs = WIDE_ZERO;
   switches = 0;
   /** Shared with the vm floor, which knows no CPUs. */
   meter = new Vmmeter();

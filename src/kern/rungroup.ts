@@ -2,6 +2,8 @@
  * A group of threads that shares the CPU as one: cpu.weight of cgroups(7), and what cpu.max and
  * cgroup.freeze do to it. See Linux's Documentation/admin-guide/cgroup-v2.rst, sched-bwc.rst.
  */
+
+import { WIDE_ZERO } from "../lib/wide.ts";
 import { Callout, type CalloutHeap } from "./callout.ts";
 import { type RunEntity, RunHeap } from "./runheap.ts";
 import type { RunQueue } from "./sched.ts";
@@ -14,7 +16,7 @@ const IDLE_SHARE = 3 / 1024;
 export class RunGroup implements RunEntity {
   parent: RunGroup | null = null;
   readonly heap = new RunHeap();
-  vruntimeNs = 0;
+  vruntimeNs = WIDE_ZERO;
   runIndex = -1;
   /** Virtual time for each ns that a thread of it runs. */
   vruntimeRate = 1;

@@ -1,6 +1,7 @@
 /**
  * One level of the run queue: a binary heap of threads and groups of threads by virtual run time.
  */
+import { WIDE_ZERO } from "../lib/wide.ts";
 
 /** What can be queued: a thread, or a group, which has a heap of its own. */
 export interface RunEntity {
@@ -13,7 +14,7 @@ export interface RunEntity {
 export class RunHeap {
   readonly #heap: RunEntity[] = [];
   /** Never goes back: who joins later joins here. */
-  minVruntimeNs = 0;
+  minVruntimeNs = WIDE_ZERO;
 
   get isEmpty(): boolean {
     return this.#heap.length === 0;

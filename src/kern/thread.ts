@@ -12,6 +12,7 @@
  */
 import { ERESTARTSYS, type Errno } from "../abi/errno.ts";
 import { SCHED_IDLE, SCHED_OTHER, SCHED_RR } from "../abi/sched.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import { Callout } from "./callout.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { Cpu } from "./cpu.ts";
@@ -71,7 +72,7 @@ export abstract class Thread implements RunEntity {
   #nice = 0;
   #vruntimeRate = 1;
   /** Weighted run time that orders the run queue, ns at nice 0. */
-  vruntimeNs = 0;
+  vruntimeNs = WIDE_ZERO;
   /** Place in the run queue's heap; -1 when not on it. */
   runIndex = -1;
   readonly heap = null;
@@ -83,19 +84,19 @@ export abstract class Thread implements RunEntity {
   isDying = false;
   /** Its control group; see cgroups(7). */
   cgroup: Cgroup;
-  userNs = 0;
-  systemNs = 0;
+  userNs = WIDE_ZERO;
+  systemNs = WIDE_ZERO;
   voluntarySwitches = 0;
   involuntarySwitches = 0;
   /** It has used more of a disk than it may: it does not run in user mode before this time; 0 if not. */
-  payUntilNs = 0;
+  payUntilNs = WIDE_ZERO;
   /** What that is for. */
   payKind: PressureKind = IO_PRESSURE;
   /** The call in progress answers EPIPE where no SIGPIPE goes with it: a datagram socket. */
   isSigpipeSpared = false;
   /** What disks moved while it was at work. */
-  diskBytesRead = 0;
-  diskBytesWritten = 0;
+  diskBytesRead = WIDE_ZERO;
+  diskBytesWritten = WIDE_ZERO;
   /** sched_yield(2): let the others run first, once. */
   isYielding = false;
   readonly restart: RestartState = {
@@ -155,6 +156,12 @@ export abstract class Thread implements RunEntity {
   get isRoundRobin(): boolean {
     return this.policy === SCHED_RR;
   }
+  /** Only what kills it ends its sleep. */
+  get isUninterruptible(): boolean {
+    return false;
+  }
+
+  set isUninterruptible(_is: boolean) {}
 
   /** Sleeps until `queue` is woken. Return the result: it makes the call restart. */
   sleep(queue: WaitQueue, wmesg: string): Errno {

@@ -8,6 +8,7 @@
  * number stores its two's complement. Use on unshared scratch buffers
  * (DataView over shared memory is several times slower).
  */
+import { wide } from "./wide.ts";
 
 /** How one scalar is stored. `T` is number, or Uint8Array for byte arrays. */
 export interface Scalar<T> {
@@ -72,12 +73,12 @@ export const i32 = scalar(
 );
 export const u64 = scalar(
   8,
-  (v, a) => v.getUint32(a + 4, true) * TWO32 + v.getUint32(a, true),
+  (v, a) => wide(v.getUint32(a + 4, true), v.getUint32(a, true)),
   setLong,
 );
 export const i64 = scalar(
   8,
-  (v, a) => v.getInt32(a + 4, true) * TWO32 + v.getUint32(a, true),
+  (v, a) => wide(v.getInt32(a + 4, true), v.getUint32(a, true)),
   setLong,
 );
 /** Big-endian scalars: network headers, some disk formats. */
@@ -127,7 +128,7 @@ function field<T>(type: Scalar<T>, offset: number): Field<T> {
 
 function setLong(view: DataView, at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);
-  view.setInt32(at + 4, Math.floor(value / TWO32), true);
+  view.setInt32(at + 4, (value | 0) === value ? value >> 31 : Math.floor(value / TWO32), true);
 }
 
 function roundUp(n: number, to: number): number {

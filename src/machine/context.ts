@@ -4,6 +4,8 @@
  * 64-bit registers are numbers here, exact to 2^53; the halves are at hand for the rest.
  * Contexts come from a pool of bounded size (ContextPool).
  */
+
+import { wide } from "../lib/wide.ts";
 import {
   CTX_F,
   CTX_FFLAGS,
@@ -42,12 +44,17 @@ export class Context {
   /** x[i] as a signed number; past 2^53 the low bits are lost. */
   getX(i: number): number {
     const k = this.#at + (i << 1);
-    return this.#i32[k + 1]! * TWO32 + this.#u32[k]!;
+    return wide(this.#i32[k + 1]!, this.#u32[k]!);
   }
-  /** x[i] as an unsigned number; past 2^53 the low bits are lost. */
+  /** x[i] as an unsigned number, an address as a rule; past 2^53 the low bits are lost. */
   getXu(i: number): number {
     const k = this.#at + (i << 1);
     return this.#u32[k + 1]! * TWO32 + this.#u32[k]!;
+  }
+  /** The same of what is small as a rule. */
+  getSize(i: number): number {
+    const k = this.#at + (i << 1);
+    return wide(this.#u32[k + 1]!, this.#u32[k]!);
   }
   /** Low half of x[i], signed: an `int` argument. */
   xlo(i: number): number {

@@ -7,6 +7,7 @@ import type { SemUndoList } from "../ipc/semundo.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
 import { Thread } from "../kern/thread.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { Context } from "../machine/context.ts";
 import type { FdTable } from "../vfs/fdtable.ts";
 import type { FsContext } from "../vfs/fscontext.ts";
@@ -69,8 +70,8 @@ export class Lwp extends Thread {
   /** In seccomp's filter mode: the filter installed last. */
   seccompFilter: SeccompFilter | null = null;
   /** Cleared and woken as a futex when the thread ends; see set_tid_address(2). */
-  clearTidAddr = 0;
-  robustListHead = 0;
+  clearTidAddr = WIDE_ZERO;
+  robustListHead = WIDE_ZERO;
   /** Its area for restartable sequences: rseq(2). */
   rseq: Rseq | null = null;
   /** Queues for the locks that it holds: proc/pifutex.ts. */
@@ -104,16 +105,16 @@ export class Lwp extends Thread {
   isContextReplaced = false;
   /** For trap/usermeter.ts: its last stay in user mode was long; fuel and time of those that were timed. */
   staysLong = false;
-  timedFuel = 0;
-  timedNs = 0;
+  timedFuel = WIDE_ZERO;
+  timedNs = WIDE_ZERO;
   comm = "";
-  startNs = 0;
+  startNs = WIDE_ZERO;
   timerSlackNs = 50_000;
   /** Calls of the read and write families, and what they moved: /proc/PID/io. */
   readCalls = 0;
   writeCalls = 0;
-  bytesRead = 0;
-  bytesWritten = 0;
+  bytesRead = WIDE_ZERO;
+  bytesWritten = WIDE_ZERO;
   /** Who logged in, and the number of that login: /proc/PID/loginuid. */
   loginuid = NO_LOGIN;
   sessionid = NO_LOGIN;
@@ -158,11 +159,11 @@ export class Lwp extends Thread {
   }
 
   /** Sleeps through all but fatal signals, as a parent in vfork(2) must. */
-  get isUninterruptible(): boolean {
+  override get isUninterruptible(): boolean {
     return (this.signalWork & IS_UNINTERRUPTIBLE) !== 0;
   }
 
-  set isUninterruptible(is: boolean) {
+  override set isUninterruptible(is: boolean) {
     if (is) this.signalWork |= IS_UNINTERRUPTIBLE;
     else this.signalWork &= ~IS_UNINTERRUPTIBLE;
   }

@@ -10,6 +10,7 @@ import type { Cgroup } from "../kern/cgroup/cgroup.ts";
 import { Cred } from "../kern/cred.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { Path } from "../vfs/path.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Key } from "./keys/key.ts";
@@ -46,8 +47,8 @@ type ThreadUsage = Omit<Usage, "minorFaults" | "majorFaults" | "maxRssPages">;
 
 export function noUsage(): Usage {
   return {
-    userNs: 0,
-    systemNs: 0,
+    userNs: WIDE_ZERO,
+    systemNs: WIDE_ZERO,
     minorFaults: 0,
     majorFaults: 0,
     voluntarySwitches: 0,
@@ -55,10 +56,10 @@ export function noUsage(): Usage {
     maxRssPages: 0,
     readCalls: 0,
     writeCalls: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    diskBytesRead: 0,
-    diskBytesWritten: 0,
+    bytesRead: WIDE_ZERO,
+    bytesWritten: WIDE_ZERO,
+    diskBytesRead: WIDE_ZERO,
+    diskBytesWritten: WIDE_ZERO,
   };
 }
 
@@ -147,7 +148,7 @@ export class Proc {
   oomScoreAdj = 0;
   /** How low it may be set without privilege. */
   oomScoreAdjMin = 0;
-  startNs = 0;
+  startNs = WIDE_ZERO;
   readonly timers = new ProcessTimers(this);
   /** Of threads that ended; `usageOf` adds the living. */
   readonly ended: Usage = noUsage();

@@ -35,7 +35,7 @@ export const mode = plain(
 /** C long, off_t: signed, exact to 2^53 and imprecise beyond (no such offset is valid). */
 export const long = plain("long", (td, i) => td.context.getX(A0 + i));
 /** size_t: unsigned; huge values are imprecise but stay huge. */
-export const size = plain("size", (td, i) => td.context.getXu(A0 + i));
+export const size = plain("size", (td, i) => td.context.getSize(A0 + i));
 /** A user address; any value may come. */
 export const uaddr = plain("uaddr", (td, i) => td.context.getXu(A0 + i), hex);
 

@@ -8,6 +8,7 @@ import {
   RWF_NOWAIT,
   RWF_SYNC,
 } from "../abi/fcntl.ts";
+import { wide } from "../lib/wide.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import type { File } from "../vfs/file.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
@@ -18,7 +19,6 @@ import { didRead, didWrite } from "./file.ts";
 
 const IOV_MAX = 1024;
 const IOVEC_SIZE = 16;
-const TWO32 = 4294967296;
 const SSIZE_MAX = 2 ** 63;
 
 const RWF_KNOWN = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
@@ -40,8 +40,8 @@ export function readIov(td: Lwp, at: number, count: number): readonly IoVec[] | 
   let total = 0;
   for (let i = 0; i < count; i++) {
     const p = i * IOVEC_SIZE;
-    const base = view.getUint32(p + 4, true) * TWO32 + view.getUint32(p, true);
-    const length = view.getUint32(p + 12, true) * TWO32 + view.getUint32(p + 8, true);
+    const base = wide(view.getUint32(p + 4, true), view.getUint32(p, true));
+    const length = wide(view.getUint32(p + 12, true), view.getUint32(p + 8, true));
     total += length;
     if (length >= SSIZE_MAX || total >= SSIZE_MAX) return EINVAL;
     out.push({ base, length });

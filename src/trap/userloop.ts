@@ -17,6 +17,7 @@ import { SIGTRAP, SIGXCPU, TRAP_TRACE } from "../abi/signal.ts";
 import { NS_PER_SEC } from "../kern/clock.ts";
 import type { Cpu, SliceKeeper } from "../kern/cpu.ts";
 import { SLICE_NS } from "../kern/sched.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { Hart } from "../machine/hart.ts";
 import {
   TRAP_ECALL,
@@ -76,7 +77,7 @@ export class UserLoop implements SliceKeeper, TrapService {
   /** What became of the last page fault that `fault` saw (FAULT_*), if it is to come out; -1. */
   #faultCode = -1;
   /** When the last accounting was. */
-  #sinceNs = 0;
+  #sinceNs = WIDE_ZERO;
   #callsToLook = CALLS_PER_LOOK;
   /** Something was due when the clock was last looked at. */
   #isDue = false;

@@ -9,6 +9,7 @@
  * to run the program (translate code, refill the TLB) is the program's time.
  */
 import type { KernelClock } from "../kern/clock.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { Lwp } from "../proc/lwp.ts";
 
 /** What is this long is worth two looks at the clock each time. */
@@ -34,7 +35,7 @@ export class UserMeter {
   #faultsToSample = 1;
   #faultNs = FIRST_FAULT_NS;
   /** Since `take`. */
-  #timedNs = 0;
+  #timedNs = WIDE_ZERO;
   #untimedFuel = 0;
   /** The rate that was measured last, for threads that have none yet. */
   #rate = FIRST_RATE;

@@ -6,6 +6,7 @@
  */
 
 import type { Thread } from "../kern/thread.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { UserMemory } from "../vm/usermem.ts";
 
@@ -129,10 +130,10 @@ export function newDiskCounts(): DiskCounts {
     flushes: 0,
     discards: 0,
     sectorsDiscarded: 0,
-    readNs: 0,
-    writeNs: 0,
-    flushNs: 0,
-    discardNs: 0,
+    readNs: WIDE_ZERO,
+    writeNs: WIDE_ZERO,
+    flushNs: WIDE_ZERO,
+    discardNs: WIDE_ZERO,
   };
 }
 

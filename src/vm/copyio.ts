@@ -9,6 +9,7 @@
 import { EFAULT, ENAMETOOLONG, type Errno } from "../abi/errno.ts";
 import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { byteString } from "../lib/bytes.ts";
+import { wide } from "../lib/wide.ts";
 import { type PageTable, PTE_R, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { FAULT_OK, FAULT_OOM } from "./faultcode.ts";
@@ -122,7 +123,7 @@ export abstract class CopyIo implements UserMemory {
     if (pa < 0) return pa;
     if ((pa & 7) !== 0) return this.#loadUnaligned(from, 8);
     const u32 = this.frames.mem.u32;
-    return u32[(pa >>> 2) + 1]! * TWO32 + u32[pa >>> 2]!;
+    return wide(u32[(pa >>> 2) + 1]!, u32[pa >>> 2]!);
   }
 
   storeU32(to: number, value: number): number {

@@ -8,6 +8,7 @@
  */
 import { EFAULT, EINVAL, ENOMEM, EPERM, type Errno, failed } from "../abi/errno.ts";
 import { PROT_WRITE } from "../abi/mman.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { CopyIo } from "./copyio.ts";
@@ -70,8 +71,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   readonly limits: VmLimits;
   /** Processes and threads groups that share it (vfork, CLONE_VM). */
   refs = 1;
-  brkStart = 0;
-  brkEnd = 0;
+  brkStart = WIDE_ZERO;
+  brkEnd = WIDE_ZERO;
   /** Top of the first stack, where /proc/PID/maps says [stack]. */
   stackTop = 0;
   /** mlockall(MCL_FUTURE): flags of maps to come. */

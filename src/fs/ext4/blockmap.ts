@@ -6,6 +6,7 @@
  * so do blocks that are allocated but not yet written.
  */
 import { type Errno, EUCLEAN } from "../../abi/errno.ts";
+import { WIDE_ZERO } from "../../lib/wide.ts";
 import { mapExtent } from "./extent.ts";
 import { mapIndirect } from "./indirect.ts";
 import type { Inode } from "./inode.ts";
@@ -17,7 +18,7 @@ export class BlockRun {
   lblk = 0;
   /** Block of the volume that `lblk` is in, or HOLE. */
   pblk = HOLE;
-  count = 0;
+  count = WIDE_ZERO;
   /** Block that is held for `lblk` but was never written, or HOLE: `pblk` is HOLE then. */
   unwritten = HOLE;
 

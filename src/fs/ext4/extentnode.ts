@@ -8,6 +8,7 @@
  */
 import { type Errno, failed } from "../../abi/errno.ts";
 import { crc32c } from "../../lib/crc32c.ts";
+import { wide } from "../../lib/wide.ts";
 import type { Buf, Seal } from "../../vfs/bio.ts";
 import type { Inode } from "./inode.ts";
 import { DiskInode, EXTENT_MAGIC, Extent, ExtentHeader, ExtentIndex } from "./layout.ts";
@@ -142,7 +143,7 @@ export function setFirstBlock(node: Node, index: number, lblk: number): void {
 /** Of a leaf's entry: where it begins on the volume, how long it is, and whether it reads as zeroes. */
 export function startBlock(node: Node, index: number): number {
   const at = entryAt(node, index);
-  return Extent.ee_start_lo.get(node.view, at) + Extent.ee_start_hi.get(node.view, at) * TWO32;
+  return wide(Extent.ee_start_hi.get(node.view, at), Extent.ee_start_lo.get(node.view, at));
 }
 
 export function lengthOf(node: Node, index: number): number {
@@ -172,9 +173,7 @@ export function setExtent(
 
 export function childBlock(node: Node, index: number): number {
   const at = entryAt(node, index);
-  return (
-    ExtentIndex.ei_leaf_lo.get(node.view, at) + ExtentIndex.ei_leaf_hi.get(node.view, at) * TWO32
-  );
+  return wide(ExtentIndex.ei_leaf_hi.get(node.view, at), ExtentIndex.ei_leaf_lo.get(node.view, at));
 }
 
 export function setIndex(node: Node, index: number, lblk: number, block: number): void {

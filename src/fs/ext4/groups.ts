@@ -12,6 +12,7 @@
 import type { Errno } from "../../abi/errno.ts";
 import { crc16 } from "../../lib/crc16.ts";
 import { crc32c } from "../../lib/crc32c.ts";
+import { wide } from "../../lib/wide.ts";
 import type { Buf } from "../../vfs/bio.ts";
 import { crcU32, crcWithHole } from "./checksum.ts";
 import * as feature from "./features.ts";
@@ -232,17 +233,17 @@ export class GroupDescriptor {
 
   get blockBitmap(): number {
     const high = this.#isWide ? GroupDesc.bg_block_bitmap_hi.get(this.bp.view, this.#at) : 0;
-    return GroupDesc.bg_block_bitmap_lo.get(this.bp.view, this.#at) + high * TWO32;
+    return wide(high, GroupDesc.bg_block_bitmap_lo.get(this.bp.view, this.#at));
   }
 
   get inodeBitmap(): number {
     const high = this.#isWide ? GroupDesc.bg_inode_bitmap_hi.get(this.bp.view, this.#at) : 0;
-    return GroupDesc.bg_inode_bitmap_lo.get(this.bp.view, this.#at) + high * TWO32;
+    return wide(high, GroupDesc.bg_inode_bitmap_lo.get(this.bp.view, this.#at));
   }
 
   get inodeTable(): number {
     const high = this.#isWide ? GroupDesc.bg_inode_table_hi.get(this.bp.view, this.#at) : 0;
-    return GroupDesc.bg_inode_table_lo.get(this.bp.view, this.#at) + high * TWO32;
+    return wide(high, GroupDesc.bg_inode_table_lo.get(this.bp.view, this.#at));
   }
 
   get freeClusters(): number {

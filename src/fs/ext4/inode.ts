@@ -20,6 +20,7 @@ import {
   S_IFSOCK,
 } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
+import { wide } from "../../lib/wide.ts";
 import * as feature from "./features.ts";
 import { inodeSeed, isSumPending, isSumRight, recordChanged } from "./inodesum.ts";
 import { readTime, writeTime } from "./inodetime.ts";
@@ -178,7 +179,7 @@ export class Inode {
   /** The size that the record says: never past data that is not written yet. */
   get diskSizeBytes(): number {
     const low = DiskInode.i_size_lo.get(this.view, 0);
-    return this.#hasHighSize ? low + DiskInode.i_size_high.get(this.view, 0) * TWO32 : low;
+    return this.#hasHighSize ? wide(DiskInode.i_size_high.get(this.view, 0), low) : low;
   }
 
   set diskSizeBytes(size: number) {
@@ -196,7 +197,7 @@ export class Inode {
   get blocks512(): number {
     const low = DiskInode.i_blocks_lo.get(this.view, 0);
     if (!this.#hasHugeFiles) return low;
-    const all = low + DiskInode.i_blocks_high.get(this.view, 0) * TWO32;
+    const all = wide(DiskInode.i_blocks_high.get(this.view, 0), low);
     return this.has(HUGE_FILE_FL) ? all * (this.volume.geometry.blockSize / 512) : all;
   }
 
@@ -216,7 +217,7 @@ export class Inode {
   /** Block of the extended attributes that the inode has no room for; 0 if none. */
   get xattrBlock(): number {
     const high = this.#has64 ? DiskInode.i_file_acl_high.get(this.view, 0) : 0;
-    return DiskInode.i_file_acl_lo.get(this.view, 0) + high * TWO32;
+    return wide(high, DiskInode.i_file_acl_lo.get(this.view, 0));
   }
 
   set xattrBlock(block: number) {

@@ -4,6 +4,7 @@
  * Source: Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps".
  */
 import type { Timespec } from "../../kern/clock.ts";
+import { wide } from "../../lib/wide.ts";
 
 const TWO32 = 4294967296;
 const SEC_MIN = -2147483648;
@@ -15,7 +16,7 @@ export function readTime(view: DataView, at: number, extraAt: number): Timespec 
   const sec = view.getInt32(at, true);
   if (extraAt < 0) return { sec, nsec: 0 };
   const extra = view.getUint32(extraAt, true);
-  return { sec: sec + (extra & 3) * TWO32, nsec: Math.min(extra >>> 2, 999999999) };
+  return { sec: wide(extra & 3, sec), nsec: Math.min(extra >>> 2, 999999999) };
 }
 
 /** A time that does not fit becomes the nearest one that does, as in Linux. */
@@ -24,6 +25,6 @@ export function writeTime(view: DataView, at: number, extraAt: number, t: Timesp
   const sec = Math.max(SEC_MIN, Math.min(max, t.sec));
   view.setInt32(at, sec | 0, true);
   if (extraAt < 0) return;
-  const epoch = (sec - (sec | 0)) / TWO32;
+  const epoch = sec === (sec | 0) ? 0 : (sec - (sec | 0)) / TWO32;
   view.setUint32(extraAt, ((t.nsec << 2) | epoch) >>> 0, true);
 }

@@ -9,6 +9,7 @@
  * Invariant: `populatedChildren` is the number of children that hold a thread,
  * themselves or below; every living thread is in the `threads` of one group.
  */
+import { WIDE_ZERO } from "../../lib/wide.ts";
 import { Pressure } from "../pressure.ts";
 import type { RunGroup } from "../rungroup.ts";
 import type { Thread } from "../thread.ts";
@@ -47,8 +48,8 @@ export class Cgroup {
   wantsFrozen = false;
   isFrozen = false;
   /** CPU time of its own threads, past ones included; and of groups below that are gone. */
-  userNs = 0;
-  systemNs = 0;
+  userNs = WIDE_ZERO;
+  systemNs = WIDE_ZERO;
 
   pids: PidsGroup | null = null;
   memory: MemoryGroup | null = null;
