@@ -96,6 +96,7 @@ function copyout(object: VmObject, uio: Uio, pa: number, at: number, count: numb
 export function writeObject(object: VmObject, uio: Uio, offset: number): number {
   const n = uio.resid;
   if (offset + n > object.sizeBytes) object.zeroTail();
+  object.willOutgrowPage = offset + n > PAGE;
   let done = 0;
   while (done < n) {
     const at = offset + done;

@@ -42,6 +42,8 @@ export abstract class VmObject {
   sizeBytes: number;
   /** mremap(2) makes no map of it longer. */
   readonly isOfFixedSize: boolean = false;
+  /** A write under way makes it longer than a page. */
+  willOutgrowPage = false;
   protected readonly pages = new PageMap();
   /** The chunk being filled: its number, token, and the aligned run of pages it is for. */
   #chunk = -1;
@@ -226,7 +228,7 @@ export abstract class VmObject {
       if (beside !== 0) return beside;
       this.unreserve();
       // A lone page of a short file is not worth a chunk.
-      if (this.sizeBytes <= PAGE_SIZE) return this.frames.alloc();
+      if (this.sizeBytes <= PAGE_SIZE && !this.willOutgrowPage) return this.frames.alloc();
       const chunk = this.frames.reserve();
       if (chunk >= 0) {
         this.#chunk = chunk;

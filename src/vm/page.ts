@@ -94,6 +94,8 @@ export class PageAllocator {
   readonly #tail = new Int32Array(FULL).fill(NONE);
   readonly #tags: Uint16Array;
   #lastToken = 0;
+  /** The chunk that became free last. */
+  #lastFreed = NONE;
   /** Cached pages that stay: without the code they run, programs would only read it in again. */
   readonly #keptCache: number;
 
@@ -293,7 +295,7 @@ export class PageAllocator {
     if (free === ALL_FREE) {
       this.#token[chunk] = 0;
       this.#unlink(chunk);
-      this.#prepend(chunk, FREE);
+      this.#putBack(chunk);
     } else if (this.#state[chunk] === FULL) {
       this.#move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
     }
@@ -334,7 +336,27 @@ export class PageAllocator {
     this.#tail[list] = chunk;
   }
 
-  /** Puts what was used last first: the host has memory behind it, and perhaps it is in a cache. */
+  /**
+   * Frees a chunk: what was used last comes first, for the host has memory behind it, and perhaps it is in a
+   * cache. But neighbours that are freed one after the other stay in the order of their addresses, so that
+   * who takes them gets memory in one piece.
+   */
+  #putBack(chunk: number): void {
+    const before = this.#lastFreed;
+    this.#lastFreed = chunk;
+    if (before !== chunk - 1 || before < 0 || this.#state[before] !== FREE) {
+      this.#prepend(chunk, FREE);
+      return;
+    }
+    const next = this.#next[before]!;
+    this.#state[chunk] = FREE;
+    this.#prev[chunk] = before;
+    this.#next[chunk] = next;
+    this.#next[before] = chunk;
+    if (next === NONE) this.#tail[FREE] = chunk;
+    else this.#prev[next] = chunk;
+  }
+
   #prepend(chunk: number, list: number): void {
     this.#state[chunk] = list;
     const first = this.#head[list]!;

@@ -7,6 +7,7 @@
  * count as clean, and an error makes them dirty again.
  */
 import { EAGAIN, EROFS, type Errno, failed } from "../abi/errno.ts";
+import { WIDE_ZERO } from "../lib/wide.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { ErrSeq } from "./errseq.ts";
 import { FilledObject } from "./filledobject.ts";
@@ -20,7 +21,7 @@ import { DirtyDomain, type DirtyObject } from "./writeback.ts";
 const CLUSTER_PAGES = 256;
 
 export class PagedObject extends FilledObject implements PageOwner, DirtyObject {
-  dirtySinceNs = 0;
+  dirtySinceNs = WIDE_ZERO;
   /** What went wrong when its pages were written. */
   override readonly errors = new ErrSeq();
   readonly #domain: DirtyDomain;
@@ -270,16 +271,31 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
 
   #writeRun(first: number, count: number): number {
     const { frames, pages } = this;
+    const { writeback } = frames;
     const pas: Paddr[] = [];
+    let isContiguous = true;
     for (let i = 0; i < count; i++) {
       const pa = pages.get(first + i) as Paddr;
+      if (i > 0 && pa !== pas[i - 1]! + PAGE_SIZE) isContiguous = false;
       pas.push(pa);
       for (const m of this.mappings) m.writeProtect(first + i);
       frames.hold(pa);
       this.#clean(first + i, pa);
     }
     this.zeroTail();
-    const r = this.pager.pageOut!(first, this.#bytesOf(pas));
+    const { u8 } = frames.mem;
+    const length = count * PAGE_SIZE;
+    let r: number;
+    if (isContiguous) {
+      r = this.pager.pageOut!(first, u8.subarray(pas[0]!, pas[0]! + length));
+    } else {
+      const copy = writeback.borrowBuffer(length);
+      for (let i = 0; i < count; i++) {
+        copy.set(u8.subarray(pas[i]!, pas[i]! + PAGE_SIZE), i * PAGE_SIZE);
+      }
+      r = this.pager.pageOut!(first, copy.subarray(0, length));
+      writeback.returnBuffer(copy);
+    }
     for (let i = 0; i < count; i++) {
       const pa = pas[i]!;
       frames.release(pa);
@@ -288,21 +304,9 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
         this.#markDirty(first + i, pa);
       }
     }
-    if (failed(r)) frames.writeback.failedPages += count;
-    else frames.writeback.written += count;
+    if (failed(r)) writeback.failedPages += count;
+    else writeback.written += count;
     this.#noteClean();
     return r;
-  }
-
-  /** The frames as one run of bytes: themselves if they are contiguous, else a copy. */
-  #bytesOf(pas: readonly Paddr[]): Uint8Array {
-    const { u8 } = this.frames.mem;
-    const start = pas[0]!;
-    const length = pas.length * PAGE_SIZE;
-    if (pas.every((pa, i) => pa === start + i * PAGE_SIZE))
-      return u8.subarray(start, start + length);
-    const copy = new Uint8Array(length);
-    for (const [i, pa] of pas.entries()) copy.set(u8.subarray(pa, pa + PAGE_SIZE), i * PAGE_SIZE);
-    return copy;
   }
 }

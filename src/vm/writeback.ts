@@ -64,6 +64,20 @@ export class Writeback {
   clock: WritebackClock | null = null;
   keeper: WritebackKeeper | null = null;
 
+  /** Where pages that are apart in memory are put side by side to be written; null while it is in use. */
+  #buffer: Uint8Array | null = new Uint8Array(0);
+
+  /** Room for `length` bytes, until `returnBuffer`: one that was used before, if it is not in use. */
+  borrowBuffer(length: number): Uint8Array {
+    const buffer = this.#buffer;
+    this.#buffer = null;
+    return buffer && buffer.length >= length ? buffer : new Uint8Array(length);
+  }
+
+  returnBuffer(buffer: Uint8Array): void {
+    if (!this.#buffer || this.#buffer.length < buffer.length) this.#buffer = buffer;
+  }
+
   get nowNs(): number {
     return this.clock?.monotonicNs() ?? 0;
   }

@@ -236,3 +236,65 @@ test("pages of an object that are brought in alternately still find their chunks
   o.release();
   assert.equal(world.leaked, 0);
 });
+
+test("what a file gave back in order comes back in order: a large read is of one piece of memory", () => {
+  const world = new World();
+  const pages = 40;
+  const first = file(world, pages);
+  assert.equal(first.fill(0, pages), 0);
+  first.dropClean(0, pages);
+  const reads: number[] = [];
+  const pager: Pager = {
+    pageIn(_pindex, into) {
+      reads.push(into.length / PAGE_SIZE);
+      return 0;
+    },
+  };
+  const second = new PagedObject(world.frames, pager, pages * PAGE_SIZE);
+  assert.equal(second.fill(0, pages), 0);
+  assert.deepEqual(reads, [pages]);
+  first.release();
+  second.release();
+  assert.equal(world.leaked, 0);
+});
+
+test("pages that are apart in memory are written together, also while others are being written", () => {
+  const world = new World();
+  const written: string[] = [];
+  let inner: PagedObject | null = null;
+  const pager = (name: string): Pager => ({
+    pageIn(_pindex, into) {
+      into.fill(0);
+      return 0;
+    },
+    pageOut(pindex, from) {
+      const before = from.slice();
+      // As a commit does that must write others first.
+      if (name === "outer") assert.equal(inner!.sync(0, Number.POSITIVE_INFINITY), 0);
+      assert.deepEqual(from, before);
+      const firsts = Array.from({ length: from.length / PAGE_SIZE }, (_, i) => from[i * PAGE_SIZE]);
+      written.push(`${name} ${pindex}: ${firsts.join()}`);
+      return 0;
+    },
+  });
+  const outer = new PagedObject(world.frames, pager("outer"), 4 * PAGE_SIZE);
+  inner = new PagedObject(world.frames, pager("inner"), 4 * PAGE_SIZE);
+  // Their frames by turns, so that neither has two in a row.
+  const held: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    for (const [k, o] of [outer, inner].entries()) {
+      o.sizeBytes = PAGE_SIZE;
+      const pa = o.grabPage(i);
+      assert.ok(!failed(pa));
+      world.frames.mem.u8.fill(10 * k + i + 1, pa, pa + PAGE_SIZE);
+      held.push(pa);
+    }
+  }
+  assert.notEqual(held[2]! - held[0]!, PAGE_SIZE);
+  outer.sizeBytes = inner.sizeBytes = 4 * PAGE_SIZE;
+  assert.equal(outer.sync(0, Number.POSITIVE_INFINITY), 0);
+  assert.deepEqual(written, ["inner 0: 11,12,13,14", "outer 0: 1,2,3,4"]);
+  outer.release();
+  inner.release();
+  assert.equal(world.leaked, 0);
+});
