@@ -21,6 +21,7 @@ import { CAP_SYS_ADMIN, CAP_SYS_RAWIO } from "../kern/cred.ts";
 import type { Thread } from "../kern/thread.ts";
 import { MAX_OBJECT_BYTES } from "../vm/object.ts";
 import type { UserMemory } from "../vm/usermem.ts";
+import { TrimWork } from "./trimwork.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** More than this are not counted in one call: a damaged map may seem endless. */
@@ -48,7 +49,7 @@ export function mapIoctl(
     const a = vp.getattr();
     return failed(a) ? a : mem.storeU32(arg, a.blksize);
   }
-  if (request === FITRIM) return td.cred.hasCap(CAP_SYS_ADMIN) ? trim(vp, arg, mem) : EPERM;
+  if (request === FITRIM) return td.cred.hasCap(CAP_SYS_ADMIN) ? trim(td, vp, arg, mem) : EPERM;
   if (request !== FIBMAP || vp.type !== S_IFREG) return ENOTTY;
   return td.cred.hasCap(CAP_SYS_RAWIO) ? fibmap(vp, arg, mem) : EPERM;
 }
@@ -117,16 +118,27 @@ function fibmap(vp: Vnode, arg: number, mem: UserMemory): number {
   return mem.storeU32(arg, isThere ? (e.physical + at - e.offset) / a.blksize : 0);
 }
 
-function trim(vp: Vnode, arg: number, mem: UserMemory): number {
+function trim(td: Thread, vp: Vnode, arg: number, mem: UserMemory): number {
   const range = new Uint8Array(FstrimRange.sizeof);
   const view = new DataView(range.buffer);
   const r = mem.copyin(arg, range);
   if (failed(r)) return r;
   if (!vp.fs.trim) return ENOTTY;
-  const start = FstrimRange.start.get(view, 0);
-  const end = start + FstrimRange.len.get(view, 0);
-  const trimmed = vp.fs.trim(start, end, FstrimRange.minlen.get(view, 0));
+  const before = td.restart.data;
+  const work = before instanceof TrimWork ? before : newTrimWork(view);
+  const trimmed = vp.fs.trim(work);
+  td.isUninterruptible = !failed(trimmed) && !work.isDone;
+  if (td.isUninterruptible) {
+    td.restart.data = work;
+    return td.sleepUntil(null, "trim", td.cpu.clock.monotonicNs());
+  }
   if (failed(trimmed)) return trimmed;
-  FstrimRange.len.set(view, 0, trimmed);
+  FstrimRange.len.set(view, 0, work.trimmedBytes);
   return mem.copyout(arg, range);
+}
+
+function newTrimWork(range: DataView): TrimWork {
+  const start = FstrimRange.start.get(range, 0);
+  const end = start + FstrimRange.len.get(range, 0);
+  return new TrimWork(start, end, FstrimRange.minlen.get(range, 0));
 }

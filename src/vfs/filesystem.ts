@@ -9,6 +9,7 @@ import type { DirtyDomain } from "../vm/writeback.ts";
 import type { HandleSource } from "./filehandle.ts";
 import type { Mark } from "./mark.ts";
 import type { Path } from "./path.ts";
+import type { TrimWork } from "./trimwork.ts";
 import type { Vfs } from "./vfs.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -62,8 +63,8 @@ export interface FileSystem {
   showOptions?(): string;
   /** How many file systems lie below this one that lies on others; absent: none. */
   readonly stackDepth?: number;
-  /** FITRIM: tells the disk of free runs of at least `least` bytes in [start, end). Bytes told of, or an error. */
-  trim?(start: number, end: number, least: number): number;
+  /** FITRIM: tells the disk of some of the free runs that `work` is about, and notes so in it. 0 or an error. */
+  trim?(work: TrimWork): number;
   /** mount -o remount: other options, or read-only and back; EINVAL if it cannot. */
   remount?(isReadOnly: boolean, data: string): number;
 }

@@ -9,6 +9,7 @@ import { Ext4 } from "../../src/fs/ext4/ext4.ts";
 import type { Ext4Vnode } from "../../src/fs/ext4/vnode.ts";
 import { Cred } from "../../src/kern/cred.ts";
 import type { Thread } from "../../src/kern/thread.ts";
+import { TrimWork } from "../../src/vfs/trimwork.ts";
 import { Uio } from "../../src/vm/uio.ts";
 import {
   debugfs,
@@ -32,10 +33,12 @@ function thread(cred: Cred): Thread {
 class TrimStore extends MemoryStore {
   readonly discardBytes = 512;
   discarded = 0;
+  discards = 0;
 
   discard(offset: number, length: number): number {
     this.bytes.fill(0xdd, offset, offset + length);
     this.discarded += length;
+    this.discards++;
     return 0;
   }
 }
@@ -242,9 +245,42 @@ describe("ext4 tells the disk what is free", () => {
       assert.equal(w.file("b").setattr({ sizeBytes: 0 }), 0);
       // Without what is promised to the first, which is free still.
       const free = w.fs.statfs().bfree * 1024;
-      const trimmed = w.fs.trim(0, Number.POSITIVE_INFINITY, 0);
+      const work = new TrimWork(0, Number.POSITIVE_INFINITY, 0);
+      while (!work.isDone) assert.equal(w.fs.trim(work), 0);
+      const trimmed = work.trimmedBytes;
       assert.ok(trimmed >= free && trimmed < free + 1.2 * data.length, `${trimmed} of ${free}`);
       assert.equal(w.store.discarded, trimmed);
+      w.finish();
+    });
+  });
+
+  it("a bounded number of runs at a time, each of them once, whatever others do meanwhile", () => {
+    world(["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], 20_000, 1 << 20, (w) => {
+      // Two files take the blocks in turns, and one is cut to nothing: so many runs that one step cannot have them all.
+      const one = pattern(1024, 5);
+      const files = 3000;
+      for (let i = 0; i < files; i++) {
+        assert.equal(write(w.file(i % 2 === 0 ? "a" : "b"), one, (i >> 1) * 1024), 1024);
+        assert.equal(w.file(i % 2 === 0 ? "a" : "b").fsync(false), 0);
+      }
+      assert.equal(w.file("b").setattr({ sizeBytes: 0 }), 0);
+      const work = new TrimWork(0, Number.POSITIVE_INFINITY, 0);
+      let steps = 0;
+      let most = 0;
+      while (!work.isDone) {
+        const before = w.store.discards;
+        assert.equal(w.fs.trim(work), 0);
+        most = Math.max(most, w.store.discards - before);
+        steps++;
+        if (steps === 3) assert.equal(write(w.file("b"), pattern(300_000, 7), 0), 300_000);
+        if (steps === 3) assert.equal(w.file("b").fsync(false), 0);
+      }
+      assert.ok(steps > 5, `${steps} steps`);
+      assert.ok(most <= 100, `${most} runs in one`);
+      assert.equal(w.store.discarded, work.trimmedBytes);
+      const back = new Uint8Array(300_000);
+      assert.equal(w.file("b").read(thread(root), Uio.kernel(back), 0, null), 300_000);
+      assert.deepEqual(back, pattern(300_000, 7));
       w.finish();
     });
   });

@@ -8,6 +8,7 @@ import { EBUSY, EFSBADCRC, ENOTBLK, EROFS, type Errno, failed } from "../../abi/
 import { type KernelLog, LOG_ERR, LOG_INFO } from "../../kern/log.ts";
 import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
+import type { TrimWork } from "../../vfs/trimwork.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
@@ -124,8 +125,8 @@ export class Ext4 implements FileSystem, Committer {
     return this.volume.tx.commit();
   }
 
-  trim(start: number, end: number, least: number): number {
-    return trimVolume(this.volume, start, end, least);
+  trim(work: TrimWork): number {
+    return trimVolume(this.volume, work);
   }
 
   unmount(): number {
