@@ -156,6 +156,7 @@ export abstract class Thread implements RunEntity {
   get isRoundRobin(): boolean {
     return this.policy === SCHED_RR;
   }
+
   /** Only what kills it ends its sleep. */
   get isUninterruptible(): boolean {
     return false;
