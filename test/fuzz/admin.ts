@@ -13,6 +13,7 @@ import { VirtualHost } from "./virtualhost.ts";
 
 const MEMORY_MIB = 64;
 const SLOW_MS = 2000;
+const MAX_TIMERS = 100_000;
 const ARGUMENTS = 6;
 const A0 = 10;
 
@@ -84,7 +85,12 @@ function cpuMs(): number {
 }
 
 function empty(kernel: TestKernel): void {
-  const { vfs } = kernel.kernel;
+  const { vfs, cpu } = kernel.kernel;
+  // Connections that nobody holds any more say their goodbyes, or give up.
+  for (let i = 0; i < MAX_TIMERS && cpu.callouts.nextDeadlineNs < Infinity; i++) {
+    kernel.loop.idle();
+    kernel.loop.runUntilIdle();
+  }
   kernel.unmountAll();
   vfs.names.clear();
   kernel.init.cred.userns.keyrings?.end();
