@@ -5,26 +5,20 @@
  * An operation that can fail for want of mounts makes all its copies first
  * and places them when nothing can fail any more.
  */
-import { EBUSY, EINVAL, ELOOP, ENOSPC, type Errno, failed } from "../abi/errno.ts";
+import { EBUSY, EINVAL, ENOSPC, type Errno, failed } from "../abi/errno.ts";
 import { type Charge, INITIAL_INO } from "../kern/namespace.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import type { FileSystem } from "./filesystem.ts";
 import { hasLockedBelow, lockTree } from "./lockedmounts.ts";
 import type { LockTable } from "./lockf.ts";
 import { type Mount, mountFlags } from "./mount.ts";
+import { copyMounts } from "./mountcopy.ts";
 import { MAX_MOUNTS, MountedFileSystems } from "./mountedfs.ts";
+import { moveMount, pivotRoot } from "./mountmove.ts";
 import { MountNamespace } from "./mountns.ts";
 import type { NameCache, NameEntry } from "./namecache.ts";
-import { isWithin } from "./namei.ts";
 import type { Path } from "./path.ts";
-import {
-  changePropagation,
-  follow,
-  joinGroup,
-  leaveGroup,
-  leaveGroups,
-  PeerGroup,
-} from "./peergroup.ts";
+import { changePropagation, joinGroup, leaveGroup, leaveGroups, PeerGroup } from "./peergroup.ts";
 import { type Copied, type CopyKind, propagateMount, propagateUnmount } from "./propagate.ts";
 
 const MAX_NAMESPACES = 1024;
@@ -136,54 +130,9 @@ export class MountTable {
   copyTree(from: Path, isRecursive: boolean): Mount | Errno {
     if (from.mount.isUnbindable) return EINVAL;
     if (!isRecursive && hasLockedBelow(from)) return EINVAL;
-    const copy = this.#copy(from, isRecursive, "peer", false, null);
+    const copy = copyMounts(this, from, isRecursive, "peer", false, null);
     // What one bound oneself can be taken away again.
     if (!failed(copy)) copy.isLocked = false;
-    return copy;
-  }
-
-  #copy(
-    from: Path,
-    isRecursive: boolean,
-    kind: CopyKind,
-    takesUnbindable: boolean,
-    map: Map<Mount, Mount> | null,
-  ): Mount | Errno {
-    const top = this.#clone(from.mount, from.entry, kind);
-    if (failed(top)) return top;
-    map?.set(from.mount, top);
-    const pairs: [Mount, Mount][] = isRecursive ? [[from.mount, top]] : [];
-    for (let i = 0; i < pairs.length; i++) {
-      const [original, twin] = pairs[i]!;
-      for (const [place, child] of original.children) {
-        if (child.isUnbindable && !takesUnbindable) continue;
-        if (original === from.mount && !isWithin(place, from.entry)) continue;
-        const copy = this.#clone(child, child.root, kind);
-        if (failed(copy)) {
-          this.dissolve(top);
-          return copy;
-        }
-        map?.set(child, copy);
-        this.#place(copy, { mount: twin, entry: place });
-        pairs.push([child, copy]);
-      }
-    }
-    return top;
-  }
-
-  #clone(m: Mount, root: NameEntry, kind: CopyKind): Mount | Errno {
-    const copy = this.fileSystems.mountAt(m.fs, root, m.flags, m.source);
-    if (failed(copy)) return copy;
-    copy.lockedFlags = m.lockedFlags;
-    if (root === m.root) copy.isLocked = m.isLocked;
-    copy.isUnbindable = m.isUnbindable;
-    if (kind === "peer") {
-      if (m.group) joinGroup(copy, m.group);
-      follow(copy, m.master);
-    } else {
-      follow(copy, m.group ?? m.master);
-      if (kind === "sharedSlave") joinGroup(copy, this.newGroup());
-    }
     return copy;
   }
 
@@ -213,7 +162,7 @@ export class MountTable {
       for (const m of alone) joinGroup(m, this.newGroup());
       const fresh = new Set(alone.map((m) => m.group!));
       const copyOf = (source: Mount, kind: CopyKind): Mount | Errno =>
-        this.#copy({ mount: source, entry: source.root }, true, kind, true, null);
+        copyMounts(this, { mount: source, entry: source.root }, true, kind, true, null);
       const r = propagateMount(at.mount, at.entry, top, copyOf, fresh, copies);
       if (r < 0) {
         for (const c of copies) this.dissolve(c.top);
@@ -230,7 +179,7 @@ export class MountTable {
   }
 
   #attachOne(top: Mount, at: Path): void {
-    this.#place(top, at);
+    this.place(top, at);
     const { ns } = at.mount;
     if (ns) for (const m of top.subtree()) this.#enter(m, ns);
     ns?.change();
@@ -241,11 +190,11 @@ export class MountTable {
     const over = parent.children.get(entry);
     if (over) {
       over.refs++;
-      this.#lift(over);
+      this.lift(over);
     }
     this.#attachOne(top, { mount: parent, entry });
     if (over) {
-      this.#place(over, this.topmost({ mount: top, entry: top.root }));
+      this.place(over, this.topmost({ mount: top, entry: top.root }));
       over.refs--;
     }
   }
@@ -255,7 +204,8 @@ export class MountTable {
     this.#mounts.add(m);
   }
 
-  #place(m: Mount, at: Path): void {
+  /** Puts a mount on a place, and nothing else. */
+  place(m: Mount, at: Path): void {
     m.parent = at.mount;
     m.mountpoint = at.entry;
     at.mount.children.set(at.entry, m);
@@ -264,7 +214,8 @@ export class MountTable {
     at.entry.mountCount++;
   }
 
-  #lift(m: Mount): void {
+  /** Takes it off its place. */
+  lift(m: Mount): void {
     const at = m.mountpoint;
     const up = m.parent;
     if (!at || !up) return;
@@ -276,52 +227,14 @@ export class MountTable {
     this.releaseMount(up);
   }
 
-  /**
-   * MS_MOVE: the mount at `from` (which must be its root) goes to `to`.
-   * EINVAL if others would have to see it go; ELOOP into itself.
-   */
+  /** MS_MOVE: see mountmove.ts. */
   move(from: Path, to: Path): number {
-    const m = from.mount;
-    if (from.entry !== m.root || !m.isAttached || !m.parent || m.parent.group) return EINVAL;
-    if (m.isLocked) return EINVAL;
-    const isReceived = this.topmost(to).mount.group !== null;
-    if (isReceived && m.subtree().some((each) => each.isUnbindable)) return EINVAL;
-    if (m.contains(to.mount)) return ELOOP;
-    const back: Path = { mount: m.parent, entry: m.mountpoint! };
-    m.refs++;
-    back.mount.refs++;
-    this.#lift(m);
-    const r = this.attach(m, to);
-    if (r < 0) this.#place(m, back);
-    this.releaseMount(back.mount);
-    m.refs--;
-    m.ns?.change();
-    return r;
+    return moveMount(this, from, to);
   }
 
-  /** pivot_root(2): `next` becomes the root, the old root moves to `putOld` below it. */
+  /** pivot_root(2): see mountmove.ts. */
   pivot(next: Mount, root: Mount, putOld: Path): void {
-    const at: Path | null = root.parent
-      ? { mount: root.parent, entry: root.mountpoint as NameEntry }
-      : null;
-    const { ns } = root;
-    if (root.isLocked) {
-      next.isLocked = true;
-      root.isLocked = false;
-    }
-    next.refs++;
-    root.refs++;
-    this.#lift(next);
-    if (at) {
-      at.mount.refs++;
-      this.#lift(root);
-      this.#place(next, at);
-      at.mount.refs--;
-    } else if (ns) ns.root = next;
-    this.#place(root, putOld);
-    next.refs--;
-    root.refs--;
-    ns?.change();
+    pivotRoot(this, next, root, putOld);
   }
 
   /** MS_SHARED and its kind for `m`, and for all below it if `isRecursive`. */
@@ -363,9 +276,9 @@ export class MountTable {
       const at = m.parent && m.mountpoint ? { mount: m.parent, entry: m.mountpoint } : null;
       if (over && at?.mount.isAttached && !also.has(over) && !going.has(over)) {
         over.refs++;
-        this.#lift(over);
+        this.lift(over);
         this.#takeOut(m);
-        this.#place(over, at);
+        this.place(over, at);
         over.refs--;
       } else this.#takeOut(m);
     }
@@ -374,7 +287,7 @@ export class MountTable {
 
   #takeOut(m: Mount): void {
     const { ns } = m;
-    this.#lift(m);
+    this.lift(m);
     this.#mounts.delete(m);
     this.expiring.delete(m);
     leaveGroups(m);
@@ -427,7 +340,7 @@ export class MountTable {
     if (this.#namespaces >= MAX_NAMESPACES) return ENOSPC;
     const isLess = owner !== ns.owner;
     const kind = isLess ? "slave" : "peer";
-    const top = this.#copy({ mount: ns.root, entry: ns.root.root }, true, kind, true, map);
+    const top = copyMounts(this, { mount: ns.root, entry: ns.root.root }, true, kind, true, map);
     if (failed(top)) return top;
     if (isLess) lockTree(top);
     this.#namespaces++;
