@@ -349,7 +349,11 @@ int main(int argc, char **argv)
 		pid_t p = fork();
 		if (p == 0) play(seed, steps);
 		if (p < 0) return 1;
-		while (waitpid(p, NULL, __WALL) != p) ;
+		/* They may have stopped or frozen themselves. */
+		for (int n = 0; waitpid(p, NULL, __WALL | WNOHANG) != p; n++) {
+			usleep(10000);
+			if (n == 1000) kill(p, SIGKILL);
+		}
 		/* There is nobody else but process 1. */
 		do kill(-1, SIGKILL);
 		while (waitpid(-1, NULL, __WALL) > 0);
