@@ -9,12 +9,17 @@ import { EINVAL, failed } from "../abi/errno.ts";
 import { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } from "../abi/fcntl.ts";
 import { defaultAction } from "../abi/signal.ts";
 import { S_IFMT, S_IFREG } from "../abi/stat.ts";
+import { killedStatus } from "../abi/wait.ts";
 import type { Cred } from "../kern/cred.ts";
-import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import { LOG_INFO } from "../kern/log.ts";
+import { INT_MAX, type SysctlDir, SysctlField, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import { namei, shownPath } from "../vfs/namei.ts";
 import { vfsOpen } from "../vfs/open.ts";
 import { unlink } from "../vfs/remove.ts";
 import { writeCore } from "./corefile.ts";
+import { CoreImage } from "./coreimage.ts";
+import { CorePipe, HELPER_LIMIT, WCOREFLAG } from "./corepipe.ts";
+import { exitGroup } from "./exit.ts";
 import type { Lwp } from "./lwp.ts";
 import type { ProcTable } from "./proctable.ts";
 import { RLIMIT_CORE } from "./rlimit.ts";
@@ -27,19 +32,65 @@ const PATH_MAX = 4096;
 const CORE_MODE = 0o600;
 const SUID_DUMP_USER = 1;
 
-/** wait(2)'s WCOREDUMP. */
-export const WCOREFLAG = 0x80;
-
 export class CoreSettings {
   pattern = "core";
   /** Puts the pid behind a name that has none. */
   usesPid = false;
+  /** How many programs may take cores at a time, each waited for; 0: any number, which are not. */
+  pipeLimit = 0;
+  /** How many do. */
+  piped = 0;
 }
 
-/** `td` is ended by `info`: true if its process leaves a core. The threads are all still there. */
-export function dumpCore(td: Lwp, info: SigInfo): boolean {
+/**
+ * `info` ends the process of `td`, and it leaves a core if that is to be. Its threads are gone then, or, while a
+ * program takes the core, parked.
+ */
+export function endBySignal(td: Lwp, info: SigInfo): void {
   const p = td.proc;
-  if (defaultAction(info.signo) !== "core" || p.dumpable !== SUID_DUMP_USER) return false;
+  const status = killedStatus(info.signo);
+  const isCore = defaultAction(info.signo) === "core" && p.dumpable !== 0;
+  if (isCore && p.table.coreSettings.pattern.startsWith("|")) {
+    if (!pipeCore(td, info, status)) exitGroup(p, status);
+  } else exitGroup(p, isCore && dumpCore(td, info) ? status | WCOREFLAG : status);
+}
+
+/** To a program: false if there is none to take it. */
+function pipeCore(td: Lwp, info: SigInfo, status: number): boolean {
+  const p = td.proc;
+  const { coreSettings: settings } = p.table;
+  const argv = coreCommand(td, info.signo);
+  if (argv.length === 0) return false;
+  // The program that takes cores has this limit: it must not leave one itself.
+  if (p.rlimits.soft(RLIMIT_CORE) === HELPER_LIMIT)
+    return fail(td, "RLIMIT_CORE is set to 1, aborting core");
+  if (settings.pipeLimit > 0 && settings.piped >= settings.pipeLimit) {
+    return fail(td, "over core_pipe_limit, skipping core dump");
+  }
+  td.endCall();
+  const image = new CoreImage(td, info);
+  const dump = new CorePipe(p, image, status, settings);
+  if (failed(dump.start(argv))) return fail(td, `|${argv.join(" ")} pipe failed`);
+  return true;
+}
+
+function fail(td: Lwp, why: string): false {
+  const now = td.cpu.clock.monotonicNs();
+  td.proc.table.msgbuf.add(now, LOG_INFO, `coredump: ${td.proc.pid}(${td.comm}): ${why}`);
+  return false;
+}
+
+/** The words of core_pattern behind the "|", each with what its specifiers stand for. */
+function coreCommand(td: Lwp, signo: number): readonly string[] {
+  const { pattern } = td.proc.table.coreSettings;
+  const words = pattern.slice(1).split(/[ \t\n\v\f\r]+/);
+  return words.filter((w) => w !== "").map((w) => expand(td, signo, w).text);
+}
+
+/** To a file: true if there is one now. */
+function dumpCore(td: Lwp, info: SigInfo): boolean {
+  const p = td.proc;
+  if (p.dumpable !== SUID_DUMP_USER) return false;
   const limit = p.rlimits.soft(RLIMIT_CORE);
   if (limit < MIN_CORE_BYTES) return false;
   // What it slept in will not be made again; opening the core may look there.
@@ -63,25 +114,33 @@ export function dumpCore(td: Lwp, info: SigInfo): boolean {
 export function addCoreSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("kernel.core_pattern", new CorePattern(table));
   tree.add("kernel.core_uses_pid", new CoreUsesPid(table));
-  tree.add("kernel.core_pipe_limit", new SysctlConst(0));
+  tree.add("kernel.core_pipe_limit", new SysctlField(table.coreSettings, "pipeLimit", 0, INT_MAX));
 }
 
 /** What core_pattern makes of this end: a path, within `PATH_MAX`. */
 function coreName(td: Lwp, signo: number): string {
   const { pattern, usesPid } = td.proc.table.coreSettings;
-  let name = "";
+  const { text, hasPid } = expand(td, signo, pattern);
+  return (usesPid && !hasPid ? `${text}.${td.proc.ownPid}` : text).slice(0, PATH_MAX - 1);
+}
+
+function expand(
+  td: Lwp,
+  signo: number,
+  pattern: string,
+): { readonly text: string; readonly hasPid: boolean } {
+  let text = "";
   let hasPid = false;
   for (let i = 0; i < pattern.length; i++) {
     if (pattern[i] !== "%") {
-      name += pattern[i];
+      text += pattern[i];
       continue;
     }
     const letter = pattern[++i] ?? "";
     if (letter === "p") hasPid = true;
-    name += specifier(td, signo, letter);
+    text += specifier(td, signo, letter);
   }
-  if (usesPid && !hasPid) name += `.${td.proc.ownPid}`;
-  return name.slice(0, PATH_MAX - 1);
+  return { text, hasPid };
 }
 
 /** An unknown one vanishes. */
@@ -120,10 +179,14 @@ function specifier(td: Lwp, signo: number, letter: string): string {
     case "C":
       return "0";
     case "c":
-      return String(Math.min(p.rlimits.soft(RLIMIT_CORE), Number.MAX_SAFE_INTEGER));
+      return shownLimit(p.rlimits.soft(RLIMIT_CORE));
     default:
       return "";
   }
+}
+
+function shownLimit(limit: number): string {
+  return limit > Number.MAX_SAFE_INTEGER ? "18446744073709551615" : String(limit);
 }
 
 /** A name must not lead elsewhere. */
@@ -132,7 +195,6 @@ function withoutSlashes(text: string): string {
   return name === "." || name === ".." || name === "" ? "!" : name;
 }
 
-/** A program to pipe cores to is not offered. */
 class CorePattern extends SysctlLeaf {
   readonly #table: ProcTable;
 
@@ -146,7 +208,7 @@ class CorePattern extends SysctlLeaf {
   }
 
   override write(text: string, _cred: Cred): number {
-    if (text.startsWith("|") || text.length > PATTERN_MAX || text.includes("\0")) return EINVAL;
+    if (text.length > PATTERN_MAX || text.includes("\0")) return EINVAL;
     this.#table.coreSettings.pattern = text;
     return 0;
   }

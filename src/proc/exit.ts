@@ -120,6 +120,7 @@ function endThread(td: Lwp, status: number): void {
 
 function endProc(p: Proc): void {
   const { table } = p;
+  p.dump?.end();
   p.isExiting = true;
   p.stopSignal = 0;
   p.timers.deleteAll();

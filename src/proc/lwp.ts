@@ -196,6 +196,11 @@ export class Lwp extends Thread {
     this.#dropFirstRead();
   }
 
+  /** Of a process that ended but for its core nothing runs. */
+  override cont(): void {
+    if (this.proc.dump === null) super.cont();
+  }
+
   override retire(): void {
     super.retire();
     this.heldArgs.release();

@@ -63,6 +63,14 @@ export function noUsage(): Usage {
   };
 }
 
+/** A core that is being taken. */
+export interface Dump {
+  /** The process was killed: it ends by that, without a core. */
+  abort(): void;
+  /** The process ends now. */
+  end(): void;
+}
+
 export class Proc {
   /** Its numbers in all pid name spaces that see it; `pid` is the kernel's own, in the first one. */
   readonly id: Pid;
@@ -107,6 +115,8 @@ export class Proc {
   isExiting = false;
   /** A signal that ends the whole process as soon as one of its threads can be told; 0 if none. */
   fatalSignal = 0;
+  /** It has ended but for its core, which a program takes: nothing of it runs any more. */
+  dump: Dump | null = null;
   /** While stopped: the signal that did it. */
   stopSignal = 0;
   /** State changes not yet waited for (WUNTRACED, WCONTINUED). */

@@ -78,6 +78,10 @@ export function forceSignal(td: Lwp, info: SigInfo): void {
 /** Ends `p` by `sig`, whatever it blocks, ignores or handles. */
 export function killProc(p: Proc, sig: number = SIGKILL): void {
   if (p.state !== "alive") return;
+  if (p.dump) {
+    p.dump.abort();
+    return;
+  }
   p.fatalSignal = sig;
   for (const td of p.threads) td.escapeGroups();
   wakeAll(p);
@@ -211,6 +215,10 @@ function continueProc(p: Proc): void {
 function send(p: Proc, td: Lwp | null, info: SigInfo): number {
   if (p.state !== "alive") return 0;
   const sig = info.signo;
+  if (p.dump) {
+    if (sig === SIGKILL) p.dump.abort();
+    return 0;
+  }
   const isForced = isFromAbove(p, info);
   prepare(p, sig, isForced);
   const target = td ?? p.leader;

@@ -16,8 +16,8 @@ import {
 } from "../abi/seccomp.ts";
 import { SIGKILL, SIGSYS } from "../abi/signal.ts";
 import { killedStatus } from "../abi/wait.ts";
-import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
-import { exitGroup, exitThread } from "../proc/exit.ts";
+import { endBySignal } from "../proc/coredump.ts";
+import { exitThread } from "../proc/exit.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { actionOf, dataOf, judge, type Verdict } from "../proc/seccomp.ts";
 import { logSeccomp } from "../proc/seccomplog.ts";
@@ -119,8 +119,7 @@ function kill(td: Lwp, nr: number, action: number, data: number): number {
     return SECCOMP_GONE;
   }
   td.context.pc += ECALL_BYTES;
-  const core = dumpCore(td, sigsys(td, nr, data)) ? WCOREFLAG : 0;
-  exitGroup(td.proc, killedStatus(SIGSYS) | core);
+  endBySignal(td, sigsys(td, nr, data));
   return SECCOMP_GONE;
 }
 

@@ -5,9 +5,7 @@
  * or it is stopped, asleep again, or gone.
  */
 import { defaultAction, signalName } from "../abi/signal.ts";
-import { killedStatus } from "../abi/wait.ts";
-import { dumpCore, WCOREFLAG } from "../proc/coredump.ts";
-import { exitGroup } from "../proc/exit.ts";
+import { endBySignal } from "../proc/coredump.ts";
 import { logFatalSignal } from "../proc/fatalsignal.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { interruptSequence } from "../proc/rseq.ts";
@@ -26,8 +24,7 @@ export function takeSignals(td: Lwp): void {
     if (td.proc.table.strace) traceSignal(td, describe(info.signo, action !== null));
     if (action === null) {
       logFatalSignal(td, info);
-      const core = dumpCore(td, info) ? WCOREFLAG : 0;
-      exitGroup(td.proc, killedStatus(info.signo) | core);
+      endBySignal(td, info);
       return;
     }
     if (td.callInProgress >= 0) settleRestart(td, action);

@@ -178,7 +178,7 @@ function memoryLines(p: Proc): string {
     line("VmPTE", pages(vs.pageTable.tablePages)) +
     line("VmSwap", 0) +
     line("HugetlbPages", 0) +
-    "CoreDumping:\t0\nTHP_enabled:\t0\nuntag_mask:\t0xffffffffffffffff\n"
+    `CoreDumping:\t${p.dump ? 1 : 0}\nTHP_enabled:\t0\nuntag_mask:\t0xffffffffffffffff\n`
   );
 }
 
@@ -219,6 +219,7 @@ function stateLetter(t: Task): string {
   // The first thread may have ended before others: then it is a zombie, whatever they do.
   if (proc.state === "zombie" || !td || (t.isWhole && !td.isLeader)) return "Z";
   if (proc.state === "dead" || td.state === "dead") return "X";
+  if (proc.dump) return "D";
   if (td.trace?.stop) return "t";
   if (td.state === "stopped" || (proc.isStopped && !td.trace)) return "T";
   if (td.state === "runnable" && td.cgroup.isFrozen) return "S";
