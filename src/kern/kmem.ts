@@ -12,7 +12,12 @@ import { CAP_SYS_ADMIN, type Cred } from "./cred.ts";
 
 /** A CPU, as far as it matters here. */
 export interface Spender {
-  readonly current: { readonly cred: Cred } | null;
+  readonly current: { readonly cred: Cred; readonly cgroup: SpendingGroup } | null;
+}
+
+interface SpendingGroup {
+  /** The group that pays for its threads; null: nobody but the machine. */
+  readonly memoryGroup: { readonly kernel: KernelMemory | null } | null;
 }
 
 export class KernelMemory {
@@ -48,6 +53,24 @@ export class KernelMemory {
   /** Takes what cannot be refused any more; `hasRoom` was asked before. */
   owe(bytes: number): void {
     this.usedBytes += bytes;
+  }
+
+  /** The purse of who runs: that of a control group, or this. For objects that keep it. */
+  get ofCurrent(): KernelMemory {
+    return this.spender?.current?.cgroup.memoryGroup?.kernel ?? this;
+  }
+
+  /** For control groups: counts what is paid for already, where it is used. */
+  hold(_bytes: number): void {}
+
+  drop(_bytes: number): void {}
+
+  fileOpened(): void {
+    this.openFiles++;
+  }
+
+  fileClosed(): void {
+    this.openFiles--;
   }
 
   /** Whether who runs may have one more open file. */

@@ -176,7 +176,7 @@ export class FanotifyFile extends File implements MarkGroup {
     this.#eventFlags = eventFlags;
     this.isUnprivileged = !isAdmin;
     this.priority = classPriority(how);
-    this.#kmem = vfs.kmem;
+    this.#kmem = vfs.kmem.ofCurrent;
     this.#user = user;
     const isUnlimited = (how & FAN_UNLIMITED_QUEUE) !== 0;
     this.#maxEvents = isUnlimited ? Number.POSITIVE_INFINITY : vfs.fanotify.maxQueuedEvents.get();

@@ -70,8 +70,9 @@ export class SeccompFilter {
     listener: SeccompListener | null,
   ): SeccompFilter | Errno {
     const previous = td.seccompFilter;
-    if (!td.cpu.kmem.take(bytesOf(program))) return ENOMEM;
-    return new SeccompFilter(td.cpu.kmem, program, previous, isLogging, listener);
+    const kmem = td.cpu.kmem.ofCurrent;
+    if (!kmem.take(bytesOf(program))) return ENOMEM;
+    return new SeccompFilter(kmem, program, previous, isLogging, listener);
   }
 
   hold(): this {

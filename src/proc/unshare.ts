@@ -168,7 +168,7 @@ function newNetNamespace(td: Lwp, userns: UserNamespace, charge: Charge): NetNam
 /** Counts one of `kind` for the caller, and the memory it takes: ENOSPC past the limits. */
 export function takeCharge(td: Lwp, userns: UserNamespace, kind: UcountKind): Charge | Errno {
   const uid = td.cred.euid;
-  const { kmem } = td.cpu;
+  const kmem = td.cpu.kmem.ofCurrent;
   const bytes = kind === "net" ? NETWORK_BYTES : NAMESPACE_BYTES;
   if (!userns.ucounts.take(uid, kind)) return ENOSPC;
   if (kmem.take(bytes)) return { userns, uid, kind, kmem, bytes };

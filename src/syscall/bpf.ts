@@ -150,7 +150,7 @@ function load(td: Lwp, attr: DataView): number {
   const raw = new Uint8Array(count * INSN_SIZE);
   if (failed(vmspace.copyin(ProgLoadAttr.insns.get(attr, 0), raw))) return EFAULT;
   const { programs } = td.cpu.cgroups;
-  const program = programs.load(td.cpu.kmem, raw, rules, {
+  const program = programs.load(td.cpu.kmem.ofCurrent, raw, rules, {
     type,
     name,
     uid: td.cred.uid,

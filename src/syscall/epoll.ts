@@ -17,7 +17,7 @@ const MAX_EVENTS = 0x7fffffff / EVENT_SIZE;
 export const sys_epoll_create1 = syscall("epoll_create1", [flags], (td, how) => {
   if ((how & ~O_CLOEXEC) !== 0) return EINVAL;
   const { vfs } = td.fs;
-  const fp = new EpollFile(anonAttr(vfs, td.cred), vfs.kmem, {
+  const fp = new EpollFile(anonAttr(vfs, td.cred), vfs.kmem.ofCurrent, {
     uid: td.cred.uid,
     settings: vfs.settings,
   });

@@ -91,8 +91,9 @@ export class FdTable {
 
   /** For fork(2) and unshare(2): the same files under the same numbers. */
   copy(): FdTable | Errno {
-    const t = new FdTable(this.limit, this.#kmem);
-    if (this.#kmem && !this.#kmem.take(this.#paid * SLOT_BYTES)) return ENOMEM;
+    const kmem = this.#kmem?.ofCurrent ?? null;
+    const t = new FdTable(this.limit, kmem);
+    if (kmem && !kmem.take(this.#paid * SLOT_BYTES)) return ENOMEM;
     t.#paid = this.#paid;
     for (let fd = 0; fd < this.#files.length; fd++) {
       const fp = this.#files[fd] ?? null;
@@ -140,9 +141,10 @@ export class FdTable {
       this.#paid = slots;
     }
     if (fp.kmem) return true;
-    if (!kmem.mayOpenFile() || !kmem.take(FILE_BYTES)) return false;
-    kmem.openFiles++;
-    fp.kmem = kmem;
+    const payer = kmem.ofCurrent;
+    if (!payer.mayOpenFile() || !payer.take(FILE_BYTES)) return false;
+    payer.fileOpened();
+    fp.kmem = payer;
     return true;
   }
 

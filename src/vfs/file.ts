@@ -211,7 +211,7 @@ export abstract class File {
       notifyOpen(this.path, this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     }
     if (this.kmem) {
-      this.kmem.openFiles--;
+      this.kmem.fileClosed();
       this.kmem.give(FILE_BYTES);
     }
     if (this.path) releasePath(this.path);

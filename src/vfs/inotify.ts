@@ -57,7 +57,7 @@ export class InotifyFile extends File implements WatchOwner {
     super(flags);
     this.#attr = attr;
     this.#user = user;
-    this.#kmem = vfs.kmem;
+    this.#kmem = vfs.kmem.ofCurrent;
     this.#limits = vfs.inotify;
   }
 

@@ -63,7 +63,9 @@ export class Pipe {
   #ring = new Uint8Array(0);
   #head = 0;
 
+  /** The machine is charged for the capacity, a control group for what there is of the ring. */
   readonly #kmem: KernelMemory;
+  readonly #purse: KernelMemory;
   /** Bytes of capacity that are paid for: while somebody has it open. */
   #paid = 0;
   /** Whose they are while they are, and where that is counted. */
@@ -73,6 +75,7 @@ export class Pipe {
   constructor(ino: number, isFifo = false, kmem = new KernelMemory(Infinity)) {
     this.ino = ino;
     this.#kmem = kmem;
+    this.#purse = kmem.ofCurrent;
     this.isFifo = isFifo;
   }
 
@@ -152,6 +155,7 @@ export class Pipe {
     if (this.readers > 0 || this.writers > 0) return;
     this.length = 0;
     this.#head = 0;
+    this.#purse.drop(this.#ring.length);
     this.#ring = new Uint8Array(0);
     this.settle();
   }
@@ -197,6 +201,7 @@ export class Pipe {
     const first = this.peek(this.length);
     ring.set(first);
     ring.set(this.#ring.subarray(0, this.length - first.length), first.length);
+    this.#purse.hold(size - this.#ring.length);
     this.#ring = ring;
     this.#head = 0;
   }

@@ -8,10 +8,11 @@
  * are being written to make room, what that takes is charged past all limits.
  *
  * Invariant: `pages` of a group is the number of frames whose tag names it or
- * one below it. Without groups all tags are 0 and nothing is counted.
+ * one below it, and of the pages of kernel memory (kern/groupkmem.ts) of these. Without groups all tags are 0 and nothing is counted.
  */
 import type { MemoryKeeper } from "../kern/cgroup/cgroups.ts";
 import type { MemoryGroup } from "../kern/cgroup/memorygroup.ts";
+import { GroupKernelMemory, inheritKernelBytes, type RoomMaker } from "../kern/groupkmem.ts";
 import { MEMORY_PRESSURE, type PressureKind } from "../kern/pressure.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { PageAllocator } from "./page.ts";
@@ -32,7 +33,7 @@ const MAX_TRIES = 16;
 const MIN_DELAY_NS = 10e6;
 const MAX_DELAY_NS = 2e9;
 
-export class Charges implements MemoryKeeper {
+export class Charges implements MemoryKeeper, RoomMaker {
   /** Who pays for what the running thread touches; null: nobody, as in the root group. */
   payer: MemoryGroup | null = null;
   /** Where a charge failed, until somebody took notice. */
@@ -64,11 +65,13 @@ export class Charges implements MemoryKeeper {
 
   began(group: MemoryGroup): void {
     this.#groups[group.id] = group;
+    group.kernel = new GroupKernelMemory(this.#frames.kmem, group, this);
     this.#frames.queue.addGroup(group.id);
   }
 
   ended(group: MemoryGroup): void {
     const { parent } = group;
+    inheritKernelBytes(group);
     if (this.payer === group) this.payer = parent;
     if (this.short === group) this.short = null;
     const to = parent ? parent.id << KIND_BITS : 0;
@@ -99,6 +102,17 @@ export class Charges implements MemoryKeeper {
     this.force();
     for (let g: MemoryGroup | null = group; g; g = g.parent) {
       if (g.pages > g.highPages) this.#tooHigh(g);
+    }
+    return true;
+  }
+
+  /** RoomMaker: nobody is to be killed for kernel memory. */
+  mayHold(group: MemoryGroup, pages: number): boolean {
+    for (let g: MemoryGroup | null = group; g; g = g.parent) {
+      if (g.pages + pages > g.maxPages && !this.#makeRoom(g, pages)) {
+        this.short = null;
+        return false;
+      }
     }
     return true;
   }
@@ -161,12 +175,12 @@ export class Charges implements MemoryKeeper {
     return isWithinMin || (isWithinLow && !isDesperate);
   }
 
-  #makeRoom(group: MemoryGroup): boolean {
+  #makeRoom(group: MemoryGroup, pages = 1): boolean {
     if (this.#frames.isReclaiming) return true;
     group.count("max");
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const freed = this.reclaim(group, BATCH_PAGES);
-      if (group.pages < group.maxPages) return true;
+      const freed = this.reclaim(group, Math.max(BATCH_PAGES, pages));
+      if (group.pages + pages <= group.maxPages) return true;
       if (freed === 0) break;
     }
     this.short = group;

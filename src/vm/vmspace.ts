@@ -8,6 +8,7 @@
  */
 import { EFAULT, EINVAL, ENOMEM, EPERM, type Errno, failed } from "../abi/errno.ts";
 import { PROT_WRITE } from "../abi/mman.ts";
+import type { KernelMemory } from "../kern/kmem.ts";
 import { WIDE_ZERO } from "../lib/wide.ts";
 import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
@@ -101,6 +102,9 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Map entries paid for. */
   paidEntries = 0;
 
+  /** Pays for its entries: the purse of who made it. */
+  readonly kmem: KernelMemory;
+
   constructor(
     source: PageTableSource,
     frames: PageAllocator,
@@ -108,6 +112,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     ceiling = USER_END,
   ) {
     super(frames);
+    this.kmem = frames.kmem.ofCurrent;
     this.source = source;
     this.pageTable = source.newPageTable(frames);
     this.entries = new EntryList(ceiling);
@@ -229,7 +234,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
     this.aio = null;
     this.#empty();
     this.pageTable.destroy();
-    this.frames.kmem.give(this.paidEntries * ENTRY_BYTES);
+    this.kmem.give(this.paidEntries * ENTRY_BYTES);
     this.paidEntries = 0;
   }
 
@@ -305,7 +310,7 @@ export class Vmspace extends CopyIo implements PageUnmapper {
 
   /** Pays for `count` entries in all. */
   payEntries(count: number): boolean {
-    if (!this.frames.kmem.take((count - this.paidEntries) * ENTRY_BYTES)) return false;
+    if (!this.kmem.take((count - this.paidEntries) * ENTRY_BYTES)) return false;
     this.paidEntries = count;
     return true;
   }

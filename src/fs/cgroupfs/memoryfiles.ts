@@ -149,6 +149,7 @@ interface Sums {
   file: number;
   shmem: number;
   tables: number;
+  kernelBytes: number;
   mapped: number;
   dirty: number;
   inactive: number;
@@ -163,7 +164,7 @@ function statText(group: Cgroup, fs: CgroupFs): string {
   const lines: readonly (readonly [string, number])[] = [
     ["anon", bytes(sums.anon)],
     ["file", bytes(sums.file + sums.shmem)],
-    ["kernel", bytes(sums.tables)],
+    ["kernel", bytes(sums.tables) + sums.kernelBytes],
     ["kernel_stack", 0],
     ["pagetables", bytes(sums.tables)],
     ["shmem", bytes(sums.shmem)],
@@ -175,6 +176,9 @@ function statText(group: Cgroup, fs: CgroupFs): string {
     ["inactive_file", bytes(sums.inactive)],
     ["active_file", bytes(sums.active)],
     ["unevictable", 0],
+    ["slab_reclaimable", 0],
+    ["slab_unreclaimable", sums.kernelBytes],
+    ["slab", sums.kernelBytes],
     ["pgfault", sums.faults],
     ["pgmajfault", sums.majorFaults],
   ];
@@ -192,6 +196,7 @@ function addGroup(sums: Sums, memory: MemoryGroup, queue: PageAllocator["queue"]
   sums.file += memory.ownPages[FILE_PAGE]!;
   sums.shmem += memory.ownPages[SHMEM_PAGE]!;
   sums.tables += memory.ownPages[TABLE_PAGE]!;
+  sums.kernelBytes += memory.kernelBytes;
   sums.faults += memory.faults;
   sums.majorFaults += memory.majorFaults;
   sums.inactive += queue.pagesOf(memory.id, false);
@@ -211,6 +216,7 @@ function machineSums({ table }: CgroupFs): Sums {
     sums.mapped += p.vmspace.rssFile;
     sums.tables += p.vmspace.pageTable.tablePages;
   }
+  sums.kernelBytes = table.pages.kmem.usedBytes;
   sums.file = queue.length;
   sums.active = queue.activePages;
   sums.inactive = queue.length - queue.activePages;
@@ -226,6 +232,7 @@ function noSums(): Sums {
     file: 0,
     shmem: 0,
     tables: 0,
+    kernelBytes: 0,
     mapped: 0,
     dirty: 0,
     inactive: 0,

@@ -5,6 +5,7 @@
  * for as long as the frame is in use. Who charges, and makes room when a
  * limit is reached, is vm/charges.ts. See cgroup-v2.rst, "Memory".
  */
+import type { KernelMemory } from "../kmem.ts";
 import type { Cgroup } from "./cgroup.ts";
 
 /** What a page is used for: the kinds that memory.stat tells apart. */
@@ -30,6 +31,13 @@ export class MemoryGroup {
   peakPages = 0;
   /** Charged to it alone, by kind. */
   readonly ownPages = new Float64Array(PAGE_KINDS);
+  /** Of kernel memory charged to it alone, and what of `pages` that is. */
+  kernelBytes = 0;
+  kernelPages = 0;
+  /** What its threads pay kernel memory with; null where nobody keeps accounts of memory. */
+  kernel: KernelMemory | null = null;
+  /** It was taken away: its parent stands for it. */
+  hasEnded = false;
   maxPages = Number.POSITIVE_INFINITY;
   highPages = Number.POSITIVE_INFINITY;
   minPages = 0;
@@ -56,6 +64,14 @@ export class MemoryGroup {
   isWithin(group: MemoryGroup): boolean {
     for (let g: MemoryGroup | null = this; g; g = g.parent) if (g === group) return true;
     return false;
+  }
+
+  /** So many pages more, or fewer, for it and all above. */
+  changePages(more: number): void {
+    for (let g: MemoryGroup | null = this; g; g = g.parent) {
+      g.pages += more;
+      if (g.pages > g.peakPages) g.peakPages = g.pages;
+    }
   }
 
   count(event: MemoryEvent, times = 1): void {

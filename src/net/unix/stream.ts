@@ -47,7 +47,7 @@ export class UnixStream extends UnixConnection {
 
   constructor(domain: UnixDomain, net: NetNamespace, type: number, protocol: number) {
     super(domain, net, type, protocol);
-    this.#buf = new SockBuf(domain.kmem);
+    this.#buf = new SockBuf(domain.kmem.ofCurrent);
   }
 
   override get raisesSigpipe(): boolean {
