@@ -15,6 +15,9 @@ import { newFd } from "./file.ts";
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
+const MFD_HUGETLB = 4;
+/** Which size: six bits. */
+const MFD_HUGE_SIZES = 0x3f << 26;
 const MFD_NOEXEC_SEAL = 8;
 const MFD_EXEC = 16;
 /** NAME_MAX less the length of "memfd:". */
@@ -22,10 +25,13 @@ const MAX_NAME = 249;
 
 export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nameAddr, how) => {
   const known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
-  if ((how & ~known) !== 0) return EINVAL;
+  const isHuge = (how & MFD_HUGETLB) !== 0;
+  if ((how & ~(isHuge ? known | MFD_HUGETLB | MFD_HUGE_SIZES : known)) !== 0) return EINVAL;
   if ((how & MFD_NOEXEC_SEAL) !== 0 && (how & MFD_EXEC) !== 0) return EINVAL;
   const name = td.proc.vmspace.copyinstr(nameAddr, MAX_NAME + 1);
   if (failed(name)) return name === ENAMETOOLONG ? EINVAL : name;
+  // As without CONFIG_HUGETLBFS.
+  if (isHuge) return ENOSYS;
   const { vfs } = td.fs;
   const mount = shmMount(td);
   if (failed(mount)) return mount;

@@ -18,6 +18,7 @@ import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from "../abi/fcntl.ts";
 import {
   MAP_ANONYMOUS,
   MAP_DENYWRITE,
+  MAP_DROPPABLE,
   MAP_EXECUTABLE,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
@@ -48,7 +49,7 @@ import type { File } from "../vfs/file.ts";
 import { MS_NOEXEC } from "../vfs/mount.ts";
 import { VnodeFile } from "../vfs/vnodefile.ts";
 import { PROT_ALL, VM_LOCKED, VM_LOCKONFAULT } from "../vm/mapentry.ts";
-import { lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts";
+import { isWrapped, lockAll, lockRange, mayLock, mincore, syncRange } from "../vm/mlock.ts";
 import type { MmapRequest } from "../vm/mmap.ts";
 import { sealRange } from "../vm/mseal.ts";
 import type { VmObject } from "../vm/object.ts";
@@ -86,6 +87,7 @@ export const sys_mmap = syscall(
     if ((mapFlags & MAP_HUGETLB) !== 0) return EINVAL;
     if (length === 0) return EINVAL;
     const type = mapFlags & MAP_TYPE;
+    if (type === MAP_DROPPABLE && (mapFlags & (MAP_LOCKED | MAP_GROWSDOWN)) !== 0) return EINVAL;
     const isLocked = (mapFlags & MAP_LOCKED) !== 0 || td.proc.vmspace.lockFuture !== 0;
     if (isLocked) {
       const limit = memlockLimit(td);
@@ -94,7 +96,7 @@ export const sys_mmap = syscall(
       if (failed(r)) return r;
     }
     if (fp) return mapFile(td, fp, { addr, length, prot, flags: mapFlags, offset, file: fp });
-    if (type !== MAP_SHARED && type !== MAP_PRIVATE) return EINVAL;
+    if (type !== MAP_SHARED && type !== MAP_PRIVATE && type !== MAP_DROPPABLE) return EINVAL;
     return td.proc.vmspace.mmap({ addr, length, prot, flags: mapFlags });
   },
 );
@@ -232,6 +234,7 @@ function lock(td: Lwp, addr: number, length: number, lockFlags: number): number 
   if (limit === 0) return EPERM;
   const vs = td.proc.vmspace;
   const bytes = pageCeil(length + (addr % PAGE_SIZE));
+  if (isWrapped(length + (addr % PAGE_SIZE))) return 0;
   if (failed(mayLock(vs, bytes - lockedWithin(td, addr, bytes), limit, false))) return ENOMEM;
   const r = lockRange(vs, addr, length, lockFlags);
   return r === EAGAIN ? ENOMEM : r;

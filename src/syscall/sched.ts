@@ -1,5 +1,6 @@
 /** Where and when to run: sched_yield(2), sched_setaffinity(2), ioprio_set(2), getcpu(2). */
 import { EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
+import { SCHED_IDLE } from "../abi/sched.ts";
 import { CAP_SYS_ADMIN, CAP_SYS_NICE } from "../kern/cred.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { int, uaddr, uint } from "./args.ts";
@@ -58,7 +59,8 @@ export const sys_ioprio_get = syscall("ioprio_get", [int, int], (td, which, who)
   if (which < 1 || which > 3) return EINVAL;
   let best: number | null = null;
   for (const other of priorityTargets(td, which - 1, who)) {
-    best = Math.min(best ?? other.ioprio, other.ioprio);
+    const value = which === IOPRIO_WHO_PROCESS ? other.ioprio : effectiveIoprio(other);
+    best = Math.min(best ?? value, value);
   }
   return best ?? ESRCH;
 });
@@ -71,11 +73,25 @@ export const sys_ioprio_set = syscall("ioprio_set", [int, int, int], (td, which,
   let r: number = ESRCH;
   for (const other of priorityTargets(td, which - 1, who)) {
     if (!isOwnerOf(td, other)) return EPERM;
-    other.ioprio = value;
+    other.ioprio = value & 0xffff;
     r = 0;
   }
   return r;
 });
+
+const IOPRIO_WHO_PROCESS = 1;
+const IOPRIO_CLASS_RT = 1;
+const IOPRIO_CLASS_BE = 2;
+const IOPRIO_CLASS_IDLE = 3;
+
+/** Who has asked for none has one by policy and niceness. */
+function effectiveIoprio(td: Lwp): number {
+  if (td.ioprio >>> 13 !== 0) return td.ioprio;
+  let ioclass = IOPRIO_CLASS_BE;
+  if (td.policy === SCHED_IDLE) ioclass = IOPRIO_CLASS_IDLE;
+  else if (td.basePriority > 0) ioclass = IOPRIO_CLASS_RT;
+  return (ioclass << 13) | Math.floor((td.nice + 20) / 5);
+}
 
 /** What I/O priority `td` cannot give: 0, EINVAL, EPERM. */
 export function refuseIoprio(td: Lwp, value: number): number {

@@ -49,7 +49,8 @@ export const sys_gettimeofday = syscall("gettimeofday", [uaddr, uaddr], (td, tv,
 
 export const sys_clock_settime = syscall("clock_settime", [int, uaddr], (td, id, at) => {
   if (id === CLOCK_REALTIME) return setRealtime(td, loadTimespec(td, at));
-  // What a process has used is not to be set.
+  // What a process has used is not to be set, nor a device's clock where there is none.
+  if (id < 0 && loadTimespec(td, at) === EFAULT) return EFAULT;
   return id < 0 && cpuMeter(td, id) ? EPERM : EINVAL;
 });
 
@@ -201,13 +202,21 @@ const REALTIME_SEC_MAX = 9223372036 - 30 * 365 * 86400;
 /** struct timex: `modes` first; a pure read shows an undisciplined clock (TIME_ERROR). */
 const TIMEX_BYTES = 208;
 const TIME_ERROR = 5;
+/** adjtime(3), by way of this call: a bit of the mode is what it asks for. */
+const ADJ_OFFSET_SINGLESHOT = 0x0001;
+const ADJ_OFFSET_READONLY = 0x2000;
+const ADJ_ADJTIME = 0x8000;
 const STA_UNSYNC = 0x40;
 
 function adjtimex(td: Lwp, buf: number): number {
   const bytes = new Uint8Array(TIMEX_BYTES);
   const view = new DataView(bytes.buffer);
   if (failed(td.proc.vmspace.copyin(buf, bytes))) return EFAULT;
-  if (view.getUint32(0, true) !== 0) return EPERM;
+  const modes = view.getUint32(0, true);
+  const isSlew = (modes & ADJ_ADJTIME) !== 0;
+  if (isSlew && (modes & ADJ_OFFSET_SINGLESHOT) === 0) return EINVAL;
+  const isRead = modes === 0 || (isSlew && (modes & ADJ_OFFSET_READONLY) !== 0);
+  if (!isRead) return EPERM;
   bytes.fill(0);
   const now = td.cpu.clock.realtime();
   view.setUint32(24, 16_000_000, true);

@@ -35,6 +35,7 @@ import {
   type MapEntry,
   VM_DONTDUMP,
   VM_DONTFORK,
+  VM_DROPPABLE,
   VM_HUGEPAGE,
   VM_LOCKED,
   VM_NOHUGEPAGE,
@@ -130,6 +131,8 @@ function adviseFlags(
   [clear, set]: readonly [number, number],
 ): number {
   if (advice === MADV_WIPEONFORK && (e.object !== null || e.isShared)) return EINVAL;
+  const isKept = (e.flags & VM_DROPPABLE) !== 0;
+  if (isKept && (advice === MADV_KEEPONFORK || advice === MADV_DODUMP)) return EINVAL;
   if (((e.flags & ~clear) | set) === e.flags) return 0;
   const i = vs.clip(start, end);
   if (failed(i)) return i;

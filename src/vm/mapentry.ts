@@ -25,6 +25,8 @@ export const VM_HUGEPAGE = 0x400;
 export const VM_NOHUGEPAGE = 0x800;
 /** mseal(2): neither unmapped, moved nor protected otherwise, until the address space ends. */
 export const VM_SEALED = 0x1000;
+/** MAP_DROPPABLE: of no use to a child or in a core, come what may. */
+export const VM_DROPPABLE = 0x2000;
 
 export const PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;
 

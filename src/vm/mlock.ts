@@ -20,10 +20,16 @@ import type { Vmspace } from "./vmspace.ts";
 
 const LOCK_FLAGS = VM_LOCKED | VM_LOCKONFAULT;
 
+/** True for a length that is nothing when it is made whole pages of, in 64 bits. */
+export function isWrapped(length: number): boolean {
+  return pageCeil(length) >= 2 ** 64;
+}
+
 /** Locks (`flags` of VM_LOCKED and VM_LOCKONFAULT) or unlocks (0) the pages that hold any byte of the range. */
 export function lockRange(vs: Vmspace, addr: number, length: number, flags: number): number {
   const start = pageFloor(addr);
   const end = pageCeil(addr + length);
+  if (isWrapped(length + (addr - start))) return 0;
   if (!(addr + length < Number.MAX_SAFE_INTEGER)) return EINVAL;
   if (length === 0) return 0;
   if (!(end <= USER_END)) return ENOMEM;
@@ -91,6 +97,7 @@ export function syncRange(vs: Vmspace, addr: number, length: number, flags: numb
     return EINVAL;
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return EINVAL;
   const end = addr + pageCeil(length);
+  if (isWrapped(length)) return 0;
   if (!(end <= USER_END)) return ENOMEM;
   let hasHole = false;
   for (let at = addr; at < end; ) {

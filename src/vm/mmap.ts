@@ -1,6 +1,7 @@
 /** mmap(2): new map entries, of files, objects and anonymous memory. */
 import { EINVAL, ENOMEM, EOVERFLOW, failed } from "../abi/errno.ts";
 import {
+  MAP_DROPPABLE,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
@@ -9,15 +10,19 @@ import {
   MAP_NORESERVE,
   MAP_POPULATE,
   MAP_SHARED,
+  MAP_TYPE,
 } from "../abi/mman.ts";
 import {
   MapEntry,
   type MappedFile,
   PROT_ALL,
+  VM_DONTDUMP,
+  VM_DROPPABLE,
   VM_GROWSDOWN,
   VM_LOCKED,
   VM_NORESERVE,
   VM_SHARED,
+  VM_WIPEONFORK,
 } from "./mapentry.ts";
 import { AnonObject, type VmObject } from "./object.ts";
 import { OVERCOMMIT_NEVER } from "./overcommit.ts";
@@ -56,6 +61,10 @@ export function mapMemory(vs: Vmspace, request: MmapRequest): number {
   if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
   const isStrict = vs.frames.overcommit.mode === OVERCOMMIT_NEVER;
   if ((flags & MAP_NORESERVE) !== 0 && !isStrict) vmFlags |= VM_NORESERVE;
+  // Nothing takes pages away from a program here, so dropping them is all that is left out.
+  if ((flags & MAP_TYPE) === MAP_DROPPABLE) {
+    vmFlags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
+  }
   if ((flags & MAP_LOCKED) !== 0) vmFlags |= VM_LOCKED;
   const refused = vs.admit(length, request.prot, vmFlags, addr);
   if (failed(refused)) return refused;

@@ -31,12 +31,16 @@ export function remap(
   const newLength = pageCeil(newSize);
   if (newLength === 0) return EINVAL;
   if (!(newLength <= USER_END && oldLength <= USER_END && addr < USER_END)) {
-    return isFixed ? EINVAL : addr < USER_END && oldLength <= USER_END ? ENOMEM : EFAULT;
+    return isFixed || keepsOld
+      ? EINVAL
+      : addr < USER_END && oldLength <= USER_END
+        ? ENOMEM
+        : EFAULT;
   }
-  if (isFixed) {
+  if (isFixed || keepsOld) {
     if (newAddr % PAGE_SIZE !== 0 || !(newAddr <= USER_END - newLength)) return EINVAL;
     if (addr + oldLength > newAddr && newAddr + newLength > addr) return EINVAL;
-    if (newAddr < MMAP_MIN_ADDR) return EINVAL;
+    if (isFixed && newAddr < MMAP_MIN_ADDR) return EINVAL;
   }
   const e = vs.entries.find(addr);
   if (!e) return EFAULT;

@@ -304,6 +304,11 @@ static void setting(void)
 	tx = (struct timex){0};
 	CHECK("clock_adjtime", clock_adjtime(CLOCK_REALTIME, &tx) == state);
 	CHECK_ERRNO("not of no clock", clock_adjtime(99, &tx), EINVAL);
+	tx = (struct timex){.modes = ADJ_OFFSET_SS_READ};
+	CHECK("what adjtime(3) has left to do", syscall(SYS_adjtimex, &tx) >= 0);
+	tx = (struct timex){.modes = 0x8000};
+	CHECK_ERRNO("half of that", syscall(SYS_adjtimex, &tx), EINVAL);
+	CHECK_ERRNO("a CPU clock set from nowhere", syscall(SYS_clock_settime, -2, 8L), EFAULT);
 	CHECK_ERRNO("adjtimex nowhere", syscall(SYS_adjtimex, 8L), EFAULT);
 }
 

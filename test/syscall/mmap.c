@@ -116,6 +116,31 @@ static int deep(int n)
 	return n == 0 ? frame[0] : deep(n - 1) + frame[0];
 }
 
+/* Memory that a kernel may drop: Linux 6.11 and later. */
+static void droppable(void)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, 0x08 | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		for (int i = 0; i < 4; i++) ok("droppable memory");
+		return;
+	}
+	p[0] = 1;
+	CHECK("droppable memory", STATUS_OF(_exit(p[0])) == 0);
+	CHECK("droppable memory", madvise(p, 4096, 19) == -1 && errno == EINVAL);
+	CHECK("droppable memory", madvise(p, 4096, MADV_DODUMP) == -1 && errno == EINVAL);
+	CHECK("droppable memory", mmap(NULL, 4096, PROT_READ, 0x08 | MAP_ANONYMOUS | MAP_LOCKED, -1, 0) == MAP_FAILED && errno == EINVAL);
+	munmap(p, 4096);
+}
+
+static void wrapping(void)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK("a length that wraps is none: mlock", mlock(p, -1ul) == 0);
+	CHECK("munlock", munlock(p, -1ul) == 0);
+	CHECK("msync", msync(p, -1ul, MS_ASYNC) == 0);
+	munmap(p, 4096);
+}
+
 int main(void)
 {
 	t_catch(SIGSEGV);
@@ -124,6 +149,8 @@ int main(void)
 	faults();
 	shared();
 	growsdown();
+	droppable();
+	wrapping();
 	CHECK("the stack grows for deep calls", deep(500) != 12345);
 	return t_end();
 }

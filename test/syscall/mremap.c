@@ -53,6 +53,8 @@ static void remaps(void)
 	CHECK_ERRNO("from nothing", mremap(r + 50 * P, P, 2 * P, MREMAP_MAYMOVE), EFAULT);
 	CHECK_ERRNO("across two maps", (mprotect(to, P, PROT_READ), mremap(to, 4 * P, 8 * P, MREMAP_MAYMOVE)), EFAULT);
 	mprotect(to, P, RW);
+	CHECK_ERRNO("DONTUNMAP takes a hint, which must be a page's address",
+		    syscall(SYS_mremap, to, 4 * P, 4 * P, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0x10001L), EINVAL);
 	volatile char *d = mremap(to, 4 * P, 4 * P, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
 	CHECK("DONTUNMAP moves the pages", d != MAP_FAILED && d != to && d[0] == 1 && d[P] == 2);
 	CHECK("and leaves fresh ones", to[0] == 0 && to[P] == 0);

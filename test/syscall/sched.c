@@ -108,6 +108,11 @@ static void io_priority(void)
 	CHECK_ERRNO("nobody", syscall(SYS_ioprio_get, who_process, 99999999), ESRCH);
 	CHECK_ERRNO("no such kind of who", syscall(SYS_ioprio_get, 9, 0), EINVAL);
 	CHECK("a group's", syscall(SYS_ioprio_get, 2, 0) >= 0);
+	CHECK("none by the process", syscall(SYS_ioprio_set, who_process, 0, 0) == 0 && syscall(SYS_ioprio_get, who_process, 0) == 0);
+	CHECK("but for a group that of its niceness",
+	      STATUS_OF(if (setpgid(0, 0) != 0) _exit(1); if (syscall(SYS_ioprio_get, 2, 0) != (class_be | 4)) _exit(2);
+			struct sched_param p = {0}; sched_setscheduler(0, SCHED_IDLE, &p);
+			_exit(syscall(SYS_ioprio_get, 2, 0) == (class_idle | 4) ? 0 : 3)) == 0);
 	CHECK("a user's", syscall(SYS_ioprio_get, 3, getuid()) >= 0);
 }
 
