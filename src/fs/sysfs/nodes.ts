@@ -4,14 +4,15 @@
  * The tree is built with the file system and grows and shrinks with the disks;
  * what an attribute says may change. An attribute is one value in a file of nominal 4096 bytes.
  */
-import { EACCES, EINVAL, EIO, ENOENT, EPERM, type Errno, failed } from "../../abi/errno.ts";
+import { EACCES, EINVAL, EIO, ENOENT, ENOMEM, EPERM, type Errno, failed } from "../../abi/errno.ts";
 import { O_ACCMODE, O_RDONLY, SEEK_CUR, SEEK_END, SEEK_SET } from "../../abi/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG } from "../../abi/stat.ts";
 import type { Timespec } from "../../kern/clock.ts";
 import type { Thread } from "../../kern/thread.ts";
-import { byteString, bytesOf } from "../../lib/bytes.ts";
+import { byteString } from "../../lib/bytes.ts";
 import type { Attr } from "../../vfs/attr.ts";
-import { File } from "../../vfs/file.ts";
+import type { File } from "../../vfs/file.ts";
+import { TextFile } from "../../vfs/textfile.ts";
 import { type DirSink, Vnode } from "../../vfs/vnode.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Sysfs } from "./sysfs.ts";
@@ -207,39 +208,18 @@ class SysAttribute extends SysNode {
 }
 
 /** Reading from the start takes the value anew. */
-class AttributeFile extends File {
+class AttributeFile extends TextFile {
   readonly #attribute: SysAttribute;
-  #offset = 0;
-  #value: Uint8Array | null = null;
 
   constructor(attribute: SysAttribute, flags: number) {
     super(flags);
     this.#attribute = attribute;
   }
 
-  describe(): string {
-    return this.path?.entry.name ?? "";
-  }
-
-  override read(td: Thread, uio: Uio): number {
-    const n = this.pread(td, uio, this.#offset);
-    if (n > 0) this.#offset += n;
-    return n;
-  }
-
-  override pread(_td: Thread, uio: Uio, offset: number): number {
-    if (offset < 0) return EINVAL;
-    if (offset === 0 || !this.#value) {
-      const text = this.#attribute.text();
-      if (failed(text)) return text;
-      this.#value = bytesOf(text);
-    }
-    if (offset >= this.#value.length) return 0;
-    return uio.copyout(this.#value.subarray(offset));
-  }
-
-  override write(td: Thread, uio: Uio): number {
-    return this.pwrite(td, uio, 0);
+  protected override load(): number {
+    const text = this.#attribute.text();
+    if (failed(text)) return text;
+    return this.keep(text) ? 0 : ENOMEM;
   }
 
   override pwrite(_td: Thread, uio: Uio, _offset: number): number {
@@ -250,20 +230,16 @@ class AttributeFile extends File {
     return r < 0 ? r : got;
   }
 
-  override truncate(_sizeBytes: number): number {
-    return 0;
-  }
-
   override seek(offset: number, whence: number): number {
     const bases: Readonly<Record<number, number>> = {
       [SEEK_SET]: 0,
-      [SEEK_CUR]: this.#offset,
+      [SEEK_CUR]: this.offset,
       [SEEK_END]: ATTRIBUTE_BYTES,
     };
     const base = bases[whence];
     if (base === undefined) return EINVAL;
     if (base + offset < 0 || base + offset > Number.MAX_SAFE_INTEGER) return EINVAL;
-    this.#offset = base + offset;
-    return this.#offset;
+    this.offset = base + offset;
+    return this.offset;
   }
 }
