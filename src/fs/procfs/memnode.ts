@@ -5,38 +5,25 @@
  * after execve(2), or when all threads are gone, there is nothing in it.
  * See proc_pid_mem(5).
  */
-import { EACCES, EFAULT, EINVAL, EIO, type Errno, ESRCH, failed } from "../../abi/errno.ts";
+import { EFAULT, EINVAL, EIO, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
-import { S_IFREG } from "../../abi/stat.ts";
 import type { Thread } from "../../kern/thread.ts";
-import type { Lwp } from "../../proc/lwp.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { File } from "../../vfs/file.ts";
-import type { Path } from "../../vfs/path.ts";
 import { readForced, writeForced } from "../../vm/forced.ts";
 import { PAGE_SIZE } from "../../vm/param.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Vmspace } from "../../vm/vmspace.ts";
-import { type Owner, ProcNode } from "./node.ts";
+import { InspectNode } from "./inspectnode.ts";
 import type { ProcFs } from "./procfs.ts";
-import { mayInspect, type TaskRef } from "./task.ts";
+import type { Task, TaskRef } from "./task.ts";
 
-export class MemNode extends ProcNode {
-  readonly #ref: TaskRef;
-
+export class MemNode extends InspectNode {
   constructor(fs: ProcFs, key: string, ref: TaskRef) {
-    super(fs, key, S_IFREG | 0o600);
-    this.#ref = ref;
+    super(fs, key, ref, 0o600);
   }
 
-  override owner(): Owner | null {
-    return this.#ref.owner();
-  }
-
-  override open(td: Thread, flags: number, _path: Path): File | Errno {
-    const task = this.#ref.get();
-    if (!task) return ESRCH;
-    if (!mayInspect(td as Lwp, task)) return EACCES;
+  protected fileFor(_td: Thread, task: Task, flags: number): File {
     return new MemFile(task.proc, flags);
   }
 }

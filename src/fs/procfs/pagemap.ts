@@ -3,23 +3,20 @@
  * page's number times eight. Frame numbers are for the privileged alone.
  * Source: Linux Documentation/admin-guide/mm/pagemap.rst.
  */
-import { EACCES, EFAULT, EINVAL, type Errno, ESRCH, failed } from "../../abi/errno.ts";
-import { S_IFREG } from "../../abi/stat.ts";
+import { EFAULT, EINVAL, failed } from "../../abi/errno.ts";
 import { CAP_SYS_ADMIN } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import { PTE_FLAGS } from "../../machine/mmu/pagetable.ts";
 import type { Paddr } from "../../machine/physmem.ts";
-import type { Lwp } from "../../proc/lwp.ts";
 import { File } from "../../vfs/file.ts";
-import type { Path } from "../../vfs/path.ts";
 import { seekWithoutEnd } from "../../vfs/seek.ts";
 import { PAGE_SIZE, USER_END } from "../../vm/param.ts";
 import { PTE_ANON } from "../../vm/pte.ts";
 import type { Uio } from "../../vm/uio.ts";
 import type { Vmspace } from "../../vm/vmspace.ts";
-import { type Owner, ProcNode } from "./node.ts";
+import { InspectNode } from "./inspectnode.ts";
 import type { ProcFs } from "./procfs.ts";
-import { mayInspect, type TaskRef } from "./task.ts";
+import type { Task, TaskRef } from "./task.ts";
 import { vmspaceOf } from "./taskstat.ts";
 
 const ENTRY_BYTES = 8;
@@ -29,23 +26,13 @@ const EXCLUSIVE = 1 << 24;
 const OF_FILE = 1 << 29;
 const PRESENT = 0x80000000;
 
-export class PagemapNode extends ProcNode {
-  readonly #ref: TaskRef;
-
+export class PagemapNode extends InspectNode {
   constructor(fs: ProcFs, key: string, ref: TaskRef) {
-    super(fs, key, S_IFREG | 0o400);
-    this.#ref = ref;
+    super(fs, key, ref, 0o400);
   }
 
-  override owner(): Owner | null {
-    return this.#ref.owner();
-  }
-
-  override open(td: Thread, flags: number, _path: Path): File | Errno {
-    const task = this.#ref.get();
-    if (!task) return ESRCH;
-    if (!mayInspect(td as Lwp, task)) return EACCES;
-    return new PagemapFile(this.#ref, td.cred.hasCap(CAP_SYS_ADMIN), flags);
+  protected fileFor(td: Thread, _task: Task, flags: number): File {
+    return new PagemapFile(this.ref, td.cred.hasCap(CAP_SYS_ADMIN), flags);
   }
 }
 

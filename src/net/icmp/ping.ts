@@ -6,7 +6,6 @@
 import {
   EACCES,
   EAGAIN,
-  EDESTADDRREQ,
   EFAULT,
   EINVAL,
   EMSGSIZE,
@@ -107,16 +106,9 @@ export class PingSocket extends InetDatagram {
     if (uio.copyin(bytes) !== length) return EFAULT;
     if (bytes[0] !== (is4 ? ICMP_ECHO : ICMPV6_ECHO_REQUEST) || bytes[1] !== 0) return EINVAL;
     const control = sending.control as IpControl | null;
-    let to = pcb.faddr;
-    let scopeId = control?.ifindex ?? 0;
-    if (sending.name) {
-      const e = this.parse(sending.name);
-      if (failed(e)) return e;
-      const d = this.destination(e);
-      if (failed(d)) return d;
-      to = d;
-      if (scopeId === 0) ({ scopeId } = e);
-    } else if (to === ANY) return EDESTADDRREQ;
+    const aim = this.aim(sending, control);
+    if (failed(aim)) return aim;
+    const { to, scopeId } = aim;
     if (is4 !== (to.length === 4)) return EINVAL;
     const src = control?.src || this.source;
     const path = this.wayTo(to, scopeId, control);

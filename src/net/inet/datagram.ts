@@ -7,6 +7,7 @@
 import {
   EACCES,
   EAGAIN,
+  EDESTADDRREQ,
   EFAULT,
   EINVAL,
   EMSGSIZE,
@@ -25,7 +26,7 @@ import { ANY, type InetAddr, LOOPBACK4, LOOPBACK6, needsScope } from "../address
 import type { PcbTable } from "../inpcb.ts";
 import { findPath, type IpPath } from "../ip/path.ts";
 import type { Mbuf } from "../mbuf.ts";
-import type { Receiving, SentControl } from "../message.ts";
+import type { Receiving, Sending, SentControl } from "../message.ts";
 import type { IpNotice } from "../protocol.ts";
 import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
 import { RCV_SHUTDOWN, READABLE, SEND_SHUTDOWN, WRITABLE } from "../socket.ts";
@@ -105,6 +106,19 @@ export abstract class InetDatagram extends InetSocket {
     }
     this.forgetPath();
     return 0;
+  }
+
+  /** Whom a message is for: as it says itself, or the peer. EDESTADDRREQ, and errors of `destination`. */
+  protected aim(
+    { name }: Sending,
+    control: IpControl | null,
+  ): { readonly to: InetAddr; readonly scopeId: number } | Errno {
+    const index = control?.ifindex ?? 0;
+    if (!name) return this.isConnected ? { to: this.pcb.faddr, scopeId: index } : EDESTADDRREQ;
+    const e = this.parse(name);
+    if (failed(e)) return e;
+    const to = this.destination(e);
+    return failed(to) ? to : { to, scopeId: index || e.scopeId };
   }
 
   /** The way of a message to `to`: ENETUNREACH from an address that is not ours, and errors of `pathTo`. */

@@ -15,6 +15,7 @@ import type { Ifnet } from "../ifnet.ts";
 import { CSUM_GOOD, cut, Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
 import { recordSource } from "./options4.ts";
+import { noteFragment, noteOutgoing } from "./outfacts.ts";
 import type { IpHow } from "./output.ts";
 import type { IpPath } from "./path.ts";
 
@@ -50,13 +51,7 @@ export function ipOutput4(stack: NetStack, m: Mbuf, path: IpPath, how: IpHow): n
     head.set(options, at + IP_HEADER_BYTES);
     recordSource(head, at + IP_HEADER_BYTES, at + headerBytes, how.src || path.src);
   }
-  // For who must say that it could not be delivered.
-  m.src = how.src || path.src;
-  m.dst = how.dst;
-  m.proto = how.proto;
-  m.networkBytes = headerBytes;
-  m.mark = how.mark ?? 0;
-  m.priority = how.priority ?? 0;
+  noteOutgoing(m, path, how, headerBytes);
   stack.mib.ip.values[stack.mib.ipOutRequests]!++;
   return ipSend4(stack, m, path, how.isUncut, how.isLooped ?? true);
 }
@@ -131,15 +126,7 @@ function fragment4(stack: NetStack, m: Mbuf, path: IpPath): number {
     const isLast = done + n === bytes && (field & IP_MF) === 0;
     part.view.setUint16(at + 2, h.length + n);
     part.view.setUint16(at + 6, ((first + done) >> 3) | (isLast ? 0 : IP_MF));
-    part.network = at;
-    part.src = m.src;
-    part.dst = m.dst;
-    part.proto = m.proto;
-    part.networkBytes = h.length;
-    part.family = ETH_P_IP;
-    part.type = m.type;
-    part.mark = m.mark;
-    part.priority = m.priority;
+    noteFragment(part, m, at, h.length);
     setHeaderSum(part);
     stack.mib.ip.count("FragCreates");
     const r = path.ifp.output(part, path.nextHop);

@@ -5,7 +5,6 @@
  */
 import {
   EACCES,
-  EDESTADDRREQ,
   EFAULT,
   EINVAL,
   EMSGSIZE,
@@ -156,16 +155,9 @@ export class RawSocket extends InetDatagram implements RawListener {
     if ((sending.flags & MSG_OOB) !== 0) return EOPNOTSUPP;
     const control = sending.control as IpControl | null;
     const is4 = this.family === AF_INET;
-    let to = this.pcb.faddr;
-    let scopeId = control?.ifindex ?? 0;
-    if (sending.name) {
-      const e = this.parse(sending.name);
-      if (failed(e)) return e;
-      const d = this.destination(e);
-      if (failed(d)) return d;
-      to = d;
-      if (scopeId === 0) ({ scopeId } = e);
-    } else if (to === ANY) return EDESTADDRREQ;
+    const aim = this.aim(sending, control);
+    if (failed(aim)) return aim;
+    const { to, scopeId } = aim;
     const src = control?.src || this.source;
     const path = this.wayTo(to, scopeId, control);
     if (failed(path)) return path;

@@ -22,12 +22,11 @@ import {
 } from "../../address.ts";
 import { IfAddr, LIFETIME_FOREVER } from "../../ifaddr.ts";
 import type { Ifnet } from "../../ifnet.ts";
-import type { NetStack } from "../../netstack.ts";
 import type { Attrs, Policy } from "../attributes.ts";
-import { ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
 import { writeAddr } from "./addrmsg.ts";
+import { FamilyDump } from "./familydump.ts";
 
 const IFNAMSIZ = 16;
 const CACHEINFO_BYTES = 16;
@@ -248,31 +247,16 @@ interface Addr {
   readonly ia: IfAddr;
 }
 
-class AddrDump extends ListDump<Addr> {
-  readonly #stack: NetStack;
-  readonly #family: number;
-  readonly #index: number;
-
-  constructor(request: Request, family: number, index: number) {
-    super(request);
-    this.#stack = request.socket.stack;
-    this.#family = family;
-    this.#index = index;
-    if (index !== 0) this.filtered();
-  }
-
-  protected *items(): Generator<Addr> {
-    for (const family of [AF_INET, AF_INET6]) {
-      if (this.#family !== 0 && this.#family !== family) continue;
-      for (const ifp of this.#stack.inOrder()) {
-        if (this.#index !== 0 && ifp.index !== this.#index) continue;
-        for (const ia of family === AF_INET ? ifp.addrs4 : ifp.addrs6) yield { ifp, ia };
-      }
+class AddrDump extends FamilyDump<Addr> {
+  protected *ofFamily(family: number): Generator<Addr> {
+    for (const ifp of this.stack.inOrder()) {
+      if (!this.isAskedFor(ifp.index)) continue;
+      for (const ia of family === AF_INET ? ifp.addrs4 : ifp.addrs6) yield { ifp, ia };
     }
   }
 
   protected override generation(): number {
-    return this.#stack.linkGeneration;
+    return this.stack.linkGeneration;
   }
 
   protected write(w: NetlinkWriter, { ifp, ia }: Addr): boolean {

@@ -19,11 +19,10 @@ import { bytesOf } from "../../../lib/bytes.ts";
 import type { InetAddr } from "../../address.ts";
 import { EtherIf } from "../../ether/etherif.ts";
 import type { Neighbour } from "../../ether/neighbours.ts";
-import type { NetStack } from "../../netstack.ts";
 import type { Policy } from "../attributes.ts";
-import { ListDump } from "../dump.ts";
 import type { Request } from "../request.ts";
 import type { NetlinkWriter } from "../writer.ts";
+import { FamilyDump } from "./familydump.ts";
 import { nothingThere } from "./qdisc.ts";
 
 const NS_PER_TICK = 1e7;
@@ -107,26 +106,12 @@ export function dumpNeighbours(request: Request): number {
   return request.dump(new NeighbourDump(request, family, attrs.u32(rt.NDA_IFINDEX) ?? 0));
 }
 
-class NeighbourDump extends ListDump<Neighbour> {
-  readonly #stack: NetStack;
-  readonly #family: number;
-  readonly #index: number;
-
-  constructor(request: Request, family: number, index: number) {
-    super(request);
-    this.#stack = request.socket.stack;
-    this.#family = family;
-    this.#index = index;
-    if (index !== 0) this.filtered();
-  }
-
-  protected *items(): Generator<Neighbour> {
-    for (const length of [4, 16]) {
-      if (this.#family !== 0 && (this.#family === AF_INET ? 4 : 16) !== length) continue;
-      for (const n of this.#stack.neighbours.all) {
-        if (n.addr.length !== length || n.state === nud.NUD_NONE) continue;
-        if (this.#index === 0 || n.ifp.index === this.#index) yield n;
-      }
+class NeighbourDump extends FamilyDump<Neighbour> {
+  protected *ofFamily(family: number): Generator<Neighbour> {
+    const length = family === AF_INET ? 4 : 16;
+    for (const n of this.stack.neighbours.all) {
+      if (n.addr.length !== length || n.state === nud.NUD_NONE) continue;
+      if (this.isAskedFor(n.ifp.index)) yield n;
     }
   }
 
