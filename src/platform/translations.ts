@@ -15,6 +15,10 @@ export interface TranslationSegment {
 
 export interface TranslationStore {
   readonly segments: readonly TranslationSegment[];
+  /** What an earlier machine gave to `keep` by this name; null if there is nothing. */
+  kept(name: string): Uint8Array<ArrayBuffer> | null;
+  /** Keeps some bytes for later machines, if that can be. */
+  keep(name: string, bytes: Uint8Array): void;
   /** Appends to the segment of this machine, which others see once it is finished: 0, or an error. */
   append(bytes: Uint8Array): number;
   /** No more comes; what was appended is kept if `isWhole`. */

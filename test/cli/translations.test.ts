@@ -57,6 +57,7 @@ function work(): Ran {
 
 /** The directory of this build, the only one. */
 const build = (): string => join(builds, readdirSync(builds)[0]!);
+const segments = (): string[] => readdirSync(build()).filter((name) => name.endsWith(".seg"));
 
 test("the second run has the first one's translations, and the same result", () => {
   const first = work();
@@ -64,10 +65,9 @@ test("the second run has the first one's translations, and the same result", () 
   assert.equal(first.restored, 0);
   assert.ok(second.restored >= FUNCTIONS, `${second.restored} restored`);
   assert.equal(second.stdout, first.stdout);
-  assert.deepEqual(
-    readdirSync(build()).map((name) => /\.seg$/.test(name)),
-    [true],
-  );
+  assert.ok(segments().length > 0);
+  const others = readdirSync(build()).filter((name) => !name.endsWith(".seg"));
+  assert.match(others.join(), /^runtime-[\w-]+\.wasm$/, "nothing is left half done");
 });
 
 test("VKERNEL_TRANSLATIONS=off keeps nothing", () => {
@@ -84,7 +84,7 @@ test("a directory that others may write to is not believed", () => {
 
 test("a damaged file costs its translations only", () => {
   const { stdout } = work();
-  const file = join(build(), readdirSync(build())[0]!);
+  const file = join(build(), segments()[0]!);
   const bytes = readFileSync(file);
   for (let i = 1000; i < bytes.length - 1000; i += 97) bytes[i]! ^= 0x55;
   writeFileSync(file, bytes);

@@ -20,7 +20,17 @@ const THRESHOLD = 1000;
 /** A store in memory: what earlier machines left, and what the next will find. */
 class Shelf implements TranslationStore {
   segments: TranslationSegment[] = [];
+  readonly named = new Map<string, Uint8Array>();
   #growing: Uint8Array[] = [];
+
+  kept(name: string): Uint8Array<ArrayBuffer> | null {
+    const bytes = this.named.get(name);
+    return bytes ? new Uint8Array(bytes) : null;
+  }
+
+  keep(name: string, bytes: Uint8Array): void {
+    this.named.set(name, bytes.slice());
+  }
 
   append(bytes: Uint8Array): number {
     this.#growing.push(bytes.slice());
@@ -123,6 +133,23 @@ test("the next machine finds them, wherever in its memory the code lies", () => 
   const second = runOnce(shelf, { frames: 7 });
   assert.deepEqual(second, { a0: expected(1), made: first.made, restored: first.made });
   assert.equal(shelf.segments.length, 1, "who made nothing leaves nothing");
+});
+
+test("the next machine finds the interpreter too, unless it is damaged", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  assert.equal(shelf.named.size, 1);
+  const [name, whole] = [...shelf.named][0]!;
+  for (const damage of [
+    () => whole,
+    () => whole.map((b, i) => (i % 997 === 500 ? b ^ 0x55 : b)),
+    () => whole.subarray(0, 1000),
+    () => whole.subarray(0, 2),
+  ]) {
+    shelf.named.set(name, damage());
+    assert.equal(runOnce(shelf).a0, expected(1));
+    assert.deepEqual(shelf.named.get(name), whole);
+  }
 });
 
 test("other code at the address, or the code at another address, is translated anew", () => {

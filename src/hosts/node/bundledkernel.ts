@@ -6,7 +6,7 @@
  * made when a machine has ended, of all that ran. V8 checks that it was made of this source, with these settings,
  * by this V8, but not that it is whole: its last four bytes are a checksum. Nobody else can write there (builddir.ts).
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +23,14 @@ const WORTHWHILE = 1.1;
 /** A run that took so long does not feel what it takes to find out. */
 const SETTLED_MS = 1000;
 const SUM_BYTES = 4;
+/** How long it is not asked again after it was in vain: asking takes 15 ms. */
+const AGAIN_MS = 600_000;
+
+/** What was asked for in vain a while ago. */
+const isRecent = (asked: string): boolean => {
+  const st = statSync(asked, { throwIfNoEntry: false });
+  return st !== undefined && Math.abs(Date.now() - st.mtimeMs) < AGAIN_MS;
+};
 
 export class BundledKernel {
   readonly file: string;
@@ -55,9 +63,14 @@ export class BundledKernel {
     if (this.#compiled === null || this.#script === null) return;
     // Asking takes as long as writing: runs that only repeat others should not.
     if (this.#keptBytes > 0 && performance.now() < SETTLED_MS) return;
-    const data = this.#script.createCachedData();
-    if (data.length < this.#keptBytes * WORTHWHILE) return;
+    const asked = `${this.#compiled}.asked`;
     try {
+      if (this.#keptBytes > 0 && isRecent(asked)) return;
+      const data = this.#script.createCachedData();
+      if (data.length < this.#keptBytes * WORTHWHILE) {
+        writeFileSync(asked, "");
+        return;
+      }
       const aside = `${this.#compiled}.${process.pid}.tmp`;
       const sum = Buffer.alloc(SUM_BYTES);
       sum.writeUInt32LE(zlib.crc32(data));

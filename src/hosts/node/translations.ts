@@ -9,11 +9,13 @@ import {
   fstatSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -86,6 +88,24 @@ class TranslationFiles implements TranslationStore {
     this.#aside = join(directory, `${process.pid}-${process.hrtime.bigint()}.tmp`);
     const names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
     this.segments = names.flatMap((name) => open(join(directory, name)));
+  }
+
+  kept(name: string): Uint8Array<ArrayBuffer> | null {
+    try {
+      return new Uint8Array(readFileSync(join(this.#directory, name)));
+    } catch {
+      return null;
+    }
+  }
+
+  keep(name: string, bytes: Uint8Array): void {
+    const aside = `${this.#aside}-${name}`;
+    try {
+      writeFileSync(aside, bytes, { mode: 0o600, flag: "wx" });
+      renameSync(aside, join(this.#directory, name));
+    } catch {
+      rmSync(aside, { force: true });
+    }
   }
 
   append(bytes: Uint8Array): number {

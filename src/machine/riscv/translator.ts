@@ -143,6 +143,7 @@ export class Translator {
       host,
       threshold: this.#threshold,
       maxDepth,
+      store,
     };
     this.#runtime = buildRuntime(this.#parts);
     this.#table.set(0, this.#runtime.miss);

@@ -9,7 +9,6 @@
  * has no holes, the first attempt ends it. See fallocate(2),
  * FALLOC_FL_PUNCH_HOLE.
  */
-import { spawnSync } from "node:child_process";
 import type { Stats } from "node:fs";
 import { RangeSet } from "../../../lib/rangeset.ts";
 
@@ -77,12 +76,14 @@ export class HolePunch {
 
   #run(lines: string): boolean {
     if (this.#isUseless) return false;
-    const { status } = spawnSync("sh", ["-c", SCRIPT], {
+    // Loaded by who needs it, not by every start. Early releases of Node 20 cannot do that.
+    const processes = process.getBuiltinModule?.("node:child_process");
+    const done = processes?.spawnSync("sh", ["-c", SCRIPT], {
       input: lines,
       stdio: ["pipe", "ignore", "ignore", this.#fd],
       timeout: TIMEOUT_MS,
     });
-    this.#isUseless = status !== 0;
-    return status === 0;
+    this.#isUseless = done?.status !== 0;
+    return !this.#isUseless;
   }
 }

@@ -6,13 +6,14 @@
  * that WebAssembly accepted, for code that was compared with what is in memory.
  *
  *   index entry: f64 entry, u32 hash of the code there, u32 offset, u32 length and u32 sum of the record
- *   footer: u32 magic, u32 call depth compiled for, u32 entries, u32 sum of the index
+ *   footer: u32 magic, u32 kind of machine (see kindOf), u32 entries, u32 sum of the index
  */
 import { failed } from "../../../abi/errno.ts";
 import { wordSum } from "../../../lib/wordsum.ts";
 import type { TranslationSegment, TranslationStore } from "../../../platform/translations.ts";
 import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
+import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import { codeHash, executableAt, pagesWith, spansOf } from "./code.ts";
 import type { Functions, Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
@@ -61,7 +62,7 @@ interface Linked {
 
 export class Archive {
   readonly #store: TranslationStore;
-  readonly #depth: number;
+  readonly #kind: number;
   readonly #link: (module: Unlinked) => Functions;
   readonly #indexes: Index[] = [];
   /** Modules that were looked at, in order of last use; null: damaged. Those that regions run in live without this. */
@@ -73,10 +74,10 @@ export class Archive {
   /** What `store` has for a machine whose calls nest `depth` deep. */
   constructor(store: TranslationStore, depth: number, link: (module: Unlinked) => Functions) {
     this.#store = store;
-    this.#depth = depth;
+    this.#kind = kindOf(depth);
     this.#link = link;
     for (const segment of store.segments) {
-      const index = Index.read(segment, depth);
+      const index = Index.read(segment, this.#kind);
       if (index) this.#indexes.push(index);
     }
   }
@@ -187,12 +188,15 @@ export class Archive {
       view.setUint32(at + 20, sum, true);
     });
     view.setUint32(size, MAGIC, true);
-    view.setUint32(size + 4, this.#depth, true);
+    view.setUint32(size + 4, this.#kind, true);
     view.setUint32(size + 8, list.length, true);
     view.setUint32(size + 12, wordSum(out.subarray(0, size)), true);
     return out;
   }
 }
+
+/** What code depends on beside the guest's: how deep calls nest, and how this host's processor multiplies and adds. */
+const kindOf = (depth: number): number => depth * 2 + (HAS_FUSED_MADD ? 1 : 0);
 
 /** It was no record, or no module. */
 const isRefusal = (e: unknown): boolean =>
@@ -213,14 +217,14 @@ class Index {
   }
 
   /** Undefined if the segment is damaged, or for other machines. */
-  static read(segment: TranslationSegment, depth: number): Index | undefined {
+  static read(segment: TranslationSegment, kind: number): Index | undefined {
     const { sizeBytes } = segment;
     const footer = new DataView(new ArrayBuffer(FOOTER));
     if (sizeBytes < FOOTER) return undefined;
     if (failed(segment.read(sizeBytes - FOOTER, new Uint8Array(footer.buffer)))) return undefined;
     const count = footer.getUint32(8, true);
     const length = count * INDEX_ENTRY;
-    const isOurs = footer.getUint32(0, true) === MAGIC && footer.getUint32(4, true) === depth;
+    const isOurs = footer.getUint32(0, true) === MAGIC && footer.getUint32(4, true) === kind;
     if (!isOurs || count > MAX_ENTRIES || length + FOOTER > sizeBytes) return undefined;
     const bytes = new Uint8Array(length);
     if (failed(segment.read(sizeBytes - FOOTER - length, bytes))) return undefined;
