@@ -96,7 +96,7 @@ import { PidFile } from "./pidfd.ts";
 
 /** What a mark takes, about. */
 const MARK_BYTES = 256;
-/** Events about the same that one event is compared with at most. */
+/** Events about the same that a new one is compared with: the last ones. */
 const MAX_COMPARED = 128;
 
 /** What somebody wants to know before he goes on. */
@@ -364,10 +364,11 @@ export class FanotifyFile extends File implements MarkGroup {
 
   /** Takes over what holds there are, once the event is known to stay. */
   #put(e: FanotifyEvent, about: NameEntry | null): void {
+    const canMerge = (e.mask & FAN_RENAME) === 0;
     const key = about ?? e.key;
-    const others = this.#mergeable.get(key);
-    for (const old of others?.slice(-MAX_COMPARED) ?? []) {
-      if (!old.canMerge(e)) continue;
+    const others = canMerge ? this.#mergeable.get(key) : undefined;
+    for (const old of others ?? []) {
+      if (!old.isLike(e)) continue;
       old.mask |= e.mask;
       return;
     }
@@ -377,8 +378,10 @@ export class FanotifyFile extends File implements MarkGroup {
     }
     if (e.path) holdPath(e.path);
     this.#queue.add(e);
-    if (others) others.push(e);
-    else this.#mergeable.set(key, [e]);
+    if (others) {
+      others.push(e);
+      if (others.length > MAX_COMPARED) others.shift();
+    } else if (canMerge) this.#mergeable.set(key, [e]);
     this.#readable.wakeup();
   }
 
@@ -395,7 +398,7 @@ export class FanotifyFile extends File implements MarkGroup {
   #take(e: FanotifyEvent): void {
     this.#queue.delete(e);
     if ((e.mask & FAN_Q_OVERFLOW) !== 0) this.#isOverflown = false;
-    if (e instanceof PermissionEvent) return;
+    if (e instanceof PermissionEvent || (e.mask & FAN_RENAME) !== 0) return;
     const key = e.path?.entry ?? e.key;
     const others = this.#mergeable.get(key)?.filter((o) => o !== e) ?? [];
     if (others.length > 0) this.#mergeable.set(key, others);

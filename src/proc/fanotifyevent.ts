@@ -90,19 +90,16 @@ export class FanotifyEvent {
     return EVENT_BYTES + this.name.length + this.toName.length;
   }
 
-  /** What equal events have in common, but for the path; see `canMerge`. */
+  /** What equal events have in common, but for the path; see `isLike`. */
   get key(): string {
     const isError = (this.mask & FAN_FS_ERROR) !== 0;
     if (isError) return `error ${this.object?.fsid}`;
-    const kind = this.mask & (FAN_ONDIR | FAN_RENAME);
-    return `${kind} ${keyOf(this.object)} ${keyOf(this.dir)} ${this.name}`;
+    return `${this.mask & FAN_ONDIR} ${keyOf(this.object)} ${keyOf(this.dir)} ${this.name}`;
   }
 
-  /** True if `later` says no more than that more has happened to the same by the same. */
-  canMerge(later: FanotifyEvent): boolean {
-    if (this.who?.id !== later.who?.id) return false;
-    if (this.path) return later.path?.mount === this.path.mount;
-    return (later.mask & FAN_RENAME) === 0;
+  /** True if `later`, with the same key, is about the same place and by the same. */
+  isLike(later: FanotifyEvent): boolean {
+    return this.who?.id === later.who?.id && later.path?.mount === this.path?.mount;
   }
 
   drop(): void {

@@ -96,6 +96,33 @@ static void inotifies(void)
 	}
 }
 
+/* Groups without limits, marks, and events with long names that nobody reads. */
+static void fanotifies(void)
+{
+	for (int i = 0; i < 200; i++) {
+		char name[64];
+		sprintf(name, "/tmp/f%d", i);
+		mkdir(name, 0700);
+	}
+	for (;;) {
+		int fan = fanotify_init(FAN_REPORT_DFID_NAME_TARGET | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | FAN_NONBLOCK, 0);
+		if (!tried(fan, "fanotify_init")) return;
+		for (int i = 0; i < 200; i++) {
+			char name[64];
+			sprintf(name, "/tmp/f%d", i);
+			if (!tried(fanotify_mark(fan, FAN_MARK_ADD, FAN_CREATE | FAN_DELETE | FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD, name),
+				   "fanotify_mark")) return;
+		}
+		for (int i = 0; i < 200; i++) {
+			char name[300];
+			sprintf(name, "/tmp/f0/%0100d.%d.%d", i, fan, getpid());
+			int fd = open(name, O_CREAT | O_RDWR, 0600);
+			if (fd >= 0) close(fd);
+			unlink(name);
+		}
+	}
+}
+
 static void locks(void)
 {
 	for (int f = 0;; f++) {

@@ -178,7 +178,7 @@ static const struct { const char *name; void (*run)(void); int processes; } hogs
 	{"anon", anon, 1}, {"pagetables", pagetables, 4}, {"zeropages", zeropages, 4}, {"tmpfs", tmpfs_bytes, 2}, {"memfds", memfds, 2},
 	{"sparse", sparse, 1}, {"files", files, 2}, {"links", links, 2}, {"negative", negative, 2}, {"deep", deep, 1},
 	{"xattrs", xattrs, 2}, {"pipes", pipes, 400}, {"sockets", sockets, 40}, {"descriptors", descriptors, 400}, {"eventfds", eventfds, 400},
-	{"epolls", epolls, 100}, {"inotifies", inotifies, 20}, {"locks", locks, 10}, {"timers", timers, 400}, {"timerfds", timerfds, 400},
+	{"epolls", epolls, 100}, {"inotifies", inotifies, 20}, {"fanotifies", fanotifies, 20}, {"locks", locks, 10}, {"timers", timers, 400}, {"timerfds", timerfds, 400},
 	{"signals", signals, 1000}, {"maps", maps, 400}, {"mapsread", maps_read, 2}, {"mounts", mounts, 1}, {"nested", nested_mounts, 1},
 	{"threads", threads, 4}, {"forks", forks, 1}, {"polls", polls, 4}, {"groups", groups, 1000}, {"argv", argv, 2}, {"ptys", ptys, 4},
 	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2}, {"datagrams", datagrams, 10}, {"tcp", tcp_connections, 10}, {"tcpcalls", tcp_calls, 10},
