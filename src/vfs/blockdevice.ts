@@ -142,7 +142,7 @@ export function newDiskCounts(): DiskCounts {
  * merged, and nothing under way when somebody looks.
  */
 export function diskStatNumbers(c: DiskCounts): readonly number[] {
-  const ms = (ns: number): number => Math.floor(ns / 1e6);
+  const ms = (ns: number): number => (ns < 1e6 ? 0 : Math.floor(ns / 1e6));
   const busyMs = ms(c.readNs + c.writeNs + c.flushNs + c.discardNs);
   return [
     ...[c.reads, 0, c.sectorsRead, ms(c.readNs)],
