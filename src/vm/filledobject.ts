@@ -77,14 +77,16 @@ export abstract class FilledObject extends VmObject implements PageOwner {
   #fillFrom(first: number, end: number, wanted: number): number {
     const run: Paddr[] = [];
     let result = 0;
+    let next = 0;
     for (let i = first; i <= end; i++) {
       const isAbsent = i < end && this.pages.get(i) === 0;
       const pa = isAbsent ? this.#frameFor(i, i === wanted) : 0;
-      if (run.length > 0 && pa !== run.at(-1)! + PAGE_SIZE) {
+      if (run.length > 0 && pa !== next) {
         const r = this.#readRun(i - run.length, run);
         if (failed(r)) result = r;
         run.length = 0;
       }
+      next = pa + PAGE_SIZE;
       if (!failed(pa) && pa !== 0) run.push(pa);
       else if (failed(pa) && i === wanted) return pa;
       else if (failed(pa) && i > wanted) break;
@@ -103,7 +105,8 @@ export abstract class FilledObject extends VmObject implements PageOwner {
     const { u8 } = this.frames.mem;
     const whole = this.pager.pageIn(first, u8.subarray(start, start + run.length * PAGE_SIZE));
     let result = 0;
-    for (const [i, pa] of run.entries()) {
+    for (let i = 0; i < run.length; i++) {
+      const pa = run[i]!;
       let r = whole;
       if (failed(r) && run.length > 1) {
         r = this.pager.pageIn(first + i, u8.subarray(pa, pa + PAGE_SIZE));

@@ -272,13 +272,14 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
   #writeRun(first: number, count: number): number {
     const { frames, pages } = this;
     const { writeback } = frames;
+    const isMapped = this.mappings.size > 0;
     const pas: Paddr[] = [];
     let isContiguous = true;
     for (let i = 0; i < count; i++) {
       const pa = pages.get(first + i) as Paddr;
       if (i > 0 && pa !== pas[i - 1]! + PAGE_SIZE) isContiguous = false;
       pas.push(pa);
-      for (const m of this.mappings) m.writeProtect(first + i);
+      if (isMapped) for (const m of this.mappings) m.writeProtect(first + i);
       frames.hold(pa);
       this.#clean(first + i, pa);
     }
