@@ -131,7 +131,7 @@ export function blockIoctl(
       return isAdmin ? changePartition(driver, disk, arg, mem) : EACCES;
     case BLKDISCARD:
     case BLKZEROOUT:
-      return clear(disk, isWritable, request >>> 0, arg, mem);
+      return clear(disk, isWritable, td, request >>> 0, arg, mem);
     case BLKSECDISCARD:
       return isWritable ? EOPNOTSUPP : EBADF;
     case HDIO_GETGEO:
@@ -141,10 +141,24 @@ export function blockIoctl(
   }
 }
 
+/** How much becomes zeroes before others may run, and a SIGKILL is heard. */
+const ZERO_STEP = 64 << 20;
+
+/** BLKZEROOUT under way. */
+class ZeroWork {
+  /** Up to where it is done. */
+  at: number;
+
+  constructor(at: number) {
+    this.at = at;
+  }
+}
+
 /** As BLKDISCARD and BLKZEROOUT say it: two u64, where and how many bytes. */
 function clear(
   disk: Disk,
   isWritable: boolean,
+  td: Thread,
   request: number,
   arg: number,
   mem: UserMemory,
@@ -158,7 +172,19 @@ function clear(
   if (request === BLKDISCARD && disk.discardBytes === 0) return EOPNOTSUPP;
   if (start % disk.blockSize !== 0 || length % disk.blockSize !== 0) return EINVAL;
   if (length === 0 || start + length > disk.sizeBytes) return EINVAL;
-  return request === BLKDISCARD ? disk.discard(start, length) : disk.writeZeroes(start, length);
+  return request === BLKDISCARD ? disk.discard(start, length) : zeroOut(disk, td, start, length);
+}
+
+function zeroOut(disk: Disk, td: Thread, start: number, length: number): number {
+  const { data } = td.restart;
+  const work = data instanceof ZeroWork ? data : new ZeroWork(start);
+  const left = start + length - work.at;
+  const r = left > 0 ? disk.writeZeroes(work.at, Math.min(left, ZERO_STEP)) : 0;
+  td.isUninterruptible = !failed(r) && left > ZERO_STEP;
+  if (!td.isUninterruptible) return r;
+  work.at += ZERO_STEP;
+  td.restart.data = work;
+  return td.sleepUntil(null, "blkzero", td.cpu.clock.monotonicNs());
 }
 
 function setReadOnly(driver: BlockDriver, disk: Disk, arg: number, mem: UserMemory): number {
