@@ -19,6 +19,7 @@ import {
 import { MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { Cred } from "../kern/cred.ts";
+import type { Thread } from "../kern/thread.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import type { MapEntry, MappedFile } from "../vm/mapentry.ts";
 import { AnonObject, MAX_OBJECT_BYTES } from "../vm/object.ts";
@@ -46,6 +47,8 @@ export class ShmTable {
   /** Limits: bytes of one segment, pages of all. */
   maxBytes = SHM_UNLIMITED;
   maxPages = SHM_UNLIMITED;
+  /** kernel.shm_rmid_forced: a segment goes with its last attachment, or with who made it if there is none. */
+  isRemovalForced = false;
   /** Pages of all segments, present or not. */
   totalPages = 0;
 
@@ -100,6 +103,23 @@ export class ShmTable {
     } else this.destroy(s);
   }
 
+  /** Nobody is attached any more, or the maker ends: if segments must not outlive that, it goes. */
+  mayGo(s: ShmSegment): void {
+    const mustGo = this.isRemovalForced || (s.mode & SHM_DEST) !== 0;
+    if (s.attachCount === 0 && mustGo) this.destroy(s);
+  }
+
+  /** Removal is forced from now on: those whose makers have ended go at once. */
+  forceRemoval(): void {
+    this.isRemovalForced = true;
+    for (const s of [...this.ids.all()]) if (!s.maker || s.maker.state === "dead") this.mayGo(s);
+  }
+
+  makerEnds(td: Thread): void {
+    if (!this.isRemovalForced) return;
+    for (const s of [...this.ids.all()]) if (s.maker === td) this.mayGo(s);
+  }
+
   /** Its name space ends: what is attached stays so. */
   removeAll(): void {
     for (const s of [...this.ids.all()]) this.remove(s);
@@ -121,6 +141,8 @@ export class ShmSegment extends IpcObject {
   atimeSec = 0;
   dtimeSec = 0;
   readonly cpid: number;
+  /** The thread that made it; null: the kernel. */
+  readonly maker: Thread | null;
   lpid = 0;
 
   constructor(table: ShmTable, key: number, sizeBytes: number, flags: number, cred: Cred) {
@@ -129,6 +151,7 @@ export class ShmSegment extends IpcObject {
     this.sizeBytes = sizeBytes;
     this.object = new AnonObject(table.pages, pageCeil(sizeBytes));
     this.cpid = table.callerPid;
+    this.maker = table.cpu.current;
   }
 
   get isLocked(): boolean {
@@ -156,7 +179,7 @@ export class ShmAttachment implements MappedFile {
     s.attachCount--;
     s.dtimeSec = s.table.nowSec;
     s.lpid = s.table.callerPid;
-    if (s.attachCount === 0 && (s.mode & SHM_DEST) !== 0) s.table.destroy(s);
+    s.table.mayGo(s);
   }
 
   fsync(): number {

@@ -1,7 +1,7 @@
 /** The limits of System V IPC as kernel.*. See proc_sys_kernel(5). */
 import { EINVAL } from "../abi/errno.ts";
 import type { Cred } from "../kern/cred.ts";
-import { SysctlConst, type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import { type SysctlDir, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import { IPCMNI } from "./ids.ts";
@@ -19,7 +19,7 @@ export function addIpcSysctls(tree: SysctlDir): void {
   tree.add("kernel.msgmax", new MsgLimit("maxMessage"));
   tree.add("kernel.msgmnb", new MsgLimit("maxQueue"));
   tree.add("kernel.msgmni", new IdLimit("msg"));
-  tree.add("kernel.shm_rmid_forced", new SysctlConst(0));
+  tree.add("kernel.shm_rmid_forced", new RemovalForced());
 }
 
 /** A limit of the name space that its reader or writer is in. */
@@ -40,6 +40,28 @@ abstract class IpcLeaf extends SysctlLeaf {
 /** What a thread of a process knows. */
 interface InIpcNamespace extends Thread {
   readonly ipc: IpcNamespace;
+}
+
+/** Whether segments go with their makers and users. */
+class RemovalForced extends SysctlInt {
+  constructor() {
+    super(0, 1);
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return (td as InIpcNamespace).ipc.owner;
+  }
+
+  get(td: Thread): number {
+    return Number((td as InIpcNamespace).ipc.shm.isRemovalForced);
+  }
+
+  set(value: number, td: Thread): number {
+    const { shm } = (td as InIpcNamespace).ipc;
+    if (value === 1) shm.forceRemoval();
+    else shm.isRemovalForced = false;
+    return 0;
+  }
 }
 
 /** An unsigned long; what a number cannot say exactly is no limit. */

@@ -111,6 +111,7 @@ function endThread(td: Lwp, status: number): void {
   p.table.removeThread(td);
   td.context.free();
   td.leaveSemaphores();
+  td.leaveSegments();
   td.releaseFiles();
   td.leaveKeyrings(true);
   td.ns.release();

@@ -220,6 +220,11 @@ export class Lwp extends Thread {
     semUndo?.release(this.pid);
   }
 
+  /** At the end of a thread: shared memory that it made, if that must not outlive it. */
+  leaveSegments(): void {
+    this.ns.ipc.shm.makerEnds(this);
+  }
+
   /** execve(2) and the end of a thread: its own keyring goes, and at the end its hold on its session's. */
   leaveKeyrings(isEnding: boolean): void {
     const { keys } = this.proc.table;

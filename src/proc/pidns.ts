@@ -35,6 +35,8 @@ export class PidNamespace extends Namespace {
   /** Its init ended: nothing is made in it any more. */
   isDead = false;
   pidMax: number;
+  /** vm.memfd_noexec, no lower than in those above. */
+  #memfdNoexec = 0;
   /** The last number that was given out. */
   lastPid = 0;
   /** What has a number here; not kept for the first one, whose numbers the tables have. */
@@ -46,6 +48,14 @@ export class PidNamespace extends Namespace {
     this.level = parent ? parent.level + 1 : 0;
     this.path = parent ? [...parent.path, this] : [this];
     this.pidMax = parent?.pidMax ?? PID_MAX;
+  }
+
+  get memfdNoexec(): number {
+    return Math.max(this.#memfdNoexec, this.parent?.memfdNoexec ?? 0);
+  }
+
+  set memfdNoexec(scope: number) {
+    this.#memfdNoexec = scope;
   }
 
   /** True for `ns` itself and what lies within it. */

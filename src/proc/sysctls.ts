@@ -114,6 +114,7 @@ function addSettings(tree: SysctlDir, { settings, msgbuf }: ProcTable): void {
   tree.add("kernel.printk_devkmsg", new PrintkDevkmsg(msgbuf));
   // Nothing ever shows where anything of the kernel lies.
   tree.add("kernel.kptr_restrict", new SysctlFixed(2));
+  tree.add("kernel.unprivileged_bpf_disabled", new SysctlFixed(2));
   // What is wrong with the kernel ends the machine at once; who runs it says what then.
   tree.add("kernel.panic_on_oops", new SysctlFixed(1));
   tree.add("kernel.panic", new SysctlFixed(0));

@@ -1,10 +1,14 @@
 /** vm.*: the page cache and its syncer. See proc_sys_vm(5). */
-import { EINVAL } from "../abi/errno.ts";
+import { EINVAL, EPERM } from "../abi/errno.ts";
+import { CAP_SYS_ADMIN } from "../kern/cred.ts";
 import { INT_MAX, type SysctlDir, SysctlField, SysctlFixed, SysctlInt } from "../kern/sysctl.ts";
+import type { Thread } from "../kern/thread.ts";
+import type { UserNamespace } from "../kern/userns.ts";
 import type { Syncer } from "../vfs/syncer.ts";
 import type { Vfs } from "../vfs/vfs.ts";
 import { OVERCOMMIT_NEVER, type Overcommit } from "../vm/overcommit.ts";
 import { MMAP_MIN_ADDR, PAGE_SIZE } from "../vm/param.ts";
+import type { Lwp } from "./lwp.ts";
 import type { ProcTable } from "./proctable.ts";
 
 const NS_PER_CENTISEC = 1e7;
@@ -20,6 +24,7 @@ export function addVmSysctls(tree: SysctlDir, table: ProcTable): void {
   tree.add("vm.admin_reserve_kbytes", new SysctlField(overcommit, "adminReserveKib", 0, LONG_MAX));
   tree.add("vm.user_reserve_kbytes", new SysctlField(overcommit, "userReserveKib", 0, LONG_MAX));
   tree.add("vm.max_map_count", new SysctlField(pages, "maxMapCount"));
+  tree.add("vm.memfd_noexec", new MemfdNoexec());
   tree.add("vm.mmap_min_addr", new SysctlFixed(MMAP_MIN_ADDR));
   tree.add("vm.panic_on_oom", new SysctlField(settings, "panicOnOom", 0, 2));
   tree.add("vm.oom_dump_tasks", new SysctlField(settings, "oomDumpTasks"));
@@ -40,6 +45,29 @@ export function addVmSysctls(tree: SysctlDir, table: ProcTable): void {
   );
   tree.add("vm.dirty_expire_centisecs", new Centisecs(syncer, "expireNs"));
   tree.add("vm.dirty_writeback_centisecs", new Centisecs(syncer, "writebackNs"));
+}
+
+/** Of the pid name space of who asks. */
+class MemfdNoexec extends SysctlInt {
+  constructor() {
+    super(0, 2);
+  }
+
+  override userns(td: Thread): UserNamespace {
+    return (td as Lwp).pidns.owner;
+  }
+
+  get(td: Thread): number {
+    return (td as Lwp).pidns.memfdNoexec;
+  }
+
+  set(value: number, td: Thread): number {
+    const { pidns, cred } = td as Lwp;
+    if (!cred.hasCapIn(pidns.owner, CAP_SYS_ADMIN)) return EPERM;
+    if (value < (pidns.parent?.memfdNoexec ?? 0)) return EINVAL;
+    pidns.memfdNoexec = value;
+    return 0;
+  }
 }
 
 /** Of ratio and kbytes the one that was set last counts: the other becomes 0. */

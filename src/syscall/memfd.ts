@@ -1,5 +1,5 @@
 /** memfd_create(2): a file of the kernel's own tmpfs that no directory names. */
-import { EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, type Errno, failed } from "../abi/errno.ts";
+import { EACCES, EINVAL, ENAMETOOLONG, ENOSPC, ENOSYS, type Errno, failed } from "../abi/errno.ts";
 import { O_LARGEFILE, O_RDWR } from "../abi/fcntl.ts";
 import { S_IFREG } from "../abi/stat.ts";
 import { NO_TMPFS_OPTIONS } from "../fs/tmpfs/options.ts";
@@ -20,6 +20,9 @@ const MFD_HUGETLB = 4;
 const MFD_HUGE_SIZES = 0x3f << 26;
 const MFD_NOEXEC_SEAL = 8;
 const MFD_EXEC = 16;
+/** vm.memfd_noexec: who does not say gets files that programs cannot run from; nobody gets others. */
+const MEMFD_NOEXEC_SEAL = 1;
+const MEMFD_NOEXEC_ENFORCED = 2;
 /** NAME_MAX less the length of "memfd:". */
 const MAX_NAME = 249;
 
@@ -28,6 +31,10 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   const isHuge = (how & MFD_HUGETLB) !== 0;
   if ((how & ~(isHuge ? known | MFD_HUGETLB | MFD_HUGE_SIZES : known)) !== 0) return EINVAL;
   if ((how & MFD_NOEXEC_SEAL) !== 0 && (how & MFD_EXEC) !== 0) return EINVAL;
+  const scope = td.pidns.memfdNoexec;
+  const isPlain = (how & (MFD_NOEXEC_SEAL | MFD_EXEC)) === 0;
+  const isNoexec = (how & MFD_NOEXEC_SEAL) !== 0 || (isPlain && scope >= MEMFD_NOEXEC_SEAL);
+  if (!isNoexec && scope >= MEMFD_NOEXEC_ENFORCED) return EACCES;
   const name = td.proc.vmspace.copyinstr(nameAddr, MAX_NAME + 1);
   if (failed(name)) return name === ENAMETOOLONG ? EINVAL : name;
   // As without CONFIG_HUGETLBFS.
@@ -37,11 +44,11 @@ export const sys_memfd_create = syscall("memfd_create", [uaddr, flags], (td, nam
   if (failed(mount)) return mount;
   if (!(mount.fs instanceof Tmpfs)) return ENOSYS;
   if (!mount.fs.chargeInode()) return ENOSPC;
-  const perm = (how & MFD_NOEXEC_SEAL) !== 0 ? 0o666 : 0o777;
+  const perm = isNoexec ? 0o666 : 0o777;
   const { fsuid, fsgid } = td.cred;
   const vp = new TmpFile(mount.fs, S_IFREG | perm, fsuid, fsgid, true);
   vp.nlink = 0;
-  if ((how & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0) vp.allowSealing();
+  if (isNoexec || (how & MFD_ALLOW_SEALING) !== 0) vp.allowSealing(isNoexec);
   const entry = vfs.names.makeLoose(`/memfd:${name}`, vp);
   entry.isDeleted = true;
   const fp = new MemFile(vp, O_RDWR | O_LARGEFILE, holdPath({ mount, entry }));

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include "t.h"
 
@@ -234,6 +235,72 @@ static void rights(void)
 	set("kernel/overflowuid", "65534");
 }
 
+static int shared(void)
+{
+	return shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+}
+
+static int is_there(int id)
+{
+	struct shmid_ds d;
+	return shmctl(id, IPC_STAT, &d) == 0;
+}
+
+static void objects(void)
+{
+	struct stat st;
+	set("vm/memfd_noexec", "1");
+	int fd = memfd_create("m", 0);
+	CHECK("files in memory cannot be run, if nobody says so", fstat(fd, &st) == 0 && (st.st_mode & 0111) == 0);
+	close(fd);
+	fd = memfd_create("m", 16);
+	CHECK("else they can", fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0111) == 0111);
+	close(fd);
+	set("vm/memfd_noexec", "2");
+	CHECK_ERRNO("or never", memfd_create("m", 16), EACCES);
+	set("vm/memfd_noexec", "0");
+
+	int ids[2], p[2];
+	CHECK(pipe(p) == 0);
+	if (fork() == 0) {
+		ids[0] = shared();
+		_exit(write(p[1], ids, sizeof ids) < 0);
+	}
+	wait(0);
+	CHECK(read(p[0], ids, sizeof ids) == sizeof ids);
+	int own = shared();
+	CHECK("shared memory outlives who made it", is_there(ids[0]));
+	set("kernel/shm_rmid_forced", "1");
+	CHECK("unless removal is forced", !is_there(ids[0]));
+	CHECK("who made this is still here", is_there(own));
+	void *at = shmat(own, NULL, 0);
+	CHECK("it goes with its last attachment", at != (void *)-1 && shmdt(at) == 0 && !is_there(own));
+	if (fork() == 0) {
+		ids[0] = shared();
+		_exit(write(p[1], ids, sizeof ids) < 0);
+	}
+	wait(0);
+	CHECK(read(p[0], ids, sizeof ids) == sizeof ids);
+	CHECK("or with its maker", !is_there(ids[0]));
+	set("kernel/shm_rmid_forced", "0");
+
+	/* Cores of who has changed his ids: none, or for root at a place of its own. */
+	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+	setrlimit(RLIMIT_CORE, &r);
+	set("kernel/core_pattern", "/core.suid");
+	AS_USER(abort());
+	CHECK("who has changed his ids leaves no core", stat("/core.suid", &st) == -1);
+	set("fs/suid_dumpable", "2");
+	AS_USER(abort());
+	CHECK("or one for root", stat("/core.suid", &st) == 0 && st.st_uid == 0 && (st.st_mode & 0777) == 0600);
+	unlink("/core.suid");
+	set("kernel/core_pattern", "core.suid");
+	AS_USER(abort());
+	CHECK("and none where he is", stat("core.suid", &st) == -1);
+	set("fs/suid_dumpable", "0");
+	set("kernel/core_pattern", "core");
+}
+
 static void messages(void)
 {
 	static char log[1 << 18];
@@ -263,6 +330,7 @@ int main(void)
 	files();
 	memory();
 	rights();
+	objects();
 	messages();
 	return t_failed != 0;
 }

@@ -13,6 +13,7 @@ import {
   failed,
 } from "../../abi/errno.ts";
 import {
+  F_SEAL_EXEC,
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
   F_SEAL_SEAL,
@@ -25,6 +26,7 @@ import { CAP_FSETID } from "../../kern/cred.ts";
 import type { Thread } from "../../kern/thread.ts";
 import type { Paddr } from "../../machine/physmem.ts";
 import { withoutSetId } from "../../vfs/access.ts";
+import type { AttrChange } from "../../vfs/attr.ts";
 import { writeObject, zeroObject } from "../../vfs/pagecache.ts";
 import { AnonObject, type VmObject } from "../../vm/object.ts";
 import type { Uio } from "../../vm/uio.ts";
@@ -32,7 +34,9 @@ import type { Tmpfs } from "./tmpfs.ts";
 import { TmpNode } from "./tmpnode.ts";
 
 const PAGE = 4096;
-const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+const DATA_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+const ALL_SEALS = DATA_SEALS | F_SEAL_SEAL | F_SEAL_EXEC;
+const ANY_EXEC = 0o111;
 
 /** Pages that count against their file system. */
 class TmpObject extends AnonObject {
@@ -70,9 +74,15 @@ export class TmpFile extends TmpNode {
     this.#isMemfd = isMemfd;
   }
 
-  /** memfd_create(2) with MFD_ALLOW_SEALING. */
-  allowSealing(): void {
-    this.#seals = 0;
+  /** memfd_create(2) with MFD_ALLOW_SEALING, or MFD_NOEXEC_SEAL, which seals how it may be run. */
+  allowSealing(isNoexec: boolean): void {
+    this.#seals = isNoexec ? F_SEAL_EXEC : 0;
+  }
+
+  override setattr(change: AttrChange): number {
+    const turned = change.mode === undefined ? 0 : (change.mode ^ this.mode) & ANY_EXEC;
+    if (turned !== 0 && (this.#seals & F_SEAL_EXEC) !== 0) return EPERM;
+    return super.setattr(change);
   }
 
   override get sizeBytes(): number {
@@ -188,10 +198,13 @@ export class TmpFile extends TmpNode {
     if (add === 0) return this.#seals;
     if ((add & ~ALL_SEALS) !== 0) return EINVAL;
     if ((this.#seals & F_SEAL_SEAL) !== 0) return EPERM;
-    if ((add & F_SEAL_WRITE) !== 0) {
+    // What may be run is not to be changed then.
+    const isRunnable = (add & F_SEAL_EXEC) !== 0 && (this.mode & ANY_EXEC) !== 0;
+    const seals = isRunnable ? add | DATA_SEALS : add;
+    if ((seals & F_SEAL_WRITE) !== 0) {
       for (const m of this.#object.mappings) if (m.isSharedWritable) return EBUSY;
     }
-    this.#seals |= add;
+    this.#seals |= seals;
     return this.#seals;
   }
 
