@@ -102,10 +102,9 @@ class Grouping {
   constructor(nodes: readonly Node[]) {
     this.#nodes = nodes;
     const loops = loopsOf(nodes);
-    const worth = new Set(loops.filter(({ body }) => deservesWindows(nodes, body)));
-    this.#windowed = innermostLoops(nodes, loops).map((loop) =>
-      loop && worth.has(loop) ? loop : undefined,
-    );
+    const innermost = innermostLoops(nodes, loops);
+    const worth = new Set(loops.filter((loop) => deservesWindows(nodes, loop, innermost)));
+    this.#windowed = innermost.map((loop) => (loop && worth.has(loop) ? loop : undefined));
   }
 
   plan(): Plan {
@@ -215,12 +214,16 @@ class Grouping {
 /** True if after the node nothing learnt before holds: the kernel may have run. */
 const endsKnowledge = (node: Node): boolean => node.block.back !== undefined;
 
-/** Small loops without calls: windows are values that loops carry, and registers are few. */
-function deservesWindows(nodes: readonly Node[], body: ReadonlySet<number>): boolean {
+/** Loops without calls, and small but for the loops in them: windows are values that loops carry, and registers are few. */
+function deservesWindows(
+  nodes: readonly Node[],
+  loop: Loop,
+  innermost: readonly (Loop | undefined)[],
+): boolean {
   let insns = 0;
-  for (const i of body) {
+  for (const i of loop.body) {
     if (endsKnowledge(nodes[i]!)) return false;
-    insns += nodes[i]!.block.ops.length;
+    if (innermost[i] === loop) insns += nodes[i]!.block.ops.length;
   }
   return insns <= MAX_WINDOWED_INSNS;
 }
