@@ -3,6 +3,7 @@
  * usage: hogs WHAT [seconds]; prints how the last try ended, and "alive" from
  * the parent each time it could run. Guest only: a host would suffer.
  */
+#include "hogaio.h"
 #include "hogfiles.h"
 #include "hogmemory.h"
 #include "hogsockets.h"
@@ -182,6 +183,7 @@ static const struct { const char *name; void (*run)(void); int processes; } hogs
 	{"signals", signals, 1000}, {"maps", maps, 400}, {"mapsread", maps_read, 2}, {"mounts", mounts, 1}, {"nested", nested_mounts, 1},
 	{"threads", threads, 4}, {"forks", forks, 1}, {"polls", polls, 4}, {"groups", groups, 1000}, {"argv", argv, 2}, {"ptys", ptys, 4},
 	{"kmsg", kmsg, 2}, {"iovecs", iovecs, 2}, {"datagrams", datagrams, 10}, {"tcp", tcp_connections, 10}, {"tcpcalls", tcp_calls, 10},
+	{"aios", aios, 20}, {"urgent", urgent, 20},
 };
 
 static double now(void)

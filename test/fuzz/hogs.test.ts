@@ -11,7 +11,7 @@ import { TestKernel } from "../harness/kernel.ts";
 import { LiveHeap } from "./liveheap.ts";
 
 const QUICK =
-  "pipes sockets descriptors timerfds signals maps epolls inotifies fanotifies locks links nested datagrams tcp tcpcalls";
+  "pipes sockets descriptors timerfds signals maps epolls inotifies fanotifies locks links nested datagrams tcp tcpcalls aios urgent";
 const ALL = `${QUICK} pagetables zeropages tmpfs sparse files negative deep xattrs eventfds timers
   mapsread mounts threads polls groups argv ptys kmsg iovecs`;
 const chosen = process.env["FUZZ_HOGS"] ?? QUICK;
