@@ -6,13 +6,14 @@
  * cannot be only a regular file of the process's own user, with one name, is written to.
  */
 import { EINVAL, failed } from "../abi/errno.ts";
-import { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } from "../abi/fcntl.ts";
+import { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } from "../abi/fcntl.ts";
 import { defaultAction } from "../abi/signal.ts";
 import { S_IFMT, S_IFREG } from "../abi/stat.ts";
 import { killedStatus } from "../abi/wait.ts";
 import type { Cred } from "../kern/cred.ts";
 import { LOG_INFO } from "../kern/log.ts";
 import { INT_MAX, type SysctlDir, SysctlField, SysctlInt, SysctlLeaf } from "../kern/sysctl.ts";
+import type { FsContext } from "../vfs/fscontext.ts";
 import { namei, shownPath } from "../vfs/namei.ts";
 import { vfsOpen } from "../vfs/open.ts";
 import { unlink } from "../vfs/remove.ts";
@@ -24,6 +25,7 @@ import type { Lwp } from "./lwp.ts";
 import type { ProcTable } from "./proctable.ts";
 import { RLIMIT_CORE } from "./rlimit.ts";
 import type { SigInfo } from "./siginfo.ts";
+import { firstFs } from "./usermodehelper.ts";
 
 /** A smaller limit means none. */
 const MIN_CORE_BYTES = 4096;
@@ -92,26 +94,40 @@ function dumpCore(td: Lwp, info: SigInfo): boolean {
   const p = td.proc;
   const limit = p.rlimits.soft(RLIMIT_CORE);
   if (limit < MIN_CORE_BYTES) return false;
-  if (p.dumpable === SUID_DUMP_USER) return dumpAs(td, info, limit);
-  // fs.suid_dumpable 2: for root's eyes, at a place that nobody else chose.
-  if (!p.table.coreSettings.pattern.startsWith("/")) return false;
-  const own = td.cred;
-  td.cred = own.with({ fsuid: 0, fsgid: 0 });
-  const isWritten = dumpAs(td, info, limit);
-  td.cred = own;
-  return isWritten;
-}
-
-/** As whom the thread acts on files now. */
-function dumpAs(td: Lwp, info: SigInfo, limit: number): boolean {
   // What it slept in will not be made again; opening the core may look there.
   td.endCall();
   const path = coreName(td, info.signo);
-  // What stands in the way is no obstacle, if it can be removed.
-  unlink(td, td.fs, path, null);
-  const there = namei(td.fs, td, path, 0);
+  if (p.dumpable === SUID_DUMP_USER) {
+    // What stands in the way is no obstacle, if it can be removed.
+    unlink(td, td.fs, path, null);
+    return dumpTo(td, td.fs, path, 0, info, limit);
+  }
+  // Its user may not read it all: the core is root's, at a place that the user has no say in.
+  if (!path.startsWith("/")) {
+    return fail(td, "can only dump core to a fully qualified path, skipping core dump");
+  }
+  const { cred } = td;
+  const fs = firstFs(p.table.vfs);
+  if (!fs) return false;
+  td.cred = cred.with({ fsuid: 0 });
+  const isWritten = dumpTo(td, fs, path, O_EXCL, info, limit);
+  td.cred = cred;
+  fs.release();
+  return isWritten;
+}
+
+function dumpTo(
+  td: Lwp,
+  fs: FsContext,
+  path: string,
+  how: number,
+  info: SigInfo,
+  limit: number,
+): boolean {
+  const there = namei(fs, td, path, 0);
   if (!failed(there) && there.entry.vnode?.type !== S_IFREG) return false;
-  const fp = vfsOpen(td, td.fs, path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, CORE_MODE);
+  const flags = how | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK;
+  const fp = vfsOpen(td, fs, path, flags, CORE_MODE);
   if (failed(fp)) return false;
   const a = fp.stat();
   const isOurs =

@@ -8,6 +8,7 @@ import type { Cred } from "../kern/cred.ts";
 import { FdTable } from "../vfs/fdtable.ts";
 import { FsContext } from "../vfs/fscontext.ts";
 import { WALK_FOLLOW } from "../vfs/namei.ts";
+import type { Vfs } from "../vfs/vfs.ts";
 import { Vmspace } from "../vm/vmspace.ts";
 import { exec } from "./exec.ts";
 import { exitGroup } from "./exit.ts";
@@ -18,15 +19,14 @@ import { SigActions } from "./sigaction.ts";
 
 /** The process, without a program yet: descriptors and limits can be given to it. */
 export function makeHelper(table: ProcTable, cred: Cred): Lwp | Errno {
-  const { vfs } = table;
-  const { root } = vfs.mounts.initial;
-  if (!root) return ENOENT;
+  const fs = firstFs(table.vfs);
+  if (!fs) return ENOENT;
   const id = table.allocPid();
-  if (failed(id)) return id;
-  const context = table.machine.newContext();
-  if (!context) {
-    table.freePid(id);
-    return ENOMEM;
+  const context = failed(id) ? null : table.machine.newContext();
+  if (failed(id) || !context) {
+    fs.release();
+    if (!failed(id)) table.freePid(id);
+    return failed(id) ? id : ENOMEM;
   }
   const p = table.newProc(id);
   p.rlimits = Rlimits.initial(table.threadsMax);
@@ -34,12 +34,19 @@ export function makeHelper(table: ProcTable, cred: Cred): Lwp | Errno {
   p.sigactions = new SigActions();
   const td = new Lwp(id, p, table.cpu, cred, context);
   td.fdtable = new FdTable(p.rlimits.soft(RLIMIT_NOFILE), table.pages.kmem);
-  const top = vfs.mounts.topmost({ mount: root, entry: root.root });
-  td.fs = new FsContext(vfs, top, top);
+  td.fs = fs;
   td.startNs = p.startNs = table.cpu.clock.monotonicNs();
   table.addThread(td);
   table.newSession(p);
   return td;
+}
+
+/** The root of the first mount name space, which is the working directory, too. */
+export function firstFs(vfs: Vfs): FsContext | null {
+  const { root } = vfs.mounts.initial;
+  if (!root) return null;
+  const top = vfs.mounts.topmost({ mount: root, entry: root.root });
+  return new FsContext(vfs, top, top);
 }
 
 /** Runs the program `argv[0]` in it; on an error it is gone. */

@@ -18,6 +18,7 @@ import {
   failed,
 } from "../abi/errno.ts";
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR } from "../abi/fcntl.ts";
+import { IN_ACCESS, IN_MODIFY } from "../abi/inotify.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../abi/poll.ts";
 import { S_IFIFO } from "../abi/stat.ts";
 import type { Timespec } from "../kern/clock.ts";
@@ -33,6 +34,7 @@ import { File } from "./file.ts";
 import type { FsSettings } from "./fssettings.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
+import { notifyOpen } from "./watch.ts";
 
 export const PIPE_BUF = 4096;
 const PIPE_DEFAULT_BYTES = 65536;
@@ -255,6 +257,7 @@ export class PipeFile extends File {
       pipe.drop(n);
       done += n;
     }
+    if (this.path !== null && !this.isQuiet) notifyOpen(this.path, IN_ACCESS);
     return done;
   }
 
@@ -281,7 +284,9 @@ export class PipeFile extends File {
   }
 
   #wrote(result: number): number {
-    if (result > 0 && !this.pipe.readable.isEmpty) this.pipe.readable.wakeup();
+    if (result <= 0) return result;
+    if (!this.pipe.readable.isEmpty) this.pipe.readable.wakeup();
+    if (this.path !== null && !this.isQuiet) notifyOpen(this.path, IN_MODIFY);
     return result;
   }
 

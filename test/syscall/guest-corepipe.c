@@ -191,6 +191,29 @@ int main(int argc, char **argv)
 		exit(!crashed(crash()) ? 0 : 1);
 	}
 	CHECK("nor one that may not be looked at", waitpid(other, &n, 0) == other && n == 0);
+	/* What its user may not read all of, root may: fs.suid_dumpable. */
+	set("../fs/suid_dumpable", "2");
+	setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+	CHECK(mkdir(DIR "/all", 0777) == 0 && chmod(DIR "/all", 0777) == 0 && chdir(DIR "/all") == 0);
+	static const char *const suid[] = {"core", DIR "/all/core", DIR "/all/core", "|" DIR "/x take read %p %d"};
+	struct stat st;
+	for (int i = 0; i < 4; i++) {
+		set("core_pattern", suid[i]);
+		fflush(stdout);
+		other = fork();
+		if (other == 0) {
+			setgid(1000);
+			setuid(1000);
+			*(volatile int *)0 = 1;
+		}
+		printf("    %s: %s\n", suid[i], crashed(other) ? "dumped" : "not dumped");
+		if (i > 1) continue;
+		CHECK("no core of one's own, but root's", i == 0 ? stat("core", &st) < 0 :
+		      stat("core", &st) == 0 && st.st_uid == 0 && (st.st_mode & 07777) == 0600 && st.st_size > 10000);
+	}
+	wait_for(DIR "/out");
+	show();
+	set("../fs/suid_dumpable", "0");
 	set("core_pipe_limit", "0");
 	set("core_pattern", strcmp(old, "core\n") == 0 ? "core" : strtok(old, "\n"));
 	return t_end();

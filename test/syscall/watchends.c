@@ -104,6 +104,32 @@ static void unlinked(void)
 	close(in);
 }
 
+/* What is no regular file is watched, too; udev hears so that somebody wrote to a disk. */
+static void special(void)
+{
+	int in = inotify_init1(IN_NONBLOCK), fan = fan_new(FAN_NONBLOCK | FAN_REPORT_FID, 0), fd;
+	char c;
+	CHECK(mkfifo("fifo", 0600) == 0);
+	fan_know("fifo", "fifo");
+	CHECK(inotify_add_watch(in, "fifo", IN_ALL_EVENTS) == 1);
+	fan_mark(fan, FAN_MARK_ADD, FAN_OPEN | FAN_ACCESS | FAN_MODIFY | FAN_CLOSE, "fifo");
+	CHECK((fd = open("fifo", O_RDWR)) >= 0 && write(fd, "x", 1) == 1 && read(fd, &c, 1) == 1 && close(fd) == 0);
+	show(in, "a fifo");
+	fan_show(fan, "and by its handle");
+	if (mknod("zero", S_IFCHR | 0600, 1 << 8 | 5) == 0 && (fd = open("zero", O_RDONLY)) >= 0) {
+		close(fd);
+		CHECK(inotify_add_watch(in, "zero", IN_OPEN | IN_CLOSE) == 2);
+		close(open("zero", O_RDONLY));
+		close(open("zero", O_WRONLY));
+		char buf[256] __attribute__((aligned(8)));
+		struct inotify_event *e = (void *)buf;
+		CHECK(read(in, buf, sizeof buf) == 4 * sizeof *e);
+		CHECK(e[0].mask == IN_OPEN && e[1].mask == IN_CLOSE_NOWRITE && e[2].mask == IN_OPEN && e[3].mask == IN_CLOSE_WRITE);
+	}
+	close(in);
+	close(fan);
+}
+
 static void unmounted(void)
 {
 	int in = inotify_init1(IN_NONBLOCK), dir = inotify_init1(IN_NONBLOCK), fan = fan_new(FAN_NONBLOCK, O_RDONLY);
@@ -148,6 +174,7 @@ int main(void)
 {
 	fan_begin();
 	unlinked();
+	special();
 	unmounted();
 	infos();
 	return t_end();
