@@ -296,7 +296,7 @@ function commit(td: Lwp, vs: Vmspace, request: ExecRequest, prepared: Prepared):
   if (next.isRaised) p.personality &= ~PER_CLEAR_ON_SETID;
   p.membarriers = 0;
   if (next.isSecure || next.isChanged) td.parentDeathSignal = 0;
-  p.hasExecuted = true;
+  p.execs++;
   setExe(p, program.fp.path);
   td.comm = commOf(request.path === "" ? request.shownPath : request.path);
   const { stack } = image;

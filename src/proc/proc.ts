@@ -133,8 +133,8 @@ export class Proc {
   startStack = 0;
   /** Where signal handlers return to, in the mapped vDSO. */
   sigreturnAddr = 0;
-  /** True once it called execve(2): setpgid(2) by the parent is too late then. */
-  hasExecuted = false;
+  /** Programs that it has begun: each has an address space of its own. */
+  execs = 0;
   /** prctl(2): 0, 1 (SUID_DUMP_USER) or 2. */
   dumpable = 1;
   /** Whose CAP_SYS_PTRACE counts over it while it is not dumpable: where it got its memory. Null: the machine's. */
@@ -203,6 +203,11 @@ export class Proc {
 
   get isLastResort(): boolean {
     return this.pid === 1;
+  }
+
+  /** True once it called execve(2): setpgid(2) by the parent is too late then. */
+  get hasExecuted(): boolean {
+    return this.execs > 0;
   }
 
   get isStopped(): boolean {

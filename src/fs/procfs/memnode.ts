@@ -8,6 +8,7 @@
 import { EFAULT, EINVAL, EIO, failed } from "../../abi/errno.ts";
 import { SEEK_CUR, SEEK_SET } from "../../abi/fcntl.ts";
 import type { Thread } from "../../kern/thread.ts";
+import type { Pid } from "../../proc/pid.ts";
 import type { Proc } from "../../proc/proc.ts";
 import { File } from "../../vfs/file.ts";
 import { readForced, writeForced } from "../../vm/forced.ts";
@@ -34,14 +35,15 @@ function noAccess(r: number): number {
 }
 
 class MemFile extends File {
-  readonly #proc: Proc;
-  readonly #space: Vmspace | null;
+  readonly #id: Pid;
+  /** Of the process then: it has had that address space since. */
+  readonly #execs: number;
   #offset = 0;
 
   constructor(proc: Proc, flags: number) {
     super(flags);
-    this.#proc = proc;
-    this.#space = proc.state === "alive" ? proc.vmspace : null;
+    this.#id = proc.id;
+    this.#execs = proc.execs;
   }
 
   describe(): string {
@@ -88,8 +90,9 @@ class MemFile extends File {
     offset: number,
     piece: (vs: Vmspace, at: number, bytes: Uint8Array) => number,
   ): number {
-    const { state, vmspace } = this.#proc;
-    if (state !== "alive" || vmspace !== this.#space) return 0;
+    const { proc } = this.#id;
+    if (proc?.state !== "alive" || proc.execs !== this.#execs) return 0;
+    const { vmspace } = proc;
     const bytes = new Uint8Array(PAGE_SIZE);
     let done = 0;
     while (uio.resid > 0) {
