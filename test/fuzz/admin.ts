@@ -13,6 +13,8 @@ import { VirtualHost } from "./virtualhost.ts";
 
 const MEMORY_MIB = 64;
 const SLOW_MS = 2000;
+/** Rounds of one seed are seeds of the program. */
+const SEEDS_APART = 1000;
 const MAX_TIMERS = 100_000;
 const ARGUMENTS = 6;
 const A0 = 10;
@@ -57,7 +59,7 @@ export function fuzzAdmin(seed: number, rounds: number, steps: number): AdminOut
   const program = buildGuest(join(import.meta.dirname, "admin.c"));
   const run = (n: number): void => {
     kernel.copyIn(program, "/bin/fuzz");
-    const argv = ["/bin/fuzz", String(seed), String(n), String(steps)];
+    const argv = ["/bin/fuzz", String(seed * SEEDS_APART), String(n), String(steps)];
     const r = kernel.run(argv, { timeoutMs: 3_600_000 });
     if (r.stdout !== "alive\n") problems.push(`ended with ${r.status}: ${r.stdout}${r.stderr}`);
   };
@@ -85,12 +87,14 @@ function cpuMs(): number {
 }
 
 function empty(kernel: TestKernel): void {
-  const { vfs, cpu } = kernel.kernel;
+  const { vfs, cpu, terminals } = kernel.kernel;
   // Connections that nobody holds any more say their goodbyes, or give up.
   for (let i = 0; i < MAX_TIMERS && cpu.callouts.nextDeadlineNs < Infinity; i++) {
     kernel.loop.idle();
     kernel.loop.runUntilIdle();
   }
+  // TIOCCONS.
+  terminals.console.redirect.release();
   kernel.unmountAll();
   vfs.names.clear();
   kernel.init.cred.userns.keyrings?.end();
