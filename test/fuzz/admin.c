@@ -24,17 +24,18 @@ static const char *const paths[] = {
 static const char *const types[] = {"tmpfs", "proc", "sysfs", "overlay", "cgroup2", "devpts", "mqueue", "devtmpfs", "ramfs", "none", "ext4", ""};
 static const char *const texts[] = {
 	"lowerdir=/tmp/a,upperdir=/tmp/m,workdir=/tmp/f", "lowerdir=/tmp/a:/tmp/m", "size=64k", "mode=700", "nr_inodes=10", "ro", "hidepid=2", "newinstance", "source",
-	"lowerdir", "/tmp/a", "upperdir", "/tmp/m", "size", "1m", "0", "max", "1", "-1", "+cpu +memory +pids", "-memory", "threaded", "1M", "10000 50000", "0 0 1",
+	"lowerdir", "/tmp/a", "upperdir", "/tmp/m", "size", "1m", "0", "max", "1", "-1", "+cpu +memory +pids", "-memory", "threaded", "1M", "10000 50000", "0 0 1", "some 1000 500000 ",
 	"0 0 4294967295", "deny", "monotonic 5 0", "junk", "\n", "",
 };
 static const char *const opened[] = {
 	"/proc/self/uid_map", "/proc/self/setgroups", "/proc/self/timens_offsets", "/proc/self/mountinfo", "/proc/self/mem",
-	"/proc/net/route", "/proc/net/tcp", "/proc/net/netlink", "/proc/net/packet", "/proc/net/unix", "/proc/net/dev", "/proc/keys", "/proc/key-users",
+	"/proc/net/route", "/proc/net/tcp", "/proc/net/netlink", "/proc/net/packet", "/proc/net/unix", "/proc/net/dev", "/proc/keys", "/proc/key-users", "/proc/pressure/cpu",
 	"/proc/self/status", "/dev/ptmx", "/dev/null", "/dev/kmsg", "/dev/mem", "/tmp/f", "/tmp",
 };
 static const char *const controls[] = {
 	"cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "cgroup.type", "cgroup.max.depth", "memory.max", "memory.high", "memory.reclaim",
 	"pids.max", "cpu.max", "cpu.weight", "io.max", "cpuset.cpus", "cgroup.freeze", "cgroup.events", "memory.stat",
+	"cgroup.pressure", "cpu.pressure", "memory.pressure",
 };
 
 static int some_file(void)
