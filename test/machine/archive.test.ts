@@ -4,12 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CTX_F } from "../../src/machine/layout.ts";
 import type { Paddr } from "../../src/machine/physmem.ts";
 import { TRAP_ECALL } from "../../src/machine/traps.ts";
 import type { TranslationSegment, TranslationStore } from "../../src/platform/translations.ts";
 import { Board, RX } from "./board.ts";
 import { Random } from "./random.ts";
 
+/** fcsr with the inexact flag raised: arithmetic need not raise it. */
+const INEXACT = 1;
 const CODE = 0x1_0000;
 const OTHER = 0x20_0000;
 const A0 = 10;
@@ -185,6 +188,29 @@ test("a restored region goes when its page is written, and comes back with its c
     assert.equal(board.ctx.getX(A0), expected(add));
   }
   assert.ok(board.machine.stats.regionsRestored > made);
+});
+
+test("a region that was compiled again with care is found so", () => {
+  const shelf = new Shelf();
+  const run = (): { readonly made: number; readonly modules: number; readonly careful: number } => {
+    const board = new Board(THRESHOLD, 3, 150, shelf);
+    const code = board.frame();
+    board.map(CODE, code, RX);
+    const loop = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop`;
+    board.place(code, `${loop}\necall`, CODE);
+    board.ctx.fcsr = INEXACT;
+    const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
+    // The sum is infinite: a doubt each time.
+    f[10] = f[11] = Number.MAX_VALUE;
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    assert.equal(f[12], Number.POSITIVE_INFINITY);
+    board.machine.finish();
+    const { regionsMade, modules, regionsCareful } = board.machine.stats;
+    return { made: regionsMade, modules, careful: regionsCareful };
+  };
+  const first = run();
+  assert.ok(first.careful > 0 && first.modules >= 2);
+  assert.deepEqual(run(), { ...first, modules: 0 });
 });
 
 test("machines whose calls nest otherwise do not share them", () => {

@@ -236,6 +236,8 @@ export class Translator {
     if (!region) return;
     this.#drop(region);
     this.stats.regionsCareful++;
+    // An earlier machine may have come to this as well.
+    if (this.#restore(pt, entry)) return;
     this.#pending.push({ pt, pc: entry });
     this.#compilePending();
   }
