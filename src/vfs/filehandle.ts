@@ -2,7 +2,8 @@
  * File handles: a file by its number, whatever it is called. See open_by_handle_at(2); fs/exportfs of Linux.
  *
  * A directory that is found by its handle has its place in the tree, for ".." and getcwd(2) need one: its names are
- * looked for upwards, and looked up downwards. Any other file gets an entry that no lookup finds.
+ * looked for upwards, and looked up downwards. Any other file has a name that is known already, or else an entry that
+ * no lookup finds.
  * Handles come from programs: any bytes are a file's or ESTALE.
  */
 import { type Errno, ESTALE, failed } from "../abi/errno.ts";
@@ -60,7 +61,9 @@ export function findHandle(vfs: Vfs, mount: Mount, handle: FileHandle): Path | E
   const vp = handles.fileOf(handle);
   if (failed(vp)) return vp;
   vp.hold();
-  const entry = vp.isDir ? connected(vfs, mount, vp, handles) : vfs.names.makeLoose("/", vp);
+  const entry = vp.isDir
+    ? connected(vfs, mount, vp, handles)
+    : (vp.entry ?? vfs.names.makeLoose("/", vp));
   const path = failed(entry) ? entry : vfs.hold({ mount, entry });
   vp.release();
   return path;

@@ -128,7 +128,10 @@ export class NameCache {
     dir.children ??= new Map();
     dir.children.set(name, e);
     this.hold(dir);
-    if (vnode) vnode.refs++;
+    if (vnode) {
+      vnode.refs++;
+      vnode.entry = e;
+    }
     this.#park(e);
     return e;
   }
@@ -184,6 +187,7 @@ export class NameCache {
     dir.children ??= new Map();
     dir.children.set(name, e);
     e.isHashed = true;
+    if (e.vnode) e.vnode.entry = e;
     if (from.vnode?.fs.isNameCacheable && !(from === dir && fromName === name)) {
       this.enter(from, fromName, null);
     }
@@ -267,6 +271,7 @@ export class NameCache {
       if (children.size === 0) e.parent!.children = null;
     }
     e.isHashed = false;
+    if (e.vnode?.entry === e) e.vnode.entry = null;
   }
 
   /** Gives back what an unhashed, unheld entry holds: its vnode and its parent, and so on up. */

@@ -28,6 +28,7 @@ import type { File } from "./file.ts";
 import type { FileSystem } from "./filesystem.ts";
 import type { LeaseList } from "./lease.ts";
 import type { LockList } from "./lockf.ts";
+import type { NameEntry } from "./namecache.ts";
 import { readObject } from "./pagecache.ts";
 import type { Path } from "./path.ts";
 import type { Pipe } from "./pipe.ts";
@@ -52,6 +53,8 @@ export abstract class Vnode {
   writers = 0;
   /** Files open for reading alone. */
   readers = 0;
+  /** The name in the name cache by which it was found last; not held, and null once it is not there. */
+  entry: NameEntry | null = null;
   /** The ring behind a FIFO that was opened. */
   pipe: Pipe | null = null;
   /** flock, POSIX and OFD locks; null while there are none. */

@@ -76,6 +76,10 @@ int main(void)
 	CHECK("so does the working directory", (g = open_by_handle_at(AT_FDCWD, &f.h, O_RDONLY)) >= 0);
 	close(g);
 	CHECK("no name is needed", rename("f", "g") == 0 && (g = open_by_handle_at(probe, &f.h, O_RDONLY)) >= 0 && same_file(g, "g"));
+	char there[200] = "", fdpath[64];
+	snprintf(fdpath, sizeof fdpath, "/proc/self/fd/%d", g);
+	snprintf(path, sizeof path, "%s/g", dir);
+	CHECK("its name is found, as somebody has it open", readlink(fdpath, there, sizeof there - 1) > 0 && strcmp(there, path) == 0);
 	close(g);
 	CHECK_ERRNO("a file is no directory", open_by_handle_at(probe, &f.h, O_RDONLY | O_DIRECTORY), ENOTDIR);
 
