@@ -121,7 +121,7 @@ static void machine(void)
 	at += 6;
 	total = strtoul(at, &at, 10);
 	while (*at == ' ') { one = strtoul(at, &at, 10); sum += one; }
-	CHECK("of all interrupts each is of some number", *at == '\n' && sum <= total && total > 0);
+	CHECK("of all interrupts each is of some number", *at == '\n' && sum <= total);
 }
 
 int main(void)
