@@ -72,8 +72,9 @@ export class Fib {
   /** Puts `entry` where one of the same kind may be already: NLM_F_APPEND. */
   append(entry: RouteEntry): number {
     if (this.#count >= MAX_ROUTES) return EINVAL;
-    if (this.kmem?.take(ROUTE_BYTES) === false) return ENOBUFS;
     let table = this.#tables.get(entry.table);
+    if (table?.hasRoom(entry) === false) return ENOBUFS;
+    if (this.kmem?.take(ROUTE_BYTES) === false) return ENOBUFS;
     if (!table) {
       table = new RouteTable();
       this.#tables.set(entry.table, table);

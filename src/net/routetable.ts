@@ -2,6 +2,9 @@
 import type { InetAddr } from "./address.ts";
 import type { RouteEntry } from "./routeentry.ts";
 
+/** Each interface may bring one, and who goes is looked for among them. */
+const MAX_SAME_PREFIX = 8192;
+
 /** The prefixes of one table: by length, then by the prefix itself. */
 export class RouteTable {
   readonly byBits = new Map<number, Map<InetAddr, RouteEntry[]>>();
@@ -19,6 +22,12 @@ export class RouteTable {
   /** In no order. */
   *all(): Generator<RouteEntry> {
     for (const byDst of this.byBits.values()) for (const list of byDst.values()) yield* list;
+  }
+
+  /** Not too many have the same prefix. */
+  hasRoom(entry: RouteEntry): boolean {
+    const list = this.byBits.get(entry.bits)?.get(entry.dst);
+    return !list || list.length < MAX_SAME_PREFIX;
   }
 
   add(entry: RouteEntry): void {

@@ -407,6 +407,19 @@ describe("routes", () => {
     assert.ok(!fib.rules.has(rule));
   });
 
+  it("are not many to one prefix, however many there are", () => {
+    const { wire } = makeNet();
+    const fib = new Fib(false);
+    const to = (metric: number): RouteEntry =>
+      new RouteEntry({ dst: addr4(0x0a000000), bits: 8, metric, ifp: wire });
+    let added = 0;
+    while (fib.add(to(100_000 - added)) === 0) added++;
+    assert.ok(added >= 4096 && added < 10_000);
+    assert.equal(fib.add(to(200_000)), ENOBUFS);
+    assert.equal(fib.removeInterface(wire).length, added);
+    assert.equal(fib.count, 0);
+  });
+
   it("leads nowhere when the interface is down, and comes back with it", () => {
     const { stack, wire } = makeNet();
     const dst = parseAddr(THEM)!;

@@ -9,7 +9,7 @@ import type { Ifnet } from "../../ifnet.ts";
 import { findPath } from "../../ip/path.ts";
 import type { RouteEntry } from "../../routeentry.ts";
 import type { Request } from "../request.ts";
-import { ROUTE_POLICY4, ROUTE_POLICY6 } from "./route.ts";
+import { ROUTE_POLICY4, ROUTE_POLICY6 } from "./routeasked.ts";
 import { writeRoute } from "./routemsg.ts";
 
 /** The answer is for the moment, and of an address of this host. */
