@@ -23,10 +23,12 @@ static long result;
 static int number, timeout_ms, pidfd;
 static siginfo_t info;
 static char path[64];
+static volatile pid_t running;
 
 static void *poller(void *arg)
 {
 	(void)arg;
+	running = syscall(SYS_gettid);
 	result = poll(&asked, 1, timeout_ms);
 	return NULL;
 }
@@ -34,6 +36,7 @@ static void *poller(void *arg)
 static void *selector(void *arg)
 {
 	(void)arg;
+	running = syscall(SYS_gettid);
 	struct timeval left = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	result = select(number + 1, &set, NULL, NULL, &left);
 	return NULL;
@@ -42,6 +45,7 @@ static void *selector(void *arg)
 static void *waiter(void *arg)
 {
 	(void)arg;
+	running = syscall(SYS_gettid);
 	result = waitid(P_PIDFD, pidfd, &info, WEXITED);
 	return NULL;
 }
@@ -49,14 +53,35 @@ static void *waiter(void *arg)
 static void *opener(void *arg)
 {
 	(void)arg;
+	running = syscall(SYS_gettid);
 	result = open(path, O_RDONLY);
 	return NULL;
 }
 
+/* True if the thread sleeps in one of the calls that these threads make. */
+static int waits(pid_t tid)
+{
+	static const long calls[] = {
+#ifdef SYS_poll
+		SYS_poll, SYS_select,
+#endif
+		SYS_ppoll, SYS_pselect6, SYS_waitid, SYS_openat,
+	};
+	char name[64], text[32];
+	snprintf(name, sizeof name, "/proc/self/task/%d/syscall", tid);
+	int fd = open(name, O_RDONLY), n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (text[0] >= '0' && text[0] <= '9' && atol(text) == calls[i]) return 1;
+	return 0;
+}
+
 static void start(pthread_t *t, void *(*run)(void *))
 {
+	running = 0;
 	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	usleep(50000);
+	while (!running || !waits(running)) usleep(1000);
 }
 
 static void start_poll(pthread_t *t, int ms)
@@ -106,7 +131,7 @@ int main(void)
 	CHECK_ERRNO("with poll over nobody has it open", write(fds[1], "b", 1), EPIPE);
 	done();
 
-	start_poll(&t, 300);
+	start_poll(&t, 1000);
 	CHECK(dup2(other[0], fds[0]) == fds[0]);
 	CHECK("the pipe that was replaced lives on", write(fds[1], "a", 1) == 1);
 	pthread_join(t, NULL);
@@ -114,7 +139,7 @@ int main(void)
 	      result == 0 && asked.revents == 0);
 	done();
 
-	start_poll(&t, 300);
+	start_poll(&t, 1000);
 	CHECK(dup2(other[0], fds[0]) == fds[0]);
 	CHECK(write(other[1], "zz", 2) == 2 && write(fds[1], "a", 1) == 1);
 	pthread_join(t, NULL);
@@ -141,7 +166,7 @@ int main(void)
 	CHECK_ERRNO("with select over nobody has it open", write(fds[1], "b", 1), EPIPE);
 	done();
 
-	start_select(&t, 300);
+	start_select(&t, 1000);
 	CHECK(dup2(other[0], fds[0]) == fds[0]);
 	CHECK(write(fds[1], "a", 1) == 1);
 	FD_SET(other[1], &set);
