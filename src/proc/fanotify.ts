@@ -29,6 +29,7 @@ import {
   FAN_CLASS_PRE_CONTENT,
   FAN_DENY,
   FAN_EPIDFD,
+  FAN_FS_ERROR,
   FAN_INFO,
   FAN_MARK_EVICTABLE,
   FAN_MARK_IGNORE,
@@ -64,6 +65,7 @@ import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Attr } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import { showFid } from "../vfs/filehandle.ts";
+import type { FileSystem } from "../vfs/filesystem.ts";
 import {
   type FileEvent,
   Mark,
@@ -94,6 +96,8 @@ import {
 import type { Lwp } from "./lwp.ts";
 import { PidFile } from "./pidfd.ts";
 
+/** FILEID_INVALID. */
+const NO_HANDLE = { type: 0xff, bytes: new Uint8Array(0) };
 /** What a mark takes, about. */
 const MARK_BYTES = 256;
 /** Events about the same that a new one is compared with: the last ones. */
@@ -290,6 +294,15 @@ export class FanotifyFile extends File implements MarkGroup {
     this.#put(new FanotifyEvent(mask, this.#doer(), subject), subject.path?.entry ?? null);
   }
 
+  /** Which file it is about is not told: as Linux does where an error is the whole volume's. */
+  failed(mark: Mark, fs: FileSystem, error: Errno): void {
+    if ((mark.mask & ~mark.ignored & FAN_FS_ERROR) === 0) return;
+    const object = { fsid: fs.dev, handle: NO_HANDLE };
+    const e = new FanotifyEvent(FAN_FS_ERROR, this.#doer(), { object });
+    e.error = -error;
+    this.#put(e, null);
+  }
+
   /** Which handles and names a group with these flags is told. */
   #byFids(event: FileEvent, mask: number, on: number): EventSubject {
     const mode = this.fidBits;
@@ -370,6 +383,7 @@ export class FanotifyFile extends File implements MarkGroup {
     for (const old of others ?? []) {
       if (!old.isLike(e)) continue;
       old.mask |= e.mask;
+      old.errorCount += e.errorCount;
       return;
     }
     if (this.#queue.size >= this.#maxEvents || !this.#kmem.take(e.bytes)) {

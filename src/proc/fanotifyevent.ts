@@ -72,10 +72,11 @@ export class FanotifyEvent {
   readonly object: Fid | null;
   /** Of FAN_FS_ERROR: what went wrong first, and how often. */
   error = 0;
-  errorCount = 0;
+  errorCount: number;
 
   constructor(mask: number, who: Doer | null, subject: EventSubject) {
     this.mask = mask;
+    this.errorCount = (mask & FAN_FS_ERROR) !== 0 ? 1 : 0;
     this.who = who;
     this.path = subject.path ?? null;
     this.dir = subject.dir ?? null;
@@ -99,6 +100,7 @@ export class FanotifyEvent {
 
   /** True if `later`, with the same key, is about the same place and by the same. */
   isLike(later: FanotifyEvent): boolean {
+    if ((this.mask & FAN_FS_ERROR) !== 0) return true;
     return this.who?.id === later.who?.id && later.path?.mount === this.path?.mount;
   }
 

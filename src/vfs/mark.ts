@@ -6,6 +6,7 @@
  * them wants is told, unless any of them ignores it. A mark holds its file,
  * unless it is evictable, and ends with what it sits on.
  */
+import type { Errno } from "../abi/errno.ts";
 import { ALL_EVENTS, FAN_EVENT_ON_CHILD, FAN_ONDIR } from "../abi/fanotify.ts";
 import type { Thread } from "../kern/thread.ts";
 import type { FileSystem } from "./filesystem.ts";
@@ -49,6 +50,8 @@ export interface MarkGroup {
   happened(event: FileEvent, marks: readonly MarkOn[]): void;
   /** 0 if `td` may go on, EPERM, or asleep until the answer comes. */
   ask(td: Thread, event: FileEvent, marks: readonly MarkOn[]): number;
+  /** The file system that `mark` sits on is damaged. */
+  failed(mark: Mark, fs: FileSystem, error: Errno): void;
   /** What the mark sits on is gone. */
   remove(mark: Mark): void;
 }

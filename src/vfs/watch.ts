@@ -7,6 +7,8 @@
  * the place; each costs a few null checks while nobody watches.
  * Compare fsnotify of Linux.
  */
+
+import type { Errno } from "../abi/errno.ts";
 import { FAN_ONDIR } from "../abi/fanotify.ts";
 import {
   FS_RENAME,
@@ -151,6 +153,11 @@ export function endWatches(vp: Vnode): void {
   if (!watches) return;
   for (const w of [...watches.list]) w.to.remove(w.wd);
   for (const m of [...watches.marks]) m.group.remove(m);
+}
+
+/** The file system was found damaged. */
+export function notifyFsError(fs: FileSystem, error: Errno): void {
+  for (const m of [...(fs.marks ?? [])]) m.group.failed(m, fs, error);
 }
 
 /** The file system is unmounted: so say the watches of its files, and end. */

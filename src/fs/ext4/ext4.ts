@@ -10,6 +10,7 @@ import type { BlockDevice, BlockDevices } from "../../vfs/blockdevice.ts";
 import type { FileSystem, FileSystemType, MountRequest, StatFs } from "../../vfs/filesystem.ts";
 import type { TrimWork } from "../../vfs/trimwork.ts";
 import type { Vnode } from "../../vfs/vnode.ts";
+import { notifyFsError } from "../../vfs/watch.ts";
 import type { PageAllocator } from "../../vm/page.ts";
 import { type Committer, DirtyDomain } from "../../vm/writeback.ts";
 import { COMPAT_HAS_JOURNAL, INCOMPAT_RECOVER } from "./features.ts";
@@ -21,10 +22,10 @@ import { openRecovered } from "./recovery.ts";
 import { volumeStatFs } from "./statfs.ts";
 import { trimVolume } from "./trim.ts";
 import { Ext4Vnode } from "./vnode.ts";
-import { Volume, type WallClock } from "./volume.ts";
+import { type ErrorWatcher, Volume, type WallClock } from "./volume.ts";
 import { applyOptions, startWriting, stopWriting } from "./writable.ts";
 
-export class Ext4 implements FileSystem, Committer {
+export class Ext4 implements FileSystem, Committer, ErrorWatcher {
   readonly typeName: string;
   readonly isNameCacheable = true;
   readonly volume: Volume;
@@ -45,8 +46,13 @@ export class Ext4 implements FileSystem, Committer {
     this.frames = frames;
     this.dirty = new DirtyDomain(frames.writeback, this);
     volume.watcher = this.dirty;
+    volume.errorWatcher = this;
     this.#options = options;
     this.dirty.commitIntervalNs = options.commitSec * 1e9;
+  }
+
+  volumeDamaged(error: Errno): void {
+    notifyFsError(this, error);
   }
 
   get dev(): number {

@@ -65,12 +65,18 @@ export interface CommitWatcher {
 /** What is done about a damaged volume: errors= of ext4(5). */
 export type ErrorPolicy = "continue" | "remount-ro" | "panic";
 
+export interface ErrorWatcher {
+  volumeDamaged(error: Errno): void;
+}
+
 export class Volume {
   readonly device: BlockDevice;
   readonly clock: WallClock;
   /** Whatever changes the volume does so within an operation of it; nothing does while read-only. */
   tx: Transaction = new NoTransaction();
   watcher: CommitWatcher | null = null;
+  /** Is told of damage. */
+  errorWatcher: ErrorWatcher | null = null;
   errorPolicy: ErrorPolicy = "remount-ro";
   /** s_state when it was mounted for writing: what was not whole then is not when it is left. */
   mountState = 0;
@@ -244,7 +250,9 @@ export class Volume {
         this.#isSuperChanged = true;
       }
     }
-    return isChecksum ? EFSBADCRC : EFSCORRUPTED;
+    const error = isChecksum ? EFSBADCRC : EFSCORRUPTED;
+    this.errorWatcher?.volumeDamaged(error);
+    return error;
   }
 
   /** Logs what went wrong without the image being damaged. */
