@@ -1,8 +1,7 @@
 /* A call that waits keeps the open file it was given, whatever becomes of the descriptor. See close(2). */
 #include "t.h"
-#include <fcntl.h>
+#include "sleeper.h"
 #include <poll.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 
 static int fds[2], epfd;
@@ -12,6 +11,7 @@ static long result;
 static void *reader(void *arg)
 {
 	(void)arg;
+	sleeper_ready();
 	result = read(fds[0], &got, 1);
 	return NULL;
 }
@@ -20,14 +20,9 @@ static void *epoller(void *arg)
 {
 	(void)arg;
 	struct epoll_event ev;
+	sleeper_ready();
 	result = epoll_wait(epfd, &ev, 1, 5000);
 	return NULL;
-}
-
-static void start(pthread_t *t, void *(*run)(void *))
-{
-	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	usleep(50000);
 }
 
 int main(void)
@@ -35,7 +30,7 @@ int main(void)
 	pthread_t t;
 
 	CHECK(pipe(fds) == 0);
-	start(&t, reader);
+	sleeper_start(&t, reader);
 	CHECK(close(fds[0]) == 0);
 	CHECK("its end of the pipe is still open", write(fds[1], "a", 1) == 1);
 	pthread_join(t, NULL);
@@ -47,7 +42,7 @@ int main(void)
 	int other[2];
 	CHECK(pipe(fds) == 0 && pipe(other) == 0);
 	CHECK(write(other[1], "z", 1) == 1);
-	start(&t, reader);
+	sleeper_start(&t, reader);
 	CHECK(dup2(other[0], fds[0]) == fds[0]);
 	CHECK(write(fds[1], "c", 1) == 1);
 	pthread_join(t, NULL);
@@ -58,7 +53,7 @@ int main(void)
 	int last[2];
 	CHECK(pipe(last) == 0);
 	CHECK(epoll_ctl(epfd, EPOLL_CTL_ADD, last[0], &ev) == 0);
-	start(&t, epoller);
+	sleeper_start(&t, epoller);
 	CHECK(close(epfd) == 0);
 	CHECK(write(last[1], "d", 1) == 1);
 	pthread_join(t, NULL);

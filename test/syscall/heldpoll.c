@@ -5,12 +5,10 @@
  * waitid(2), fifo(7).
  */
 #include "t.h"
-#include <fcntl.h>
+#include "sleeper.h"
 #include <poll.h>
-#include <pthread.h>
 #include <sys/select.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -23,12 +21,11 @@ static long result;
 static int number, timeout_ms, pidfd;
 static siginfo_t info;
 static char path[64];
-static volatile pid_t running;
 
 static void *poller(void *arg)
 {
 	(void)arg;
-	running = syscall(SYS_gettid);
+	sleeper_ready();
 	result = poll(&asked, 1, timeout_ms);
 	return NULL;
 }
@@ -36,7 +33,7 @@ static void *poller(void *arg)
 static void *selector(void *arg)
 {
 	(void)arg;
-	running = syscall(SYS_gettid);
+	sleeper_ready();
 	struct timeval left = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
 	result = select(number + 1, &set, NULL, NULL, &left);
 	return NULL;
@@ -45,7 +42,7 @@ static void *selector(void *arg)
 static void *waiter(void *arg)
 {
 	(void)arg;
-	running = syscall(SYS_gettid);
+	sleeper_ready();
 	result = waitid(P_PIDFD, pidfd, &info, WEXITED);
 	return NULL;
 }
@@ -53,35 +50,9 @@ static void *waiter(void *arg)
 static void *opener(void *arg)
 {
 	(void)arg;
-	running = syscall(SYS_gettid);
+	sleeper_ready();
 	result = open(path, O_RDONLY);
 	return NULL;
-}
-
-/* True if the thread sleeps in one of the calls that these threads make. */
-static int waits(pid_t tid)
-{
-	static const long calls[] = {
-#ifdef SYS_poll
-		SYS_poll, SYS_select,
-#endif
-		SYS_ppoll, SYS_pselect6, SYS_waitid, SYS_openat,
-	};
-	char name[64], text[32];
-	snprintf(name, sizeof name, "/proc/self/task/%d/syscall", tid);
-	int fd = open(name, O_RDONLY), n = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[n < 0 ? 0 : n] = 0;
-	for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++)
-		if (text[0] >= '0' && text[0] <= '9' && atol(text) == calls[i]) return 1;
-	return 0;
-}
-
-static void start(pthread_t *t, void *(*run)(void *))
-{
-	running = 0;
-	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	while (!running || !waits(running)) usleep(1000);
 }
 
 static void start_poll(pthread_t *t, int ms)
@@ -89,7 +60,7 @@ static void start_poll(pthread_t *t, int ms)
 	CHECK(pipe(fds) == 0 && pipe(other) == 0);
 	asked = (struct pollfd){ .fd = fds[0], .events = POLLIN, .revents = 0x55 };
 	timeout_ms = ms;
-	start(t, poller);
+	sleeper_start(t, poller);
 }
 
 static void start_select(pthread_t *t, int ms)
@@ -99,7 +70,7 @@ static void start_select(pthread_t *t, int ms)
 	FD_ZERO(&set);
 	FD_SET(number, &set);
 	timeout_ms = ms;
-	start(t, selector);
+	sleeper_start(t, selector);
 }
 
 static void done(void)
@@ -180,7 +151,7 @@ int main(void)
 	pidfd = syscall(SYS_pidfd_open, first, 0);
 	int second_fd = syscall(SYS_pidfd_open, second, 0);
 	CHECK(pidfd >= 0 && second_fd >= 0);
-	start(&t, waiter);
+	sleeper_start(&t, waiter);
 	CHECK(dup2(second_fd, pidfd) == pidfd);
 	CHECK(write(other[1], "\2", 1) == 1);
 	usleep(50000);
@@ -197,7 +168,7 @@ int main(void)
 	char real[80];
 	strcpy(real, path);
 	CHECK(mkfifo(path, 0600) == 0);
-	start(&t, opener);
+	sleeper_start(&t, opener);
 	strcpy(path, "/nowhere");
 	int w = open(real, O_WRONLY | O_NONBLOCK);
 	CHECK("who waits in open of a FIFO is met", w >= 0);
