@@ -143,7 +143,9 @@ class NodeEntropy implements Entropy {
     try {
       if (this.#fd < 0) this.#fd = openSync("/dev/urandom", "r");
       for (let done = 0; done < bytes.length; ) {
-        done += readSync(this.#fd, bytes, done, bytes.length - done, null);
+        const n = readSync(this.#fd, bytes, done, bytes.length - done, null);
+        if (n === 0) throw new Error("a generator has no end");
+        done += n;
       }
     } catch {
       fillRandom(bytes);
