@@ -146,6 +146,7 @@ function writeRun(
   count: number,
 ): number {
   const { frames } = object;
+  const { passes } = frames.writeback;
   const pa = object.getPage(pindex, true);
   if (failed(pa)) return pa;
   let pages = 1;
@@ -160,10 +161,11 @@ function writeRun(
   for (let i = 0; i < pages; i++) frames.hold((pa + i * PAGE) as Paddr);
   const r = uio.copyinPhys(frames.mem, (pa + inPage) as Paddr, bytes);
   frames.codeWritten((pa + inPage) as Paddr, bytes);
+  // Space for one of them, or memory for the caller's own pages, may have been had by writing these back.
+  const mayBeClean = frames.writeback.passes !== passes;
   let error = 0;
   for (let i = 0; i < pages; i++) {
-    // Memory for the caller's own pages may have been had by writing these back.
-    const again = object.markDirty(pindex + i);
+    const again = mayBeClean ? object.markDirty(pindex + i) : 0;
     if (failed(again)) error = again;
     frames.release((pa + i * PAGE) as Paddr);
   }

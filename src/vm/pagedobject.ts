@@ -272,6 +272,7 @@ export class PagedObject extends FilledObject implements PageOwner, DirtyObject 
   #writeRun(first: number, count: number): number {
     const { frames, pages } = this;
     const { writeback } = frames;
+    writeback.passes++;
     const isMapped = this.mappings.size > 0;
     const pas: Paddr[] = [];
     let isContiguous = true;

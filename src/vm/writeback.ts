@@ -57,6 +57,8 @@ export class Writeback {
   failedPages = 0;
   /** Pages that ever became dirty. */
   dirtied = 0;
+  /** How often pages were made clean to be written. */
+  passes = 0;
   /** More dirty pages than this and the keeper is told. */
   limitPages = Number.POSITIVE_INFINITY;
   /** More, and those who dirty them write them. */

@@ -4,9 +4,11 @@ import { test } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
 import { MADV_DONTNEED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ } from "../../src/abi/mman.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
+import { writeObject } from "../../src/vfs/pagecache.ts";
 import { PagedObject } from "../../src/vm/pagedobject.ts";
 import type { Pager } from "../../src/vm/pager.ts";
 import { CHUNK_SIZE, PAGE_SIZE } from "../../src/vm/param.ts";
+import { Uio } from "../../src/vm/uio.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";
 import { FIXED_ANON, map, PRIVATE_ANON, RW, World } from "./harness.ts";
 
@@ -296,5 +298,34 @@ test("pages that are apart in memory are written together, also while others are
   assert.deepEqual(written, ["inner 0: 11,12,13,14", "outer 0: 1,2,3,4"]);
   outer.release();
   inner.release();
+  assert.equal(world.leaked, 0);
+});
+
+test("what is written back to find space for the rest of a write is dirty again when that is done", () => {
+  const world = new World();
+  const written: string[] = [];
+  let object: PagedObject | null = null;
+  const pager: Pager = {
+    pageIn(_pindex, into) {
+      into.fill(0);
+      return 0;
+    },
+    pageOut(pindex, from) {
+      for (let i = 0; i < from.length; i += PAGE_SIZE) {
+        written.push(`${pindex + i / PAGE_SIZE}=${from[i]}`);
+      }
+      return 0;
+    },
+    // As ext4 does that is short of space.
+    mayDirty: (pindex) => (pindex === 1 ? object!.sync(0, Number.POSITIVE_INFINITY) : 0),
+  };
+  object = new PagedObject(world.frames, pager, 3 * PAGE_SIZE);
+  assert.equal(object.fill(0, 3), 0);
+  const bytes = new Uint8Array(3 * PAGE_SIZE).fill(7);
+  assert.equal(writeObject(object, Uio.kernel(bytes), 0), bytes.length);
+  assert.deepEqual(written, ["0=0"], "before anything was copied");
+  assert.equal(object.sync(0, Number.POSITIVE_INFINITY), 0);
+  assert.deepEqual(written.slice(1), ["0=7", "1=7", "2=7"]);
+  object.release();
   assert.equal(world.leaked, 0);
 });
