@@ -260,7 +260,7 @@ function setPipeSize(td: Lwp, fp: File, bytes: number): number {
 const MAX_PIPE_BYTES = 16 * 1024 * 1024;
 
 /** The lock that a struct flock in user memory asks for, on `fp`. */
-function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLock | Errno {
+function loadLock(td: Lwp, fp: File, at: number, isOfd: boolean): RecordLock | Errno {
   const view = td.cpu.scratchView;
   if (failed(td.proc.vmspace.copyin(at, td.cpu.scratchPrefix(Flock.sizeof)))) return EFAULT;
   const type = Flock.l_type.get(view, 0);
@@ -268,7 +268,7 @@ function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLoc
   const length = Flock.l_len.get(view, 0);
   if (isOfd && Flock.l_pid.get(view, 0) !== 0) return EINVAL;
   let start = Flock.l_start.get(view, 0);
-  if (whence === 1) start += fp.offset;
+  if (whence === 1) start += fp instanceof VnodeFile ? fp.offset : 0;
   else if (whence === 2) {
     const a = fp.stat();
     if (failed(a)) return a;
@@ -289,11 +289,10 @@ function loadLock(td: Lwp, fp: VnodeFile, at: number, isOfd: boolean): RecordLoc
 }
 
 function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
-  if (!(fp instanceof VnodeFile)) return EBADF;
   const want = loadLock(td, fp, at, cmd === F_OFD_GETLK);
   if (failed(want)) return want;
   if (want.type === F_UNLCK) return EINVAL;
-  const found = testRecord(fp.vp, want);
+  const found = testRecord(fp.lockable, want);
   const view = td.cpu.scratchView;
   Flock.l_type.set(view, 0, found.type);
   if (found !== want && found.type !== F_UNLCK) {
@@ -310,7 +309,6 @@ function getLock(td: Lwp, fp: File, cmd: number, at: number): number {
 }
 
 function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
-  if (!(fp instanceof VnodeFile)) return EBADF;
   const isOfd = cmd === F_OFD_SETLK || cmd === F_OFD_SETLKW;
   const kept = td.isMadeAgain ? (td.firstRead as RecordLock | null) : null;
   const want = kept ?? loadLock(td, fp, at, isOfd);
@@ -319,16 +317,15 @@ function setLock(td: Lwp, fp: File, cmd: number, at: number): number {
   if (want.type === F_RDLCK && !fp.isReadable) return EBADF;
   if (want.type === F_WRLCK && !fp.isWritable) return EBADF;
   const isWaiting = cmd === F_SETLKW || cmd === F_OFD_SETLKW;
-  return td.fs.vfs.locks.setRecord(td, fp.vp, want, isWaiting, !isOfd);
+  return td.fs.vfs.locks.setRecord(td, fp.lockable, want, isWaiting, !isOfd);
 }
 
 export const sys_flock = syscall("flock", [fd, int], (td, fp, op) => {
   const what = op & ~LOCK_NB;
   if (what !== LOCK_SH && what !== LOCK_EX && what !== LOCK_UN) return EINVAL;
-  if (!fp.path?.entry.vnode) return EBADF;
   const type = what === LOCK_SH ? F_RDLCK : what === LOCK_EX ? F_WRLCK : F_UNLCK;
   const isWaiting = (op & LOCK_NB) === 0;
-  return td.fs.vfs.locks.setFlock(td, fp.path.entry.vnode, fp, type, isWaiting);
+  return td.fs.vfs.locks.setFlock(td, fp.lockable, fp, type, isWaiting);
 });
 
 const FIONREAD = 0x541b;

@@ -28,6 +28,7 @@ import type { UserMemory } from "../vm/usermem.ts";
 import type { Attr, AttrChange } from "./attr.ts";
 import { endNotices } from "./dnotify.ts";
 import { AsyncNotice, type FileOwner } from "./fileowner.ts";
+import type { Lockable, LockList } from "./lockf.ts";
 import { type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import type { DirSink } from "./vnode.ts";
@@ -49,6 +50,7 @@ export abstract class File {
   /** The path it was opened by; null for pipes, eventfds and the like. */
   path: Path | null = null;
   watchers: FileWatcher | null = null;
+  locks: LockList | null = null;
   /** Who paid for it, and is paid back; see FdTable. */
   kmem: KernelMemory | null = null;
   /** Errors of its file system's write-back, up to which syncfs(2) has told of them. */
@@ -69,6 +71,16 @@ export abstract class File {
   /** The name space that it stands for: a file of /proc/PID/ns. */
   get namespace(): Namespace | null {
     return null;
+  }
+
+  /** What its locks are on: all that has no vnode, nor is shared as a pipe is, is locked by itself. */
+  get lockable(): Lockable {
+    return this.path?.entry.vnode ?? this;
+  }
+
+  get identity(): { readonly dev: number; readonly ino: number } {
+    const a = this.stat();
+    return typeof a === "number" ? { dev: 0, ino: 0 } : a;
   }
 
   get isReadable(): boolean {
@@ -184,7 +196,8 @@ export abstract class File {
   /** A descriptor of the table `owner` was closed, perhaps not the last: POSIX locks go. */
   flush(owner: object): void {
     const vp = this.path?.entry.vnode;
-    if (vp?.locks) this.path!.mount.table.locks.closed(vp, owner);
+    const { lockable } = this;
+    lockable.locks?.table.closed(lockable, owner);
     if (vp?.watches) endNotices(vp, this, owner);
   }
 
@@ -202,7 +215,8 @@ export abstract class File {
       w.fileClosed();
     }
     const vp = this.path?.entry.vnode;
-    if (vp?.locks) this.path!.mount.table.locks.fileClosed(vp, this);
+    const { lockable } = this;
+    lockable.locks?.table.fileClosed(lockable, this);
     if (vp?.watches) endNotices(vp, this, null);
     vp?.leases?.fileClosed(this);
     this.#async?.end();

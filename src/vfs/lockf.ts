@@ -11,7 +11,13 @@ import { F_RDLCK, F_UNLCK, F_WRLCK } from "../abi/fcntl.ts";
 import { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
 import { WaitQueue } from "../kern/waitqueue.ts";
-import type { Vnode } from "./vnode.ts";
+
+/** What can be locked: a vnode, a pipe, or an open file that has neither. */
+export interface Lockable {
+  locks: LockList | null;
+  /** For /proc/locks. */
+  readonly identity: { readonly dev: number; readonly ino: number };
+}
 
 export interface RecordLock {
   /** FdTable or File. */
@@ -34,17 +40,19 @@ const WMESG = "posix_lock";
 const MAX_LOCKS = 65536;
 const LOCK_BYTES = 128;
 
-/** All locks of one vnode. */
+/** All locks of one vnode or the like. */
 export class LockList {
   records: RecordLock[] = [];
   flocks: FlockLock[] = [];
   /** Woken when any lock of the file goes or shrinks. */
   readonly changed = new WaitQueue();
+  readonly table: LockTable;
   readonly #kmem: KernelMemory;
   /** Locks paid for. */
   #paid = 0;
 
-  constructor(kmem: KernelMemory) {
+  constructor(table: LockTable, kmem: KernelMemory) {
+    this.table = table;
     this.#kmem = kmem;
   }
 
@@ -122,37 +130,43 @@ export class LockList {
   }
 }
 
-/** Who waits for whom, so that F_SETLKW finds a deadlock; and the vnodes with locks, for /proc/locks. */
+/** Who waits for whom, so that F_SETLKW finds a deadlock; and what has locks, for /proc/locks. */
 export class LockTable {
   /** POSIX owner → the owner that its thread sleeps for. */
   readonly #waitsFor = new Map<object, { readonly blocker: object; readonly td: Thread }>();
-  readonly vnodes = new Set<Vnode>();
+  readonly locked = new Set<Lockable>();
   readonly #kmem: KernelMemory;
 
   constructor(kmem = new KernelMemory(Infinity)) {
     this.#kmem = kmem;
   }
 
-  listOf(vp: Vnode): LockList {
-    vp.locks ??= new LockList(this.#kmem);
-    this.vnodes.add(vp);
-    return vp.locks;
+  listOf(on: Lockable): LockList {
+    on.locks ??= new LockList(this, this.#kmem);
+    this.locked.add(on);
+    return on.locks;
   }
 
-  tidy(vp: Vnode): void {
-    if (vp.locks && !vp.locks.isEmpty) return;
-    vp.locks = null;
-    this.vnodes.delete(vp);
+  tidy(on: Lockable): void {
+    if (on.locks && !on.locks.isEmpty) return;
+    on.locks = null;
+    this.locked.delete(on);
   }
 
   /** fcntl(2) F_SETLK and F_SETLKW, and their OFD forms. */
-  setRecord(td: Thread, vp: Vnode, want: RecordLock, isWaiting: boolean, isPosix: boolean): number {
+  setRecord(
+    td: Thread,
+    on: Lockable,
+    want: RecordLock,
+    isWaiting: boolean,
+    isPosix: boolean,
+  ): number {
     this.#waitsFor.delete(want.owner);
-    const list = this.listOf(vp);
+    const list = this.listOf(on);
     const other = want.type === F_UNLCK ? null : list.conflict(want);
     if (!other) {
       const r = list.set(want);
-      this.tidy(vp);
+      this.tidy(on);
       return r;
     }
     if (!isWaiting) return EAGAIN;
@@ -164,12 +178,12 @@ export class LockTable {
   }
 
   /** flock(2) by an open file. */
-  setFlock(td: Thread, vp: Vnode, owner: object, type: number, isWaiting: boolean): number {
-    const list = this.listOf(vp);
+  setFlock(td: Thread, on: Lockable, owner: object, type: number, isWaiting: boolean): number {
+    const list = this.listOf(on);
     if (type !== F_UNLCK && !list.hasRoom(list.flocks.length)) return ENOLCK;
     if (type === F_UNLCK || list.isFlockFree(owner, type)) {
       list.setFlock(owner, type);
-      this.tidy(vp);
+      this.tidy(on);
       return 0;
     }
     // A conversion that must wait has given its old lock up, as in Linux.
@@ -188,26 +202,26 @@ export class LockTable {
     return false;
   }
 
-  /** A descriptor of table `owner` on `vp` was closed: all its POSIX locks there go. */
-  closed(vp: Vnode, owner: object): void {
+  /** A descriptor of table `owner` on `on` was closed: all its POSIX locks there go. */
+  closed(on: Lockable, owner: object): void {
     this.#waitsFor.delete(owner);
-    if (!vp.locks) return;
-    vp.locks.drop(owner);
-    this.tidy(vp);
+    if (!on.locks) return;
+    on.locks.drop(owner);
+    this.tidy(on);
   }
 
   /** An open file ended: its flock and OFD locks go. */
-  fileClosed(vp: Vnode, fp: object): void {
-    if (!vp.locks) return;
-    vp.locks.drop(fp);
-    if (vp.locks.flocks.some((l) => l.owner === fp)) vp.locks.setFlock(fp, F_UNLCK);
-    this.tidy(vp);
+  fileClosed(on: Lockable, fp: object): void {
+    if (!on.locks) return;
+    on.locks.drop(fp);
+    if (on.locks.flocks.some((l) => l.owner === fp)) on.locks.setFlock(fp, F_UNLCK);
+    this.tidy(on);
   }
 }
 
 /** F_GETLK: the lock in the way, or `want` with F_UNLCK. */
-export function testRecord(vp: Vnode, want: RecordLock): RecordLock {
-  const other = vp.locks?.conflict(want);
+export function testRecord(on: Lockable, want: RecordLock): RecordLock {
+  const other = on.locks?.conflict(want);
   return other ?? { ...want, type: F_UNLCK };
 }
 

@@ -32,6 +32,7 @@ import { changedAttr } from "./anon.ts";
 import type { Attr, AttrChange } from "./attr.ts";
 import { File } from "./file.ts";
 import type { FsSettings } from "./fssettings.ts";
+import type { Lockable, LockList } from "./lockf.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 import type { PollTable } from "./poll.ts";
 import { notifyOpen } from "./watch.ts";
@@ -50,6 +51,7 @@ export class Pipe {
   readonly isFifo: boolean;
   /** Of an unnamed pipe; a FIFO has those of its place. */
   attr: Attr | null = null;
+  locks: LockList | null = null;
   readers = 0;
   writers = 0;
   /** Opens for writing so far, to tell one writer from the next. */
@@ -129,6 +131,10 @@ export class Pipe {
     if (!this.writable.isEmpty && (this.length === 0 || this.room >= PIPE_BUF)) {
       this.writable.wakeup();
     }
+  }
+
+  get identity(): { readonly dev: number; readonly ino: number } {
+    return { dev: this.attr?.dev ?? 0, ino: this.ino };
   }
 
   get room(): number {
@@ -234,6 +240,10 @@ export class PipeFile extends File {
 
   override stat(): Attr | Errno {
     return this.pipe.attr ?? super.stat();
+  }
+
+  override get lockable(): Lockable {
+    return this.pipe.isFifo ? super.lockable : this.pipe;
   }
 
   override setattr(change: AttrChange): number {

@@ -106,6 +106,10 @@ export abstract class Vnode {
     return false;
   }
 
+  get identity(): { readonly dev: number; readonly ino: number } {
+    return { dev: this.fs.dev, ino: this.ino };
+  }
+
   abstract getattr(): Attr | Errno;
 
   setattr(_change: AttrChange): number {

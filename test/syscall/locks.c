@@ -2,6 +2,7 @@
 #include "t.h"
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 static struct flock lock_of(int type, long start, long len)
@@ -16,8 +17,42 @@ static int set(int fd, int cmd, int type, long start, long len)
 	return fcntl(fd, cmd, &l);
 }
 
+/* What has no place in a file system is locked all the same: systemd shares name spaces by a locked socket. */
+static void placeless(void)
+{
+	int p[2], s[2];
+	pipe(p);
+	CHECK("both ends of a pipe are one file", flock(p[0], LOCK_EX) == 0 && flock(p[1], LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK);
+	int dup_of_p0 = dup(p[0]);
+	close(p[0]);
+	CHECK("the lock lives with the description", flock(p[1], LOCK_EX | LOCK_NB) == -1);
+	close(dup_of_p0);
+	CHECK("and goes with it", flock(p[1], LOCK_EX | LOCK_NB) == 0);
+	close(p[1]);
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, s);
+	CHECK("sockets", flock(s[0], LOCK_EX | LOCK_NB) == 0 && flock(s[1], LOCK_EX | LOCK_NB) == 0);
+	CHECK("a record lock of a socket", set(s[0], F_SETLK, F_WRLCK, 0, 0) == 0);
+	pid_t me = getpid();
+	CHECK("what another process finds on it", STATUS_OF({
+		struct flock l = lock_of(F_WRLCK, 0, 0);
+		if (fcntl(s[0], F_GETLK, &l) || l.l_type != F_WRLCK || l.l_pid != me) _exit(1);
+		if (set(s[0], F_SETLK, F_RDLCK, 5, 1) == 0 || errno != EAGAIN) _exit(2);
+		if (set(s[1], F_SETLK, F_WRLCK, 0, 0)) _exit(3);
+	}) == 0);
+	CHECK("unlocked", set(s[0], F_SETLK, F_UNLCK, 0, 0) == 0 && STATUS_OF({
+		if (set(s[0], F_OFD_SETLK, F_WRLCK, 0, 0)) _exit(1);
+	}) == 0);
+	close(s[0]);
+	close(s[1]);
+	CHECK("pipes by their ends' modes", pipe(p) == 0 && set(p[0], F_SETLK, F_WRLCK, 0, 0) == -1 && errno == EBADF &&
+	      set(p[0], F_SETLK, F_RDLCK, 0, 0) == 0);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
+	placeless();
 	char name[] = "/tmp/locks.XXXXXX";
 	int a = mkstemp(name), b = open(name, O_RDWR), status;
 	CHECK("flock shared twice", flock(a, LOCK_SH) == 0 && flock(b, LOCK_SH) == 0);

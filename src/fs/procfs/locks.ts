@@ -4,7 +4,7 @@
 import { F_UNLCK, F_WRLCK } from "../../abi/fcntl.ts";
 import type { ProcTable } from "../../proc/proctable.ts";
 import { majorOf, minorOf } from "../../vfs/device.ts";
-import type { Vnode } from "../../vfs/vnode.ts";
+import type { Lockable } from "../../vfs/lockf.ts";
 import { hex } from "./format.ts";
 import type { ProcFs } from "./procfs.ts";
 
@@ -12,10 +12,10 @@ export function locksText(fs: ProcFs): string {
   const { table } = fs;
   let s = "";
   let n = 0;
-  for (const vp of table.vfs.locks.vnodes) {
-    const { locks } = vp;
+  for (const on of table.vfs.locks.locked) {
+    const { locks } = on;
     if (!locks) continue;
-    const file = fileId(vp);
+    const file = fileId(on.identity);
     for (const l of locks.flocks) {
       const pid = openerOf(table, l.owner);
       const shown = pid < 0 ? pid : table.numberIn(fs.pidns, pid);
@@ -31,7 +31,7 @@ export function locksText(fs: ProcFs): string {
     }
   }
   for (const vp of table.vfs.leases.vnodes) {
-    const file = fileId(vp);
+    const file = fileId(vp.identity);
     for (const l of vp.leases?.leases ?? []) {
       const pid = table.numberIn(fs.pidns, l.pid);
       if (pid === 0) continue;
@@ -46,9 +46,8 @@ function kind(type: number): string {
   return type === F_WRLCK ? "WRITE" : type === F_UNLCK ? "UNLCK" : "READ";
 }
 
-function fileId(vp: Vnode): string {
-  const { dev } = vp.fs;
-  return `${hex(majorOf(dev), 2)}:${hex(minorOf(dev), 2)}:${vp.ino}`;
+function fileId({ dev, ino }: Lockable["identity"]): string {
+  return `${hex(majorOf(dev), 2)}:${hex(minorOf(dev), 2)}:${ino}`;
 }
 
 /** A process that has the locked file open; -1 if none has any more. */
