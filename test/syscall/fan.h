@@ -163,7 +163,7 @@ __attribute__((unused))
 static void fan_begin(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	alarm(25);
+	alarm(50);
 	/* Flags that Linux has had since 5.17. */
 	int fan = geteuid() == 0 ? fanotify_init(FAN_REPORT_DFID_NAME_TARGET | FAN_NONBLOCK, 0) : -1;
 	if (fan < 0 || unshare(CLONE_NEWNS) != 0) {

@@ -236,35 +236,6 @@ static void reading(void)
 	close(fan);
 }
 
-static void overflow(void)
-{
-	int old = 0;
-	FILE *f = fopen("/proc/sys/fs/fanotify/max_queued_events", "r+");
-	if (!f) return;
-	CHECK(fscanf(f, "%d", &old) == 1);
-	rewind(f);
-	fprintf(f, "4");
-	fflush(f);
-	int fan = fan_new(FAN_NONBLOCK, O_RDONLY), wide = fan_new(FAN_NONBLOCK | FAN_UNLIMITED_QUEUE, O_RDONLY);
-	rewind(f);
-	fprintf(f, "%d", old);
-	fclose(f);
-	mkdir("many", 0755);
-	fan_mark(fan, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, "many");
-	fan_mark(wide, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, "many");
-	for (int i = 0; i < 6; i++) {
-		char name[] = "many/a";
-		name[5] += i;
-		put(name, "");
-	}
-	fan_show(fan, "too many");
-	put("many/a", "");
-	fan_show(fan, "and then not");
-	fan_show(wide, "never too many");
-	close(fan);
-	close(wide);
-}
-
 static void executing(void)
 {
 	int fan = fan_new(FAN_NONBLOCK, O_RDONLY);
@@ -336,7 +307,6 @@ int main(int argc, char **argv)
 	mounts();
 	ignoring();
 	reading();
-	overflow();
 	executing();
 	put("secret", "");
 	chmod("secret", 0600);

@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY), n = read(fd, old, sizeof old - 1);
 	CHECK(n > 0);
 	close(fd);
-	alarm(30);
+	alarm(50);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, RLIM_INFINITY});
 
 	set("core_pattern", "|" DIR "/x take read %p sig=%s %u.%g '%e' %E %f %c %d 100%% %q %");
