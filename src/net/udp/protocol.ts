@@ -19,7 +19,8 @@ import { CSUM_NONE, type Mbuf } from "../mbuf.ts";
 import type { NetStack } from "../netstack.ts";
 import type { InetProtocol, IpNotice, ProtocolMaker } from "../protocol.ts";
 import { IGNORED_MULTI, IN_CSUM_ERRORS, IN_ERRORS, NO_PORTS, UdpCounters } from "./counters.ts";
-import { UDP_HEADER_BYTES, UdpSocket } from "./socket.ts";
+import { UDP_HEADER_BYTES } from "./header.ts";
+import { UdpSocket } from "./socket.ts";
 
 export class UdpProtocol implements InetProtocol {
   /** IPPROTO_UDP or IPPROTO_UDPLITE. */
@@ -87,7 +88,8 @@ export class UdpProtocol implements InetProtocol {
     const sum = m.view.getUint16(m.off + 6);
     if (this.protocol === IPPROTO_UDPLITE) return sum !== 0 && this.#hasGoodLiteSum(m);
     // Without a sum: fine in IPv4; in IPv6 for who said so. RFC 8200, 8.1.
-    if (sum === 0 && m.csum === CSUM_NONE) return m.src.length === 4 || (s?.noCheck6Rx ?? false);
+    if (sum === 0 && m.csum === CSUM_NONE)
+      return m.src.length === 4 || (s?.settings.noCheck6Rx ?? false);
     if (m.csum !== CSUM_NONE) return true;
     return foldSum(packetSum(m, pseudoSum(m.src, m.dst, IPPROTO_UDP, m.length))) === 0xffff;
   }

@@ -7,25 +7,12 @@ import {
   EINVAL,
   EMSGSIZE,
   ENOBUFS,
-  ENOPROTOOPT,
   EOPNOTSUPP,
   EPIPE,
   type Errno,
   failed,
 } from "../../abi/errno.ts";
-import {
-  IPPROTO_UDP,
-  IPPROTO_UDPLITE,
-  SOL_UDP,
-  SOL_UDPLITE,
-  UDP_CORK,
-  UDP_GRO,
-  UDP_NO_CHECK6_RX,
-  UDP_NO_CHECK6_TX,
-  UDP_SEGMENT,
-  UDPLITE_RECV_CSCOV,
-  UDPLITE_SEND_CSCOV,
-} from "../../abi/inet.ts";
+import { IPPROTO_UDP, IPPROTO_UDPLITE, SOL_UDP, SOL_UDPLITE, UDP_CORK } from "../../abi/inet.ts";
 import {
   AF_INET,
   MSG_MORE,
@@ -49,15 +36,14 @@ import type { NetStack } from "../netstack.ts";
 import type { IpNotice } from "../protocol.ts";
 import { type Endpoint, makeSockaddr } from "../sockaddr.ts";
 import { SEND_SHUTDOWN } from "../socket.ts";
-import { intOf, intValue, setPeekOff } from "../sockopt.ts";
+import { intValue, setPeekOff } from "../sockopt.ts";
 import { IN_DATAGRAMS, IN_ERRORS, OUT_DATAGRAMS, RCVBUF_ERRORS } from "./counters.ts";
+import { UDP_HEADER_BYTES } from "./header.ts";
 import type { UdpProtocol } from "./protocol.ts";
+import { UdpSettings } from "./settings.ts";
 
-export const UDP_HEADER_BYTES = 8;
 const MAX_DATAGRAM = 65535;
 const MAX_SEGMENTS = 128;
-/** Of UDP_SEGMENT. */
-const MAX_SEGMENT = 65535;
 
 /** A datagram that is put together by several sends: MSG_MORE, UDP_CORK. */
 interface Corked {
@@ -81,14 +67,7 @@ export class UdpSocket extends InetDatagram {
   readonly headerBytes = UDP_HEADER_BYTES;
   readonly #protocol: UdpProtocol;
   #corked: Corked | null = null;
-  #isCork = false;
-  #segmentBytes = 0;
-  #isGro = false;
-  #noCheck6Tx = false;
-  /** UDPLITE_SEND_CSCOV, UDPLITE_RECV_CSCOV; 0: all. */
-  #sendCoverage = 0;
-  #receiveCoverage = 0;
-  noCheck6Rx = false;
+  readonly settings = new UdpSettings();
 
   constructor(td: Thread, stack: NetStack, family: number, protocol: UdpProtocol) {
     super(td, stack, family, SOCK_DGRAM, protocol.protocol);
@@ -153,7 +132,7 @@ export class UdpSocket extends InetDatagram {
     }
     const bytes = new Uint8Array(length);
     if (length > 0 && uio.copyin(bytes) !== length) return EFAULT;
-    const isMore = this.#isCork || (sending.flags & MSG_MORE) !== 0;
+    const isMore = this.settings.isCork || (sending.flags & MSG_MORE) !== 0;
     if (isMore) {
       const cost = length + (corked.paid === 0 ? PIECES_BYTES : 0);
       if (!this.stack.kmem.take(cost)) return ENOBUFS;
@@ -225,7 +204,7 @@ export class UdpSocket extends InetDatagram {
       this.#corked = null;
       this.stack.kmem.give(c.paid);
     }
-    const segment = c.control?.segmentBytes || this.#segmentBytes;
+    const segment = c.control?.segmentBytes || this.settings.segmentBytes;
     if (segment === 0 || c.bytes <= segment) return this.#output(c, c.chunks, c.bytes);
     if (c.bytes > segment * MAX_SEGMENTS || segment + 48 > c.path.mtu) return EINVAL;
     for (let at = 0; at < c.bytes; at += segment) {
@@ -249,7 +228,7 @@ export class UdpSocket extends InetDatagram {
     view.setUint16(at + 4, length);
     const is4 = to.length === 4;
     if (this.isLite) this.#coverPart(m, at, pseudoSum(src, to, this.protocol, length));
-    const isBare = is4 ? this.options.kept.get(SO_NO_CHECK) === 1 : this.#noCheck6Tx;
+    const isBare = is4 ? this.options.kept.get(SO_NO_CHECK) === 1 : this.settings.noCheck6Tx;
     if (isBare && !this.isLite) view.setUint16(at + 6, 0);
     else if (!this.isLite) {
       view.setUint16(at + 6, foldSum(pseudoSum(src, to, IPPROTO_UDP, length)));
@@ -277,7 +256,8 @@ export class UdpSocket extends InetDatagram {
   /** UDP-Lite: says how much the checksum covers, and sums that. */
   #coverPart(m: Mbuf, at: number, pseudo: number): void {
     const all = m.length;
-    const coverage = this.#sendCoverage === 0 ? all : Math.min(this.#sendCoverage, all);
+    const coverage =
+      this.settings.sendCoverage === 0 ? all : Math.min(this.settings.sendCoverage, all);
     m.view.setUint16(at + 4, coverage >= all ? all : coverage);
     m.view.setUint16(at + 6, 0);
     const part = m.clone();
@@ -306,7 +286,11 @@ export class UdpSocket extends InetDatagram {
   #isCovered(m: Mbuf): boolean {
     if (!this.isLite) return true;
     const coverage = m.view.getUint16(m.off + 4) || m.length;
-    return coverage >= m.length || this.#receiveCoverage === 0 || coverage >= this.#receiveCoverage;
+    return (
+      coverage >= m.length ||
+      this.settings.receiveCoverage === 0 ||
+      coverage >= this.settings.receiveCoverage
+    );
   }
 
   protected override received(m: Mbuf): void {
@@ -332,70 +316,19 @@ export class UdpSocket extends InetDatagram {
   }
 
   override setOption(td: Thread, level: number, name: number, value: Uint8Array): number {
-    if (level === SOL_UDPLITE && this.isLite) return this.#setCoverage(name, value);
+    if (level === SOL_UDPLITE && this.isLite) return this.settings.setCoverage(name, value);
     if (level !== SOL_UDP) return super.setOption(td, level, name, value);
-    if (value.length < 4) return EINVAL;
-    const n = intOf(value);
-    switch (name) {
-      case UDP_CORK:
-        this.#isCork = n !== 0;
-        if (n === 0 && this.#corked) {
-          const r = this.#finish(this.#corked);
-          this.stack.netisr.drain();
-          return r;
-        }
-        return 0;
-      case UDP_SEGMENT:
-        if (n < 0 || n > MAX_SEGMENT) return EINVAL;
-        this.#segmentBytes = n;
-        return 0;
-      case UDP_GRO:
-        // Datagrams come one by one all the same: nothing here puts them together.
-        this.#isGro = n !== 0;
-        return 0;
-      case UDP_NO_CHECK6_TX:
-        this.#noCheck6Tx = n !== 0;
-        return 0;
-      case UDP_NO_CHECK6_RX:
-        this.noCheck6Rx = n !== 0;
-        return 0;
-      default:
-        return ENOPROTOOPT;
-    }
-  }
-
-  #setCoverage(name: number, value: Uint8Array): number {
-    if (value.length < 4) return EINVAL;
-    let n = intOf(value);
-    if (name !== UDPLITE_SEND_CSCOV && name !== UDPLITE_RECV_CSCOV) return ENOPROTOOPT;
-    // Less than the header is not allowed; more than there can be is all.
-    if (n !== 0 && n < UDP_HEADER_BYTES) n = UDP_HEADER_BYTES;
-    else if (n > 0xffff) n = 0xffff;
-    if (name === UDPLITE_SEND_CSCOV) this.#sendCoverage = n;
-    else this.#receiveCoverage = n;
-    return 0;
+    const r = this.settings.set(name, value);
+    if (r < 0 || name !== UDP_CORK || this.settings.isCork || !this.#corked) return r;
+    const sent = this.#finish(this.#corked);
+    this.stack.netisr.drain();
+    return sent;
   }
 
   override getOption(td: Thread, level: number, name: number, room: number): Uint8Array | Errno {
-    if (level === SOL_UDPLITE && this.isLite) {
-      if (name === UDPLITE_SEND_CSCOV) return intValue(this.#sendCoverage);
-      return name === UDPLITE_RECV_CSCOV ? intValue(this.#receiveCoverage) : ENOPROTOOPT;
-    }
+    if (level === SOL_UDPLITE && this.isLite) return this.settings.getCoverage(name);
     if (level !== SOL_UDP) return super.getOption(td, level, name, room);
-    switch (name) {
-      case UDP_CORK:
-        return intValue(this.#isCork ? 1 : 0);
-      case UDP_SEGMENT:
-        return intValue(this.#segmentBytes);
-      case UDP_GRO:
-        return intValue(this.#isGro ? 1 : 0);
-      case UDP_NO_CHECK6_TX:
-        return intValue(this.#noCheck6Tx ? 1 : 0);
-      case UDP_NO_CHECK6_RX:
-        return intValue(this.noCheck6Rx ? 1 : 0);
-      default:
-        return ENOPROTOOPT;
-    }
+    return this.settings.get(name);
   }
 
   override close(): void {
