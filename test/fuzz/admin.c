@@ -353,7 +353,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < rounds; i++, seed++) {
 		mkdir("/sys/fs/cgroup/fuzz", 0755);
 		pid_t p = fork();
-		if (p == 0) play(seed, steps);
+		if (p == 0) {
+			close(home);
+			play(seed, steps);
+		}
 		if (p < 0) return 1;
 		/* They may have stopped or frozen themselves. */
 		for (int n = 0; waitpid(p, NULL, __WALL | WNOHANG) != p; n++) {
