@@ -1,11 +1,8 @@
 /**
  * fanotify(7): files that tell of what happens on marked files, mounts and file systems, and are asked.
  *
- * Events queue up in the file; one that says no more than one before it is
- * merged into that. A full queue ends with one FAN_Q_OVERFLOW. A permission
- * event is never merged: whoever asked sleeps until the reader of the event
- * writes its answer, or closes the file, which allows all. Marks are in
- * vfs/mark.ts, the events' bytes in fanotifyevent.ts.
+ * Marks are in vfs/mark.ts, what is told and waits to be read in fanotifyqueue.ts, what is asked in
+ * fanotifyquestion.ts, the events' bytes in fanotifyevent.ts.
  */
 import {
   EAGAIN,
@@ -30,7 +27,6 @@ import {
   FAN_DENY,
   FAN_EPIDFD,
   FAN_FS_ERROR,
-  FAN_INFO,
   FAN_MARK_EVICTABLE,
   FAN_MARK_IGNORE,
   FAN_MARK_IGNORED_MASK,
@@ -38,7 +34,6 @@ import {
   FAN_NOFD,
   FAN_NOPIDFD,
   FAN_ONDIR,
-  FAN_Q_OVERFLOW,
   FAN_RENAME,
   FAN_REPORT_DIR_FID,
   FAN_REPORT_FID,
@@ -46,11 +41,8 @@ import {
   FAN_REPORT_PIDFD,
   FAN_REPORT_TARGET_FID,
   FAN_REPORT_TID,
-  FAN_RESPONSE_INFO_AUDIT_RULE,
   FAN_UNLIMITED_MARKS,
   FAN_UNLIMITED_QUEUE,
-  FanotifyAuditRule,
-  FanotifyResponse,
   FID_BITS,
   MARK_IGNORE_BITS,
   PERM_EVENTS,
@@ -61,7 +53,6 @@ import { S_IFDIR, S_IFREG } from "../abi/stat.ts";
 import type { Cpu } from "../kern/cpu.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Thread } from "../kern/thread.ts";
-import { WaitQueue } from "../kern/waitqueue.ts";
 import type { Attr } from "../vfs/attr.ts";
 import { File } from "../vfs/file.ts";
 import { showFid } from "../vfs/filehandle.ts";
@@ -77,13 +68,10 @@ import {
   ON_NEW_DIR,
   wantedBy,
 } from "../vfs/mark.ts";
-import type { NameEntry } from "../vfs/namecache.ts";
 import { NotifyUser } from "../vfs/notifylimits.ts";
 import { openQuietly } from "../vfs/open.ts";
-import { holdPath } from "../vfs/path.ts";
-import { Permissions, type Question } from "../vfs/permission.ts";
+import { Permissions } from "../vfs/permission.ts";
 import type { PollTable } from "../vfs/poll.ts";
-import type { Vnode } from "../vfs/vnode.ts";
 import type { Uio } from "../vm/uio.ts";
 import {
   type Doer,
@@ -93,6 +81,8 @@ import {
   FanotifyEvent,
   fid,
 } from "./fanotifyevent.ts";
+import { PermissionEvent, readAnswer } from "./fanotifyquestion.ts";
+import { EventQueue } from "./fanotifyqueue.ts";
 import type { Lwp } from "./lwp.ts";
 import { PidFile } from "./pidfd.ts";
 
@@ -100,47 +90,6 @@ import { PidFile } from "./pidfd.ts";
 const NO_HANDLE = { type: 0xff, bytes: new Uint8Array(0) };
 /** What a mark takes, about. */
 const MARK_BYTES = 256;
-/** Events about the same that a new one is compared with: the last ones. */
-const MAX_COMPARED = 128;
-
-/** What somebody wants to know before he goes on. */
-class PermissionEvent extends FanotifyEvent implements Question {
-  readonly group: FanotifyFile;
-  readonly vp: Vnode;
-  readonly td: Lwp;
-  readonly answered = new WaitQueue();
-  answer = 0;
-  /** The descriptor that the reader got with it; -1 while it was not read. */
-  fd = FAN_NOFD;
-  #isWithdrawn = false;
-
-  constructor(group: FanotifyFile, mask: number, who: Doer | null, event: FileEvent, td: Lwp) {
-    super(mask, who, { path: holdPath(event.path!) });
-    this.group = group;
-    this.vp = event.vp;
-    this.td = td;
-  }
-
-  sleep(): number {
-    this.td.isUninterruptible = true;
-    return this.td.sleep(this.answered, "fanotify_response");
-  }
-
-  settle(answer: number): void {
-    this.answer = answer;
-    if (this.#isWithdrawn) return;
-    this.td.isUninterruptible = false;
-    this.answered.wakeup();
-  }
-
-  withdraw(): void {
-    if (this.#isWithdrawn) return;
-    this.#isWithdrawn = true;
-    this.td.isUninterruptible = false;
-    this.group.forget(this);
-  }
-}
-
 export class FanotifyFile extends File implements MarkGroup {
   readonly #attr: Attr;
   /** FAN_CLASS_* and what follows. */
@@ -151,14 +100,9 @@ export class FanotifyFile extends File implements MarkGroup {
   readonly isUnprivileged: boolean;
   readonly priority: number;
   readonly #marks = new Set<Mark>();
-  readonly #queue = new Set<FanotifyEvent>();
-  /** Events of the queue that others can be merged into, by what they are about. */
-  readonly #mergeable = new Map<NameEntry | string, FanotifyEvent[]>();
+  readonly #queue: EventQueue;
   /** Read, and not answered. */
   readonly #asked = new Set<PermissionEvent>();
-  readonly #maxEvents: number;
-  #isOverflown = false;
-  readonly #readable = new WaitQueue();
   readonly #kmem: KernelMemory;
   readonly #user: NotifyUser;
   /** Whose thread does what happens. */
@@ -183,7 +127,8 @@ export class FanotifyFile extends File implements MarkGroup {
     this.#kmem = vfs.kmem.ofCurrent;
     this.#user = user;
     const isUnlimited = (how & FAN_UNLIMITED_QUEUE) !== 0;
-    this.#maxEvents = isUnlimited ? Number.POSITIVE_INFINITY : vfs.fanotify.maxQueuedEvents.get();
+    const maxEvents = isUnlimited ? Number.POSITIVE_INFINITY : vfs.fanotify.maxQueuedEvents.get();
+    this.#queue = new EventQueue(maxEvents, this.#kmem);
   }
 
   /** `how` and `eventFlags` are those of fanotify_init(2), checked. EMFILE: the user has too many. */
@@ -291,7 +236,7 @@ export class FanotifyFile extends File implements MarkGroup {
     const mask = mode === 0 ? wanted.mask & ~EVENT_FLAGS : wanted.mask;
     if ((mask & ~EVENT_FLAGS) === 0) return;
     const subject = mode === 0 ? { path: event.path } : this.#byFids(event, mask, wanted.on);
-    this.#put(new FanotifyEvent(mask, this.#doer(), subject), subject.path?.entry ?? null);
+    this.#queue.put(new FanotifyEvent(mask, this.#doer(), subject), subject.path?.entry ?? null);
   }
 
   /** Which file it is about is not told: as Linux does where an error is the whole volume's. */
@@ -300,7 +245,7 @@ export class FanotifyFile extends File implements MarkGroup {
     const object = { fsid: fs.dev, handle: NO_HANDLE };
     const e = new FanotifyEvent(FAN_FS_ERROR, this.#doer(), { object });
     e.error = -error;
-    this.#put(e, null);
+    this.#queue.put(e, null);
   }
 
   /** Which handles and names a group with these flags is told. */
@@ -338,7 +283,7 @@ export class FanotifyFile extends File implements MarkGroup {
     const asked = Permissions.of(td);
     const before = asked.question;
     if (before instanceof PermissionEvent) {
-      if (before.group === this && before.vp === event.vp && (before.mask & perm) !== 0) {
+      if (before.queue === this.#queue && before.vp === event.vp && (before.mask & perm) !== 0) {
         if (before.answer === 0) return before.sleep();
         asked.question = null;
         if ((before.answer & FAN_ALLOW) === 0) return EPERM;
@@ -348,25 +293,18 @@ export class FanotifyFile extends File implements MarkGroup {
       before.withdraw();
       asked.question = null;
     }
-    if (this.#queue.size >= this.#maxEvents) {
-      this.#overflow();
+    if (this.#queue.isFull) {
+      this.#queue.overflow();
       asked.allow(this, event.vp, perm);
       return 0;
     }
-    const e = new PermissionEvent(this, perm, this.#doer(), event, td as Lwp);
-    if (!this.#kmem.take(e.bytes)) {
+    const e = new PermissionEvent(this.#queue, perm, this.#doer(), event, td as Lwp);
+    if (!this.#queue.putQuestion(e)) {
       e.drop();
       return ENOMEM;
     }
     asked.question = e;
-    this.#queue.add(e);
-    this.#readable.wakeup();
     return e.sleep();
-  }
-
-  /** Nobody waits for the answer any more. */
-  forget(e: PermissionEvent): void {
-    if (this.#queue.has(e)) this.#drop(e);
   }
 
   #doer(): Doer | null {
@@ -375,64 +313,14 @@ export class FanotifyFile extends File implements MarkGroup {
     return { id: (this.#how & FAN_REPORT_TID) !== 0 ? td.id : td.proc.id, process: td.proc.id };
   }
 
-  /** Takes over what holds there are, once the event is known to stay. */
-  #put(e: FanotifyEvent, about: NameEntry | null): void {
-    const canMerge = (e.mask & FAN_RENAME) === 0;
-    const key = about ?? e.key;
-    const others = canMerge ? this.#mergeable.get(key) : undefined;
-    for (const old of others ?? []) {
-      if (!old.isLike(e)) continue;
-      old.mask |= e.mask;
-      old.errorCount += e.errorCount;
-      return;
-    }
-    if (this.#queue.size >= this.#maxEvents || !this.#kmem.take(e.bytes)) {
-      this.#overflow();
-      return;
-    }
-    if (e.path) holdPath(e.path);
-    this.#queue.add(e);
-    if (others) {
-      others.push(e);
-      if (others.length > MAX_COMPARED) others.shift();
-    } else if (canMerge) this.#mergeable.set(key, [e]);
-    this.#readable.wakeup();
-  }
-
-  #overflow(): void {
-    if (this.#isOverflown) return;
-    this.#isOverflown = true;
-    const e = new FanotifyEvent(FAN_Q_OVERFLOW, null, {});
-    this.#kmem.owe(e.bytes);
-    this.#queue.add(e);
-    this.#readable.wakeup();
-  }
-
-  /** Off the queue; a question that was read is kept until it is answered. */
-  #take(e: FanotifyEvent): void {
-    this.#queue.delete(e);
-    if ((e.mask & FAN_Q_OVERFLOW) !== 0) this.#isOverflown = false;
-    if (e instanceof PermissionEvent || (e.mask & FAN_RENAME) !== 0) return;
-    const key = e.path?.entry ?? e.key;
-    const others = this.#mergeable.get(key)?.filter((o) => o !== e) ?? [];
-    if (others.length > 0) this.#mergeable.set(key, others);
-    else this.#mergeable.delete(key);
-  }
-
-  #drop(e: FanotifyEvent): void {
-    this.#take(e);
-    this.#kmem.give(e.bytes);
-    e.drop();
-  }
-
   override read(td: Thread, uio: Uio): number {
     let done = 0;
     for (;;) {
-      const [e] = this.#queue;
+      const [e] = this.#queue.events;
       if (!e) {
         if (done > 0) return done;
         if ((this.flags & O_NONBLOCK) !== 0) return EAGAIN;
-        return td.sleep(this.#readable, "fanotify_read");
+        return td.sleep(this.#queue.readable, "fanotify_read");
       }
       if (eventLength(e, this.#how) > uio.resid) return done > 0 ? done : EINVAL;
       const r = this.#deliver(td as Lwp, e, uio);
@@ -443,7 +331,7 @@ export class FanotifyFile extends File implements MarkGroup {
 
   /** Gives the reader the event with its descriptors, or loses it: its length, or why. */
   #deliver(td: Lwp, e: FanotifyEvent, uio: Uio): number {
-    this.#take(e);
+    this.#queue.take(e);
     const fd = e.path ? this.#openFor(td, e) : FAN_NOFD;
     let r: number = e.path && fd < 0 ? fd : 0;
     if (r === 0) {
@@ -494,23 +382,12 @@ export class FanotifyFile extends File implements MarkGroup {
 
   /** The answer to a question: struct fanotify_response. */
   override write(_td: Thread, uio: Uio): number {
-    const bytes = new Uint8Array(FanotifyResponse.sizeof);
     const count = uio.resid;
-    if (count < bytes.length) return EINVAL;
-    if (uio.copyin(bytes) < bytes.length) return EFAULT;
-    const view = new DataView(bytes.buffer);
-    const fd = FanotifyResponse.fd.get(view, 0);
-    const response = FanotifyResponse.response.get(view, 0);
-    const answer = response & ~FAN_INFO;
-    if (answer !== FAN_ALLOW && answer !== FAN_DENY) return EINVAL;
-    if ((response & FAN_INFO) !== 0) {
-      const r = checkInfo(uio);
-      if (r < 0 || fd === FAN_NOFD) return r < 0 ? r : count;
-    }
-    if (fd < 0) return EINVAL;
+    const r = readAnswer(uio);
+    if (typeof r === "number") return r < 0 ? r : count;
     for (const e of this.#asked) {
-      if (e.fd !== fd) continue;
-      this.#settle(e, answer);
+      if (e.fd !== r.fd) continue;
+      this.#settle(e, r.answer);
       return count;
     }
     return ENOENT;
@@ -524,13 +401,13 @@ export class FanotifyFile extends File implements MarkGroup {
   }
 
   override poll(_td: Thread, table: PollTable | null): number {
-    table?.watch(this.#readable, POLLIN | POLLRDNORM);
-    return this.#queue.size > 0 ? POLLIN | POLLRDNORM : 0;
+    table?.watch(this.#queue.readable, POLLIN | POLLRDNORM);
+    return this.#queue.events.size > 0 ? POLLIN | POLLRDNORM : 0;
   }
 
   override bytesReadable(): number {
     let n = 0;
-    for (const e of this.#queue) n += eventLength(e, this.#how);
+    for (const e of this.#queue.events) n += eventLength(e, this.#how);
     return n;
   }
 
@@ -556,9 +433,9 @@ export class FanotifyFile extends File implements MarkGroup {
   override onLastClose(): void {
     for (const m of [...this.#marks]) this.remove(m);
     for (const e of [...this.#asked]) this.#settle(e, FAN_ALLOW);
-    for (const e of [...this.#queue]) {
+    for (const e of [...this.#queue.events]) {
       if (e instanceof PermissionEvent) e.settle(FAN_ALLOW);
-      this.#drop(e);
+      this.#queue.drop(e);
     }
     this.#user.give("fanotify_groups", 1);
     this.#user.end();
@@ -581,15 +458,4 @@ function isDowngrade(mark: Mark, flags: number): boolean {
   if ((flags & FAN_MARK_IGNORED_MASK) !== 0 && mark.hasIgnoreFlags) return true;
   const isNew = (flags & FAN_MARK_IGNORE) !== 0;
   return isNew && (flags & FAN_MARK_IGNORED_SURV_MODIFY) === 0 && mark.survivesModify;
-}
-
-/** struct fanotify_response_info_audit_rule: nobody keeps an audit here, but it must be one. */
-function checkInfo(uio: Uio): number {
-  const bytes = new Uint8Array(FanotifyAuditRule.sizeof);
-  if (uio.resid !== bytes.length) return EINVAL;
-  if (uio.copyin(bytes) < bytes.length) return EFAULT;
-  const view = new DataView(bytes.buffer);
-  if (FanotifyAuditRule.type.get(view, 0) !== FAN_RESPONSE_INFO_AUDIT_RULE) return EINVAL;
-  if (FanotifyAuditRule.pad.get(view, 0) !== 0) return EINVAL;
-  return FanotifyAuditRule.len.get(view, 0) === bytes.length ? 0 : EINVAL;
 }
