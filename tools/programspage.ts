@@ -99,7 +99,7 @@ function counts(passed: number, failed: number, skipped: number): string {
 
 function differenceLine({ test, outcome, reason }: Difference): string {
   const name = test.replace(/^test\./, "");
-  return `- \`${name}\` ${outcome}: ${explained(name) ?? `not understood yet (${reason})`}`;
+  return `- \`${name}\` ${outcome}: ${explained(test) ?? `not understood yet (${reason})`}`;
 }
 
 function stressPart(results: readonly StressResult[]): string {
