@@ -15,7 +15,7 @@ sameInOneGuest(imagePath("debian"), [
   `bash -c 'printf "%(%Y)T\\n" 0; echo $BASH_VERSION $HOSTTYPE $MACHTYPE $OSTYPE $UID'`,
   `bash -c 'mapfile -t a < /etc/passwd; echo \${#a[@]} \${a[0]%%:*}'`,
   `bash -c 'false | true | exit 3; echo \${PIPESTATUS[@]}'`,
-  `bash -c 'sleep 2 & (exit 7) & wait -n; echo $?; wait; echo $?'`,
+  `bash -c 'sleep 1 & (exit 7) & wait $!; echo $?; wait; echo $?'`,
   `bash -c 'kill -l; ulimit -c; ulimit -s; ulimit -f'`,
   `bash -c 'f() { local x=1; (( x++ )); echo $x; }; time f' 2>&1 | cut -c1-4`,
   `sh -c 'sleep 10 & kill $!; wait $! 2>/dev/null; echo $?'`,
