@@ -370,14 +370,14 @@ export class JitEmit extends FuncEmit {
       .local_set(window.delta);
     this.local_get(left).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
     this.end();
-    this.local_get(va).i32_wrap_i64().local_get(window.delta).i32_add();
-    this.br(done).end();
+    this.local_get(window.delta).br(done).end();
     if (this.hopesForHits) {
       this.i32_const(1).#exitIf().unreachable();
     } else {
-      this.local_get(va).#lookup(lookup, size);
+      this.local_get(va).#lookup(lookup, size).local_get(va).i32_wrap_i64().i32_sub();
     }
-    this.end();
+    // Added where the ways meet, so that V8 knows the sum to have no upper half.
+    this.end().local_get(va).i32_wrap_i64().i32_add();
   }
 
   /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */
