@@ -159,6 +159,7 @@ describe("buffers", () => {
     const size = fc.oneof(fc.nat(5000), fc.nat(200_000));
     const step = fc.record({ put: size, get: size, peek: fc.nat(5000), isLost: fc.boolean() });
     const pool = new ChunkPool();
+    let mostSpare = 0;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const kmem = new KernelMemory(1 << 24);
@@ -196,10 +197,11 @@ describe("buffers", () => {
         send.close();
         receive.close();
         assert.equal(kmem.usedBytes, 0);
+        mostSpare = Math.max(mostSpare, pool.spareCount);
       }),
       { numRuns: 200 },
     );
-    assert.ok(pool.spareCount > 0 && pool.spareCount <= 64);
+    assert.ok(mostSpare > 0 && mostSpare <= 64);
   });
 
   it("use a chunk again when all that refer to it are done, and not where a packet was seen by others", () => {
