@@ -60,13 +60,14 @@ import {
 } from "./access.ts";
 import { isWithoutDevices, maskedMode } from "./create.ts";
 import { checkDeviceOpen } from "./deviceaccess.ts";
+import { fifoBeingOpened, openFifo } from "./fifo.ts";
 import type { File } from "./file.ts";
 import type { FsContext } from "./fscontext.ts";
 import { MS_NODEV } from "./mount.ts";
 import { ENTERED, LAST_NORM, namei, WALK_DIRECTORY, WALK_FOLLOW, Walk } from "./namei.ts";
 import { holdPath, type Path, releasePath } from "./path.ts";
 import { mayOpen, openingAsked, Permissions } from "./permission.ts";
-import { fifoBeingOpened, openFifo, Pipe } from "./pipe.ts";
+import { Pipe } from "./pipe.ts";
 import { mayCreateOver } from "./protectedlinks.ts";
 import type { Vfs } from "./vfs.ts";
 import { PathFile, VnodeFile } from "./vnodefile.ts";
