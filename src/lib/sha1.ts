@@ -28,7 +28,11 @@ export function sha1(data: Uint8Array): Uint8Array {
 }
 
 function mix(state: Int32Array, w: Int32Array): void {
-  let [a, b, c, d, e] = state as unknown as [number, number, number, number, number];
+  let a = state[0]!;
+  let b = state[1]!;
+  let c = state[2]!;
+  let d = state[3]!;
+  let e = state[4]!;
   for (let i = 0; i < 80; i++) {
     const next = (rotl(a, 5) + choose(i, b, c, d) + e + w[i]!) | 0;
     e = d;
