@@ -1,5 +1,6 @@
 /* Name spaces of the machine's name, IPC, time, networks and mounts; the files that stand for them; limits. */
 #include "t.h"
+#include "ownusers.h"
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sched.h>
@@ -21,17 +22,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0) return -1;
-	int n = write(fd, text, strlen(text));
-	int e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
-}
-
 static char *get(const char *path)
 {
 	static char buf[8192];
@@ -40,18 +30,6 @@ static char *get(const char *path)
 	if (fd >= 0) close(fd);
 	buf[n < 0 ? 0 : n] = 0;
 	return buf;
-}
-
-static void ownUsers(void)
-{
-	char s[64];
-	int uid = geteuid(), gid = getegid();
-	if (unshare(CLONE_NEWUSER) != 0) exit(T_NOT_HERE);
-	snprintf(s, sizeof s, "0 %d 1", uid);
-	put("/proc/self/uid_map", s);
-	put("/proc/self/setgroups", "deny");
-	snprintf(s, sizeof s, "0 %d 1", gid);
-	put("/proc/self/gid_map", s);
 }
 
 static char *linkOf(const char *name)

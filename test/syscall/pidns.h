@@ -2,6 +2,7 @@
 #ifndef PIDNS_H
 #define PIDNS_H
 #include "t.h"
+#include "ownusers.h"
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -15,28 +16,6 @@
 #include <sys/syscall.h>
 
 static int up[2], down[2];
-
-__attribute__((unused))
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0) perror(path);
-	close(fd);
-}
-
-/* A user name space in which whoever runs this is root. */
-__attribute__((unused))
-static void ownUsers(void)
-{
-	char s[64];
-	int uid = geteuid(), gid = getegid();
-	if (unshare(CLONE_NEWUSER) != 0) exit(T_NOT_HERE);
-	snprintf(s, sizeof s, "0 %d 1", uid);
-	put("/proc/self/uid_map", s);
-	put("/proc/self/setgroups", "deny");
-	snprintf(s, sizeof s, "0 %d 1", gid);
-	put("/proc/self/gid_map", s);
-}
 
 /* A child with these CLONE_* flags. */
 __attribute__((unused))

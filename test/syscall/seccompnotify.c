@@ -9,21 +9,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "seccompnotify.h"
 #include "t.h"
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
-static long install(unsigned flags)
-{
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_dup3, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {COUNT(f), f};
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
-}
+static long install(unsigned flags) { return notify_of(SYS_dup3, flags); }
 
 static void nothing(int sig)
 {
