@@ -48,6 +48,9 @@ export const interpret: Helper = {
   results: [I32],
 };
 
+/** As a region function: goes on at the context's pc, in a region if the jump cache has one there. */
+export const proceed: Helper = { ...interpret, name: "enter" };
+
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
 

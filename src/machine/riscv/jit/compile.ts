@@ -11,7 +11,7 @@ import type { PhysMem } from "../../physmem.ts";
 import { Asm, I32 } from "../../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
-import { doubted, interpret, missed } from "../interp.ts";
+import { doubted, interpret, missed, proceed } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
 import { TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
@@ -75,6 +75,7 @@ function helpersOf(graphs: readonly Graph[], hopes: readonly Hope[]): Set<Helper
   graphs.forEach((g, i) => {
     const callsLookups = !hopes[i]!.hits;
     for (const b of g.blocks.values()) {
+      if (b.back !== undefined) found.add(proceed);
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
         if (op.traits.doubtful) found.add(doubted);

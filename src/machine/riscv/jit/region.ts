@@ -15,7 +15,8 @@ import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../la
 import { TRAP_FUEL } from "../../traps.ts";
 import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import { doubted, emitJumpOffset, interpret, jumpOffset, missed } from "../interp.ts";
+import { doubted, emitJumpOffset, interpret, jumpOffset, missed, proceed } from "../interp.ts";
+import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
@@ -53,8 +54,7 @@ export class RegionCompiler implements Control {
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
-  /** One exit for each set of registers that may be dirty there. */
-  readonly #exits = new Map<string, { dirty: RegSet; label: Label }>();
+  readonly #exits = new Exits();
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
   /** Of headers that two loops have. */
@@ -102,37 +102,43 @@ export class RegionCompiler implements Control {
       this.#burnFuel(() => this.#leave(TRAP_FUEL));
     }
     this.#load(this.#neededIn[0]!);
-    this.#openExits();
+    const exits = this.#openExits();
     this.#tree(0);
-    for (const { dirty } of [...this.#exits.values()].reverse()) {
+    for (const { stores, next } of exits.reverse()) {
       e.unreachable().end();
-      this.#dirty = dirty;
-      this.#spill();
-      this.#storePc(() => {
-        e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
-      });
-      if (e.hopesForHits) e.bank().f64_const(e.entry).callHelper(missed);
-      e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
+      this.#store(stores);
+      if (next) e.br(next.label);
+      else this.#interpretFromExit();
     }
     return e.unreachable();
   }
 
   /** Opens a block for every set of registers that is dirty at some instruction that may be left. */
-  #openExits(): void {
+  #openExits(): Exit[] {
     this.#shape.nodes.forEach((n, i) => {
       const dirty = { ...this.#dirtyIn[i]! };
       for (const op of n.block.ops) {
-        const key = keyOf(dirty);
-        if (mayLeave(op, this.#accesses[i]!) && !this.#exits.has(key)) {
-          this.#exits.set(key, { dirty: { ...dirty }, label: this.#e.block() });
-        }
+        if (mayLeave(op, this.#accesses[i]!)) this.#exits.add(dirty);
         join(dirty, writesOf(op));
       }
     });
+    const exits = this.#exits.inOrder();
+    for (const exit of exits) exit.label = this.#e.block();
+    return exits;
   }
 
   exit(): Label {
-    return this.#exits.get(keyOf(this.#trapDirty))!.label;
+    return this.#exits.of(this.#trapDirty).label;
+  }
+
+  /** All registers are in the context: the interpreter's turn, at the instruction that was left. */
+  #interpretFromExit(): void {
+    const e = this.#e;
+    this.#storePc(() => {
+      e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
+    });
+    if (e.hopesForHits) e.bank().f64_const(e.entry).callHelper(missed);
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
   }
 
   /** Block `i` and all that it dominates. */
@@ -376,26 +382,29 @@ export class RegionCompiler implements Control {
     this.#storePc(target);
     const to = this.#shape.edge(this.#at, back);
     e.local_get(DEPTH).i32_const(this.#maxDepth).i32_ge_u().unlikely().if_();
-    this.#tailCall(func);
+    this.#goWherePcSays();
     e.end();
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
     func();
     e.call_indirect(this.#regionType).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
     e.local_get(FUEL).return_().end();
-    const goWherePcSays = () =>
-      this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
     if (to === undefined) {
-      goWherePcSays();
+      this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
       return;
     }
     e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
-    goWherePcSays();
+    this.#goWherePcSays();
     e.end();
     this.#leaveIfSlow();
     e.closeWindows();
     this.#load(this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
+  }
+
+  /** The same as a tail call to where the jump cache leads, but small instead of fast. */
+  #goWherePcSays(): void {
+    this.#e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(proceed);
   }
 
   /** Has the kernel serve a call. Where that answers with fuel, it is behind the ecall that things go on. */
@@ -542,5 +551,3 @@ export class RegionCompiler implements Control {
     e.i32_const(~trap).return_();
   }
 }
-
-const keyOf = (set: RegSet): string => `${set.x},${set.f}`;

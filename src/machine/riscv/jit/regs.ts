@@ -34,6 +34,18 @@ export const without = (set: RegSet, less: RegSet): RegSet => ({
 
 export const both = (a: RegSet, b: RegSet): RegSet => ({ x: a.x & b.x, f: a.f & b.f });
 
+/** True if all of `set` is in `other`. */
+export const isWithin = (set: RegSet, other: RegSet): boolean =>
+  (set.x & ~other.x) === 0 && (set.f & ~other.f) === 0;
+
+/** How many registers there are in a set. */
+export function sizeOf({ x, f }: RegSet): number {
+  let n = 0;
+  for (let rest = x; rest !== 0; rest &= rest - 1) n++;
+  for (let rest = f; rest !== 0; rest &= rest - 1) n++;
+  return n;
+}
+
 /** Registers that `op` reads. x0 is not a register. */
 export function readsOf(op: Op): RegSet {
   const [t, set] = [op.traits, emptySet()];
