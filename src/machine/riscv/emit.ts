@@ -14,7 +14,7 @@
  * more than once (fast and slow path), so they only push. Read all sources before a
  * `set`, for rd may be the same register. A trap or a fault must come before the first `set`.
  */
-import { Asm, type ValType } from "../wasm/asm.ts";
+import { Asm, type F32, F64, type ValType } from "../wasm/asm.ts";
 import type { Helper } from "./helper.ts";
 
 export abstract class Emit extends Asm {
@@ -61,6 +61,27 @@ export abstract class Emit extends Asm {
   abstract setFrdS(value: () => void): this;
   abstract setFrdBits(value: () => void): this;
 
+  /** True where f registers are vectors of which the first lane counts: then `frsv` and `setFrdV` are there. */
+  hasVectors(): boolean {
+    return false;
+  }
+  /** A source f register as it is, v128. */
+  frsv(_source: 1 | 2 | 3): this {
+    throw new RangeError("f registers are no vectors here");
+  }
+  /** frd := v128. */
+  setFrdV(_value: () => void): this {
+    throw new RangeError("f registers are no vectors here");
+  }
+  /** frd := the double at rs1 + imm. */
+  loadFrd(): this {
+    return this.setFrd(() => this.load(8, (at) => this.f64_load(at), F64));
+  }
+  /** Stores the low `bytes` of frs2 at rs1 + imm. */
+  storeFrs2(bytes: 4 | 8): this {
+    return this.store(bytes, () => this.frs2bits());
+  }
+
   /** True when it is known while emitting that rs2 is rs1: then sign injection is a move. */
   sourcesAreSame(): boolean {
     return false;
@@ -86,28 +107,24 @@ export abstract class Emit extends Asm {
   doubtIf(): this {
     throw new RangeError("careful code has no doubts");
   }
-  /** A local for a result that `setTrusted` takes. */
+  /** A local for a result that `setTrusted` takes: a v128 for a double, f32 for a single. */
   resultLocal(type: ValType): number {
     return this.temp(type);
   }
   /**
-   * frd := f64 or f32 in a local, which must turn out to be finite, or is "sure" to be. If it
-   * is, so are the sources that `passes` lists.
+   * frd := a double (F64, as the first lane of a v128) or single (F32) in a local, which must turn out to be
+   * finite, or is "sure" to be. If it is, so are the sources that `passes` lists.
    */
-  setTrusted(_local: number, _type: ValType, _passes: readonly (1 | 2 | 3)[] | "sure"): this {
+  setTrusted(
+    _local: number,
+    _type: typeof F32 | typeof F64,
+    _passes: readonly (1 | 2 | 3)[] | "sure",
+  ): this {
     throw new RangeError("careful code trusts nothing");
   }
   /** True if a source, taken for an f64 or f32, is finite, or will be found not to be. */
-  isTrusted(_source: 1 | 2 | 3, _type: ValType): boolean {
+  isTrusted(_source: 1 | 2 | 3, _type: typeof F32 | typeof F64): boolean {
     return false;
-  }
-  /** A V128 local whose first lane is a source, taken for an f64 or f32, if there is one. */
-  vectorOf(_source: 1 | 2 | 3, _type: ValType): number | undefined {
-    return undefined;
-  }
-  /** The first lane of a V128 local, from `resultLocal`, is what was set to frd. */
-  noteVector(_local: number): this {
-    return this;
   }
   /** Behind what may have changed fcsr, at the end of a body. */
   fcsrWritten(): this {

@@ -130,6 +130,15 @@ export class Asm extends ByteSink {
   simdLane(op: number, lane: number): this {
     return this.byte(0xfd).u32(op).byte(lane);
   }
+  /** [a, b] → the 32-bit lanes a0 b0 a1 b1. */
+  i32x4_interleave_low(): this {
+    this.byte(0xfd).u32(13);
+    for (const lane of [0, 4, 1, 5]) for (let i = 0; i < 4; i++) this.byte(4 * lane + i);
+    return this;
+  }
+  v128_ones(): this {
+    return this.byte(0xfd).u32(12).bytes(new Uint8Array(16).fill(0xff));
+  }
 
   // Memory: every access may be unaligned, so the alignment hint is always 1.
   i32_load(offset = 0): this {
@@ -143,6 +152,18 @@ export class Asm extends ByteSink {
   }
   f64_load(offset = 0): this {
     return this.byte(0x2b).byte(0).u32(offset);
+  }
+  /** 8 bytes to the first lane, zero to the other. */
+  v128_load64_zero(offset = 0): this {
+    return this.byte(0xfd).u32(93).byte(0).u32(offset);
+  }
+  /** The first of the 32-bit lanes. */
+  v128_store32_lane(offset = 0): this {
+    return this.byte(0xfd).u32(90).byte(0).u32(offset).byte(0);
+  }
+  /** The first of the 64-bit lanes. */
+  v128_store64_lane(offset = 0): this {
+    return this.byte(0xfd).u32(91).byte(0).u32(offset).byte(0);
   }
   i32_load8_s(offset = 0): this {
     return this.byte(0x2c).byte(0).u32(offset);

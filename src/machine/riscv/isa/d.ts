@@ -3,7 +3,6 @@
  *
  * Source: The RISC-V Instruction Set Manual, Volume I, chapter "D" Standard Extension.
  */
-import { F64 } from "../../wasm/asm.ts";
 import {
   FOP_ADD,
   FOP_DIV,
@@ -37,10 +36,8 @@ const TWO_RM = "frd, frs1, frs2, rm";
 const THREE_RM = "frd, frs1, frs2, frs3, rm";
 
 export const D_INSNS: readonly Insn[] = [
-  insn("fld", I(0x07, 3), "frd, imm(rs1)", (e) =>
-    e.setFrd(() => e.load(8, (at) => e.f64_load(at), F64)),
-  ),
-  insn("fsd", S(0x27, 3), "frs2, imm(rs1)", (e) => e.store(8, () => e.frs2bits())),
+  insn("fld", I(0x07, 3), "frd, imm(rs1)", (e) => e.loadFrd()),
+  insn("fsd", S(0x27, 3), "frs2, imm(rs1)", (e) => e.storeFrs2(8)),
 
   insn("fmadd.d", R4(0x43, 1), THREE_RM, (e) => fused(e, DOUBLE, FOP_MADD)),
   insn("fmsub.d", R4(0x47, 1), THREE_RM, (e) => fused(e, DOUBLE, FOP_MSUB)),

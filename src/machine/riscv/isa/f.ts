@@ -42,7 +42,7 @@ export const F_INSNS: readonly Insn[] = [
   insn("flw", I(0x07, 2), "frd, imm(rs1)", (e) =>
     e.setFrdS(() => e.load(4, (at) => e.f32_load(at), F32)),
   ),
-  insn("fsw", S(0x27, 2), "frs2, imm(rs1)", (e) => e.store(4, () => e.frs2bits())),
+  insn("fsw", S(0x27, 2), "frs2, imm(rs1)", (e) => e.storeFrs2(4)),
 
   insn("fmadd.s", R4(0x43, 0), THREE_RM, (e) => fused(e, SINGLE, FOP_MADD)),
   insn("fmsub.s", R4(0x47, 0), THREE_RM, (e) => fused(e, SINGLE, FOP_MSUB)),

@@ -2,20 +2,28 @@
  * The bodies that F and D share: arithmetic, sign injection, comparison. See fppath.ts.
  */
 import { I64, type Label } from "../../wasm/asm.ts";
-import type { Emit } from "../emit.ts";
-import { RM_RNE } from "../softfloat/format.ts";
 import {
   F32X4_EXTRACT_LANE,
   F32X4_RELAXED_MADD,
   F32X4_RELAXED_NMADD,
   F32X4_SPLAT,
+  F64X2_ABS,
+  F64X2_ADD,
+  F64X2_DIV,
   F64X2_EXTRACT_LANE,
+  F64X2_MUL,
+  F64X2_NEG,
   F64X2_RELAXED_MADD,
   F64X2_RELAXED_NMADD,
   F64X2_SPLAT,
-  HAS_FUSED_MADD,
-} from "../softfloat/fusedmadd.ts";
+  F64X2_SQRT,
+  F64X2_SUB,
+} from "../../wasm/simd.ts";
+import type { Emit } from "../emit.ts";
+import { RM_RNE } from "../softfloat/format.ts";
+import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import {
+  FOP_ADD,
   FOP_DIV,
   FOP_EQ,
   FOP_LT,
@@ -25,6 +33,7 @@ import {
   FOP_NMADD,
   FOP_NMSUB,
   FOP_SQRT,
+  FOP_SUB,
 } from "../softfloat/softfloat.ts";
 import { isExact } from "./fpexact.ts";
 import * as optimist from "./fpoptimist.ts";
@@ -50,7 +59,12 @@ export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Pu
     if (op === FOP_MUL) nonzero.push(isNonzero(f, f.src2));
     // A divisor's infinity becomes a zero.
     const passes: Sources = op === FOP_DIV || op === FOP_SQRT ? [1] : [1, 2];
-    optimist.arithmetic(e, f, passes, native, trust === "normal" ? nonzero : undefined);
+    const vector = (): Emit => {
+      e.frsv(1);
+      return (op === FOP_SQRT ? e : e.frsv(2)).simd(F64X2[op]!);
+    };
+    const push = f.op !== 0 ? vector : native;
+    optimist.arithmetic(e, f, passes, push, trust === "normal" ? nonzero : undefined);
     return;
   }
   const r = e.temp(f.type);
@@ -64,6 +78,15 @@ export function rounded(e: Emit, f: Format, op: number, trust: Trust, native: Pu
   nearestOrSlow(e, slow, fast, () => isExact(e, f, op, r));
   f.set(e, () => e.local_get(r));
 }
+
+/** The vector instructions for doubles. */
+const F64X2: Readonly<Record<number, number>> = {
+  [FOP_ADD]: F64X2_ADD,
+  [FOP_SUB]: F64X2_SUB,
+  [FOP_MUL]: F64X2_MUL,
+  [FOP_DIV]: F64X2_DIV,
+  [FOP_SQRT]: F64X2_SQRT,
+};
 
 /** fmadd and its three relatives. */
 export function fused(e: Emit, f: Format, op: number): void {
@@ -104,6 +127,14 @@ export function fused(e: Emit, f: Format, op: number): void {
  */
 export function injectSign(e: Emit, f: Format, how: "copy" | "negate" | "xor"): void {
   const isDouble = f.op !== 0;
+  if (isDouble && e.hasVectors() && e.sourcesAreSame()) {
+    e.setFrdV(() => {
+      e.frsv(1);
+      if (how === "negate") e.simd(F64X2_NEG);
+      if (how === "xor") e.simd(F64X2_ABS);
+    });
+    return;
+  }
   f.set(e, () => {
     f.src1(e);
     if (e.sourcesAreSame()) {

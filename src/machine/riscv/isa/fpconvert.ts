@@ -3,6 +3,7 @@
  */
 import { CTX_FFLAGS, CTX_FPSLOW, CTX_FRM } from "../../layout.ts";
 import { F32, F64, I64, type Label } from "../../wasm/asm.ts";
+import { F64X2_SPLAT } from "../../wasm/simd.ts";
 import type { Emit } from "../emit.ts";
 import { FLAG_NX, RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
 import { FP_SLOW } from "../softfloat/slowpath.ts";
@@ -153,7 +154,7 @@ export function narrow(e: Emit): void {
 /** fcvt.d.s: exact, but for NaNs. */
 export function widen(e: Emit): void {
   if (e.isOptimistic()) {
-    optimist.arithmetic(e, DOUBLE, [1], () => e.frs1s().f64_promote_f32());
+    optimist.arithmetic(e, DOUBLE, [1], () => e.frs1s().f64_promote_f32().simd(F64X2_SPLAT));
     return;
   }
   refuseReservedMode(e);

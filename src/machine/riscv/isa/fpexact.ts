@@ -10,14 +10,10 @@
  */
 import { CTX_FRM } from "../../layout.ts";
 import { F64 } from "../../wasm/asm.ts";
+import { F64X2_EXTRACT_LANE, F64X2_RELAXED_MADD, F64X2_SPLAT } from "../../wasm/simd.ts";
 import type { Emit } from "../emit.ts";
 import { RM_RNE } from "../softfloat/format.ts";
-import {
-  F64X2_EXTRACT_LANE,
-  F64X2_RELAXED_MADD,
-  F64X2_SPLAT,
-  HAS_FUSED_MADD,
-} from "../softfloat/fusedmadd.ts";
+import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import {
   FOP_ADD,
   FOP_CONVERT,

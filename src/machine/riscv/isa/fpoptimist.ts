@@ -7,23 +7,23 @@
  * there is nothing to say if it is a normal number above the least, which may have been rounded up to, or if a
  * factor was zero. What remains in doubt is done again with care.
  */
-import { F64, I64, V128 } from "../../wasm/asm.ts";
-import type { Emit } from "../emit.ts";
-import { RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
+import { F32, F64, I64, V128 } from "../../wasm/asm.ts";
 import {
   F32X4_EXTRACT_LANE,
   F32X4_NEG,
   F32X4_RELAXED_MADD,
   F32X4_RELAXED_NMADD,
-  F32X4_SPLAT,
   F64X2_EXTRACT_LANE,
   F64X2_NEG,
   F64X2_RELAXED_MADD,
   F64X2_RELAXED_NMADD,
   F64X2_SPLAT,
-  HAS_FUSED_MADD,
+  I32X4_EXTRACT_LANE,
   V128_OR,
-} from "../softfloat/fusedmadd.ts";
+} from "../../wasm/simd.ts";
+import type { Emit } from "../emit.ts";
+import { RM_DYN, RM_RMM, RM_RNE } from "../softfloat/format.ts";
+import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import {
   FOP_EQ,
   FOP_LT,
@@ -41,7 +41,7 @@ import { type Format, type Push, refuseNaN, roundNatively } from "./fppath.ts";
 export type Sources = readonly (1 | 2 | 3)[];
 
 /**
- * An operation that rounds to nearest. Its result is neither infinite nor NaN only if none of the
+ * An operation that rounds to nearest; `native` leaves a vector with the result in its first lane, or a single. It is neither infinite nor NaN only if none of the
  * sources that it `passes` on is. Given `nonzero`, it may underflow, but only if all of these leave true (i32).
  */
 export function arithmetic(
@@ -52,11 +52,11 @@ export function arithmetic(
   nonzero?: readonly Push[],
 ): void {
   refuseOtherModes(e);
-  const r = e.resultLocal(f.type);
+  const r = resultLocal(e, f);
   native(e).local_set(r);
   if (nonzero) {
     e.local_get(r);
-    if (f.op !== 0) e.i64_reinterpret_f64();
+    if (f.op !== 0) e.simdLane(I32X4_EXTRACT_LANE, 1);
     else e.i32_reinterpret_f32();
     doubtTiny(e, f, r, nonzero);
   }
@@ -70,43 +70,41 @@ export function arithmetic(
 export function fused(e: Emit, f: Format, op: number): void {
   refuseOtherModes(e);
   const isDouble = f.op !== 0;
-  const r = e.resultLocal(f.type);
+  const r = resultLocal(e, f);
   if (!HAS_FUSED_MADD) {
     doubt(e);
     e.setTrusted(r, f.type, []);
     return;
   }
   const negatesProduct = op === FOP_NMSUB || op === FOP_NMADD;
-  const [sum, addend] = [e.resultLocal(V128), e.temp(V128)];
-  pushVector(e, f, 1, f.src1);
-  pushVector(e, f, 2, f.src2);
-  pushVector(e, f, 3, f.src3);
+  const [sum, addend] = [isDouble ? r : e.temp(V128), e.temp(V128)];
+  if (!isDouble) refuseUnboxed(e, f);
+  e.frsv(1).frsv(2).frsv(3);
   if (op !== FOP_MADD && op !== FOP_NMSUB) e.simd(isDouble ? F64X2_NEG : F32X4_NEG);
   e.local_tee(addend);
   if (isDouble) e.simd(negatesProduct ? F64X2_RELAXED_NMADD : F64X2_RELAXED_MADD);
   else e.simd(negatesProduct ? F32X4_RELAXED_NMADD : F32X4_RELAXED_MADD);
-  e.local_tee(sum)
-    .simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0)
-    .local_set(r);
+  e.local_set(sum);
+  if (!isDouble) e.local_get(sum).simdLane(F32X4_EXTRACT_LANE, 0).local_set(r);
   e.local_get(sum).local_get(addend).simd(V128_OR);
-  e.simdLane(isDouble ? F64X2_EXTRACT_LANE : F32X4_EXTRACT_LANE, 0);
-  isDouble ? e.i64_reinterpret_f64() : e.i32_reinterpret_f32();
+  if (isDouble) e.simdLane(I32X4_EXTRACT_LANE, 1);
+  else e.simdLane(F32X4_EXTRACT_LANE, 0).i32_reinterpret_f32();
   doubtTiny(e, f, r, [isNonzero(f, f.src1), isNonzero(f, f.src2)]);
-  e.setTrusted(r, f.type, [1, 2, 3]).noteVector(sum);
+  e.setTrusted(r, f.type, [1, 2, 3]);
 }
 
-/** A vector with a source in its first lane; what it has in the others is nobody's business. */
-function pushVector(e: Emit, f: Format, source: 1 | 2 | 3, push: Push): void {
-  const known = e.vectorOf(source, f.type);
-  if (known !== undefined) e.local_get(known);
-  else push(e).simd(f.op !== 0 ? F64X2_SPLAT : F32X4_SPLAT);
+/** A single that is not in its box is in doubt. */
+function refuseUnboxed(e: Emit, f: Format): void {
+  for (const push of [f.src1, f.src2, f.src3]) push(e).drop();
 }
+
+const resultLocal = (e: Emit, f: Format): number => e.resultLocal(f.op !== 0 ? V128 : F32);
 
 /** fmin and fmax: a NaN on either side makes WebAssembly's result one. */
 export function minMax(e: Emit, f: Format, op: number): void {
-  const r = e.resultLocal(f.type);
+  const r = resultLocal(e, f);
   f.src2(f.src1(e));
-  if (f.op !== 0) op === FOP_MIN ? e.f64_min() : e.f64_max();
+  if (f.op !== 0) (op === FOP_MIN ? e.f64_min() : e.f64_max()).simd(F64X2_SPLAT);
   else op === FOP_MIN ? e.f32_min() : e.f32_max();
   e.local_set(r).setTrusted(r, f.type, []);
 }
@@ -156,11 +154,13 @@ export function toInteger(e: Emit, f: Format, op: number): void {
   e.local_set(result).setRd(() => e.local_get(result));
 }
 
-/** fcvt from an integer, or from single to double without a NaN: `native` leaves a finite number. */
+/** fcvt from an integer: `native` leaves a finite number. */
 export function fromInteger(e: Emit, f: Format, native: Push): void {
   refuseOtherModes(e);
-  const r = e.resultLocal(f.type);
-  native(e).local_set(r).setTrusted(r, f.type, "sure");
+  const r = resultLocal(e, f);
+  native(e);
+  if (f.op !== 0) e.simd(F64X2_SPLAT);
+  e.local_set(r).setTrusted(r, f.type, "sure");
 }
 
 /** A static rounding mode other than to nearest is always in doubt. */
@@ -174,17 +174,16 @@ function doubt(e: Emit): void {
 }
 
 /**
- * Takes bits of a result off the stack (or-ed with those of an addend) and doubts the result in local `r` if they
+ * Takes the upper bits of a result (i32) off the stack (or-ed with those of an addend) and doubts the result in local `r` if they
  * are below the middle of the lower half of exponents, unless all is well nevertheless.
  */
 function doubtTiny(e: Emit, f: Format, r: number, nonzero: readonly Push[]): void {
   const isDouble = f.op !== 0;
-  if (isDouble) e.i64_const(61).i64_shr_u().i32_wrap_i64();
-  else e.i32_const(29).i32_shr_u();
-  e.i32_const(3).i32_and().i32_eqz().unlikely().if_();
+  e.i32_const(0x6000_0000).i32_and().i32_eqz().unlikely().if_();
   e.local_get(r);
   if (isDouble)
-    e.f64_abs()
+    e.simdLane(F64X2_EXTRACT_LANE, 0)
+      .f64_abs()
       .f64_const(2 ** -1022)
       .f64_le();
   else

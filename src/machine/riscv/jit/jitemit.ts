@@ -1,7 +1,8 @@
 /**
  * The emitter of compiled code: operands are known, guest registers are WebAssembly locals.
  *
- * x registers live in i64 locals, f registers in f64 locals (bits are preserved). What is
+ * x registers live in i64 locals, f registers in the first lanes of v128 locals: multiply-add with one rounding
+ * is a vector instruction, and a vector's bits are never touched. What is
  * loaded and stored where is the region's business (regs.ts).
  */
 import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
@@ -16,7 +17,14 @@ import {
   writeAt,
   writeSpan,
 } from "../../mmu/lookup.ts";
-import { F32, F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
+import { F32, F64, I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
+import {
+  F32X4_SPLAT,
+  F64X2_EXTRACT_LANE,
+  F64X2_SPLAT,
+  I64X2_EXTRACT_LANE,
+  I64X2_SPLAT,
+} from "../../wasm/simd.ts";
 import type { Helper } from "../helper.ts";
 import { FuncEmit } from "../locals.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
@@ -80,7 +88,7 @@ export class JitEmit extends FuncEmit {
     return this.#x[r];
   }
   fLocal(r: number): number {
-    this.#f[r] ??= this.newLocal(F64);
+    this.#f[r] ??= this.newLocal(V128);
     return this.#f[r];
   }
 
@@ -112,22 +120,28 @@ export class JitEmit extends FuncEmit {
   }
 
   frs1(): this {
-    return this.local_get(this.fLocal(rs1Of(this.op)));
+    return this.frsv(1).simdLane(F64X2_EXTRACT_LANE, 0);
   }
   frs2(): this {
-    return this.local_get(this.fLocal(rs2Of(this.op)));
+    return this.frsv(2).simdLane(F64X2_EXTRACT_LANE, 0);
   }
   frs3(): this {
-    return this.local_get(this.fLocal(rs3Of(this.op)));
+    return this.frsv(3).simdLane(F64X2_EXTRACT_LANE, 0);
   }
   frs1bits(): this {
-    return this.frs1().i64_reinterpret_f64();
+    return this.frsv(1).simdLane(I64X2_EXTRACT_LANE, 0);
   }
   frs2bits(): this {
-    return this.frs2().i64_reinterpret_f64();
+    return this.frsv(2).simdLane(I64X2_EXTRACT_LANE, 0);
   }
   frs3bits(): this {
-    return this.frs3().i64_reinterpret_f64();
+    return this.frsv(3).simdLane(I64X2_EXTRACT_LANE, 0);
+  }
+  override hasVectors(): boolean {
+    return true;
+  }
+  override frsv(source: 1 | 2 | 3): this {
+    return this.local_get(this.fLocal(this.#sourceReg(source)));
   }
   frs1s(): this {
     return this.#single(rs1Of(this.op));
@@ -143,11 +157,10 @@ export class JitEmit extends FuncEmit {
     const known = this.trust.single(r);
     if (known !== undefined) return this.local_get(known);
     const bits = this.temp(I64);
-    this.local_get(this.fLocal(r)).i64_reinterpret_f64();
+    this.local_get(this.fLocal(r)).simdLane(I64X2_EXTRACT_LANE, 0);
     if (this.doubts !== undefined) {
-      const single = this.trust.local(F32);
       this.local_tee(bits).i64_const(-0x1_0000_0000).i64_lt_u().doubtIf();
-      this.trust.noteSingle(r, single);
+      const single = this.trust.noteSingle(r);
       return this.local_get(bits).i32_wrap_i64().f32_reinterpret_i32().local_tee(single);
     }
     this.local_tee(bits).i64_const(-0x1_0000_0000).i64_lt_u().unlikely().if_(F32);
@@ -155,27 +168,37 @@ export class JitEmit extends FuncEmit {
     this.else_().local_get(bits).i32_wrap_i64().f32_reinterpret_i32();
     return this.end();
   }
-  setFrd(value: () => void): this {
+  override setFrdV(value: () => void): this {
     value();
     this.trust.forget(rdOf(this.op));
     return this.local_set(this.fLocal(rdOf(this.op)));
   }
+  setFrd(value: () => void): this {
+    return this.setFrdV(() => {
+      value();
+      this.simd(F64X2_SPLAT);
+    });
+  }
   setFrdS(value: () => void): this {
     value();
-    const single = this.trust.local(F32);
     this.trust.forget(rdOf(this.op));
-    this.trust.noteSingle(rdOf(this.op), single);
-    this.local_tee(single)
-      .i32_reinterpret_f32()
-      .i64_extend_i32_u()
-      .i64_const(-0x1_0000_0000)
-      .i64_or();
-    return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
+    const single = this.trust.noteSingle(rdOf(this.op));
+    this.local_tee(single).simd(F32X4_SPLAT).v128_ones().i32x4_interleave_low();
+    return this.local_set(this.fLocal(rdOf(this.op)));
   }
   setFrdBits(value: () => void): this {
-    value();
-    this.trust.forget(rdOf(this.op));
-    return this.f64_reinterpret_i64().local_set(this.fLocal(rdOf(this.op)));
+    return this.setFrdV(() => {
+      value();
+      this.simd(I64X2_SPLAT);
+    });
+  }
+  override loadFrd(): this {
+    return this.setFrdV(() => this.load(8, (at) => this.v128_load64_zero(at)));
+  }
+  override storeFrs2(bytes: 4 | 8): this {
+    const offset = this.#address(bytes, writeAt);
+    this.frsv(2);
+    return bytes === 8 ? this.v128_store64_lane(offset) : this.v128_store32_lane(offset);
   }
 
   override isFpOpen(): boolean {
@@ -190,25 +213,22 @@ export class JitEmit extends FuncEmit {
   override resultLocal(type: ValType): number {
     return this.trust.local(type);
   }
-  override setTrusted(local: number, type: ValType, passes: readonly (1 | 2 | 3)[] | "sure"): this {
+  override setTrusted(
+    local: number,
+    type: typeof F32 | typeof F64,
+    passes: readonly (1 | 2 | 3)[] | "sure",
+  ): this {
     if (passes !== "sure") this.trust.imply(passes.map((source) => this.#sourceReg(source)));
-    if (type === F64) this.setFrd(() => this.local_get(local));
+    if (type === F64) this.setFrdV(() => this.local_get(local));
     else this.setFrdS(() => this.local_get(local));
     this.trust.add(rdOf(this.op), local, type, passes === "sure");
     return this;
   }
-  override isTrusted(source: 1 | 2 | 3, type: ValType): boolean {
+  override isTrusted(source: 1 | 2 | 3, type: typeof F32 | typeof F64): boolean {
     return this.trust.isFinite(this.#sourceReg(source), type);
   }
   #sourceReg(source: 1 | 2 | 3): number {
     return source === 1 ? rs1Of(this.op) : source === 2 ? rs2Of(this.op) : rs3Of(this.op);
-  }
-  override vectorOf(source: 1 | 2 | 3, type: ValType): number | undefined {
-    return this.trust.vector(this.#sourceReg(source), type);
-  }
-  override noteVector(local: number): this {
-    this.trust.noteVector(rdOf(this.op), local);
-    return this;
   }
   override fcsrWritten(): this {
     this.control.fcsrWritten();

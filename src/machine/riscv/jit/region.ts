@@ -13,7 +13,7 @@
  */
 import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
-import { F64, I32, I64, type Label, type ValType } from "../../wasm/asm.ts";
+import { I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
 import { doubted, emitJumpOffset, interpret, jumpOffset, missed, proceed } from "../interp.ts";
 import { type Exit, Exits } from "./exits.ts";
@@ -231,7 +231,7 @@ export class RegionCompiler implements Control {
     };
     for (let r = 0; r < 32; r++) {
       if (dirty.x & writes.x & (1 << r)) save(I64, e.xLocal(r));
-      if (dirty.f & writes.f & (1 << r)) save(F64, e.fLocal(r));
+      if (dirty.f & writes.f & (1 << r)) save(V128, e.fLocal(r));
     }
     for (const [from, to] of saved) e.local_get(from).local_set(to);
     return () => {
@@ -515,7 +515,7 @@ export class RegionCompiler implements Control {
       if (f & (1 << r))
         e.ctx()
           .local_get(e.fLocal(r))
-          .f64_store(CTX_F + r * 8);
+          .v128_store64_lane(CTX_F + r * 8);
     }
   }
 
@@ -540,7 +540,7 @@ export class RegionCompiler implements Control {
     for (let r = 0; r < 32; r++) {
       if (set.f & (1 << r))
         e.ctx()
-          .f64_load(CTX_F + r * 8)
+          .v128_load64_zero(CTX_F + r * 8)
           .local_set(e.fLocal(r));
     }
   }

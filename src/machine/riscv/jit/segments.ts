@@ -10,6 +10,9 @@ import { writesCsr } from "../isa/zicsr.ts";
 import type { Op } from "./graph.ts";
 import { emptySet, join, type RegSet, writesOf } from "./regs.ts";
 
+/** Doubtful instructions of a segment: each result is kept to its end, in a frame of the host's stack. */
+const MAX_DOUBTFUL = 40;
+
 export interface Segment {
   /** Indices of the first instruction, and of that after the last. */
   readonly from: number;
@@ -24,8 +27,11 @@ export function segmentsOf(ops: readonly Op[]): Map<number, Segment> {
   for (let from = 0; from < ops.length; from++) {
     if (!isFirst(ops[from]!)) continue;
     let to = from + 1;
+    let doubtful = 1;
     for (let i = to; i < ops.length && !hasSideEffect(ops[i]!); i++) {
-      if (ops[i]!.traits.doubtful) to = i + 1;
+      if (!ops[i]!.traits.doubtful) continue;
+      if (++doubtful > MAX_DOUBTFUL) break;
+      to = i + 1;
     }
     const writes = emptySet();
     for (let i = from; i < to; i++) join(writes, writesOf(ops[i]!));

@@ -8,14 +8,17 @@
  * one is not finite, all is done again with care: see jit/segments.ts.
  *
  * What is finite as a single is a NaN as a double.
- * Invariant: a register in `#of` holds what its entry's local holds, and that is finite, or the check at the
- * end of the segment fails.
+ * Invariant: a register in `#of` holds a finite number, or the check at the end of the segment fails.
  */
 import { type Asm, F32, F64, type ValType } from "../../wasm/asm.ts";
+import { F64X2_ADD, I32X4_EXTRACT_LANE } from "../../wasm/simd.ts";
+
+type Format = typeof F32 | typeof F64;
 
 interface Result {
+  /** Of type F32, or V128 for a double. */
   readonly local: number;
-  readonly type: ValType;
+  readonly type: Format;
   /** Another result is finite only if this one is. */
   isImplied: boolean;
 }
@@ -23,9 +26,7 @@ interface Result {
 /** What is known where a block ends. */
 export interface Known {
   readonly of: ReadonlyMap<number, Result>;
-  readonly singles: ReadonlyMap<number, number>;
-  readonly vectors: ReadonlyMap<number, number>;
-  readonly taken: ReadonlyMap<ValType, number>;
+  readonly singles: ReadonlySet<number>;
 }
 
 export class Trust {
@@ -33,10 +34,9 @@ export class Trust {
   readonly #pools = new Map<ValType, { locals: number[]; taken: number }>();
   /** Results of this block, by the register that holds them. */
   #of = new Map<number, Result>();
-  /** f registers that hold a single, and the local that holds it unboxed. */
-  #singles = new Map<number, number>();
-  /** f registers whose value is the first lane of a V128 local. */
-  #vectors = new Map<number, number>();
+  /** The local that holds an f register's single unboxed, if it is one of `#singles`. */
+  readonly #singleLocals: number[] = [];
+  #singles = new Set<number>();
   /** Results that nobody has looked at yet. */
   #pending: Result[] = [];
 
@@ -46,25 +46,17 @@ export class Trust {
 
   /** Begins a block that knows nothing, or what was known where its only predecessor ends. */
   startBlock(known?: Known): void {
-    for (const [type, pool] of this.#pools) pool.taken = known?.taken.get(type) ?? 0;
     this.#of = new Map(known?.of);
-    this.#singles = new Map(known?.singles);
-    this.#vectors = new Map(known?.vectors);
-    this.#pending = [];
+    this.#singles = new Set(known?.singles);
+    this.#drop();
   }
 
   /** What is known here, where a block ends. */
   known(): Known {
-    const taken = new Map([...this.#pools].map(([type, pool]) => [type, pool.taken]));
-    return {
-      of: new Map(this.#of),
-      singles: new Map(this.#singles),
-      vectors: new Map(this.#vectors),
-      taken,
-    };
+    return { of: new Map(this.#of), singles: new Set(this.#singles) };
   }
 
-  /** A local that keeps its value to the end of the block, and of those that know what it knows. */
+  /** A local that keeps its value to the next check. */
   local(type: ValType): number {
     let pool = this.#pools.get(type);
     if (!pool) {
@@ -79,31 +71,22 @@ export class Trust {
   forget(r: number): void {
     this.#of.delete(r);
     this.#singles.delete(r);
-    this.#vectors.delete(r);
   }
 
-  /** f[r] now holds the boxed single of a local. */
-  noteSingle(r: number, local: number): void {
-    this.#singles.set(r, local);
+  /** f[r] holds a boxed single: the local that is about to be set to it. */
+  noteSingle(r: number): number {
+    this.#singles.add(r);
+    this.#singleLocals[r] ??= this.#newLocal(F32);
+    return this.#singleLocals[r];
   }
 
   /** The local that holds the single in f[r], if one does. */
   single(r: number): number | undefined {
-    return this.#singles.get(r);
-  }
-
-  /** f[r] now holds the first lane of a V128 local. */
-  noteVector(r: number, local: number): void {
-    this.#vectors.set(r, local);
-  }
-
-  /** The V128 local whose first lane is f[r], of that type, if there is one. */
-  vector(r: number, type: ValType): number | undefined {
-    return this.isFinite(r, type) ? this.#vectors.get(r) : undefined;
+    return this.#singles.has(r) ? this.#singleLocals[r] : undefined;
   }
 
   /** True if f[r] is finite as a double or as a single, unless the segment fails. */
-  isFinite(r: number, type: ValType): boolean {
+  isFinite(r: number, type: Format): boolean {
     return this.#of.get(r)?.type === type;
   }
 
@@ -116,35 +99,37 @@ export class Trust {
   }
 
   /** f[r] was set to a result in a local; it still has to be looked at unless it is `sure` to be finite. */
-  add(r: number, local: number, type: ValType, sure: boolean): void {
+  add(r: number, local: number, type: Format, sure: boolean): void {
     const result = { local, type, isImplied: sure };
     this.#of.set(r, result);
     this.#pending.push(result);
   }
 
+  #drop(): void {
+    this.#pending = [];
+    for (const pool of this.#pools.values()) pool.taken = 0;
+  }
+
   /** Emits the look at all pending results: `fail` branches if the i32 on the stack is nonzero. */
   check(asm: Asm, fail: () => void): void {
     const rest = this.#pending.filter((p) => !p.isImplied);
-    this.#pending = [];
+    this.#drop();
     for (const type of [F64, F32] as const) {
       const locals = rest.filter((p) => p.type === type).map((p) => p.local);
       if (locals.length === 0) continue;
       // A sum that overflows is a false alarm.
       locals.forEach((local, i) => {
         asm.local_get(local);
-        if (i > 0) type === F64 ? asm.f64_add() : asm.f32_add();
+        if (i > 0) type === F64 ? asm.simd(F64X2_ADD) : asm.f32_add();
       });
-      if (type === F64) {
-        asm.i64_reinterpret_f64().i64_const(1).i64_shl().i64_const(0xffe0_0000_0000_0000n);
-        asm.i64_ge_u();
-      } else {
-        asm
-          .i32_reinterpret_f32()
-          .i32_const(1)
-          .i32_shl()
-          .i32_const(0xff00_0000 | 0)
-          .i32_ge_u();
-      }
+      if (type === F64) asm.simdLane(I32X4_EXTRACT_LANE, 1);
+      else asm.i32_reinterpret_f32();
+      const infinity2 = type === F64 ? 0xffe0_0000 : 0xff00_0000;
+      asm
+        .i32_const(1)
+        .i32_shl()
+        .i32_const(infinity2 | 0)
+        .i32_ge_u();
       fail();
     }
   }

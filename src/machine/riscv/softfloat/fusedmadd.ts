@@ -7,18 +7,7 @@
  */
 import { Asm, F64 } from "../../wasm/asm.ts";
 import { ModuleBuilder } from "../../wasm/module.ts";
-
-export const F32X4_SPLAT = 0x13;
-export const F64X2_SPLAT = 0x14;
-export const F32X4_EXTRACT_LANE = 0x1f;
-export const F64X2_EXTRACT_LANE = 0x21;
-export const F32X4_NEG = 0xe1;
-export const F64X2_NEG = 0xed;
-export const V128_OR = 0x50;
-export const F32X4_RELAXED_MADD = 0x105;
-export const F32X4_RELAXED_NMADD = 0x106;
-export const F64X2_RELAXED_MADD = 0x107;
-export const F64X2_RELAXED_NMADD = 0x108;
+import { F64X2_EXTRACT_LANE, F64X2_RELAXED_MADD, F64X2_SPLAT } from "../../wasm/simd.ts";
 
 /** A constant of the host: true where relaxed multiply-add rounds once. */
 export const HAS_FUSED_MADD: boolean = probe();

@@ -10,8 +10,8 @@
 import { CTX_FFLAGS } from "../../layout.ts";
 import type { Asm } from "../../wasm/asm.ts";
 import { I64, VOID } from "../../wasm/asm.ts";
+import { F64X2_EXTRACT_LANE, F64X2_RELAXED_MADD, F64X2_SPLAT } from "../../wasm/simd.ts";
 import { FLAG_NX } from "./format.ts";
-import { F64X2_EXTRACT_LANE, F64X2_RELAXED_MADD, F64X2_SPLAT } from "./fusedmadd.ts";
 import {
   A,
   B,
