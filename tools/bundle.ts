@@ -1,8 +1,10 @@
 /**
  * Makes scripts of what starts vkernel: loading one file takes a fraction of what loading its modules does.
  *
- * All lie in dist/hosts/node/, beside each other, so that what they find by their own place is there.
+ * All lie in dist/hosts/node/, beside each other, so that what they find by their own place is there; but for the
+ * command itself, which is told that it lies there too.
  */
+import { rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const common = {
@@ -41,3 +43,15 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
 });
+
+rmSync("dist/cli", { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: ["src/cli/vkernel.ts"],
+  external: ["./command.ts"],
+  banner: {
+    js: 'const SCRIPT_URL=require("node:url").pathToFileURL(require("node:path").join(__dirname,"../hosts/node/vkernel.js")).href;',
+  },
+  outfile: "dist/cli/vkernel.js",
+});
+writeFileSync("dist/cli/package.json", '{ "type": "commonjs" }\n');

@@ -51,7 +51,7 @@ export async function bootCommand(
   }
   // It loads the kernel while disks are looked at and locked.
   const worker = early ?? startWorker();
-  const disks = await Promise.all(o.disks.map(byName));
+  const disks = o.disks.map(byName);
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
     complain(badDisk);
@@ -66,8 +66,8 @@ export async function bootCommand(
 }
 
 /** An image of `vkernel image ls` may be named to boot from, not to be changed. */
-export async function byName(d: DiskSpec): Promise<DiskSpec> {
-  return d.isCopyOnWrite ? { ...d, path: await findImage(d.path) } : d;
+export function byName(d: DiskSpec): DiskSpec {
+  return d.isCopyOnWrite ? { ...d, path: findImage(d.path) } : d;
 }
 
 /** Boots, and boots again for as long as the guest reboots. */

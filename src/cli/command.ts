@@ -3,43 +3,34 @@
  */
 import type { Worker } from "node:worker_threads";
 import { VERSION } from "../boot/version.ts";
-import { startWorker } from "../hosts/node/startworker.ts";
 import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
 import { answer, reportError } from "./report.ts";
 
-async function main(argv: readonly string[]): Promise<number> {
+async function main(argv: readonly string[], worker: Worker | null): Promise<number> {
   switch (argv[0]) {
     case "run": {
-      const worker = startEarly(argv);
       const { runCommand } = await import("./run.ts");
       return runCommand(argv.slice(1), worker);
     }
     case "start": {
       const { startCommand } = await import("./start.ts");
-      return startCommand(argv.slice(1));
+      return startCommand(argv.slice(1), worker);
     }
     case "image": {
       const { imageCommand } = await import("./image.ts");
       return imageCommand(argv.slice(1));
     }
     case "help":
-      return main(isCommand(argv[1]) ? [argv[1], "--help"] : ["--help"]);
+      return main(isCommand(argv[1]) ? [argv[1], "--help"] : ["--help"], null);
     case "version":
     case "--version":
       answer(`vkernel ${VERSION}\n`);
       return EX_OK;
     default: {
-      const worker = startEarly(argv);
       const { bootCommand } = await import("./bootcmd.ts");
       return bootCommand(argv, worker);
     }
   }
-}
-
-/** Most likely it will be needed, and it takes as long to come up as the modules of the command to load. */
-function startEarly(argv: readonly string[]): Worker | null {
-  const isQuestion = argv.length === 0 || argv.includes("-h") || argv.includes("--help");
-  return isQuestion ? null : startWorker();
 }
 
 function isCommand(word: string | undefined): word is string {
@@ -52,9 +43,9 @@ function failureOf(command: string | undefined): number {
   return command === "image" || command === "start" ? EX_FAILURE : EX_OSERR;
 }
 
-/** Does what `argv` says; ends the process. */
-export function command(argv: readonly string[]): void {
-  main(argv).then(
+/** Does what `argv` says; ends the process. `worker`: one that loads the kernel already. */
+export function command(argv: readonly string[], worker: Worker | null): void {
+  main(argv, worker).then(
     (status) => process.exit(status),
     (e: unknown) => {
       const status = reportError(e);

@@ -18,17 +18,16 @@ import { dirname } from "node:path";
 import { DiskImageError } from "../hosts/disk/imagefile.ts";
 import { cacheRoot } from "../hosts/node/cacheroot.ts";
 import { type DiskFile, filesOf } from "../hosts/node/disk/diskfiles.ts";
+import { imagesOf, namedImage } from "../hosts/node/image/manifest.ts";
 import { lockExclusive, lockShared } from "../hosts/node/lock.ts";
 import type { DiskSpec } from "../hosts/node/machinespec.ts";
 import { complain, fileError } from "./report.ts";
 
 /** What `path` means where both a file and a named image will do; itself if it is neither. */
-export async function findImage(path: string): Promise<string> {
+export function findImage(path: string): string {
   const st = statSync(path, { throwIfNoEntry: false });
   if ((st && !st.isDirectory()) || path.includes("/")) return path;
-  // The image builder is loaded only for its names: a file starts sooner without it.
-  const { imagePath } = await import("./image.ts");
-  return (await imagePath(path)) ?? path;
+  return namedImage(cacheRoot(process.env), path) ?? path;
 }
 
 /** Takes the lock on `fd`; false if another program has it. Where nothing can lock, says so and goes on. */
@@ -49,7 +48,7 @@ export async function claimDisks(disks: readonly DiskSpec[]): Promise<string | n
         makeOverlay(d);
       }
       for (const file of filesOf(d)) {
-        const wrong = await claimFile(file, claimed);
+        const wrong = claimFile(file, claimed);
         if (wrong) return wrong;
         claimed.push(file);
       }
@@ -61,16 +60,17 @@ export async function claimDisks(disks: readonly DiskSpec[]): Promise<string | n
 }
 
 /** Locks the files that a tool is to read or write. Throws what is in the way. */
-export async function claimFiles(files: readonly DiskFile[]): Promise<void> {
+export function claimFiles(files: readonly DiskFile[]): void {
   for (const file of files) {
-    const wrong = await claimFile(file, []);
+    const wrong = claimFile(file, []);
     if (wrong) throw new DiskImageError(wrong);
   }
 }
 
-async function claimFile(file: DiskFile, claimed: readonly DiskFile[]): Promise<string | null> {
+function claimFile(file: DiskFile, claimed: readonly DiskFile[]): string | null {
   const { path, isReadOnly } = file;
-  if (!isReadOnly && (await isOfCache(path))) {
+  const isKept = isOfCache(path);
+  if (!isReadOnly && isKept) {
     return `${path}: an image of 'vkernel image ls' stays as it was built; write to a copy or an overlay`;
   }
   if (claimed.some((other) => isClash(file, other))) {
@@ -82,7 +82,8 @@ async function claimFile(file: DiskFile, claimed: readonly DiskFile[]): Promise<
     closeSync(fd);
     return `${path}: ${format}; want a raw or qcow2 disk image`;
   }
-  const isLocked = isReadOnly ? lockShared(fd) !== "busy" : claimLock(fd, path);
+  // Nobody writes to an image of the cache: there is nothing to lock, which would take a process.
+  const isLocked = isKept || (isReadOnly ? lockShared(fd) !== "busy" : claimLock(fd, path));
   if (!isLocked) return `${path}: in use by another vkernel`;
   // Between opening and locking, a commit may have put another file there.
   const { dev, ino } = fstatSync(fd);
@@ -91,9 +92,8 @@ async function claimFile(file: DiskFile, claimed: readonly DiskFile[]): Promise<
 }
 
 /** Images of the cache are named by the hash of what is in them. */
-async function isOfCache(path: string): Promise<boolean> {
-  const { Cache } = await import("../hosts/node/image/cache.ts");
-  const images = new Cache(cacheRoot(process.env)).images;
+function isOfCache(path: string): boolean {
+  const images = imagesOf(cacheRoot(process.env));
   return existsSync(images) && dirname(realpathSync(path)) === realpathSync(images);
 }
 

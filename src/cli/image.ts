@@ -97,17 +97,6 @@ export function ensureImage(name: string): Promise<string> {
   return ensure(name, { progress: new StreamProgress(process.stderr) });
 }
 
-/** The path of the image `name`; null if there is none. */
-export async function imagePath(name: string): Promise<string | null> {
-  const cache = new Cache(cacheRoot(process.env));
-  try {
-    return fileOf(cache, await existing(cache, name));
-  } catch (e) {
-    if (e instanceof ImageError) return null;
-    throw e;
-  }
-}
-
 async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [verb, ...names] = positionals;

@@ -22,14 +22,14 @@ const EX_DIFFERENT = 1;
 
 /** A line for each range that differs: offset and length in bytes. 0 if none does, else 1. */
 export async function diffImages(baseName: string, overlay: string): Promise<number> {
-  const base = specOf(await findImage(baseName));
+  const base = specOf(findImage(baseName));
   const isAbove = isOverlayOf(overlay, base.path);
   const baseFiles = filesOf(base);
   const files = isAbove
     ? filesOf({ ...base, overlay })
     : chainOf(overlay, true, undefined, "beside");
   const readOnly = files.map((f) => ({ ...f, isReadOnly: true }));
-  await claimFiles([...readOnly]);
+  claimFiles([...readOnly]);
   const a = openFiles(baseFiles);
   const b = openFiles(readOnly);
   let ranges = 0;
@@ -54,11 +54,11 @@ export async function commitOverlay(
 ): Promise<number> {
   const backing = backingOf(overlay);
   if (backing === null) throw new DiskImageError(`${overlay}: has no base to be committed to`);
-  const path = baseName === undefined ? backing : await findImage(baseName);
+  const path = baseName === undefined ? backing : findImage(baseName);
   const base = { ...specOf(path), isCopyOnWrite: false };
   const baseFiles = filesOf(base);
   const files = filesOf({ ...base, isCopyOnWrite: true, overlay });
-  await claimFiles([files[0]!, ...baseFiles]);
+  claimFiles([files[0]!, ...baseFiles]);
   const from = openFiles(files);
   const to = openFiles(baseFiles);
   if (to instanceof Qcow2 && to.sizeBytes < from.sizeBytes) {

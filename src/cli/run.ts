@@ -68,7 +68,7 @@ export async function runCommand(
   }
   // It loads the kernel while disks are looked at and locked.
   const worker = early ?? startWorker();
-  const [first, ...others] = await Promise.all([root, ...o.disks].map(byName));
+  const [first, ...others] = [root, ...o.disks].map(byName);
   const disks = [{ ...first!, isCopyOnWrite: o.root !== "rw" }, ...others];
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {

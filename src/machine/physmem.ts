@@ -67,11 +67,9 @@ export class PhysMem {
     this.ramBase = (Math.ceil(at / WASM_PAGE) * WASM_PAGE) as Paddr;
     const bytes = this.ramBase + this.ramPages * PAGE_SIZE + TAIL_BYTES;
     this.wasmPages = Math.min(Math.ceil(bytes / WASM_PAGE), 65536);
-    this.memory = new WebAssembly.Memory({
-      initial: this.wasmPages,
-      maximum: this.wasmPages,
-      shared: true,
-    });
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.wasmPages, shared: true });
+    // V8 counts what a memory begins with as memory outside its heap, and collects garbage for that; not what it grows by.
+    this.memory.grow(this.wasmPages - 1);
     const buffer = this.memory.buffer;
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);

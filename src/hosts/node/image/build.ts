@@ -20,15 +20,9 @@ import { Deb } from "./deb.ts";
 import { conffilesOf, type InstalledPackage, writeDpkgDatabase } from "./dpkgdb.ts";
 import { ImageError, UsageError } from "./error.ts";
 import { Ext4Writer } from "./ext4/writer.ts";
-import {
-  checkName,
-  findImage,
-  imagePath,
-  imageState,
-  type Manifest,
-  publishImage,
-} from "./images.ts";
+import { findImage, imagePath, imageState, publishImage } from "./images.ts";
 import { takeLock } from "./lock.ts";
+import { checkName, type Manifest } from "./manifest.ts";
 import { mirrors } from "./mirror.ts";
 import type { Package, PackageIndex } from "./packages.ts";
 import { addCompiled, compilePython, hasPython, pythonKey } from "./precompile.ts";

@@ -16,6 +16,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isMissing } from "./error.ts";
+import { imagesOf } from "./manifest.ts";
 
 export class Cache {
   readonly root: string;
@@ -38,7 +39,7 @@ export class Cache {
   }
 
   get images(): string {
-    return join(this.root, "images");
+    return imagesOf(this.root);
   }
 
   get building(): string {

@@ -9,33 +9,8 @@ import { spawn } from "node:child_process";
 import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cache, names, sha256File, writeAtomically } from "./cache.ts";
-import { ImageError, isMissing, UsageError } from "./error.ts";
-
-export interface Manifest {
-  readonly name: string;
-  /** File name below `images/`. */
-  readonly file: string;
-  readonly sha256: string;
-  readonly size: number;
-  /** The file's modification time when it was finished: a later one means it was used read-write. */
-  readonly mtimeMs: number;
-  /** ISO 8601. */
-  readonly built: string;
-  readonly suite: string;
-  readonly codename: string;
-  readonly recipe: string;
-  readonly include: readonly string[];
-  /** Everything that decides the contents, hashed: the same inputs need no new build. */
-  readonly inputs: string;
-  readonly packages: readonly { name: string; version: string; sha256: string }[];
-}
-
-/** An image's name is also a file's name. */
-export function checkName(name: string): void {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
-    throw new UsageError(`${name}: an image's name is made of letters, digits, ".", "_" and "-"`);
-  }
-}
+import { ImageError, isMissing } from "./error.ts";
+import { checkName, isFileOf, type Manifest, parseManifest } from "./manifest.ts";
 
 /** The manifest of `name`, or undefined if there is no such image. */
 export async function findImage(cache: Cache, name: string): Promise<Manifest | undefined> {
@@ -142,17 +117,4 @@ function e2fsck(path: string): Promise<string | undefined> {
       done(status === 0 ? undefined : (lines[0] ?? `status ${status}`));
     });
   });
-}
-
-const isFileOf = (name: string, file: string): boolean =>
-  file.startsWith(`${name}-`) && /^[0-9a-f]{12}\.img$/.test(file.slice(name.length + 1));
-
-function parseManifest(text: string, name: string): Manifest {
-  try {
-    const manifest = JSON.parse(text) as Manifest;
-    if (manifest.name === name && isFileOf(name, manifest.file)) return manifest;
-  } catch {
-    // falls to the error below: a manifest is only ever ours or damaged
-  }
-  throw new ImageError(`${name}: its manifest is damaged; build the image again`);
 }
