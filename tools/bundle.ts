@@ -22,7 +22,9 @@ await build({
   entryPoints: ["src/hosts/node/runmachine.ts"],
   outfile: "dist/hosts/node/kernel.cjs",
   define: {},
-  banner: {},
+  // What CommonJS would put around it: the Worker runs it as it is (bundledkernel.ts).
+  banner: { js: "(function (require, module) {" },
+  footer: { js: "})" },
   minifyWhitespace: true,
   minifySyntax: true,
   sourcemap: true,

@@ -3,6 +3,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import { VERSION } from "../boot/version.ts";
+import { sendKernel } from "../hosts/node/kernelfiles.ts";
 import { EX_FAILURE, EX_OK, EX_OSERR, EX_RUN_FAILURE } from "./exitcodes.ts";
 import { answer, reportError } from "./report.ts";
 
@@ -45,6 +46,7 @@ function failureOf(command: string | undefined): number {
 
 /** Does what `argv` says; ends the process. `worker`: one that loads the kernel already. */
 export function command(argv: readonly string[], worker: Worker | null): void {
+  if (worker) sendKernel(worker);
   main(argv, worker).then(
     (status) => process.exit(status),
     (e: unknown) => {

@@ -6,23 +6,19 @@
  * made when a machine has ended, of all that ran. V8 checks that it was made of this source, with these settings,
  * by this V8, but not that it is whole: its last four bytes are a checksum. Nobody else can write there (builddir.ts).
  */
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
-import zlib from "node:zlib";
-import { buildDirectory } from "./builddir.ts";
+import { type KernelFiles, SUM_BYTES, zlibOf } from "./kernelfiles.ts";
 import type { runMachine } from "./runmachine.ts";
 
-/** What CommonJS gives a module. */
+/** What CommonJS gives a module: the build makes the bundle one of these. */
 type ModuleFunction = (require: NodeJS.Require, module: { exports: unknown }) => void;
 
 /** A form that knows this much more than the last is worth writing. */
 const WORTHWHILE = 1.1;
 /** A run that took so long does not feel what it takes to find out. */
 const SETTLED_MS = 1000;
-const SUM_BYTES = 4;
 /** How long it is not asked again after it was in vain: asking takes 15 ms. */
 const AGAIN_MS = 600_000;
 
@@ -34,36 +30,33 @@ const isRecent = (asked: string): boolean => {
 
 export class BundledKernel {
   readonly file: string;
-  readonly #compiled: string | null;
-  #script: Script | null = null;
-  #keptBytes = 0;
+  readonly #keptAt: string | null;
+  readonly #script: Script;
+  readonly #keptBytes: number;
 
-  /** `url` is of a module beside the bundle. */
-  constructor(url: string) {
-    this.file = fileURLToPath(new URL("./kernel.cjs", url));
-    const directory = buildDirectory("compiled", this.file, process.env);
-    // Early releases of Node 20 cannot sum.
-    this.#compiled = directory && "crc32" in zlib ? join(directory, "kernel.v8") : null;
+  constructor({ file, source, keptAt, compiled }: KernelFiles) {
+    this.file = file;
+    this.#keptAt = keptAt;
+    const filename = file;
+    const cachedData = compiled ? Buffer.from(compiled, 0, compiled.byteLength - SUM_BYTES) : null;
+    const text = Buffer.from(source).toString("latin1");
+    this.#script = new Script(text, cachedData ? { filename, cachedData } : { filename });
+    const isTaken = cachedData !== null && !this.#script.cachedDataRejected;
+    this.#keptBytes = isTaken ? cachedData.length : 0;
   }
 
   load(): { runMachine: typeof runMachine } {
-    const source = `(function (require, module) {\n${readFileSync(this.file, "utf8")}\n})`;
-    const cachedData = this.#kept();
-    const options = { filename: this.file, lineOffset: -1 };
-    const script = new Script(source, cachedData ? { ...options, cachedData } : options);
-    if (cachedData && !script.cachedDataRejected) this.#keptBytes = cachedData.length;
-    this.#script = script;
     const module = { exports: {} };
-    (script.runInThisContext() as ModuleFunction)(createRequire(this.file), module);
+    (this.#script.runInThisContext() as ModuleFunction)(createRequire(this.file), module);
     return module.exports as { runMachine: typeof runMachine };
   }
 
   /** Keeps what was compiled for the next run, if that is much more than it found. */
   keep(): void {
-    if (this.#compiled === null || this.#script === null) return;
+    if (this.#keptAt === null) return;
     // Asking takes as long as writing: runs that only repeat others should not.
     if (this.#keptBytes > 0 && performance.now() < SETTLED_MS) return;
-    const asked = `${this.#compiled}.asked`;
+    const asked = `${this.#keptAt}.asked`;
     try {
       if (this.#keptBytes > 0 && isRecent(asked)) return;
       const data = this.#script.createCachedData();
@@ -71,24 +64,13 @@ export class BundledKernel {
         writeFileSync(asked, "");
         return;
       }
-      const aside = `${this.#compiled}.${process.pid}.tmp`;
+      const aside = `${this.#keptAt}.${process.pid}.tmp`;
       const sum = Buffer.alloc(SUM_BYTES);
-      sum.writeUInt32LE(zlib.crc32(data));
+      sum.writeUInt32LE(zlibOf(this.file).crc32(data));
       writeFileSync(aside, Buffer.concat([data, sum]), { mode: 0o600 });
-      renameSync(aside, this.#compiled);
+      renameSync(aside, this.#keptAt);
     } catch {
       // The next start takes longer, that is all.
-    }
-  }
-
-  #kept(): Buffer | undefined {
-    if (this.#compiled === null) return undefined;
-    try {
-      const bytes = readFileSync(this.#compiled);
-      const data = bytes.subarray(0, -SUM_BYTES);
-      return bytes.readUInt32LE(data.length) === zlib.crc32(data) ? data : undefined;
-    } catch {
-      return undefined;
     }
   }
 }

@@ -54,10 +54,11 @@ export async function launch(
     kill = (signal) => resolve({ kind: "killed", signal });
   });
   const releaseSignals = takeSignals(channel, spec.program.kind === "init", kill);
-  const restore = spec.stdio.stdin ? () => {} : takeTerminal();
-  process.once("exit", restore);
   const listener = new Listener(channel);
   const outcome = run(worker, { shared: channel.shared, spec }, listener);
+  // Takes as long as the machine does to its first words.
+  const restore = spec.stdio.stdin ? () => {} : takeTerminal();
+  process.once("exit", restore);
   observer.started?.(listener);
   const detach = [feedInput(channel, spec), followWindowSize(channel)];
   try {

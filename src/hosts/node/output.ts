@@ -8,7 +8,6 @@
  * kernel's own words, which cannot wait, have `LIMIT_BYTES`.
  */
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { EIO, ENOSPC, EPIPE, failed } from "../../abi/errno.ts";
 import { ByteFifo } from "../../lib/bytefifo.ts";
 
@@ -111,7 +110,7 @@ function areSame(a: number, b: number): boolean {
  * seen to it, when the main thread first looked at process.stdout; files are never slow in this sense.
  */
 function nonBlocking(fd: number): number {
-  if (!isatty(fd)) return fd;
+  if (!fstatSync(fd).isCharacterDevice()) return fd;
   try {
     const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
     return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);

@@ -1,0 +1,74 @@
+/**
+ * The bundled kernel's files, as they are read: its source, and V8's compiled form of it if an earlier run kept one.
+ *
+ * They are 5 MB, which the Worker that is to run them need not wait for: who started it reads them while it comes up.
+ */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
+import { buildDirectory } from "./builddir.ts";
+
+export const SUM_BYTES = 4;
+
+export interface KernelFiles {
+  /** Where the source is. */
+  readonly file: string;
+  /** ASCII, as the build makes it. */
+  readonly source: SharedArrayBuffer;
+  /** Where the compiled form is to be kept; null where it cannot be. */
+  readonly keptAt: string | null;
+  readonly compiled: SharedArrayBuffer | null;
+}
+
+/** `url` is of a file beside the bundle. */
+export function readKernel(url: string): KernelFiles {
+  const file = fileURLToPath(new URL("./kernel.cjs", url));
+  const directory = buildDirectory("compiled", file, process.env);
+  const zlib = zlibOf(url);
+  // Early releases of Node 20 cannot sum.
+  const keptAt = directory && "crc32" in zlib ? join(directory, "kernel.v8") : null;
+  const compiled = keptAt === null ? null : readCompiled(keptAt, zlib);
+  return { file, source: read(file), keptAt, compiled };
+}
+
+/** Gives a Worker that has just been started what it would have to read itself, if there is a bundle. */
+export function sendKernel(worker: Worker): void {
+  if (import.meta.url.endsWith(".ts")) return;
+  try {
+    worker.postMessage(readKernel(import.meta.url));
+  } catch {
+    // It will say itself why there is no kernel.
+  }
+}
+
+/** Loaded when it is needed: it takes a millisecond. */
+export const zlibOf = (url: string): typeof import("node:zlib") =>
+  createRequire(url)("node:zlib") as typeof import("node:zlib");
+
+function readCompiled(path: string, zlib: typeof import("node:zlib")): SharedArrayBuffer | null {
+  try {
+    const bytes = Buffer.from(read(path));
+    const data = bytes.subarray(0, -SUM_BYTES);
+    const isWhole = bytes.readUInt32LE(data.length) === zlib.crc32(data);
+    return isWhole ? (bytes.buffer as SharedArrayBuffer) : null;
+  } catch {
+    return null;
+  }
+}
+
+function read(path: string): SharedArrayBuffer {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(new SharedArrayBuffer(fstatSync(fd).size));
+    for (let done = 0; done < bytes.length; ) {
+      const n = readSync(fd, bytes, done, bytes.length - done, done);
+      if (n === 0) throw new Error(`${path} was cut short`);
+      done += n;
+    }
+    return bytes.buffer;
+  } finally {
+    closeSync(fd);
+  }
+}
