@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
+import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL } from "../../src/machine/traps.ts";
 import { Board, RW, RX } from "./board.ts";
 
 const CODE = 0x1_0000;
@@ -12,6 +12,7 @@ const STACK = 0x10_0000;
 const STACK_PAGES = 64;
 const A0 = 10;
 const A1 = 11;
+const A2 = 12;
 
 function boardWith(text: string): Board {
   const board = new Board(2);
@@ -141,3 +142,33 @@ test("a small function that is called by ra and leaves by t0 goes where t0 says"
   assert.equal(board.ctx.getX(A0), 5000);
   assert.equal(board.ctx.getX(A2), 0);
 });
+
+for (const [name, ra] of [
+  ["all ones", -1],
+  ["all ones but the lowest", -2],
+  ["no page", 0x70_0000],
+] as const) {
+  test(`a compiled function that returns to where nothing can be (${name}) faults there`, () => {
+    const board = boardWith(`
+    again:
+      jal ra, callee
+      addi a1, a1, -1
+      j again
+    callee:
+      bnez a1, done
+      addi ra, a2, 0
+    done:
+      ret`);
+    board.ctx.setX(A1, 200);
+    board.ctx.setX(A2, ra);
+    board.ctx.pc = CODE;
+    let trap: number = TRAP_FUEL;
+    for (let runs = 0; runs < 1000 && trap === TRAP_FUEL; runs++) {
+      trap = board.hart.run(board.ctx, board.space, 7);
+    }
+    assert.equal(trap, TRAP_FAULT_FETCH);
+    assert.ok(board.machine.stats.regions > 0);
+    assert.equal(BigInt(board.ctx.pc), BigInt(Number(BigInt.asUintN(64, BigInt(ra) & -2n))));
+    assert.equal(board.ctx.getX(A1), 0);
+  });
+}

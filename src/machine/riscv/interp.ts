@@ -45,11 +45,15 @@ export const missed: Helper = { name: "missed", params: [I32, F64], results: [] 
 export const interpret: Helper = {
   name: "interpret",
   params: [I32, I32, I32, I32],
-  results: [I32],
+  results: [I32, I64],
 };
 
-/** As a region function: goes on at the context's pc, in a region if the jump cache has one there. */
-export const proceed: Helper = { ...interpret, name: "enter" };
+/** (ctx, bank, fuel, depth, pc), like a region function: goes on at pc, in a region if the jump cache has one there; a trap is passed on. */
+export const proceed: Helper = {
+  name: "proceed",
+  params: [I32, I32, I32, I32, I64],
+  results: [I32, I64],
+};
 
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
@@ -81,6 +85,9 @@ function emitFold(a: Asm, scratch: number): Asm {
 
 /** (16-bit instruction): has its 32-bit form put into the table. Provided by the host. */
 export const expandHalf: Helper = { name: "expandHalf", params: [I32], results: [] };
+
+/** The pc that comes with a trap: none that a caller may wait for. */
+export const NOWHERE = -1;
 
 const CTX = 0;
 const BANK = 1;
@@ -222,10 +229,9 @@ export class InterpEmit extends MemEmit {
     this.local_get(DEPTH).i32_const(maxDepth).i32_lt_u().i32_and().if_();
     this.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
     this.local_get(this.#handler).call_indirect(regionType);
-    this.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    this.local_get(FUEL).return_().end();
+    this.local_set(this.#pc).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
+    this.local_get(FUEL).local_get(this.#pc).return_().end();
     this.local_get(this.#calls).i32_const(1).i32_sub().local_set(this.#calls);
-    this.ctx().i64_load(CTX_PC).local_set(this.#pc);
     this.else_();
     this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
     this.return_call_indirect(regionType);
@@ -337,7 +343,7 @@ export class InterpEmit extends MemEmit {
     this.ctx().local_get(this.#pc).i64_store(CTX_PC);
     this.bank().local_get(FUEL).i32_store(BANK_FUEL);
     trap();
-    this.i32_const(-1).i32_xor().return_();
+    this.i32_const(-1).i32_xor().i64_const(NOWHERE).return_();
   }
 
   #currentPc(): this {
@@ -491,7 +497,7 @@ export class InterpEmit extends MemEmit {
     this.ctx().#currentPc().i64_store(CTX_PC);
     this.ctx().bank().local_get(FUEL).callHelper(serve);
     this.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    return this.local_get(FUEL).return_().end();
+    return this.local_get(FUEL).i64_const(NOWHERE).return_().end();
   }
   trap(code: number): this {
     return this.i32_const(code).local_set(this.#cause).br(this.#trapped);
@@ -567,8 +573,7 @@ export class InterpEmit extends MemEmit {
     this.br(this.#refetch);
     this.end();
     this.local_get(DEPTH).if_();
-    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
-    this.local_get(FUEL).return_();
+    this.local_get(FUEL).local_get(this.#pc).return_();
     this.end();
   }
 

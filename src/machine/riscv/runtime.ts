@@ -11,7 +11,7 @@ import type { TranslationStore } from "../../platform/translations.ts";
 import { BANK_JUMP, CTX_PC } from "../layout.ts";
 import { fetchHigh, fetchSlow, loadSlow, spanSlow, storeSlow } from "../mmu/access.ts";
 import type { PhysMem } from "../physmem.ts";
-import { Asm, I32 } from "../wasm/asm.ts";
+import { Asm, I32, I64 } from "../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
@@ -22,6 +22,7 @@ import {
   interpret,
   JUMP_BESIDE,
   NO_VISIT,
+  proceed,
   visit,
 } from "./interp.ts";
 import { HAS_FUSED_MADD } from "./softfloat/fusedmadd.ts";
@@ -30,18 +31,20 @@ import { traitsOf } from "./traits.ts";
 /** Capacity of the region table. */
 export const TABLE_SIZE = 65536;
 
-const REGION_PARAMS = [I32, I32, I32, I32] as const;
-const REGION_RESULTS = [I32] as const;
+const ENTER_PARAMS = [I32, I32, I32] as const;
+export const REGION_PARAMS = [I32, I32, I32, I32] as const;
+export const REGION_RESULTS = [I32, I64] as const;
 
-/** (ctx, bank, fuel, depth) → result, see jit/region.ts. */
-export type RegionFunc = (ctx: number, bank: number, fuel: number, depth: number) => number;
+/** (ctx, bank, fuel) → complement of the trap that ended it. */
+export type EnterFunc = (ctx: number, bank: number, fuel: number) => number;
 
 type Exports = Record<string, unknown>;
 const SUM_BYTES = 4;
 
 export interface Runtime {
-  readonly enter: RegionFunc;
-  readonly miss: RegionFunc;
+  readonly enter: EnterFunc;
+  /** A region's function: see jit/region.ts. */
+  readonly miss: unknown;
   /** Everything that compiled modules may import, by helper name. */
   readonly exports: Record<string, unknown>;
 }
@@ -79,7 +82,9 @@ function generate(parts: RuntimeParts): Exports {
   const bytes = moduleOf(parts, (m, regionType, interpAs) => {
     const interp = interpAs("interp", false);
     m.func(regionType, [I32], missBody(regionType, interp), "miss");
-    m.func(regionType, [I32], enterBody(regionType, interp), "enter");
+    const go = m.type(proceed.params, proceed.results);
+    const proceedFunc = m.func(go, [I32], proceedBody(regionType), proceed.name);
+    m.func(m.type(ENTER_PARAMS, [I32]), [I64], enterBody(proceedFunc), "enter");
     const careful = new Asm().local_get(0).local_get(1).local_get(2).local_get(3);
     careful.i32_const(NO_VISIT).i32_or().return_call(interp);
     m.func(regionType, [], careful, interpret.name);
@@ -103,11 +108,13 @@ function instantiate({ mem, table, host }: RuntimeParts, bytes: Uint8Array<Array
 }
 
 /** The interpreter that stops after each instruction, which only debuggers need. */
-export function buildStep(parts: RuntimeParts): RegionFunc {
-  const bytes = moduleOf(parts, (_m, _regionType, interpAs) => {
-    interpAs("step", true);
+export function buildStep(parts: RuntimeParts): EnterFunc {
+  const bytes = moduleOf(parts, (m, _regionType, interpAs) => {
+    const interp = interpAs("interp", true);
+    const step = new Asm().local_get(0).local_get(1).local_get(2).i32_const(0);
+    m.func(m.type(ENTER_PARAMS, [I32]), [], step.call(interp).drop(), "step");
   });
-  return instantiate(parts, bytes)["step"] as RegionFunc;
+  return instantiate(parts, bytes)["step"] as EnterFunc;
 }
 
 /** A module of all helpers and what `add` adds to it, for a memory of any size. */
@@ -187,18 +194,30 @@ function jumpSlot(a: Asm, scratch: number): Asm {
   return emitJumpOffset(a, scratch).i32_add();
 }
 
-/** From JavaScript: to the region at the context's pc if the jump cache has one. */
-function enterBody(regionType: number, interp: number): Asm {
-  const [ctx, bank, fuel, depth, slot] = [0, 1, 2, 3, 4];
+/** See `proceed` in interp.ts. */
+function proceedBody(regionType: number): Asm {
+  const [ctx, bank, fuel, depth, pc, slot] = [0, 1, 2, 3, 4, 5];
   const a = new Asm();
-  jumpSlot(a, slot).local_tee(slot).i64_load(BANK_JUMP);
-  a.local_get(ctx).i64_load(CTX_PC).i64_eq().if_();
-  a.local_get(slot)
-    .i32_load(BANK_JUMP + 8)
+  a.local_get(fuel).i32_const(0).i32_lt_s().if_();
+  a.local_get(fuel).local_get(pc).return_().end();
+  a.local_get(ctx).local_get(pc).i64_store(CTX_PC);
+  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth);
+  jumpSlot(a, slot)
     .local_tee(slot)
-    .if_();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).local_get(slot);
-  a.return_call_indirect(regionType).end().end();
-  a.local_get(ctx).local_get(bank).local_get(fuel).local_get(depth).return_call(interp);
-  return a;
+    .i32_load(BANK_JUMP + 8)
+    .i32_const(0);
+  a.local_get(slot).i64_load(BANK_JUMP).local_get(pc).i64_eq().select();
+  return a.return_call_indirect(regionType);
+}
+
+/** From JavaScript: goes on at the context's pc until a trap. What returns finds nobody else waiting, and is led on from here. */
+function enterBody(proceedFunc: number): Asm {
+  const [ctx, bank, fuel, pc] = [0, 1, 2, 3];
+  const a = new Asm();
+  a.local_get(ctx).i64_load(CTX_PC).local_set(pc);
+  const again = a.loop();
+  a.local_get(ctx).local_get(bank).local_get(fuel).i32_const(0).local_get(pc);
+  a.call(proceedFunc).local_set(pc).local_tee(fuel);
+  a.i32_const(0).i32_ge_s().br_if(again);
+  return a.end().local_get(fuel);
 }

@@ -34,7 +34,7 @@ import { Switches } from "./jit/switches.ts";
 import {
   buildRuntime,
   buildStep,
-  type RegionFunc,
+  type EnterFunc,
   type Runtime,
   type RuntimeParts,
   TABLE_SIZE,
@@ -91,7 +91,7 @@ export class Translator {
   readonly #table: WebAssembly.Table;
   readonly #parts: RuntimeParts;
   readonly #runtime: Runtime;
-  #step: RegionFunc | undefined;
+  #step: EnterFunc | undefined;
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
   readonly #switches = new Switches();
@@ -152,14 +152,14 @@ export class Translator {
   /** Runs the context at `ctx` against the bank for `fuel` jumps, on behalf of `runner`: the trap. */
   enter(runner: Runner, ctx: number, bank: number, fuel: number): number {
     this.#runner = runner;
-    return ~this.#runtime.enter(ctx, bank, fuel, 0);
+    return ~this.#runtime.enter(ctx, bank, fuel);
   }
 
   /** Runs one instruction. */
   step(ctx: number, bank: number): number {
     this.#step ??= buildStep(this.#parts);
     this.#runner = undefined;
-    return ~this.#step(ctx, bank, 1, 0);
+    return ~this.#step(ctx, bank, 1);
   }
 
   /** The bank at `addr` now serves `pt`. */

@@ -8,12 +8,12 @@
 
 import { readAt, readSpan, writeAt, writeSpan } from "../../mmu/lookup.ts";
 import type { PhysMem } from "../../physmem.ts";
-import { Asm, I32 } from "../../wasm/asm.ts";
+import { Asm } from "../../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
 import { doubted, interpret, missed, proceed } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
-import { TABLE_SIZE } from "../runtime.ts";
+import { REGION_PARAMS, REGION_RESULTS, TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
 import { type Hope, RegionCompiler } from "./region.ts";
 
@@ -41,7 +41,7 @@ export function compileBatch(
   const imported = helpers.filter((h) => !h.isLocal);
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
   for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
-  const regionType = m.type([I32, I32, I32, I32], [I32]);
+  const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
   graphs.forEach((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
     const body = new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!).compile();

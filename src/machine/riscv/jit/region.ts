@@ -1,21 +1,27 @@
 /**
- * Compiles one region to a WebAssembly function (ctx, bank, fuel, depth) → result.
+ * Compiles one region to a WebAssembly function (ctx, bank, fuel, depth) → (fuel, pc).
  *
- * On entry all state is in the context and its pc is the region's. The function loads the
- * registers it needs, runs, and leaves with everything it wrote stored and pc set: by a
- * tail call to what the jump cache knows of the next address (function 0, `miss`, if
- * nothing), or by returning the complement of a trap. Fuel is spent on entry and at every
- * loop header.
+ * On entry all state but the pc is in the context. The function loads the registers it needs, runs, and leaves
+ * with everything it wrote stored: by a tail call to what the jump cache knows of the next address (function 0,
+ * `miss`, if nothing, which finds it as pc in the context), or by returning the complement of a trap as fuel,
+ * with the pc in the context. Fuel is spent on entry and at every loop header.
  *
- * A guest call is a WebAssembly call, and a guest return a WebAssembly return of the
- * fuel left, if a compiled caller waits (`depth` > 0). That is only a prediction: the
- * caller compares pc with what it expects and otherwise goes where pc says.
+ * A guest call is a WebAssembly call, and a guest return a WebAssembly return of the fuel left and where the guest
+ * returns to. That is only a prediction: the caller compares that with what it expects, and otherwise goes where it says.
  */
 import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import { doubted, emitJumpOffset, interpret, jumpOffset, missed, proceed } from "../interp.ts";
+import {
+  doubted,
+  emitJumpOffset,
+  interpret,
+  jumpOffset,
+  missed,
+  NOWHERE,
+  proceed,
+} from "../interp.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
@@ -97,9 +103,13 @@ export class RegionCompiler implements Control {
   compile(): JitEmit {
     const e = this.#e;
     const { nodes } = this.#shape;
-    this.#leaveIfSlow();
+    const here = () => this.#setPc(e.entry);
+    this.#leaveIfSlow(here);
     if (!nodes[0]!.isHeader) {
-      this.#burnFuel(() => this.#leave(TRAP_FUEL));
+      this.#burnFuel(() => {
+        here();
+        this.#leave(TRAP_FUEL);
+      });
     }
     this.#load(this.#neededIn[0]!);
     const exits = this.#openExits();
@@ -267,7 +277,7 @@ export class RegionCompiler implements Control {
   }
 
   /** The same if the native path of floating point is not open. */
-  #leaveIfSlow(before: () => void = () => {}): void {
+  #leaveIfSlow(before: () => void): void {
     if (this.#optimist === undefined) return;
     const e = this.#e;
     e.ctx().i32_load(CTX_FPSLOW).unlikely().if_();
@@ -331,12 +341,11 @@ export class RegionCompiler implements Control {
     }
     this.#stayInside(target);
     this.#spill();
-    this.#storePc(pc);
     if (isReturn(op)) {
-      e.local_get(DEPTH).likely().if_();
-      e.local_get(FUEL).return_().end();
-    }
-    this.#tailCall(() => this.#functionAt(pc));
+      e.local_get(FUEL);
+      pc();
+      e.return_();
+    } else this.#tailCall(() => this.#functionAt(pc));
   }
 
   #callKnown(target: number, back: number): void {
@@ -379,32 +388,35 @@ export class RegionCompiler implements Control {
   #call(func: () => void, target: () => void, back: number): void {
     const e = this.#e;
     this.#spill();
-    this.#storePc(target);
     const to = this.#shape.edge(this.#at, back);
     e.local_get(DEPTH).i32_const(this.#maxDepth).i32_ge_u().unlikely().if_();
-    this.#goWherePcSays();
+    this.#proceed(target);
     e.end();
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
     func();
-    e.call_indirect(this.#regionType).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    e.local_get(FUEL).return_().end();
+    const pc = e.temp(I64);
+    e.call_indirect(this.#regionType).local_set(pc).local_set(FUEL);
     if (to === undefined) {
-      this.#tailCall(() => this.#functionAt(() => e.ctx().i64_load(CTX_PC)));
+      this.#proceed(() => e.local_get(pc));
       return;
     }
-    e.ctx().i64_load(CTX_PC).i64_const(back).i64_ne().unlikely().if_();
-    this.#goWherePcSays();
+    // A trap comes from nowhere, so this tells that too.
+    e.local_get(pc).i64_const(back).i64_ne().unlikely().if_();
+    this.#proceed(() => e.local_get(pc));
     e.end();
-    this.#leaveIfSlow();
+    this.#leaveIfSlow(() => this.#setPc(back));
     e.closeWindows();
     this.#load(this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
   }
 
-  /** The same as a tail call to where the jump cache leads, but small instead of fast. */
-  #goWherePcSays(): void {
-    this.#e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(proceed);
+  /** The same as a tail call to where the jump cache leads, but small instead of fast; a trap is passed on. */
+  #proceed(pc: () => void): void {
+    const e = this.#e;
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH);
+    pc();
+    e.tailCallHelper(proceed);
   }
 
   /** Has the kernel serve a call. Where that answers with fuel, it is behind the ecall that things go on. */
@@ -416,7 +428,7 @@ export class RegionCompiler implements Control {
     this.#setPc(op.pc);
     e.ctx().bank().local_get(FUEL).callHelper(serve);
     e.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    e.local_get(FUEL).return_().end();
+    e.local_get(FUEL).i64_const(NOWHERE).return_().end();
     const to = this.#shape.edge(this.#at, back);
     if (to === undefined) {
       this.#tailCall(() => this.#knownFunction(back));
@@ -456,7 +468,6 @@ export class RegionCompiler implements Control {
   /** Leaves for the region at a known address. */
   #chain(pc: number): void {
     this.#spill();
-    this.#setPc(pc);
     this.#tailCall(() => this.#knownFunction(pc));
   }
 
@@ -467,15 +478,17 @@ export class RegionCompiler implements Control {
     e.return_call_indirect(this.#regionType);
   }
 
-  /** Pushes the function that the jump cache has for an address, or 0. */
+  /** Pushes the function that the jump cache has for an address; or 0, with the address in the context. */
   #knownFunction(pc: number): void {
     const e = this.#e;
     const slot = BANK_JUMP + jumpOffset(pc | 0);
-    e.bank()
-      .i32_load(slot + 8)
-      .i32_const(0);
     // V8 would merge the load into a comparison, and make it twice.
-    e.bank().i64_load(slot).i64_const(pc).i64_sub().i64_eqz().select();
+    e.bank().i64_load(slot).i64_const(pc).i64_sub().i64_eqz();
+    e.likely().if_(I32);
+    e.bank().i32_load(slot + 8);
+    e.else_();
+    this.#setPc(pc);
+    e.i32_const(0).end();
   }
 
   #functionAt(pc: () => void): void {
@@ -485,10 +498,13 @@ export class RegionCompiler implements Control {
     pc();
     e.i32_wrap_i64();
     emitJumpOffset(e, slot).i32_add().local_tee(slot);
-    e.i32_load(BANK_JUMP + 8).i32_const(0);
-    e.local_get(slot).i64_load(BANK_JUMP);
+    e.i64_load(BANK_JUMP);
     pc();
-    e.i64_sub().i64_eqz().select();
+    e.i64_sub().i64_eqz().likely().if_(I32);
+    e.local_get(slot).i32_load(BANK_JUMP + 8);
+    e.else_();
+    this.#storePc(pc);
+    e.i32_const(0).end();
   }
 
   #burnFuel(out: () => void): void {
@@ -548,6 +564,6 @@ export class RegionCompiler implements Control {
   #leave(trap: number): void {
     const e = this.#e;
     e.bank().local_get(FUEL).i32_store(BANK_FUEL);
-    e.i32_const(~trap).return_();
+    e.i32_const(~trap).i64_const(NOWHERE).return_();
   }
 }
