@@ -2,6 +2,7 @@
  * `vkernel -R root.img …`: boots a machine from disks and lives until it halts. See vkernel(7).
  */
 import type { Worker } from "node:worker_threads";
+import { sendKernel } from "../hosts/node/kernelfiles.ts";
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import { startWorker } from "../hosts/node/startworker.ts";
@@ -50,7 +51,7 @@ export async function bootCommand(
     return EX_USAGE;
   }
   // It loads the kernel while disks are looked at and locked.
-  const worker = early ?? startWorker();
+  const worker = early ?? sendKernel(startWorker());
   const disks = o.disks.map(byName);
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));
   if (badDisk) {
@@ -76,7 +77,7 @@ async function live(
   profile: string | null,
   firstWorker: Worker,
 ): Promise<number> {
-  for (let worker = firstWorker; ; worker = startWorker()) {
+  for (let worker = firstWorker; ; worker = sendKernel(startWorker())) {
     const outcome = await launchObserved(spec, profile, worker);
     if (typeof outcome === "string") {
       complain(outcome);

@@ -10,7 +10,7 @@ import { note } from "./report.ts";
 export async function launchObserved(
   spec: MachineSpec,
   profilePath: string | null,
-  worker?: Worker,
+  worker: Worker,
 ): Promise<LaunchOutcome | string> {
   const profile = ProfileOption.open(profilePath);
   if (typeof profile === "string") return profile;

@@ -6,6 +6,7 @@
  * never mix.
  */
 import type { Worker } from "node:worker_threads";
+import { sendKernel } from "../hosts/node/kernelfiles.ts";
 import type { LaunchOutcome } from "../hosts/node/launch.ts";
 import type { DiskSpec, MachineSpec, ShareSpec } from "../hosts/node/machinespec.ts";
 import { startWorker } from "../hosts/node/startworker.ts";
@@ -67,7 +68,7 @@ export async function runCommand(
     return EX_USAGE;
   }
   // It loads the kernel while disks are looked at and locked.
-  const worker = early ?? startWorker();
+  const worker = early ?? sendKernel(startWorker());
   const [first, ...others] = [root, ...o.disks].map(byName);
   const disks = [{ ...first!, isCopyOnWrite: o.root !== "rw" }, ...others];
   const badDisk = checkVolumes(o.shares) ?? (await claimDisks(disks));

@@ -1,7 +1,7 @@
 /**
  * The bundled kernel's files, as they are read: its source, and V8's compiled form of it if an earlier run kept one.
  *
- * They are 5 MB, which the Worker that is to run them need not wait for: who started it reads them while it comes up.
+ * They are 5 MB: who started the Worker that is to run them reads them while it comes up.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -23,7 +23,7 @@ export interface KernelFiles {
 }
 
 /** `url` is of a file beside the bundle. */
-export function readKernel(url: string): KernelFiles {
+function readKernel(url: string): KernelFiles {
   const file = fileURLToPath(new URL("./kernel.cjs", url));
   const directory = buildDirectory("compiled", file, process.env);
   const zlib = zlibOf(url);
@@ -33,14 +33,10 @@ export function readKernel(url: string): KernelFiles {
   return { file, source: read(file), keptAt, compiled };
 }
 
-/** Gives a Worker that has just been started what it would have to read itself, if there is a bundle. */
-export function sendKernel(worker: Worker): void {
-  if (import.meta.url.endsWith(".ts")) return;
-  try {
-    worker.postMessage(readKernel(import.meta.url));
-  } catch {
-    // It will say itself why there is no kernel.
-  }
+/** Gives a Worker that has just been started the kernel, if there is a bundle. */
+export function sendKernel(worker: Worker): Worker {
+  if (!import.meta.url.endsWith(".ts")) worker.postMessage(readKernel(import.meta.url));
+  return worker;
 }
 
 /** Loaded when it is needed: it takes a millisecond. */

@@ -14,7 +14,6 @@ import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 import type { WorkerTask } from "./runmachine.ts";
 import { takeSignals } from "./signals.ts";
-import { startWorker } from "./startworker.ts";
 import { startTicks } from "./ticks.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
@@ -41,11 +40,11 @@ export interface RunningMachine {
   stats(): Promise<MachineCounts | null>;
 }
 
-/** `worker`: one that was started before it was known what for. */
+/** `worker`: one that was started before it was known what for, and has been sent the kernel. */
 export async function launch(
   spec: MachineSpec,
-  observer: Observer = {},
-  worker: Worker = startWorker(),
+  observer: Observer,
+  worker: Worker,
 ): Promise<LaunchOutcome> {
   const channel = Channel.create();
   // Node 20 has no Promise.withResolvers.

@@ -5,13 +5,12 @@
  * all of the command's modules take to load, and both can go on at once.
  */
 import { Worker } from "node:worker_threads";
-import { tuneEngine } from "./engine.ts";
+import { tuneHeap } from "./engine.ts";
 import { STACK_MB } from "./stack.ts";
 
-/** A Worker that loads the kernel, and will run the machine that `launch` gives it. */
+/** A Worker that loads the kernel as soon as it has been sent (kernelfiles.ts), and will run the machine that `launch` gives it. */
 export function startWorker(): Worker {
-  // Before it compiles anything: V8's compiled form of a script is good for the settings it was made with.
-  tuneEngine();
+  tuneHeap();
   return new Worker(workerUrl(), { resourceLimits: { stackSizeMb: STACK_MB } });
 }
 

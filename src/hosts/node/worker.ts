@@ -6,39 +6,35 @@
  */
 import { parentPort, receiveMessageOnPort } from "node:worker_threads";
 import { BundledKernel } from "./bundledkernel.ts";
-import { type KernelFiles, readKernel } from "./kernelfiles.ts";
+import { tuneEngine, tuneIndirectCalls } from "./engine.ts";
+import type { KernelFiles } from "./kernelfiles.ts";
 import type { runMachine, WorkerTask } from "./runmachine.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
 const port = parentPort!;
 
 if (import.meta.url.endsWith(".ts")) {
+  // What strips types from sources is WebAssembly, and has run.
+  tuneEngine();
   const kernel = import("./runmachine.ts");
-  port.once(
-    "message",
-    (task: WorkerTask) => void kernel.then((k) => serve(k.runMachine, task, null)),
-  );
+  next((task: WorkerTask) => void kernel.then((k) => serve(k.runMachine, task, null)));
 } else {
-  const first = received();
-  const bundle = new BundledKernel(first && isKernel(first) ? first : readKernel(import.meta.url));
-  const { runMachine } = bundle.load();
-  const take = (message: WorkerTask | KernelFiles): void => {
-    // A kernel that comes when we have read it ourselves comes too late.
-    if (!isKernel(message)) serve(runMachine, message, bundle);
-  };
-  // What came meanwhile is taken at once: Node's own delivery takes some milliseconds the first time.
-  const second = first && !isKernel(first) ? first : received();
-  if (second && !isKernel(second)) take(second);
-  else port.on("message", take);
+  // The last of Node's modules that the kernel wants, see tuneEngine.
+  performance.now();
+  next((files: KernelFiles) => {
+    tuneEngine();
+    tuneIndirectCalls();
+    const bundle = new BundledKernel(files);
+    const { runMachine } = bundle.load();
+    next((task: WorkerTask) => serve(runMachine, task, bundle));
+  });
 }
 
-/** What was sent up to now, one at a time. */
-function received(): WorkerTask | KernelFiles | undefined {
-  return receiveMessageOnPort(port)?.message as WorkerTask | KernelFiles | undefined;
-}
-
-function isKernel(message: WorkerTask | KernelFiles): message is KernelFiles {
-  return "source" in message;
+/** Takes the next message; at once if it is there: Node's own delivery takes some milliseconds the first time. */
+function next<T>(take: (message: T) => void): void {
+  const received = receiveMessageOnPort(port);
+  if (received) take(received.message as T);
+  else port.once("message", take);
 }
 
 function serve(run: typeof runMachine, task: WorkerTask, bundle: BundledKernel | null): void {
@@ -46,5 +42,4 @@ function serve(run: typeof runMachine, task: WorkerTask, bundle: BundledKernel |
   const outcome = run(task, bundle?.file ?? null, post);
   bundle?.keep();
   post({ kind: "ended", outcome });
-  port.removeAllListeners("message");
 }
