@@ -28,8 +28,8 @@ import {
 import { HAS_FUSED_MADD } from "./softfloat/fusedmadd.ts";
 import { traitsOf } from "./traits.ts";
 
-/** Capacity of the region table. */
-export const TABLE_SIZE = 65536;
+/** Capacity of the region table, which is made at each start: a region at a slot each, see MAX_REGIONS. */
+export const TABLE_SIZE = 16384;
 
 const ENTER_PARAMS = [I32, I32, I32] as const;
 export const REGION_PARAMS = [I32, I32, I32, I32] as const;
