@@ -19,8 +19,14 @@ export const HEAT_TABLE = 0x6_0000;
 export const HEAT_BUCKETS = 262144;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
+/**
+ * What ways branches went when they were interpreted, by the low bits of their physical address: a byte that is
+ * not 0 if one did not jump, and behind it one if it did.
+ */
+export const BRANCH_MARKS = 0x20_0000;
+export const BRANCH_BYTES = 0x20_0000;
 /** First byte of what is sized when the machine starts. */
-export const DYNAMIC_BASE = 0x20_0000;
+export const DYNAMIC_BASE = 0x40_0000;
 
 // Flags of a physical page, one byte each.
 /** Some translation was made from this page: it must not enter a write TLB. */

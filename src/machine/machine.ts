@@ -49,6 +49,9 @@ export interface MachineStats {
   /** TLB misses for which compiled code left. */
   misses: number;
   regionsCareful: number;
+  /** Times that compiled code left for a branch that goes where its region does not, and regions made again for that. */
+  strays: number;
+  regionsRemade: number;
   /** Nanoseconds spent making regions, V8's own lazy part aside. */
   translateNs: number;
   /** Times that the interpreter reported a jump target: to find its region, or to have one made. */
@@ -73,6 +76,8 @@ export class Machine {
     doubts: 0,
     misses: 0,
     regionsCareful: 0,
+    strays: 0,
+    regionsRemade: 0,
     translateNs: 0,
     visits: 0,
     tlbMisses: 0,

@@ -55,6 +55,16 @@ export const counters: readonly Counter[] = [
     (t) => t.machine.stats.misses,
   ),
   counter(
+    "machdep.jit.strays",
+    "branches that left compiled code for what it had left out",
+    (t) => t.machine.stats.strays,
+  ),
+  counter(
+    "machdep.jit.regions_remade",
+    "regions compiled again with that",
+    (t) => t.machine.stats.regionsRemade,
+  ),
+  counter(
     "machdep.jit.regions_careful",
     "regions compiled again with care",
     (t) => t.machine.stats.regionsCareful,

@@ -14,6 +14,8 @@ import {
   BANK_FUEL,
   BANK_JUMP,
   BANK_SWITCH,
+  BRANCH_BYTES,
+  BRANCH_MARKS,
   CTX_F,
   CTX_FRM,
   CTX_PC,
@@ -38,8 +40,11 @@ export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: 
 /** (bank, address of a region): it was in doubt, and has left. Provided by the host. */
 export const doubted: Helper = { name: "doubted", params: [I32, F64], results: [] };
 
-/** (bank, address of a region): an access missed the TLB, and it has left. Provided by the host. */
-export const missed: Helper = { name: "missed", params: [I32, F64], results: [] };
+/**
+ * (bank, address of a region, where in it): an access missed the TLB, or a branch went where the region does not go, and it
+ * has left. Provided by the host.
+ */
+export const missed: Helper = { name: "missed", params: [I32, F64, I32], results: [] };
 
 /** As a region function: interprets from the context's pc on, without asking for a region there first. */
 export const interpret: Helper = {
@@ -519,8 +524,15 @@ export class InterpEmit extends MemEmit {
   branch(condition: () => void): this {
     condition();
     this.if_();
-    this.#relativeJump();
-    return this.end();
+    this.#markWay(1).#relativeJump();
+    return this.end().#markWay(0);
+  }
+  /** See jit/ways.ts. */
+  #markWay(taken: 0 | 1): this {
+    this.local_get(this.#ip)
+      .i32_const(BRANCH_BYTES - 2)
+      .i32_and();
+    return this.i32_const(1).i32_store8(BRANCH_MARKS + taken);
   }
   jump(): this {
     return this.#relativeJump();

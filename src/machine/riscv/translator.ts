@@ -31,6 +31,7 @@ import { Patience } from "./jit/patience.ts";
 import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
+import { isBranchAt, Ways } from "./jit/ways.ts";
 import {
   buildRuntime,
   buildStep,
@@ -47,6 +48,8 @@ const MAX_REGIONS = 12_000;
 const MAX_PENDING = 32;
 /** Address spaces that begin between two coolings. */
 const ADOPTIONS_PER_COOLING = 32;
+/** And before the ways that branches went are forgotten. */
+const ADOPTIONS_PER_FORGETTING = 512;
 /** Visits of a target before a translation of an earlier machine is looked for. */
 const RESTORE_THRESHOLD = 64;
 /** Visits are counted in 16 bits. */
@@ -99,6 +102,7 @@ export class Translator {
   readonly #misses: Doubts;
   readonly #patience: Patience;
   readonly #archive: Archive | null;
+  readonly #ways: Ways;
   #pending: Pending[] = [];
   #runner: Runner | undefined;
   #nextSlot = 1;
@@ -117,6 +121,7 @@ export class Translator {
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
     this.#patience = new Patience(mem, this.#threshold);
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
+    this.#ways = new Ways(mem, threshold > 1);
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
@@ -134,7 +139,8 @@ export class Translator {
       codeWrite: (page: number) => this.pageWritten(page >>> 0),
       visit: (bank: number, pc: number, heat: number) => this.#visit(bank, pc, heat),
       doubted: (bank: number, entry: number) => this.#doubted(bank, entry),
-      missed: (bank: number, entry: number) => this.#missed(bank, entry),
+      missed: (bank: number, entry: number, offset: number) =>
+        this.#missed(bank, entry, entry + offset),
     };
     this.#parts = {
       mem,
@@ -166,6 +172,7 @@ export class Translator {
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
     if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#patience.cool();
+    if (this.#adoptions % ADOPTIONS_PER_FORGETTING === 0) this.#ways.forget();
   }
 
   /** The machine is ending: what it made goes to the store. */
@@ -224,9 +231,18 @@ export class Translator {
     if (this.#doubts.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
   }
 
-  /** The region at `entry` left for a TLB miss; one that often does is compiled again, to go on after misses. */
-  #missed(bank: number, entry: number): void {
+  /**
+   * The region at `entry` left for a TLB miss at `pc`; one that often does is compiled again, to go on after misses.
+   * Or it left for a branch that goes where it does not: the same, to go there.
+   */
+  #missed(bank: number, entry: number, pc: number): void {
+    if (isBranchAt(this.#banks.get(bank)!, pc)) {
+      this.stats.strays++;
+      if (this.#ways.strayed(entry)) this.#remake(bank, entry);
+      return;
+    }
     this.stats.misses++;
+    if (!this.#misses.mayHope(entry)) return;
     if (this.#misses.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
   }
 
@@ -238,6 +254,17 @@ export class Translator {
     this.stats.regionsCareful++;
     // An earlier machine may have come to this as well.
     if (this.#restore(pt, entry)) return;
+    this.#pending.push({ pt, pc: entry });
+    this.#compilePending();
+  }
+
+  /** Compiles a region again, as what is known of the ways through it has changed. */
+  #remake(bank: number, entry: number): void {
+    const pt = this.#banks.get(bank)!;
+    const region = this.#regions.find(pt, entry);
+    if (!region) return;
+    this.#drop(region);
+    this.stats.regionsRemade++;
     this.#pending.push({ pt, pc: entry });
     this.#compilePending();
   }
@@ -256,7 +283,10 @@ export class Translator {
     for (const { pt, pc } of this.#pending) {
       if (taken.get(pc) === pt || this.#regions.find(pt, pc)) continue;
       taken.set(pc, pt);
-      const graph = new Discovery(pt, this.#decoder, this.#switches, pc).run();
+      // Careful code has no calls on its way out.
+      const isChoosy = this.#ways.isChoosy(pc) && this.#misses.mayHope(pc);
+      const ways = isChoosy ? this.#ways : undefined;
+      const graph = new Discovery(pt, this.#decoder, this.#switches, ways, pc).run();
       if (graph) graphs.push(graph);
     }
     this.#pending = [];
@@ -303,6 +333,7 @@ export class Translator {
     if (!found) return undefined;
     if (this.#regions.size >= MAX_REGIONS) this.#evict();
     this.stats.regionsRestored++;
+    this.#ways.learn(found.pages, found.spans);
     return this.#install(pc, found.pages, found.func);
   }
 

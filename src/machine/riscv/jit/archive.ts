@@ -14,7 +14,7 @@ import type { TranslationSegment, TranslationStore } from "../../../platform/tra
 import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
-import { codeHash, executableAt, pagesWith, spansOf } from "./code.ts";
+import { codeHash, executableAt, pagesWith, type Span, spansOf } from "./code.ts";
 import type { Functions, Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
 import { decodeRecord, encodeRecord, type RegionSource } from "./record.ts";
@@ -37,6 +37,8 @@ const FEW_SEGMENTS = 8;
 export interface Restored {
   readonly pages: ReadonlyMap<number, number>;
   readonly func: unknown;
+  /** The code it was made of. */
+  readonly spans: readonly Span[];
 }
 
 /** Where a record is. */
@@ -99,7 +101,7 @@ export class Archive {
         if (!linked || i < 0) continue;
         const source = linked.regions[i]!;
         const pages = mayHave(source) ? pagesWith(pt, source.spans) : undefined;
-        if (pages) return { pages, func: linked.funcs[`r${i}`] };
+        if (pages) return { pages, func: linked.funcs[`r${i}`], spans: source.spans };
       }
     }
     return undefined;
@@ -232,16 +234,17 @@ class Index {
     return new Index(segment, new DataView(bytes.buffer));
   }
 
+  /** Places of regions that may be the one at `entry`, the one made last first. */
   *find(entry: number, hash: number): Generator<Place> {
     const view = this.#view;
     let low = 0;
     let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (view.getFloat64(middle * INDEX_ENTRY, true) < entry) low = middle + 1;
+      if (view.getFloat64(middle * INDEX_ENTRY, true) <= entry) low = middle + 1;
       else high = middle;
     }
-    for (; low < this.#count; low++) {
+    while (--low >= 0) {
       const at = low * INDEX_ENTRY;
       if (view.getFloat64(at, true) !== entry) return;
       if (view.getUint32(at + 8, true) !== hash) continue;

@@ -76,6 +76,7 @@ function helpersOf(graphs: readonly Graph[], hopes: readonly Hope[]): Set<Helper
     const callsLookups = !hopes[i]!.hits;
     for (const b of g.blocks.values()) {
       if (b.back !== undefined) found.add(proceed);
+      if (b.unseen !== undefined) found.add(interpret).add(missed);
       for (const op of b.ops) {
         for (const h of op.traits.helpers) found.add(h);
         if (op.traits.doubtful) found.add(doubted);

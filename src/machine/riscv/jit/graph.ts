@@ -14,6 +14,7 @@ import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
 import { Callee } from "./inline.ts";
 import type { Switches } from "./switches.ts";
+import type { Ways } from "./ways.ts";
 
 const MAX_BLOCKS = 200;
 const MAX_INSNS = 160;
@@ -47,6 +48,8 @@ export interface Block {
   back?: number | undefined;
   /** Where the last instruction jumps, though it names a register: what was put there is known. */
   target?: number | undefined;
+  /** Where the branch at the end may go, but was never seen to: that is not in this region. */
+  unseen?: number | undefined;
   /** That is a function of which this region has a copy of its own, or the place such a copy returns to. */
   isInlined?: boolean;
 }
@@ -68,10 +71,19 @@ export class Discovery {
   readonly #pages = new Map<number, number>();
 
   readonly #switches: Switches;
+  readonly #ways: Ways | undefined;
 
-  constructor(pt: PageTable, decoder: Decoder, switches: Switches, entry: number) {
+  /** Of a region that is to have all ways of its branches if `ways` are undefined. */
+  constructor(
+    pt: PageTable,
+    decoder: Decoder,
+    switches: Switches,
+    ways: Ways | undefined,
+    entry: number,
+  ) {
     this.#pt = pt;
     this.#switches = switches;
+    this.#ways = ways;
     this.#decoder = decoder;
     this.#entry = entry;
   }
@@ -109,8 +121,8 @@ export class Discovery {
         case "next":
           break;
         case "branch":
-          found(next);
-          found(at + op.imm);
+          if (this.#unseenWay(op) !== next) found(next);
+          if (this.#unseenWay(op) !== at + op.imm) found(at + op.imm);
           return;
         case "jump":
           if (rdOf(op) === 0) found(at + op.imm);
@@ -151,6 +163,16 @@ export class Discovery {
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
     if (b.back !== undefined) targets = [b.back];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
+    const unseen = this.#unseenWay(last);
+    if (unseen !== undefined && !blocks.has(unseen)) b.unseen = unseen;
+  }
+
+  /** Where a branch never went. */
+  #unseenWay({ pc, len, imm, traits }: Op): number | undefined {
+    if (traits.flow !== "branch" || !this.#ways) return undefined;
+    const pa = this.#pages.get(pc - (pc % 4096))! + (pc % 4096);
+    if (this.#ways.isUnseen(pa, true)) return pc + imm;
+    return this.#ways.isUnseen(pa, false) ? pc + len : undefined;
   }
 
   /** Gives calls of small functions a copy of the function: how many instructions that made. */

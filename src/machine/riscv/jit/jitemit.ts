@@ -275,9 +275,13 @@ export class JitEmit extends FuncEmit {
   /** Leaves the instruction to the interpreter if the i32 on the stack is nonzero. */
   #exitIf(): this {
     if (this.doubts !== undefined) return this.doubtIf();
+    return this.leaveIf(this.control.exit());
+  }
+  /** The same by way of `exit`. */
+  leaveIf(exit: Label): this {
     this.unlikely().if_();
     this.i32_const(this.op.pc - this.entry).local_set(this.exitOffset);
-    return this.br(this.control.exit()).end();
+    return this.br(exit).end();
   }
 
   load(bytes: number, op: (offset: number) => void): this {

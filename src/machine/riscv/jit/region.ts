@@ -131,6 +131,7 @@ export class RegionCompiler implements Control {
         if (mayLeave(op, this.#accesses[i]!)) this.#exits.add(dirty);
         join(dirty, writesOf(op));
       }
+      if (n.block.unseen !== undefined) this.#exits.add(dirty);
     });
     const exits = this.#exits.inOrder();
     for (const exit of exits) exit.label = this.#e.block();
@@ -147,7 +148,9 @@ export class RegionCompiler implements Control {
     this.#storePc(() => {
       e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
     });
-    if (e.hopesForHits) e.bank().f64_const(e.entry).callHelper(missed);
+    if (e.hopesForHits) {
+      e.bank().f64_const(e.entry).local_get(e.exitOffset).callHelper(missed);
+    }
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
   }
 
@@ -304,8 +307,16 @@ export class RegionCompiler implements Control {
     const [i, node, dirty] = [this.#at, this.#node, { ...this.#dirty }];
     const known = e.trust.known();
     condition();
+    const taken = op.pc + op.imm;
+    const { unseen } = node.block;
+    if (unseen !== undefined) {
+      if (unseen !== taken) e.i32_eqz();
+      e.leaveIf(this.#exits.of(dirty).label);
+      this.#go(unseen === taken ? op.pc + op.len : taken, known);
+      return;
+    }
     e.if_();
-    this.#go(op.pc + op.imm, known);
+    this.#go(taken, known);
     e.end();
     [this.#at, this.#node, this.#dirty] = [i, node, dirty];
     this.#go(op.pc + op.len, known);
