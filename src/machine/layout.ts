@@ -25,8 +25,10 @@ export const PAGE_FLAGS = 0x10_0000;
  */
 export const BRANCH_MARKS = 0x20_0000;
 export const BRANCH_BYTES = 0x20_0000;
+/** Handler number of every 16-bit instruction that was expanded: 65536 bytes. */
+export const HALF_HANDLERS = 0x40_0000;
 /** First byte of what is sized when the machine starts. */
-export const DYNAMIC_BASE = 0x40_0000;
+export const DYNAMIC_BASE = 0x41_0000;
 
 // Flags of a physical page, one byte each.
 /** Some translation was made from this page: it must not enter a write TLB. */

@@ -5,7 +5,7 @@
  * it does not, a second table goes by the rs2 field. The interpreter's tables in machine
  * memory and the JIT's lookup are the same ones.
  */
-import { DECODE_TABLE, DECODE_TABLE_END, EXPAND_TABLE } from "../layout.ts";
+import { DECODE_TABLE, DECODE_TABLE_END, EXPAND_TABLE, HALF_HANDLERS } from "../layout.ts";
 import type { PhysMem } from "../physmem.ts";
 import { expand } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
@@ -57,11 +57,15 @@ export class Decoder {
 
   /** The definition of a 32-bit word; undefined if illegal. */
   decode(w: number): Insn | undefined {
-    if ((w & 3) !== 3) return undefined;
-    let n = this.slots[slotOf(w)]!;
-    if (n >= this.firstSecond) n = this.seconds[n - this.firstSecond]![(w >>> 20) & 31]!;
-    const insn = this.insns[n - 1];
+    const insn = this.insns[this.#handlerOf(w) - 1];
     return insn && (w & insn.mask) >>> 0 === insn.match ? insn : undefined;
+  }
+
+  /** Number of the instruction that a word may be; 0 for none. */
+  #handlerOf(w: number): number {
+    if ((w & 3) !== 3) return 0;
+    const n = this.slots[slotOf(w)]!;
+    return n < this.firstSecond ? n : this.seconds[n - this.firstSecond]![(w >>> 20) & 31]!;
   }
 
   /** Bits of the word that reaching this instruction's handler does not prove. */
@@ -83,10 +87,11 @@ export class Decoder {
     mem.u32.set(new Uint32Array(0x10000).fill(UNEXPANDED), EXPAND_TABLE >>> 2);
   }
 
-  /** Puts the 32-bit form of a 16-bit instruction where the interpreter looks for it. */
+  /** Puts the 32-bit form of a 16-bit instruction, and its handler, where the interpreter looks for them. */
   expandInto(mem: PhysMem, half: number): void {
-    // The interpreter's slots do not see the low two bits: 0 would be taken for a load.
-    mem.u32[(EXPAND_TABLE >>> 2) + half] = expand(half) || ILLEGAL;
+    const word = expand(half);
+    mem.u32[(EXPAND_TABLE >>> 2) + half] = word || ILLEGAL;
+    mem.u8[HALF_HANDLERS + half] = this.#handlerOf(word);
   }
 
   /** The handler of a slot that several instructions share, with `word` in it. */

@@ -22,6 +22,7 @@ import {
   CTX_X,
   DECODE_TABLE,
   EXPAND_TABLE,
+  HALF_HANDLERS,
   HEAT_BUCKETS,
   HEAT_TABLE,
   JUMP_ENTRIES,
@@ -276,7 +277,7 @@ export class InterpEmit extends MemEmit {
     this.local_get(this.#base).i32_or().local_set(this.#ip);
   }
 
-  /** Sets word and len from what is at ip; a word may go on in the next page. */
+  /** Sets word, len and handler from what is at ip; a word may go on in the next page. */
   #fetchWord(fetchFault: Label): void {
     this.local_get(this.#ip).i32_load().local_tee(this.#word);
     this.i32_const(3).i32_and().i32_const(3).i32_eq().if_();
@@ -288,9 +289,16 @@ export class InterpEmit extends MemEmit {
     this.local_get(this.#word).i32_const(0xffff).i32_and();
     this.local_get(this.#handler).i32_const(16).i32_shl().i32_or().local_set(this.#word);
     this.end();
+    this.field(2, 0x1f);
+    this.field(7, 0xe0).i32_or();
+    this.field(17, 0x7f00).i32_or();
+    this.i32_load8_u(DECODE_TABLE).local_set(this.#handler);
     this.else_();
     this.i32_const(2).local_set(this.#len);
-    this.local_get(this.#word).i32_const(0xffff).i32_and().i32_const(2).i32_shl();
+    // Both loads at once: which handler comes next is what all waits for.
+    this.local_get(this.#word).i32_const(0xffff).i32_and().local_tee(this.#word);
+    this.i32_load8_u(HALF_HANDLERS).local_set(this.#handler);
+    this.local_get(this.#word).i32_const(2).i32_shl();
     this.i32_load(EXPAND_TABLE).local_set(this.#word);
     this.end();
   }
@@ -307,12 +315,6 @@ export class InterpEmit extends MemEmit {
   /** The table jump, and the handlers behind it. Each ends in a branch. */
   #dispatch(decoder: Decoder, illegal: Label): void {
     const { insns, seconds } = decoder;
-    const shifted = (shift: number, mask: number) =>
-      this.local_get(this.#word).i32_const(shift).i32_shr_u().i32_const(mask).i32_and();
-    shifted(2, 0x1f);
-    shifted(7, 0xe0).i32_or();
-    shifted(17, 0x7f00).i32_or();
-    this.i32_load8_u(DECODE_TABLE).local_set(this.#handler);
     const again = this.loop();
     const labels: Label[] = [];
     for (let i = 0; i < insns.length + seconds.length; i++) labels.push(this.block());
@@ -324,7 +326,7 @@ export class InterpEmit extends MemEmit {
     }
     for (let i = 0; i < seconds.length; i++) {
       this.end();
-      shifted(20, 31).i32_load8_u(secondTableAt(i)).local_set(this.#handler);
+      this.field(20, 31).i32_load8_u(secondTableAt(i)).local_set(this.#handler);
       this.br(again);
     }
     this.end();
