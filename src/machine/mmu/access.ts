@@ -121,6 +121,13 @@ export function storeOf(a: Asm, bytes: number, offset = 0): void {
   else a.i64_store8(offset);
 }
 
+/** Stores the low `bytes`, fewer than 8, of the i32 on the stack at the address below it. */
+export function storeWordOf(a: Asm, bytes: number, offset: number): void {
+  if (bytes === 4) a.i32_store(offset);
+  else if (bytes === 2) a.i32_store16(offset);
+  else a.i32_store8(offset);
+}
+
 /** (bank, va) → physical address of va's page if it is executable, cached; 0 on a fault. */
 export const fetchSlow: Helper = {
   name: "fetchSlow",

@@ -14,6 +14,10 @@ export interface Traits {
   readonly rs1: boolean;
   readonly rs2: boolean;
   readonly rd: boolean;
+  /** Of rs1 and rs2 more than the low half is read; rd is set to a sign-extended low half. */
+  readonly rs1Whole: boolean;
+  readonly rs2Whole: boolean;
+  readonly rdWord: boolean;
   readonly frs1: boolean;
   readonly frs2: boolean;
   readonly frs3: boolean;
@@ -65,6 +69,9 @@ class Probe extends Emit {
       rs1: s.has("rs1"),
       rs2: s.has("rs2"),
       rd: s.has("rd"),
+      rs1Whole: s.has("rs1Whole"),
+      rs2Whole: s.has("rs2Whole"),
+      rdWord: s.has("rdWord"),
       frs1: s.has("frs1"),
       frs2: s.has("frs2"),
       frs3: s.has("frs3"),
@@ -89,9 +96,15 @@ class Probe extends Emit {
   }
 
   rs1(): this {
-    return this.#note("rs1");
+    return this.#note("rs1").#note("rs1Whole");
   }
   rs2(): this {
+    return this.#note("rs2").#note("rs2Whole");
+  }
+  override rs1w(): this {
+    return this.#note("rs1");
+  }
+  override rs2w(): this {
     return this.#note("rs2");
   }
   imm(): this {
@@ -99,6 +112,9 @@ class Probe extends Emit {
   }
   setRd(value: () => void): this {
     return this.#noteSet("rd", value);
+  }
+  override setRdW(value: () => void): this {
+    return this.#noteSet("rd", value).#note("rdWord");
   }
   frs1(): this {
     return this.#note("frs1");
@@ -169,15 +185,15 @@ class Probe extends Emit {
   load(bytes: number, op: (offset: number) => void): this {
     op(0);
     this.#accessBytes = bytes;
-    return this.#note("rs1").#note("load").#note("trap");
+    return this.rs1().#note("load").#note("trap");
   }
   store(bytes: number, value: () => void): this {
     value();
     this.#accessBytes = bytes;
-    return this.#note("rs1").#note("store").#note("trap");
+    return this.rs1().#note("store").#note("trap");
   }
   atomicAddr(_bytes: number, _readOnly?: boolean): this {
-    return this.#note("rs1").#note("load").#note("store").#note("trap");
+    return this.rs1().#note("load").#note("store").#note("trap");
   }
   pc(): this {
     return this;

@@ -12,6 +12,7 @@ import type { Decoder } from "../decode.ts";
 import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
+import { fuse } from "./fuse.ts";
 import { Callee } from "./inline.ts";
 import type { Switches } from "./switches.ts";
 import type { Ways } from "./ways.ts";
@@ -106,6 +107,7 @@ export class Discovery {
     for (const b of blocks.values()) this.#link(b, blocks);
     if (!blocks.has(this.#entry)) return undefined;
     const inlined = this.#inlineCalls(blocks);
+    for (const b of blocks.values()) fuse(b.ops);
     return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size + inlined };
   }
 

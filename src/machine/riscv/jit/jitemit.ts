@@ -1,12 +1,12 @@
 /**
  * The emitter of compiled code: operands are known, guest registers are WebAssembly locals.
  *
- * x registers live in i64 locals, f registers in the first lanes of v128 locals: multiply-add with one rounding
- * is a vector instruction, and a vector's bits are never touched. What is
+ * x registers live in i64 locals or, narrow, in i32 ones (widths.ts), f registers in the first lanes of v128 locals:
+ * multiply-add with one rounding is a vector instruction, and a vector's bits are never touched. What is
  * loaded and stored where is the region's business (regs.ts).
  */
 import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
-import { storeOf } from "../../mmu/access.ts";
+import { storeOf, storeWordOf } from "../../mmu/access.ts";
 import {
   distance,
   lengthOf,
@@ -26,10 +26,11 @@ import {
   I64X2_SPLAT,
 } from "../../wasm/simd.ts";
 import type { Helper } from "../helper.ts";
-import { FuncEmit } from "../locals.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Access, Window } from "./groups.ts";
 import { type Known, Trust } from "./trust.ts";
+import { follow, isDoneInWords, kindOf, unknownWidths, type Widths } from "./widths.ts";
+import { WordEmit } from "./wordemit.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -46,7 +47,7 @@ export interface Control {
   jumpTo(target: number): void;
   ecall(): void;
   trap(code: number): void;
-  /** Where `op` goes to be left to the interpreter, with `exitOffset` set. */
+  /** Where `op` goes to be left to the interpreter, with `exitOffset` set. May emit code that this takes. */
   exit(): Label;
   /** True if all code outside of `fcsrWritten` runs with the native path of floating point open. */
   readonly isOptimist: boolean;
@@ -54,10 +55,12 @@ export interface Control {
   fcsrWritten(): void;
 }
 
-export class JitEmit extends FuncEmit {
+export class JitEmit extends WordEmit {
   /** The instruction being emitted. */
   op!: Op;
   control!: Control;
+  /** What is known of the registers before `op`, and behind what it sets. */
+  widths: Widths = unknownWidths();
   /** What misses the TLB leaves the region; else it is looked for, and things go on. */
   hopesForHits = false;
   /** Address of the region. */
@@ -74,6 +77,7 @@ export class JitEmit extends FuncEmit {
   #groupsUsed = 0;
   readonly #indexOf: (h: Helper) => number;
   readonly #x: number[] = [];
+  readonly #words: number[] = [];
   readonly #f: number[] = [];
 
   constructor(entry: number, indexOf: (h: Helper) => number) {
@@ -82,10 +86,15 @@ export class JitEmit extends FuncEmit {
     this.#indexOf = indexOf;
   }
 
-  /** The local of x[r], r > 0. */
+  /** The local of x[r], r > 0, where that is not narrow. */
   xLocal(r: number): number {
     this.#x[r] ??= this.newLocal(I64);
     return this.#x[r];
+  }
+  /** The same where it is. */
+  wordLocal(r: number): number {
+    this.#words[r] ??= this.newLocal(I32);
+    return this.#words[r];
   }
   fLocal(r: number): number {
     this.#f[r] ??= this.newLocal(V128);
@@ -98,25 +107,73 @@ export class JitEmit extends FuncEmit {
   bank(): this {
     return this.local_get(BANK);
   }
-  #getX(r: number): this {
-    return r === 0 ? this.i64_const(0) : this.local_get(this.xLocal(r));
+  isNarrow(r: number): boolean {
+    return (this.widths.narrow & (1 << r)) !== 0;
+  }
+  /** Pushes x[r], i64. */
+  x(r: number): this {
+    if (r === 0) return this.i64_const(0);
+    if (!this.isNarrow(r)) return this.local_get(this.xLocal(r));
+    this.local_get(this.wordLocal(r));
+    return this.extended((this.widths.natural & (1 << r)) !== 0);
+  }
+  /** Pushes its low half, i32. */
+  #word(r: number): this {
+    if (r === 0) return this.i32_const(0);
+    return this.isNarrow(r)
+      ? this.local_get(this.wordLocal(r))
+      : this.local_get(this.xLocal(r)).i32_wrap_i64();
   }
   rs1(): this {
-    return this.#getX(rs1Of(this.op));
+    return this.isInWords ? this.rs1w() : this.x(rs1Of(this.op));
   }
   rs2(): this {
-    return this.#getX(rs2Of(this.op));
+    return this.isInWords ? this.rs2w() : this.x(rs2Of(this.op));
+  }
+  override rs1w(): this {
+    return this.#word(rs1Of(this.op));
+  }
+  override rs2w(): this {
+    return this.#word(rs2Of(this.op));
   }
   imm(): this {
-    return this.i64_const(this.op.imm);
+    return this.isInWords ? this.immw() : this.i64_const(this.op.imm);
   }
   override immw(): this {
     return this.i32_const(this.op.imm);
   }
   setRd(value: () => void): this {
+    const isComparison = kindOf(this.op) === "compare";
+    this.inWords(isDoneInWords(this.op, this.widths), value, isComparison);
+    return this.#putRd();
+  }
+  override setRdW(value: () => void): this {
     value();
+    return this.#putRd();
+  }
+  /** Sets rd to what is on the stack, which is i32 if rd is narrow from here on. */
+  #putRd(): this {
     const rd = rdOf(this.op);
-    return rd === 0 ? this.drop() : this.local_set(this.xLocal(rd));
+    if (rd === 0) return this.drop();
+    follow(this.widths, this.op);
+    return this.local_set(this.isNarrow(rd) ? this.wordLocal(rd) : this.xLocal(rd));
+  }
+
+  /** Puts those of `registers` that are narrow into their i64 locals as well. */
+  widen(registers: number): void {
+    for (let r = 1; r < 32; r++) {
+      if (registers & this.widths.narrow & (1 << r)) this.x(r).local_set(this.xLocal(r));
+    }
+  }
+
+  /** Moves those of `registers` to their other locals that are to be where `narrow` says. */
+  convert(registers: number, narrow: number): void {
+    for (let r = 1; r < 32; r++) {
+      const isToNarrow = registers & narrow & ~this.widths.narrow & (1 << r);
+      if (isToNarrow) this.#word(r).local_set(this.wordLocal(r));
+    }
+    this.widen(registers & ~narrow);
+    this.widths.narrow = narrow;
   }
 
   frs1(): this {
@@ -275,24 +332,27 @@ export class JitEmit extends FuncEmit {
   /** Leaves the instruction to the interpreter if the i32 on the stack is nonzero. */
   #exitIf(): this {
     if (this.doubts !== undefined) return this.doubtIf();
-    return this.leaveIf(this.control.exit());
+    return this.leaveIf(() => this.control.exit());
   }
-  /** The same by way of `exit`. */
-  leaveIf(exit: Label): this {
+  /** The same by way of `exit`, which may emit code that this takes. */
+  leaveIf(exit: () => Label): this {
     this.unlikely().if_();
     this.i32_const(this.op.pc - this.entry).local_set(this.exitOffset);
-    return this.br(exit).end();
+    return this.br(exit()).end();
   }
 
   load(bytes: number, op: (offset: number) => void): this {
-    op(this.#address(bytes, readAt));
+    const offset = this.#address(bytes, readAt);
+    this.inWords(kindOf(this.op) === "load", () => op(offset));
     return this;
   }
 
   store(bytes: number, value: () => void): this {
     const offset = this.#address(bytes, writeAt);
-    value();
-    storeOf(this, bytes, offset);
+    const isWord = isDoneInWords(this.op, this.widths);
+    this.inWords(isWord, value);
+    if (isWord) storeWordOf(this, bytes, offset);
+    else storeOf(this, bytes, offset);
     return this;
   }
 
@@ -439,7 +499,8 @@ export class JitEmit extends FuncEmit {
     return this.i64_const(this.op.pc + this.op.len);
   }
   branch(condition: () => void): this {
-    this.control.branch(condition);
+    const isInWords = isDoneInWords(this.op, this.widths);
+    this.control.branch(() => this.inWords(isInWords, condition));
     return this;
   }
   jump(): this {

@@ -21,6 +21,7 @@ import {
   missed,
   NOWHERE,
   proceed,
+  tooWide,
 } from "../interp.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
@@ -39,6 +40,7 @@ import {
 import { type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 import type { Known } from "./trust.ts";
+import { follow, unknownWidths, WidthPlan, type Widths } from "./widths.ts";
 
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
@@ -49,6 +51,8 @@ export interface Hope {
   readonly arithmetic: boolean;
   /** Accesses hit the TLB. */
   readonly hits: boolean;
+  /** What a loop takes for 32-bit values is so where it is entered. */
+  readonly words: boolean;
 }
 
 export class RegionCompiler implements Control {
@@ -59,8 +63,11 @@ export class RegionCompiler implements Control {
   readonly #parking: Parking;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
+  readonly #widths: WidthPlan;
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
   readonly #exits = new Exits();
+  /** Registers that are narrow wherever the region is left to the interpreter and they are dirty: there, others are not. */
+  #narrowAtExits = ~0;
   readonly #labels: Label[] = [];
   readonly #headerLabels: Label[] = [];
   /** Of headers that two loops have. */
@@ -96,7 +103,12 @@ export class RegionCompiler implements Control {
     const { accesses, windows } = groupsOf(this.#shape.nodes);
     this.#accesses = accesses;
     this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses, this.#parking);
+    this.#widths = new WidthPlan(this.#shape.nodes, hope.words);
     this.#e.openWindows(windows);
+  }
+
+  get hopesForWords(): boolean {
+    return this.#widths.hoped !== 0;
   }
 
   /** The function's body; its locals are `localTypes`. */
@@ -112,8 +124,10 @@ export class RegionCompiler implements Control {
       });
     }
     this.#load(this.#neededIn[0]!);
+    this.#expectWords(this.#widths.hoped);
     const exits = this.#openExits();
     this.#tree(0);
+    e.widths = { ...unknownWidths(), narrow: this.#narrowAtExits };
     for (const { stores, next } of exits.reverse()) {
       e.unreachable().end();
       this.#store(stores);
@@ -123,23 +137,54 @@ export class RegionCompiler implements Control {
     return e.unreachable();
   }
 
+  /** Moves these registers to their i32 locals. If one does not fit, it is the interpreter's turn, at the region's address. */
+  #expectWords(registers: number): void {
+    if (registers === 0) return;
+    const e = this.#e;
+    e.i64_const(0);
+    for (let r = 1; r < 32; r++) {
+      if ((registers & (1 << r)) === 0) continue;
+      e.x(r).x(r).i32_wrap_i64().local_tee(e.wordLocal(r)).i64_extend_i32_s();
+      e.i64_xor().i64_or();
+    }
+    e.i64_const(0).i64_ne().unlikely().if_();
+    this.#spill();
+    this.#setPc(e.entry);
+    e.bank().f64_const(e.entry).callHelper(tooWide);
+    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
+    e.end();
+    e.widths.narrow |= registers;
+  }
+
   /** Opens a block for every set of registers that is dirty at some instruction that may be left. */
   #openExits(): Exit[] {
     this.#shape.nodes.forEach((n, i) => {
       const dirty = { ...this.#dirtyIn[i]! };
+      const widths = { ...this.#widths.into[i]! };
       for (const op of n.block.ops) {
-        if (mayLeave(op, this.#accesses[i]!)) this.#exits.add(dirty);
+        if (mayLeave(op, this.#accesses[i]!)) this.#addExit(dirty, widths);
         join(dirty, writesOf(op));
+        follow(widths, op);
       }
-      if (n.block.unseen !== undefined) this.#exits.add(dirty);
+      if (n.block.unseen !== undefined) this.#addExit(dirty, widths);
     });
     const exits = this.#exits.inOrder();
     for (const exit of exits) exit.label = this.#e.block();
     return exits;
   }
 
+  #addExit(dirty: RegSet, { narrow }: Widths): void {
+    this.#exits.add(dirty);
+    this.#narrowAtExits &= ~dirty.x | narrow;
+  }
+
   exit(): Label {
-    return this.#exits.of(this.#trapDirty).label;
+    return this.#exitWith(this.#trapDirty);
+  }
+
+  #exitWith(dirty: RegSet): Label {
+    this.#e.widen(dirty.x & ~this.#narrowAtExits);
+    return this.#exits.of(dirty).label;
   }
 
   /** All registers are in the context: the interpreter's turn, at the instruction that was left. */
@@ -193,6 +238,7 @@ export class RegionCompiler implements Control {
   #atHeader(i: number): void {
     const pc = this.#shape.nodes[i]!.block.pc;
     this.#dirty = { ...this.#dirtyIn[i]! };
+    this.#e.widths = { ...this.#widths.into[i]! };
     this.#burnFuel(() => {
       this.#spill();
       this.#setPc(pc);
@@ -206,6 +252,7 @@ export class RegionCompiler implements Control {
     this.#at = i;
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
+    e.widths = { ...this.#widths.into[i]! };
     e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
     this.#known = undefined;
     const segments = this.#optimist === undefined ? undefined : segmentsOf(node.block.ops);
@@ -232,6 +279,7 @@ export class RegionCompiler implements Control {
   #segment({ writes }: Segment, pc: number): () => void {
     const e = this.#e;
     const dirty = { ...this.#dirty };
+    const widths = { ...e.widths };
     const done = e.block();
     e.doubts = e.block();
     // What the segment overwrites of what would have to be stored where it starts.
@@ -243,7 +291,10 @@ export class RegionCompiler implements Control {
       saved.push([from, this.#segmentLocal(type, n)]);
     };
     for (let r = 0; r < 32; r++) {
-      if (dirty.x & writes.x & (1 << r)) save(I64, e.xLocal(r));
+      if (dirty.x & writes.x & (1 << r)) {
+        if (e.isNarrow(r)) save(I32, e.wordLocal(r));
+        else save(I64, e.xLocal(r));
+      }
       if (dirty.f & writes.f & (1 << r)) save(V128, e.fLocal(r));
     }
     for (const [from, to] of saved) e.local_get(from).local_set(to);
@@ -252,10 +303,12 @@ export class RegionCompiler implements Control {
       e.doubts = undefined;
       e.br(done).end();
       for (const [to, from] of saved) e.local_get(from).local_set(to);
-      const after = this.#dirty;
+      const after = { dirty: this.#dirty, widths: e.widths };
       this.#dirty = dirty;
+      e.widths = widths;
       this.#spill();
-      this.#dirty = after;
+      this.#dirty = after.dirty;
+      e.widths = after.widths;
       this.#setPc(pc);
       this.#leaveWithDoubt();
       e.end();
@@ -305,13 +358,14 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     const { op } = e;
     const [i, node, dirty] = [this.#at, this.#node, { ...this.#dirty }];
+    const widths = { ...e.widths };
     const known = e.trust.known();
     condition();
     const taken = op.pc + op.imm;
     const { unseen } = node.block;
     if (unseen !== undefined) {
       if (unseen !== taken) e.i32_eqz();
-      e.leaveIf(this.#exits.of(dirty).label);
+      e.leaveIf(() => this.#exitWith(dirty));
       this.#go(unseen === taken ? op.pc + op.len : taken, known);
       return;
     }
@@ -319,6 +373,7 @@ export class RegionCompiler implements Control {
     this.#go(taken, known);
     e.end();
     [this.#at, this.#node, this.#dirty] = [i, node, dirty];
+    e.widths = widths;
     this.#go(op.pc + op.len, known);
   }
 
@@ -374,6 +429,8 @@ export class RegionCompiler implements Control {
       labels.set(nodes[s]!.block.pc, label);
     }
     if (labels.size === 0) return;
+    // The ways of a table have no room for it.
+    e.convert(~0, 0);
     const low = Math.min(...labels.keys());
     const entries = (Math.max(...labels.keys()) - low) / 2 + 1;
     if (labels.size <= 2 || entries > MAX_TABLE) {
@@ -417,6 +474,7 @@ export class RegionCompiler implements Control {
     e.end();
     this.#leaveIfSlow(() => this.#setPc(back));
     e.closeWindows();
+    e.widths = unknownWidths();
     this.#load(this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
@@ -447,6 +505,7 @@ export class RegionCompiler implements Control {
     }
     this.#leaveIfSlow(() => this.#setPc(back));
     e.closeWindows();
+    e.widths = unknownWidths();
     this.#load(this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
@@ -467,7 +526,11 @@ export class RegionCompiler implements Control {
     }
     const e = this.#e;
     this.#store(both(this.#dirty, this.#parking.parkedOn(this.#at, to)));
-    this.#load(both(this.#neededIn[to]!, this.#parking.fetchedOn(this.#at, to)));
+    const fetched = both(this.#neededIn[to]!, this.#parking.fetchedOn(this.#at, to));
+    this.#load(fetched);
+    e.widths.narrow &= ~fetched.x;
+    this.#expectWords(this.#widths.hopedOn(this.#at, to) & ~e.widths.word);
+    e.convert(this.#neededIn[to]!.x, this.#widths.into[to]!.narrow);
     if (to <= this.#at) e.br(this.#backTo(to));
     else if (this.#shape.nodes[to]!.isMerge) e.br(this.#labels[to]!);
     else {
@@ -535,7 +598,7 @@ export class RegionCompiler implements Control {
     for (let r = 1; r < 32; r++) {
       if (x & (1 << r))
         e.ctx()
-          .local_get(e.xLocal(r))
+          .x(r)
           .i64_store(CTX_X + r * 8);
     }
     for (let r = 0; r < 32; r++) {
