@@ -4,6 +4,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import { cacheRoot } from "../hosts/node/cacheroot.ts";
+import { tuneEngine, tuneIndirectCalls } from "../hosts/node/engine.ts";
 import { hostErrorLine } from "../hosts/node/image/error.ts";
 import { namedImage } from "../hosts/node/image/manifest.ts";
 import { bootCommand } from "./bootcmd.ts";
@@ -36,6 +37,9 @@ export async function startCommand(argv: readonly string[], early: Worker | null
 
 /** The builder is loaded only to build: it takes 20 ms. */
 async function buildImage(): Promise<string> {
+  // Node's own WebAssembly, which comes with its HTTP client, is compiled as the Worker compiles its.
+  tuneEngine();
+  tuneIndirectCalls();
   const { ensureImage } = await import("./image.ts");
   return ensureImage(DEFAULT_IMAGE);
 }

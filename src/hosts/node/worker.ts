@@ -19,7 +19,7 @@ if (import.meta.url.endsWith(".ts")) {
   const kernel = import("./runmachine.ts");
   next((task: WorkerTask) => void kernel.then((k) => serve(k.runMachine, task, null)));
 } else {
-  // The last of Node's modules that the kernel wants, see tuneEngine.
+  // The last of Node's large modules that the kernel wants, see tuneEngine.
   performance.now();
   next((files: KernelFiles) => {
     tuneEngine();
