@@ -254,6 +254,97 @@ test("no operation hides from optimistic code what the operation before it raise
   assert.ok(boards[1]!.board.machine.stats.doubts > 1000);
 });
 
+/**
+ * Sums of products until one passes a bound, which a loop goes round for several times before anything is looked
+ * at; then what is stored where tells which way control went.
+ */
+const SUMS = (p: string, load: string) => `
+  next: ${load} fa1, 0(a0)
+  addi a0, a0, 8
+  fmadd.${p} fa0, fa1, fa2, fa0
+  fsub.${p} fa4, fa0, fa5
+  csrrs a4, fflags, zero
+  flt.${p} a1, fa3, fa4
+  csrrw zero, fflags, a4
+  bne a1, zero, passed
+  fmul.${p} fa6, fa1, fa2
+  feq.${p} a3, fa6, fa5
+  bne a3, zero, skip
+  addi a5, a5, 1
+  skip: addi a2, a2, -1
+  bne a2, zero, next
+  fsd fa0, 1024(s0)
+  fsd fa6, 1032(s0)
+  ecall
+  passed: fsd fa4, 1040(s0)
+  sd a5, 1048(s0)
+  ecall
+  nop`;
+
+test("what goes wrong in some round of a loop, and leads a branch astray, is as if it had been seen at once", () => {
+  const boards = [new Board(Number.POSITIVE_INFINITY), new Board(1, Number.POSITIVE_INFINITY)].map(
+    (board) => ({ board, code: board.frame(), data: board.frame() }),
+  );
+  for (const { board, code, data } of boards) {
+    board.map(CODE, code, RX);
+    board.map(DATA, data, RW);
+  }
+  const rounds = 11;
+  const random = new Random(11);
+  for (const [p, specials] of [
+    ["d", DOUBLES],
+    ["s", SINGLES],
+  ] as const) {
+    const text = SUMS(p, p === "d" ? "fld" : "flw");
+    for (const special of specials) {
+      for (let at = 0; at < rounds; at++) {
+        const numbers = Array.from({ length: rounds }, () => random.below(64) / 16 - 2);
+        numbers[at] = special;
+        const factor = random.pick([1, 0.1, 2 ** -600, 2 ** 600, 2 ** -70, specials.at(at)!]);
+        const bound = random.pick([100, 1, special, Number.POSITIVE_INFINITY, Number.NaN]);
+        const start = random.pick([0, 1, -0, special]);
+        const values = [start, 0, factor, bound, 0, random.pick([0, special])];
+        const [expected, actual] = boards.map(({ board, code, data }) => {
+          const { u8 } = board.machine.mem;
+          board.place(code, text, CODE);
+          u8.fill(0, data, data + PAGE_SIZE);
+          numbers.forEach((n, i) => {
+            u8.set(bytesOf(p, n), data + 8 * i);
+          });
+          const seen: string[] = [];
+          // The first of several runs compiles.
+          for (const flags of [NX, NX, 0]) {
+            board.ctx.clear();
+            board.ctx.fcsr = flags;
+            board.ctx.setX(8, DATA);
+            board.ctx.setX(10, DATA);
+            board.ctx.setX(12, rounds);
+            values.forEach((n, i) => {
+              u8.set(bytesOf(p, n), board.ctx.addr + CTX_F + 8 * (FA0 + i));
+            });
+            assert.equal(board.run(CODE), TRAP_ECALL);
+            seen.push(
+              board.state(),
+              Buffer.from(u8.subarray(data, data + 2048)).toString("base64"),
+            );
+          }
+          return seen;
+        });
+        assert.deepEqual(actual, expected, `${numbers} * ${factor} from ${start} to ${bound}`);
+      }
+    }
+  }
+  assert.ok(boards[1]!.board.machine.stats.doubts > 100);
+});
+
+/** A number as it lies in a register: singles in a box of ones. */
+function bytesOf(p: string, n: number): Uint8Array {
+  const view = new DataView(new Uint8Array(8).fill(0xff).buffer);
+  if (p === "d") view.setFloat64(0, n, true);
+  else view.setFloat32(0, n, true);
+  return new Uint8Array(view.buffer);
+}
+
 function operand(random: Random, p: string): bigint {
   const view = new DataView(new ArrayBuffer(8));
   if (p === "d") {

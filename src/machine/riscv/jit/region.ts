@@ -37,7 +37,7 @@ import {
   type RegSet,
   writesOf,
 } from "./regs.ts";
-import { type Segment, segmentsOf } from "./segments.ts";
+import { type Plan, type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 import type { Known } from "./trust.ts";
 import { follow, unknownWidths, WidthPlan, type Widths } from "./widths.ts";
@@ -53,6 +53,18 @@ export interface Hope {
   readonly hits: boolean;
   /** What a loop takes for 32-bit values is so where it is entered. */
   readonly words: boolean;
+}
+
+/** A segment whose code is being emitted. */
+interface Open {
+  readonly segment: Segment;
+  /** Registers that were dirty at its start, and locals that are kept in others meanwhile. */
+  readonly dirty: RegSet;
+  readonly widths: Widths;
+  readonly saved: readonly [from: number, to: number][];
+  /** Where control goes behind what is done in doubt, and that itself. */
+  readonly done: Label;
+  readonly doubts: Label;
 }
 
 export class RegionCompiler implements Control {
@@ -82,6 +94,10 @@ export class RegionCompiler implements Control {
   #trapDirty: RegSet = emptySet();
   /** Address of the region, if it is optimistic about floating point: see segments.ts. */
   readonly #optimist: number | undefined;
+  /** The segments of each node; undefined where code is careful. */
+  readonly #plans: readonly Plan[] | undefined;
+  /** The segment that code is in. */
+  #open: Open | undefined;
   readonly #segmentLocals = new Map<ValType, number[]>();
 
   constructor(
@@ -98,6 +114,7 @@ export class RegionCompiler implements Control {
     this.#e.control = this;
     this.#e.hopesForHits = hope.hits;
     this.#shape = structure(graph);
+    this.#plans = this.#optimist === undefined ? undefined : segmentsOf(this.#shape.nodes);
     this.#parking = new Parking(this.#shape.nodes);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes, this.#parking);
     const { accesses, windows } = groupsOf(this.#shape.nodes);
@@ -255,33 +272,55 @@ export class RegionCompiler implements Control {
     e.widths = { ...this.#widths.into[i]! };
     e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
     this.#known = undefined;
-    const segments = this.#optimist === undefined ? undefined : segmentsOf(node.block.ops);
-    let end: (() => void) | undefined;
-    let endAt = -1;
-    node.block.ops.forEach((op, k) => {
-      if (k === endAt) end?.();
+    const plan = this.#plans?.[i];
+    this.#goOn(plan?.incoming ? this.#open : undefined);
+    /** The segment that was opened here: what it does in doubt is still to be emitted. */
+    let own: Open | undefined;
+    const endAt = (k: number): void => {
+      if (!plan?.ends.has(k)) return;
+      this.#look();
+      if (own) this.#close(own, true);
+      own = undefined;
+    };
+    const { ops } = node.block;
+    ops.forEach((op, k) => {
+      endAt(k);
       e.op = op;
       e.releaseTemps();
-      const segment = segments?.get(k);
+      const segment = plan?.starts.get(k);
       if (segment) {
-        end = this.#segment(segment, op.pc);
-        endAt = segment.to;
+        own = this.#begin(segment);
+        this.#goOn(own);
       }
       this.#trapDirty = { ...this.#dirty };
       join(this.#dirty, writesOf(op));
-      op.insn.body(e);
+      if (!plan?.idle.has(k)) op.insn.body(e);
     });
-    if (endAt === node.block.ops.length) end?.();
-    if (node.block.ops.at(-1)!.traits.flow === "next") this.#go(node.block.end, e.trust.known());
+    endAt(ops.length);
+    if (ops.at(-1)!.traits.flow === "next") this.#go(node.block.end, e.trust.known());
+    if (own) this.#close(own, false);
   }
 
-  /** Opens a segment; the returned function closes it. */
-  #segment({ writes }: Segment, pc: number): () => void {
+  /** From here on code is in this segment, or in none. */
+  #goOn(open: Open | undefined): void {
+    this.#open = open;
+    this.#e.doubts = open?.doubts;
+  }
+
+  /** Control leaves the segment that it is in. */
+  #look(): void {
+    const e = this.#e;
+    e.trust.check(e, () => e.doubtIf());
+    this.#goOn(undefined);
+  }
+
+  #begin(segment: Segment): Open {
+    const { writes } = segment;
     const e = this.#e;
     const dirty = { ...this.#dirty };
     const widths = { ...e.widths };
     const done = e.block();
-    e.doubts = e.block();
+    const doubts = e.block();
     // What the segment overwrites of what would have to be stored where it starts.
     const saved: [from: number, to: number][] = [];
     const taken = new Map<ValType, number>();
@@ -298,21 +337,24 @@ export class RegionCompiler implements Control {
       if (dirty.f & writes.f & (1 << r)) save(V128, e.fLocal(r));
     }
     for (const [from, to] of saved) e.local_get(from).local_set(to);
-    return () => {
-      e.trust.check(e, () => e.doubtIf());
-      e.doubts = undefined;
-      e.br(done).end();
-      for (const [to, from] of saved) e.local_get(from).local_set(to);
-      const after = { dirty: this.#dirty, widths: e.widths };
-      this.#dirty = dirty;
-      e.widths = widths;
-      this.#spill();
-      this.#dirty = after.dirty;
-      e.widths = after.widths;
-      this.#setPc(pc);
-      this.#leaveWithDoubt();
-      e.end();
-    };
+    return { segment, dirty, widths, saved, done, doubts };
+  }
+
+  /** Emits what a segment does in doubt, behind it; `goesOn` if control comes here and goes on behind that. */
+  #close({ segment, dirty, widths, saved, done }: Open, goesOn: boolean): void {
+    const e = this.#e;
+    if (goesOn) e.br(done);
+    else e.unreachable();
+    e.end();
+    for (const [to, from] of saved) e.local_get(from).local_set(to);
+    const after = e.widths;
+    e.widths = widths;
+    this.#store(dirty);
+    e.widths = after;
+    this.#setPc(segment.pc);
+    this.#leaveWithDoubt();
+    e.end();
+    if (!goesOn) e.unreachable();
   }
 
   #segmentLocal(type: ValType, n: number): number {
@@ -357,7 +399,7 @@ export class RegionCompiler implements Control {
   branch(condition: () => void): void {
     const e = this.#e;
     const { op } = e;
-    const [i, node, dirty] = [this.#at, this.#node, { ...this.#dirty }];
+    const [i, node, dirty, open] = [this.#at, this.#node, { ...this.#dirty }, this.#open];
     const widths = { ...e.widths };
     const known = e.trust.known();
     condition();
@@ -365,7 +407,12 @@ export class RegionCompiler implements Control {
     const { unseen } = node.block;
     if (unseen !== undefined) {
       if (unseen !== taken) e.i32_eqz();
-      e.leaveIf(() => this.#exitWith(dirty));
+      e.leaveIf(() => {
+        if (open) this.#look();
+        return this.#exitWith(dirty);
+      });
+      e.trust.startBlock(known);
+      this.#goOn(open);
       this.#go(unseen === taken ? op.pc + op.len : taken, known);
       return;
     }
@@ -374,6 +421,8 @@ export class RegionCompiler implements Control {
     e.end();
     [this.#at, this.#node, this.#dirty] = [i, node, dirty];
     e.widths = widths;
+    e.trust.startBlock(known);
+    this.#goOn(open);
     this.#go(op.pc + op.len, known);
   }
 
@@ -520,6 +569,16 @@ export class RegionCompiler implements Control {
   /** Control goes to `pc`: a block of this region, or out of it. */
   #go(pc: number, known?: Known): void {
     const to = this.#shape.edge(this.#at, pc);
+    const open = this.#open;
+    if (open && (to === undefined || this.#plans![to]!.incoming !== open.segment)) {
+      this.#look();
+      this.#goTo(to, pc, this.#e.trust.known());
+    } else {
+      this.#goTo(to, pc, known);
+    }
+  }
+
+  #goTo(to: number | undefined, pc: number, known: Known | undefined): void {
     if (to === undefined) {
       this.#chain(pc);
       return;

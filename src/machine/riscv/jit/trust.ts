@@ -27,6 +27,9 @@ interface Result {
 export interface Known {
   readonly of: ReadonlyMap<number, Result>;
   readonly singles: ReadonlySet<number>;
+  /** Results that nobody has looked at yet. */
+  readonly pending: readonly Result[];
+  readonly taken: ReadonlyMap<ValType, number>;
 }
 
 export class Trust {
@@ -46,14 +49,23 @@ export class Trust {
 
   /** Begins a block that knows nothing, or what was known where its only predecessor ends. */
   startBlock(known?: Known): void {
-    this.#of = new Map(known?.of);
+    // Several may start with the same, and mark its results.
+    const copies = new Map(known?.pending.map((p) => [p, { ...p }]));
+    this.#of = new Map();
+    for (const [r, result] of known?.of ?? []) this.#of.set(r, copies.get(result) ?? result);
     this.#singles = new Set(known?.singles);
-    this.#drop();
+    this.#pending = [...copies.values()];
+    for (const [type, pool] of this.#pools) pool.taken = known?.taken.get(type) ?? 0;
   }
 
   /** What is known here, where a block ends. */
   known(): Known {
-    return { of: new Map(this.#of), singles: new Set(this.#singles) };
+    return {
+      of: new Map(this.#of),
+      singles: new Set(this.#singles),
+      pending: [...this.#pending],
+      taken: new Map([...this.#pools].map(([type, { taken }]) => [type, taken])),
+    };
   }
 
   /** A local that keeps its value to the next check. */
