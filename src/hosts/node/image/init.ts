@@ -36,15 +36,17 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount() { busybox mount "$@"; }
 mkdir() { busybox mkdir "$@"; }
 
-mounted() {
-  while read -r _ dir _; do [ "$dir" = "$1" ] && return 0; done </proc/mounts
-  return 1
-}
+# Not with read, which takes a byte at a time: that was an eighth of a boot.
+mounts() { busybox cut -d ' ' -f 2 /proc/mounts; }
+mounted() { case $mounts in *"$nl$1$nl"*) return 0 ;; esac; return 1; }
 attach() { # type directory options
   mounted "$2" || { [ -d "$2" ] || mkdir -p "$2"; mount -t "$1" -o "$3" "$1" "$2"; }
 } 2>/dev/null
 
 [ -e /proc/mounts ] || mount -t proc -o nosuid,nodev,noexec proc /proc
+nl='
+'
+mounts=$nl$(mounts)$nl
 attach sysfs /sys nosuid,nodev,noexec
 attach devtmpfs /dev mode=755,nosuid
 attach devpts /dev/pts gid=5,mode=620,ptmxmode=666
@@ -52,10 +54,9 @@ attach tmpfs /dev/shm mode=1777,nosuid,nodev
 attach tmpfs /run mode=755,nosuid,nodev
 attach tmpfs /tmp mode=1777,nosuid,nodev
 mkdir -p /run/lock /run/user
-if ! (: >/var/.writable) 2>/dev/null; then
-  mount -o remount,rw / 2>/dev/null
-fi
-if ! (: >/var/.writable) 2>/dev/null; then
+isWritable() { true >/var/.writable; } 2>/dev/null
+isWritable || mount -o remount,rw / 2>/dev/null
+if ! isWritable; then
   attach tmpfs /var/tmp mode=1777
   attach tmpfs /var/log mode=755
   attach tmpfs /root mode=700
@@ -79,7 +80,10 @@ const rcConsole = (shell: string) => `#!/usr/bin/busybox sh
 # A root shell on the console; init starts it again when it ends.
 export HOME=/root USER=root LOGNAME=root SHELL=${shell}
 # init calls every console a vt102; what the kernel was told is in its first environment
-TERM=$(busybox tr '\\0' '\\n' </proc/1/environ 2>/dev/null | busybox sed -n 's/^TERM=//p')
+nl='
+'
+env=$nl$(busybox tr '\\0' '\\n' </proc/1/environ 2>/dev/null)$nl
+case $env in *"\${nl}TERM="*) TERM=\${env#*"\${nl}TERM="}; TERM=\${TERM%%"$nl"*} ;; *) TERM= ;; esac
 export TERM="\${TERM:-linux}"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root 2>/dev/null || cd /
