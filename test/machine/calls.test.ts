@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL } from "../../src/machine/traps.ts";
-import { Board, RW, RX } from "./board.ts";
+import { Board, RW, RWX, RX } from "./board.ts";
 
 const CODE = 0x1_0000;
 const STACK = 0x10_0000;
@@ -13,6 +13,8 @@ const STACK_PAGES = 64;
 const A0 = 10;
 const A1 = 11;
 const A2 = 12;
+const A3 = 13;
+const A4 = 14;
 
 function boardWith(text: string): Board {
   const board = new Board(2);
@@ -172,3 +174,49 @@ for (const [name, ra] of [
     assert.equal(board.ctx.getX(A1), 0);
   });
 }
+
+test("a function that calls itself and rewrites itself on the way goes on as it is then", () => {
+  // All that wait when the last instruction is written anew come back to the new one.
+  const text = `
+    jal ra, dive
+    ecall
+  dive:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    bne a0, a2, deeper
+    sw a3, 0(a4)
+    fence.i
+  deeper:
+    beqz a0, up
+    addi a0, a0, -1
+    jal ra, dive
+  up:
+    addi a1, a1, 1
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret`;
+  const patched = CODE + 4 * 10;
+  for (const threshold of [2, Number.POSITIVE_INFINITY]) {
+    const board = new Board(threshold);
+    const [code, spare] = [board.frame(), board.frame()];
+    board.map(CODE, code, RWX);
+    for (let i = 0; i < STACK_PAGES; i++) board.map(STACK + i * 4096, board.frame(), RW);
+    board.place(code, text, CODE);
+    board.place(spare, "addi a1, a1, 100\naddi a1, a1, 1", CODE);
+    const wordAt = (pa: number): number => board.machine.mem.u32[pa >>> 2]!;
+    const [hundred, one] = [wordAt(spare), wordAt(spare + 4)];
+    assert.equal(wordAt(code + patched - CODE), one);
+    for (const at of [0, 40, 60, 150, 299]) {
+      for (const word of [hundred, one]) {
+        board.ctx.setX(2, STACK + STACK_PAGES * 4096);
+        board.ctx.setX(A0, 300);
+        board.ctx.setX(A1, 0);
+        board.ctx.setX(A2, at);
+        board.ctx.setX(A3, word);
+        board.ctx.setX(A4, patched);
+        finish(board, 100_000);
+        assert.equal(board.ctx.getX(A1), 301 * (word === hundred ? 100 : 1));
+      }
+    }
+  }
+});

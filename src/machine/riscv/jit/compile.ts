@@ -49,7 +49,7 @@ export function compileBatch(
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
   for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
   regions.forEach((region, i) => {
-    const body = region.compile();
+    const body = region.compile(m.nextFunc);
     m.func(regionType, body.localTypes, body, `r${i}`);
   });
   return { bytes: m.build(), imports: imported.map((h) => h.name) };

@@ -70,6 +70,7 @@ interface Open {
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
   readonly #regionType: number;
+  #self = 0;
   readonly #maxDepth: number;
   readonly #shape: Structure;
   readonly #parking: Parking;
@@ -128,8 +129,9 @@ export class RegionCompiler implements Control {
     return this.#widths.hoped !== 0;
   }
 
-  /** The function's body; its locals are `localTypes`. */
-  compile(): JitEmit {
+  /** The function's body, which is to be the `self`-th of its module; its locals are `localTypes`. */
+  compile(self: number): JitEmit {
+    this.#self = self;
     const e = this.#e;
     const { nodes } = this.#shape;
     const here = () => this.#setPc(e.entry);
@@ -447,7 +449,7 @@ export class RegionCompiler implements Control {
     }
     if (back !== undefined) {
       if (known !== undefined) this.#callKnown(known, back);
-      else this.#call(() => this.#functionAt(pc), pc, back);
+      else this.#callIndirect(() => this.#functionAt(pc), pc, back);
       return;
     }
     if (known !== undefined) {
@@ -464,8 +466,11 @@ export class RegionCompiler implements Control {
   }
 
   #callKnown(target: number, back: number): void {
-    const pc = () => this.#e.i64_const(target);
-    this.#call(() => this.#knownFunction(target), pc, back);
+    const e = this.#e;
+    const pc = () => e.i64_const(target);
+    // What calls itself is as valid as it is, and needs no look at the jump cache.
+    if (target === e.entry) this.#call(() => e.call(this.#self), pc, back);
+    else this.#callIndirect(() => this.#knownFunction(target), pc, back);
   }
 
   /** Branches to the block at the address in a local, if the graph has an edge to it. */
@@ -498,11 +503,20 @@ export class RegionCompiler implements Control {
     e.end();
   }
 
+  /** Calls the guest function that `func` pushes. */
+  #callIndirect(func: () => void, target: () => void, back: number): void {
+    const call = (): void => {
+      func();
+      this.#e.call_indirect(this.#regionType);
+    };
+    this.#call(call, target, back);
+  }
+
   /**
    * Calls a guest function and goes on where it should return to, if control does come back
    * there. Too deep, it is a tail call.
    */
-  #call(func: () => void, target: () => void, back: number): void {
+  #call(call: () => void, target: () => void, back: number): void {
     const e = this.#e;
     this.#spill();
     const to = this.#shape.edge(this.#at, back);
@@ -510,9 +524,9 @@ export class RegionCompiler implements Control {
     this.#proceed(target);
     e.end();
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
-    func();
+    call();
     const pc = e.temp(I64);
-    e.call_indirect(this.#regionType).local_set(pc).local_set(FUEL);
+    e.local_set(pc).local_set(FUEL);
     if (to === undefined) {
       this.#proceed(() => e.local_get(pc));
       return;
