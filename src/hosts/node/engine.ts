@@ -30,5 +30,7 @@ export function tuneEngine(): void {
  * seventh of their time on notes.
  */
 export function tuneIndirectCalls(): void {
+  // Older engines make no notes, and say that they do not know the setting.
+  if (Number.parseInt(process.versions.node, 10) < 24) return;
   setFlagsFromString("--no-wasm-inlining-call-indirect");
 }
