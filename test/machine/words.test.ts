@@ -117,15 +117,9 @@ function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: strin
 }
 
 test("loops over 32-bit values leave the same, interpreted and compiled", () => {
-  const setups = [
-    { threshold: Number.POSITIVE_INFINITY, maxDoubts: 0 },
-    { threshold: 1, maxDoubts: Number.POSITIVE_INFINITY },
-    { threshold: 1, maxDoubts: 2 },
-    // Without the ways that no branch has gone.
-    { threshold: 3, maxDoubts: 2 },
-  ];
-  const boards = setups.map(({ threshold, maxDoubts }) => {
-    const board = new Board(threshold, maxDoubts);
+  // With a threshold above 1, ways that no branch has gone are not in the region.
+  const boards = [Number.POSITIVE_INFINITY, 1, 3].map((threshold) => {
+    const board = new Board(threshold);
     return { board, code: board.frame(), data: board.frame() };
   });
   for (let seed = 1; seed <= PROGRAMS; seed++) {
@@ -133,7 +127,5 @@ test("loops over 32-bit values leave the same, interpreted and compiled", () => 
     const [interp, ...jits] = boards.map((b) => trace(b.board, b.code, b.data, seed, text));
     for (const jit of jits) assert.deepEqual(jit, interp, `seed ${seed}\n${text}`);
   }
-  const [, hopeful, wary] = boards.map((b) => b.board.machine.stats);
-  assert.ok(hopeful!.doubts > 0, "some loop was entered with what is no word");
-  assert.ok(wary!.regionsCareful > 0, "some was compiled again for that");
+  for (const { board } of boards.slice(1)) assert.ok(board.machine.stats.regionsMade > 0);
 });

@@ -47,9 +47,6 @@ export const doubted: Helper = { name: "doubted", params: [I32, F64], results: [
  */
 export const missed: Helper = { name: "missed", params: [I32, F64, I32], results: [] };
 
-/** (bank, address of a region): a register that it took for a 32-bit value was none, and it has left. Provided by the host. */
-export const tooWide: Helper = { name: "tooWide", params: [I32, F64], results: [] };
-
 /** As a region function: interprets from the context's pc on, without asking for a region there first. */
 export const interpret: Helper = {
   name: "interpret",

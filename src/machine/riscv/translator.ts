@@ -100,7 +100,6 @@ export class Translator {
   readonly #switches = new Switches();
   readonly #doubts: Doubts;
   readonly #misses: Doubts;
-  readonly #widths: Doubts;
   readonly #patience: Patience;
   readonly #archive: Archive | null;
   readonly #ways: Ways;
@@ -125,7 +124,6 @@ export class Translator {
     this.#ways = new Ways(mem, threshold > 1);
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
-    this.#widths = new Doubts(maxDoubts);
     this.#decoder.install(mem);
     this.#table = new WebAssembly.Table({
       element: "anyfunc",
@@ -143,7 +141,6 @@ export class Translator {
       doubted: (bank: number, entry: number) => this.#doubted(bank, entry),
       missed: (bank: number, entry: number, offset: number) =>
         this.#missed(bank, entry, entry + offset),
-      tooWide: (bank: number, entry: number) => this.#tooWide(bank, entry),
     };
     this.#parts = {
       mem,
@@ -249,12 +246,6 @@ export class Translator {
     if (this.#misses.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
   }
 
-  /** The region at `entry` left because a register was not as narrow as it had hoped: one that often does is compiled again. */
-  #tooWide(bank: number, entry: number): void {
-    this.stats.doubts++;
-    if (this.#widths.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
-  }
-
   #compileAgain(bank: number, entry: number): void {
     const pt = this.#banks.get(bank)!;
     const region = this.#regions.find(pt, entry);
@@ -318,11 +309,7 @@ export class Translator {
   }
 
   #hopeFor(entry: number): Hope {
-    return {
-      arithmetic: this.#doubts.mayHope(entry),
-      hits: this.#misses.mayHope(entry),
-      words: this.#widths.mayHope(entry),
-    };
+    return { arithmetic: this.#doubts.mayHope(entry), hits: this.#misses.mayHope(entry) };
   }
 
   #install(entry: number, pages: ReadonlyMap<number, number>, func: unknown): Region {
@@ -339,8 +326,8 @@ export class Translator {
   /** The region at `pc` as an earlier machine made it of the same code, if one did. */
   #restore(pt: PageTable, pc: number): Region | undefined {
     const mayHave = ({ hope }: { hope: Hope }): boolean => {
-      const { arithmetic, hits, words } = this.#hopeFor(pc);
-      return (arithmetic || !hope.arithmetic) && (hits || !hope.hits) && (words || !hope.words);
+      const { arithmetic, hits } = this.#hopeFor(pc);
+      return (arithmetic || !hope.arithmetic) && (hits || !hope.hits);
     };
     const found = this.#archive?.restore(pt, pc, mayHave);
     if (!found) return undefined;

@@ -11,7 +11,7 @@ import type { PhysMem } from "../../physmem.ts";
 import { Asm } from "../../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
-import { doubted, interpret, missed, proceed, tooWide } from "../interp.ts";
+import { doubted, interpret, missed, proceed } from "../interp.ts";
 import type { Runtime } from "../runtime.ts";
 import { REGION_PARAMS, REGION_RESULTS, TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";
@@ -37,18 +37,14 @@ export function compileBatch(
   m.importMemory("memory", 1, MAX_MEMORY_PAGES);
   m.importTable("table", TABLE_SIZE);
   const index = new Map<Helper, number>();
-  const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
-  const indexOf = (h: Helper): number => index.get(h)!;
-  const regions = graphs.map(
-    (graph, i) => new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!),
-  );
-  const used = helpersOf(graphs, hopes);
-  if (regions.some((r) => r.hopesForWords)) used.add(interpret).add(tooWide);
-  const helpers = [...used];
+  const helpers = [...helpersOf(graphs, hopes)];
   const imported = helpers.filter((h) => !h.isLocal);
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
   for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
-  regions.forEach((region, i) => {
+  const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
+  graphs.forEach((graph, i) => {
+    const indexOf = (h: Helper): number => index.get(h)!;
+    const region = new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!);
     const body = region.compile(m.nextFunc);
     m.func(regionType, body.localTypes, body, `r${i}`);
   });

@@ -23,7 +23,6 @@ export interface ModuleRecord {
 
 const HOPES_FOR_ARITHMETIC = 1;
 const HOPES_FOR_HITS = 2;
-const HOPES_FOR_WORDS = 4;
 
 export function encodeRecord({ module, regions }: ModuleRecord): Uint8Array {
   let size = 12 + module.bytes.length;
@@ -44,10 +43,7 @@ export function encodeRecord({ module, regions }: ModuleRecord): Uint8Array {
   }
   for (const { entry, hope, spans } of regions) {
     view.setFloat64(at, entry, true);
-    out[at + 8] =
-      (hope.arithmetic ? HOPES_FOR_ARITHMETIC : 0) |
-      (hope.hits ? HOPES_FOR_HITS : 0) |
-      (hope.words ? HOPES_FOR_WORDS : 0);
+    out[at + 8] = (hope.arithmetic ? HOPES_FOR_ARITHMETIC : 0) | (hope.hits ? HOPES_FOR_HITS : 0);
     view.setUint16(at + 9, spans.length, true);
     at += 11;
     for (const { va, code } of spans) {
@@ -84,7 +80,6 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): ModuleRecord {
     const hope = {
       arithmetic: (hopes & HOPES_FOR_ARITHMETIC) !== 0,
       hits: (hopes & HOPES_FOR_HITS) !== 0,
-      words: (hopes & HOPES_FOR_WORDS) !== 0,
     };
     return { entry, hope, spans };
   });

@@ -21,7 +21,6 @@ import {
   missed,
   NOWHERE,
   proceed,
-  tooWide,
 } from "../interp.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
@@ -40,7 +39,7 @@ import {
 import { type Plan, type Segment, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 import type { Known } from "./trust.ts";
-import { follow, unknownWidths, WidthPlan, type Widths } from "./widths.ts";
+import { follow, unknownWidths, type Widths, widthsAtEntry } from "./widths.ts";
 
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
@@ -51,8 +50,6 @@ export interface Hope {
   readonly arithmetic: boolean;
   /** Accesses hit the TLB. */
   readonly hits: boolean;
-  /** What a loop takes for 32-bit values is so where it is entered. */
-  readonly words: boolean;
 }
 
 /** A segment whose code is being emitted. */
@@ -76,7 +73,7 @@ export class RegionCompiler implements Control {
   readonly #parking: Parking;
   readonly #dirtyIn: RegSet[];
   readonly #neededIn: RegSet[];
-  readonly #widths: WidthPlan;
+  readonly #widthsIn: readonly Widths[];
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
   readonly #exits = new Exits();
   /** Registers that are narrow wherever the region is left to the interpreter and they are dirty: there, others are not. */
@@ -121,12 +118,8 @@ export class RegionCompiler implements Control {
     const { accesses, windows } = groupsOf(this.#shape.nodes);
     this.#accesses = accesses;
     this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses, this.#parking);
-    this.#widths = new WidthPlan(this.#shape.nodes, hope.words);
+    this.#widthsIn = widthsAtEntry(this.#shape.nodes);
     this.#e.openWindows(windows);
-  }
-
-  get hopesForWords(): boolean {
-    return this.#widths.hoped !== 0;
   }
 
   /** The function's body, which is to be the `self`-th of its module; its locals are `localTypes`. */
@@ -143,7 +136,6 @@ export class RegionCompiler implements Control {
       });
     }
     this.#load(this.#neededIn[0]!);
-    this.#expectWords(this.#widths.hoped);
     const exits = this.#openExits();
     this.#tree(0);
     e.widths = { ...unknownWidths(), narrow: this.#narrowAtExits };
@@ -156,30 +148,11 @@ export class RegionCompiler implements Control {
     return e.unreachable();
   }
 
-  /** Moves these registers to their i32 locals. If one does not fit, it is the interpreter's turn, at the region's address. */
-  #expectWords(registers: number): void {
-    if (registers === 0) return;
-    const e = this.#e;
-    e.i64_const(0);
-    for (let r = 1; r < 32; r++) {
-      if ((registers & (1 << r)) === 0) continue;
-      e.x(r).x(r).i32_wrap_i64().local_tee(e.wordLocal(r)).i64_extend_i32_s();
-      e.i64_xor().i64_or();
-    }
-    e.i64_const(0).i64_ne().unlikely().if_();
-    this.#spill();
-    this.#setPc(e.entry);
-    e.bank().f64_const(e.entry).callHelper(tooWide);
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
-    e.end();
-    e.widths.narrow |= registers;
-  }
-
   /** Opens a block for every set of registers that is dirty at some instruction that may be left. */
   #openExits(): Exit[] {
     this.#shape.nodes.forEach((n, i) => {
       const dirty = { ...this.#dirtyIn[i]! };
-      const widths = { ...this.#widths.into[i]! };
+      const widths = { ...this.#widthsIn[i]! };
       for (const op of n.block.ops) {
         if (mayLeave(op, this.#accesses[i]!)) this.#addExit(dirty, widths);
         join(dirty, writesOf(op));
@@ -257,7 +230,7 @@ export class RegionCompiler implements Control {
   #atHeader(i: number): void {
     const pc = this.#shape.nodes[i]!.block.pc;
     this.#dirty = { ...this.#dirtyIn[i]! };
-    this.#e.widths = { ...this.#widths.into[i]! };
+    this.#e.widths = { ...this.#widthsIn[i]! };
     this.#burnFuel(() => {
       this.#spill();
       this.#setPc(pc);
@@ -271,7 +244,7 @@ export class RegionCompiler implements Control {
     this.#at = i;
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
-    e.widths = { ...this.#widths.into[i]! };
+    e.widths = { ...this.#widthsIn[i]! };
     e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
     this.#known = undefined;
     const plan = this.#plans?.[i];
@@ -602,8 +575,7 @@ export class RegionCompiler implements Control {
     const fetched = both(this.#neededIn[to]!, this.#parking.fetchedOn(this.#at, to));
     this.#load(fetched);
     e.widths.narrow &= ~fetched.x;
-    this.#expectWords(this.#widths.hopedOn(this.#at, to) & ~e.widths.word);
-    e.convert(this.#neededIn[to]!.x, this.#widths.into[to]!.narrow);
+    e.convert(this.#neededIn[to]!.x, this.#widthsIn[to]!.narrow);
     if (to <= this.#at) e.br(this.#backTo(to));
     else if (this.#shape.nodes[to]!.isMerge) e.br(this.#labels[to]!);
     else {

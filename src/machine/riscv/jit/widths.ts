@@ -1,15 +1,15 @@
 /**
  * Which registers of a region hold 32-bit values, and which of those are kept in i32 locals.
  *
- * RISC-V has 32-bit values sign-extended to 64 bits. Kept so, every addition of such values is
- * cut to its low half and extended again, by V8 too where it does not see both at once: across the iterations of a loop, and
- * where values come from the context. A value in an i32 local is extended where 64 bits of it are read, or it is stored.
+ * RISC-V has 32-bit values sign-extended to 64 bits. Kept so, each is cut to its low half and extended again wherever it is
+ * worked on, and V8 does not see that two shifts and an or are a rotation. A value in an i32 local is extended
+ * where 64 bits of it are read, or it is stored.
  *
  * What is known at a point holds on every way there (`word`, `natural`, `upper`); whether a register is
  * *narrow*, in its i32 local, is a choice that all ways there follow.
  */
 import { isSwitch, type Op, rs1Of, rs2Of } from "./graph.ts";
-import { type Loop, loopsOf } from "./loops.ts";
+import { loopsOf } from "./loops.ts";
 import { readsOf, writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
@@ -143,163 +143,77 @@ function readsWhole(op: Op): number {
   return kind !== "store" && op.traits.rs2Whole ? whole | (1 << rs2Of(op)) : whole;
 }
 
-/** Registers that two sources of 32-bit work name together, one of them in `narrow`. */
-function companions(op: Op, narrow: number): number {
-  const kind = kindOf(op);
-  if ((kind !== "bits" && kind !== "compare") || !op.traits.rs2) return 0;
-  if (op.insn.name === "add") return 0;
-  const sources = readsOf(op).x;
-  return sources & narrow ? sources : 0;
-}
-
 const endsInCall = (n: Node): boolean => n.block.back !== undefined;
 
-export class WidthPlan {
-  /** For each node, at its start. */
-  readonly into: readonly Widths[];
-  /**
-   * Registers that the region takes for 32-bit values where it is entered: it has to look whether they are.
-   * Only a loop that begins there has any, where they are 32-bit values each further time.
-   */
-  readonly hoped: number;
-  readonly #nodes: readonly Node[];
-  readonly #loops: readonly Loop[];
-  /** The loop that begins where the region is entered. */
-  readonly #first: Loop | undefined;
+/** For each node, what is known at its start. */
+export function widthsAtEntry(nodes: readonly Node[]): Widths[] {
+  const into = knownAtEntry(nodes);
+  chooseNarrow(nodes, into);
+  return into;
+}
 
-  constructor(nodes: readonly Node[], mayHope: boolean) {
-    this.#nodes = nodes;
-    this.#loops = loopsOf(nodes);
-    const never = this.#neverNarrow();
-    const first = this.#loops.find(({ header }) => header === 0);
-    const loop = mayHope && never[0] !== ~0 ? first : undefined;
-    this.#first = first;
-    // What is only stored again may be anything: the loop's scratch registers.
-    const read = loop ? readAtEntry(nodes) : 0;
-    let hoped = read;
-    let into = this.#know(hoped);
-    if (loop) {
-      hoped = this.#worthHoping(loop, into[0]!.word & read);
-      into = this.#know(hoped);
-      hoped &= into[0]!.word;
-    }
-    this.hoped = hoped;
-    this.#choose(into, hoped, never);
-    this.into = into;
-  }
-
-  /** Registers that have to be looked at on a way between nodes, as where the region is entered. */
-  hopedOn(from: number, to: number): number {
-    return to === 0 && !this.#first!.body.has(from) ? this.hoped : 0;
-  }
-
-  /** What is known at each node, if `hoped` are 32-bit values at the entry. */
-  #know(hoped: number): Widths[] {
-    const nodes = this.#nodes;
-    const into = nodes.map(anything);
-    const out = nodes.map(anything);
+function knownAtEntry(nodes: readonly Node[]): Widths[] {
+  const into = nodes.map(anything);
+  const out = nodes.map((n) => (endsInCall(n) ? unknownWidths() : anything()));
+  for (let changed = true; changed; ) {
+    changed = false;
     nodes.forEach((n, i) => {
-      if (endsInCall(n)) out[i] = unknownWidths();
-    });
-    for (let changed = true; changed; ) {
-      changed = false;
-      nodes.forEach((n, i) => {
-        const w = i === 0 ? { ...unknownWidths(), word: hoped | X0 } : anything();
-        for (const p of n.preds) {
-          const isEntry = i === 0 && !this.#first!.body.has(p);
-          w.word &= out[p]!.word | (isEntry ? hoped : 0);
-          w.natural &= out[p]!.natural;
-          w.upper &= out[p]!.upper;
-        }
-        const was = into[i]!;
-        if (was.word === w.word && was.natural === w.natural && was.upper === w.upper) return;
-        changed = true;
-        into[i] = w;
-        if (!endsInCall(n)) out[i] = throughBlock(n, w);
-      });
-    }
-    return into;
-  }
-
-  /** Of `possible`, what the loop keeps making anew, and what is worked on together with that. */
-  #worthHoping(loop: Loop, possible: number): number {
-    let made = 0;
-    for (const i of loop.body) for (const op of this.#nodes[i]!.block.ops) made |= writesOf(op).x;
-    let found = made & possible;
-    for (const i of loop.body) {
-      for (const op of this.#nodes[i]!.block.ops) found |= companions(op, made & possible);
-    }
-    return found & possible;
-  }
-
-  /** Sets `narrow` in `into`: what some way to a node has in an i32 local, all have. */
-  #choose(into: Widths[], hoped: number, never: readonly number[]): void {
-    const nodes = this.#nodes;
-    into[0]!.narrow = hoped;
-    for (let changed = true; changed; ) {
-      changed = false;
-      nodes.forEach((n, i) => {
-        if (endsInCall(n)) return;
-        const { narrow } = throughBlock(n, into[i]!);
-        for (const s of n.succ) {
-          const to = into[s]!;
-          const more = narrow & to.word & ~never[s]!;
-          if ((more & ~to.narrow) === 0) continue;
-          to.narrow |= more;
-          changed = true;
-        }
-      });
-    }
-  }
-
-  /**
-   * For each node, what is not narrow at its start: everything where a jump table leads, which has no room to
-   * convert anything, and what a loop only reads, as 64 bits.
-   */
-  #neverNarrow(): number[] {
-    const nodes = this.#nodes;
-    const never = nodes.map(({ preds }) =>
-      preds.some((p) => isSwitch(nodes[p]!.block.ops.at(-1)!)) ? ~0 : 0,
-    );
-    for (const { header, body } of this.#loops) {
-      let [whole, low, made] = [0, 0, 0];
-      for (const i of body) {
-        for (const op of nodes[i]!.block.ops) {
-          const wholly = readsWhole(op);
-          whole |= wholly;
-          low |= readsOf(op).x & ~wholly;
-          made |= writesOf(op).x;
-        }
+      const w = i === 0 ? unknownWidths() : anything();
+      for (const p of n.preds) {
+        w.word &= out[p]!.word;
+        w.natural &= out[p]!.natural;
+        w.upper &= out[p]!.upper;
       }
-      never[header]! |= whole & ~low & ~made;
-    }
-    return never;
+      const was = into[i]!;
+      if (was.word === w.word && was.natural === w.natural && was.upper === w.upper) return;
+      changed = true;
+      into[i] = w;
+      if (!endsInCall(n)) out[i] = throughBlock(n, w);
+    });
+  }
+  return into;
+}
+
+/** Sets `narrow` in `into`: what some way to a node has in an i32 local, all have. */
+function chooseNarrow(nodes: readonly Node[], into: readonly Widths[]): void {
+  const never = neverNarrow(nodes);
+  for (let changed = true; changed; ) {
+    changed = false;
+    nodes.forEach((n, i) => {
+      if (endsInCall(n)) return;
+      const { narrow } = throughBlock(n, into[i]!);
+      for (const s of n.succ) {
+        const to = into[s]!;
+        const more = narrow & to.word & ~never[s]!;
+        if ((more & ~to.narrow) === 0) continue;
+        to.narrow |= more;
+        changed = true;
+      }
+    });
   }
 }
 
-/** Registers that some way from the entry reads before it writes them, within the region. */
-function readAtEntry(nodes: readonly Node[]): number {
-  const into = nodes.map(() => 0);
-  const own = nodes.map((n) => {
-    let [reads, writes] = [0, 0];
-    for (const op of n.block.ops) {
-      reads |= readsOf(op).x & ~writes;
-      writes |= writesOf(op).x;
+/**
+ * For each node, what is not narrow at its start: everything where a jump table leads, which has no room to
+ * convert anything, and what a loop only reads, as 64 bits.
+ */
+function neverNarrow(nodes: readonly Node[]): number[] {
+  const never = nodes.map(({ preds }) =>
+    preds.some((p) => isSwitch(nodes[p]!.block.ops.at(-1)!)) ? ~0 : 0,
+  );
+  for (const { header, body } of loopsOf(nodes)) {
+    let [whole, low, made] = [0, 0, 0];
+    for (const i of body) {
+      for (const op of nodes[i]!.block.ops) {
+        const wholly = readsWhole(op);
+        whole |= wholly;
+        low |= readsOf(op).x & ~wholly;
+        made |= writesOf(op).x;
+      }
     }
-    return { reads, writes };
-  });
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      const { reads, writes } = own[i]!;
-      let later = 0;
-      if (!endsInCall(nodes[i]!)) for (const s of nodes[i]!.succ) later |= into[s]!;
-      const now = reads | (later & ~writes);
-      if (now !== into[i]) changed = true;
-      into[i] = now;
-    }
+    never[header]! |= whole & ~low & ~made;
   }
-  return into[0]!;
+  return never;
 }
 
 function throughBlock(n: Node, into: Widths): Widths {
