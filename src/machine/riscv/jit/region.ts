@@ -9,23 +9,17 @@
  * A guest call is a WebAssembly call, and a guest return a WebAssembly return of the fuel left and where the guest
  * returns to. That is only a prediction: the caller compares that with what it expects, and otherwise goes where it says.
  */
-import { BANK_FUEL, BANK_JUMP, CTX_F, CTX_FPSLOW, CTX_PC, CTX_X } from "../../layout.ts";
+import { BANK_FUEL } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
-import { I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
+import { I64, type Label } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import {
-  doubted,
-  emitJumpOffset,
-  interpret,
-  jumpOffset,
-  missed,
-  NOWHERE,
-  proceed,
-} from "../interp.ts";
+import { interpret, missed, NOWHERE, proceed } from "../interp.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
+import { functionAt, knownFunction } from "./jumpcache.ts";
+import { type Open, Optimism } from "./optimism.ts";
 import { Parking } from "./parking.ts";
 import {
   both,
@@ -36,8 +30,9 @@ import {
   type RegSet,
   writesOf,
 } from "./regs.ts";
-import { type Plan, type Segment, segmentsOf } from "./segments.ts";
+import { type Plan, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
+import { loadRegs, setPc, storePc, storeRegs } from "./transfer.ts";
 import type { Known } from "./trust.ts";
 import { follow, unknownWidths, type Widths, widthsAtEntry } from "./widths.ts";
 
@@ -50,18 +45,6 @@ export interface Hope {
   readonly arithmetic: boolean;
   /** Accesses hit the TLB. */
   readonly hits: boolean;
-}
-
-/** A segment whose code is being emitted. */
-interface Open {
-  readonly segment: Segment;
-  /** Registers that were dirty at its start, and locals that are kept in others meanwhile. */
-  readonly dirty: RegSet;
-  readonly widths: Widths;
-  readonly saved: readonly [from: number, to: number][];
-  /** Where control goes behind what is done in doubt, and that itself. */
-  readonly done: Label;
-  readonly doubts: Label;
 }
 
 export class RegionCompiler implements Control {
@@ -90,13 +73,9 @@ export class RegionCompiler implements Control {
   #known: Known | undefined;
   /** The same if it traps. */
   #trapDirty: RegSet = emptySet();
-  /** Address of the region, if it is optimistic about floating point: see segments.ts. */
-  readonly #optimist: number | undefined;
+  readonly #optimism: Optimism;
   /** The segments of each node; undefined where code is careful. */
   readonly #plans: readonly Plan[] | undefined;
-  /** The segment that code is in. */
-  #open: Open | undefined;
-  readonly #segmentLocals = new Map<ValType, number[]>();
 
   constructor(
     graph: Graph,
@@ -105,14 +84,14 @@ export class RegionCompiler implements Control {
     indexOf: (h: Helper) => number,
     hope: Hope,
   ) {
-    this.#optimist = hope.arithmetic && isDoubtful(graph) ? graph.entry : undefined;
     this.#regionType = regionType;
     this.#maxDepth = maxDepth;
     this.#e = new JitEmit(graph.entry, indexOf);
     this.#e.control = this;
     this.#e.hopesForHits = hope.hits;
     this.#shape = structure(graph);
-    this.#plans = this.#optimist === undefined ? undefined : segmentsOf(this.#shape.nodes);
+    this.#optimism = new Optimism(this.#e, hope.arithmetic && isDoubtful(graph));
+    this.#plans = this.#optimism.isOn ? segmentsOf(this.#shape.nodes) : undefined;
     this.#parking = new Parking(this.#shape.nodes);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes, this.#parking);
     const { accesses, windows } = groupsOf(this.#shape.nodes);
@@ -127,21 +106,21 @@ export class RegionCompiler implements Control {
     this.#self = self;
     const e = this.#e;
     const { nodes } = this.#shape;
-    const here = () => this.#setPc(e.entry);
-    this.#leaveIfSlow(here);
+    const here = () => setPc(e, e.entry);
+    this.#optimism.leaveIfSlow(here);
     if (!nodes[0]!.isHeader) {
       this.#burnFuel(() => {
         here();
         this.#leave(TRAP_FUEL);
       });
     }
-    this.#load(this.#neededIn[0]!);
+    loadRegs(e, this.#neededIn[0]!);
     const exits = this.#openExits();
     this.#tree(0);
     e.widths = { ...unknownWidths(), narrow: this.#narrowAtExits };
     for (const { stores, next } of exits.reverse()) {
       e.unreachable().end();
-      this.#store(stores);
+      storeRegs(e, stores);
       if (next) e.br(next.label);
       else this.#interpretFromExit();
     }
@@ -182,7 +161,7 @@ export class RegionCompiler implements Control {
   /** All registers are in the context: the interpreter's turn, at the instruction that was left. */
   #interpretFromExit(): void {
     const e = this.#e;
-    this.#storePc(() => {
+    storePc(e, () => {
       e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
     });
     if (e.hopesForHits) {
@@ -233,7 +212,7 @@ export class RegionCompiler implements Control {
     this.#e.widths = { ...this.#widthsIn[i]! };
     this.#burnFuel(() => {
       this.#spill();
-      this.#setPc(pc);
+      setPc(this.#e, pc);
       this.#leave(TRAP_FUEL);
     });
   }
@@ -248,13 +227,13 @@ export class RegionCompiler implements Control {
     e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
     this.#known = undefined;
     const plan = this.#plans?.[i];
-    this.#goOn(plan?.incoming ? this.#open : undefined);
+    this.#optimism.goOn(plan?.incoming ? this.#optimism.open : undefined);
     /** The segment that was opened here: what it does in doubt is still to be emitted. */
     let own: Open | undefined;
     const endAt = (k: number): void => {
       if (!plan?.ends.has(k)) return;
-      this.#look();
-      if (own) this.#close(own, true);
+      this.#optimism.look();
+      if (own) this.#optimism.close(own, true);
       own = undefined;
     };
     const { ops } = node.block;
@@ -264,8 +243,8 @@ export class RegionCompiler implements Control {
       e.releaseTemps();
       const segment = plan?.starts.get(k);
       if (segment) {
-        own = this.#begin(segment);
-        this.#goOn(own);
+        own = this.#optimism.begin(segment, this.#dirty);
+        this.#optimism.goOn(own);
       }
       this.#trapDirty = { ...this.#dirty };
       join(this.#dirty, writesOf(op));
@@ -273,108 +252,25 @@ export class RegionCompiler implements Control {
     });
     endAt(ops.length);
     if (ops.at(-1)!.traits.flow === "next") this.#go(node.block.end, e.trust.known());
-    if (own) this.#close(own, false);
-  }
-
-  /** From here on code is in this segment, or in none. */
-  #goOn(open: Open | undefined): void {
-    this.#open = open;
-    this.#e.doubts = open?.doubts;
-  }
-
-  /** Control leaves the segment that it is in. */
-  #look(): void {
-    const e = this.#e;
-    e.trust.check(e, () => e.doubtIf());
-    this.#goOn(undefined);
-  }
-
-  #begin(segment: Segment): Open {
-    const { writes } = segment;
-    const e = this.#e;
-    const dirty = { ...this.#dirty };
-    const widths = { ...e.widths };
-    const done = e.block();
-    const doubts = e.block();
-    // What the segment overwrites of what would have to be stored where it starts.
-    const saved: [from: number, to: number][] = [];
-    const taken = new Map<ValType, number>();
-    const save = (type: ValType, from: number): void => {
-      const n = taken.get(type) ?? 0;
-      taken.set(type, n + 1);
-      saved.push([from, this.#segmentLocal(type, n)]);
-    };
-    for (let r = 0; r < 32; r++) {
-      if (dirty.x & writes.x & (1 << r)) {
-        if (e.isNarrow(r)) save(I32, e.wordLocal(r));
-        else save(I64, e.xLocal(r));
-      }
-      if (dirty.f & writes.f & (1 << r)) save(V128, e.fLocal(r));
-    }
-    for (const [from, to] of saved) e.local_get(from).local_set(to);
-    return { segment, dirty, widths, saved, done, doubts };
-  }
-
-  /** Emits what a segment does in doubt, behind it; `goesOn` if control comes here and goes on behind that. */
-  #close({ segment, dirty, widths, saved, done }: Open, goesOn: boolean): void {
-    const e = this.#e;
-    if (goesOn) e.br(done);
-    else e.unreachable();
-    e.end();
-    for (const [to, from] of saved) e.local_get(from).local_set(to);
-    const after = e.widths;
-    e.widths = widths;
-    this.#store(dirty);
-    e.widths = after;
-    this.#setPc(segment.pc);
-    this.#leaveWithDoubt();
-    e.end();
-    if (!goesOn) e.unreachable();
-  }
-
-  #segmentLocal(type: ValType, n: number): number {
-    let locals = this.#segmentLocals.get(type);
-    if (!locals) {
-      locals = [];
-      this.#segmentLocals.set(type, locals);
-    }
-    locals[n] ??= this.#e.newLocal(type);
-    return locals[n];
-  }
-
-  /** Everything is in the context: the interpreter's turn, and the translator should know. */
-  #leaveWithDoubt(): void {
-    const e = this.#e;
-    e.bank().f64_const(this.#optimist!).callHelper(doubted);
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
-  }
-
-  /** The same if the native path of floating point is not open. */
-  #leaveIfSlow(before: () => void): void {
-    if (this.#optimist === undefined) return;
-    const e = this.#e;
-    e.ctx().i32_load(CTX_FPSLOW).unlikely().if_();
-    before();
-    this.#leaveWithDoubt();
-    e.end();
+    if (own) this.#optimism.close(own, false);
   }
 
   get isOptimist(): boolean {
-    return this.#optimist !== undefined;
+    return this.#optimism.isOn;
   }
 
   fcsrWritten(): void {
     const { op } = this.#e;
-    this.#leaveIfSlow(() => {
+    this.#optimism.leaveIfSlow(() => {
       this.#spill();
-      this.#setPc(op.pc + op.len);
+      setPc(this.#e, op.pc + op.len);
     });
   }
 
   branch(condition: () => void): void {
     const e = this.#e;
     const { op } = e;
-    const [i, node, dirty, open] = [this.#at, this.#node, { ...this.#dirty }, this.#open];
+    const [i, node, dirty, open] = [this.#at, this.#node, { ...this.#dirty }, this.#optimism.open];
     const widths = { ...e.widths };
     const known = e.trust.known();
     condition();
@@ -383,11 +279,11 @@ export class RegionCompiler implements Control {
     if (unseen !== undefined) {
       if (unseen !== taken) e.i32_eqz();
       e.leaveIf(() => {
-        if (open) this.#look();
+        if (open) this.#optimism.look();
         return this.#exitWith(dirty);
       });
       e.trust.startBlock(known);
-      this.#goOn(open);
+      this.#optimism.goOn(open);
       this.#go(unseen === taken ? op.pc + op.len : taken, known);
       return;
     }
@@ -397,7 +293,7 @@ export class RegionCompiler implements Control {
     [this.#at, this.#node, this.#dirty] = [i, node, dirty];
     e.widths = widths;
     e.trust.startBlock(known);
-    this.#goOn(open);
+    this.#optimism.goOn(open);
     this.#go(op.pc + op.len, known);
   }
 
@@ -422,7 +318,7 @@ export class RegionCompiler implements Control {
     }
     if (back !== undefined) {
       if (known !== undefined) this.#callKnown(known, back);
-      else this.#callIndirect(() => this.#functionAt(pc), pc, back);
+      else this.#callIndirect(() => functionAt(e, pc), pc, back);
       return;
     }
     if (known !== undefined) {
@@ -435,7 +331,7 @@ export class RegionCompiler implements Control {
       e.local_get(FUEL);
       pc();
       e.return_();
-    } else this.#tailCall(() => this.#functionAt(pc));
+    } else this.#tailCall(() => functionAt(e, pc));
   }
 
   #callKnown(target: number, back: number): void {
@@ -443,7 +339,7 @@ export class RegionCompiler implements Control {
     const pc = () => e.i64_const(target);
     // What calls itself is as valid as it is, and needs no look at the jump cache.
     if (target === e.entry) this.#call(() => e.call(this.#self), pc, back);
-    else this.#callIndirect(() => this.#knownFunction(target), pc, back);
+    else this.#callIndirect(() => knownFunction(e, target), pc, back);
   }
 
   /** Branches to the block at the address in a local, if the graph has an edge to it. */
@@ -508,10 +404,10 @@ export class RegionCompiler implements Control {
     e.local_get(pc).i64_const(back).i64_ne().unlikely().if_();
     this.#proceed(() => e.local_get(pc));
     e.end();
-    this.#leaveIfSlow(() => this.#setPc(back));
+    this.#optimism.leaveIfSlow(() => setPc(e, back));
     e.closeWindows();
     e.widths = unknownWidths();
-    this.#load(this.#neededIn[to]!);
+    loadRegs(e, this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
   }
@@ -530,35 +426,35 @@ export class RegionCompiler implements Control {
     const { op } = e;
     const back = op.pc + op.len;
     this.#spill();
-    this.#setPc(op.pc);
+    setPc(e, op.pc);
     e.ctx().bank().local_get(FUEL).callHelper(serve);
     e.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
     e.local_get(FUEL).i64_const(NOWHERE).return_().end();
     const to = this.#shape.edge(this.#at, back);
     if (to === undefined) {
-      this.#tailCall(() => this.#knownFunction(back));
+      this.#tailCall(() => knownFunction(e, back));
       return;
     }
-    this.#leaveIfSlow(() => this.#setPc(back));
+    this.#optimism.leaveIfSlow(() => setPc(e, back));
     e.closeWindows();
     e.widths = unknownWidths();
-    this.#load(this.#neededIn[to]!);
+    loadRegs(e, this.#neededIn[to]!);
     this.#dirty = emptySet();
     this.#go(back);
   }
 
   trap(code: number): void {
     this.#spill();
-    this.#setPc(this.#e.op.pc);
+    setPc(this.#e, this.#e.op.pc);
     this.#leave(code);
   }
 
   /** Control goes to `pc`: a block of this region, or out of it. */
   #go(pc: number, known?: Known): void {
     const to = this.#shape.edge(this.#at, pc);
-    const open = this.#open;
+    const open = this.#optimism.open;
     if (open && (to === undefined || this.#plans![to]!.incoming !== open.segment)) {
-      this.#look();
+      this.#optimism.look();
       this.#goTo(to, pc, this.#e.trust.known());
     } else {
       this.#goTo(to, pc, known);
@@ -571,9 +467,9 @@ export class RegionCompiler implements Control {
       return;
     }
     const e = this.#e;
-    this.#store(both(this.#dirty, this.#parking.parkedOn(this.#at, to)));
+    storeRegs(e, both(this.#dirty, this.#parking.parkedOn(this.#at, to)));
     const fetched = both(this.#neededIn[to]!, this.#parking.fetchedOn(this.#at, to));
-    this.#load(fetched);
+    loadRegs(e, fetched);
     e.widths.narrow &= ~fetched.x;
     e.convert(this.#neededIn[to]!.x, this.#widthsIn[to]!.narrow);
     if (to <= this.#at) e.br(this.#backTo(to));
@@ -587,7 +483,7 @@ export class RegionCompiler implements Control {
   /** Leaves for the region at a known address. */
   #chain(pc: number): void {
     this.#spill();
-    this.#tailCall(() => this.#knownFunction(pc));
+    this.#tailCall(() => knownFunction(this.#e, pc));
   }
 
   #tailCall(func: () => void): void {
@@ -595,35 +491,6 @@ export class RegionCompiler implements Control {
     e.ctx().bank().local_get(FUEL).local_get(DEPTH);
     func();
     e.return_call_indirect(this.#regionType);
-  }
-
-  /** Pushes the function that the jump cache has for an address; or 0, with the address in the context. */
-  #knownFunction(pc: number): void {
-    const e = this.#e;
-    const slot = BANK_JUMP + jumpOffset(pc | 0);
-    // V8 would merge the load into a comparison, and make it twice.
-    e.bank().i64_load(slot).i64_const(pc).i64_sub().i64_eqz();
-    e.likely().if_(I32);
-    e.bank().i32_load(slot + 8);
-    e.else_();
-    this.#setPc(pc);
-    e.i32_const(0).end();
-  }
-
-  #functionAt(pc: () => void): void {
-    const e = this.#e;
-    const slot = e.temp(I32);
-    e.bank();
-    pc();
-    e.i32_wrap_i64();
-    emitJumpOffset(e, slot).i32_add().local_tee(slot);
-    e.i64_load(BANK_JUMP);
-    pc();
-    e.i64_sub().i64_eqz().likely().if_(I32);
-    e.local_get(slot).i32_load(BANK_JUMP + 8);
-    e.else_();
-    this.#storePc(pc);
-    e.i32_const(0).end();
   }
 
   #burnFuel(out: () => void): void {
@@ -635,49 +502,7 @@ export class RegionCompiler implements Control {
   }
 
   #spill(): void {
-    this.#store(this.#dirty);
-  }
-
-  #store({ x, f }: RegSet): void {
-    const e = this.#e;
-    for (let r = 1; r < 32; r++) {
-      if (x & (1 << r))
-        e.ctx()
-          .x(r)
-          .i64_store(CTX_X + r * 8);
-    }
-    for (let r = 0; r < 32; r++) {
-      if (f & (1 << r))
-        e.ctx()
-          .local_get(e.fLocal(r))
-          .v128_store64_lane(CTX_F + r * 8);
-    }
-  }
-
-  #setPc(pc: number): void {
-    this.#storePc(() => this.#e.i64_const(pc));
-  }
-
-  #storePc(pc: () => void): void {
-    this.#e.ctx();
-    pc();
-    this.#e.i64_store(CTX_PC);
-  }
-
-  #load(set: RegSet): void {
-    const e = this.#e;
-    for (let r = 1; r < 32; r++) {
-      if (set.x & (1 << r))
-        e.ctx()
-          .i64_load(CTX_X + r * 8)
-          .local_set(e.xLocal(r));
-    }
-    for (let r = 0; r < 32; r++) {
-      if (set.f & (1 << r))
-        e.ctx()
-          .v128_load64_zero(CTX_F + r * 8)
-          .local_set(e.fLocal(r));
-    }
+    storeRegs(this.#e, this.#dirty);
   }
 
   #leave(trap: number): void {
