@@ -4,9 +4,8 @@
  * Starts COUNT machines in this process, all on IMAGE as a copy-on-write disk, each with a shell that has written
  * 1 MiB to it and sleeps, and divides what the process has grown by.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { Channel } from "../src/hosts/node/ring.ts";
-import { STACK_MB } from "../src/hosts/node/stack.ts";
 
 const [image, count = "20", size = "32"] = process.argv.slice(2);
 if (!image) {
@@ -16,7 +15,11 @@ if (!image) {
 const MIB = 2 ** 20;
 const SCRIPT =
   "yes | head -c 1048576 | dd of=/dev/vkd0 bs=1M seek=40 conv=notrunc,fsync 2>/dev/null; echo up >&2; exec sleep 1000";
-const worker = new URL("../dist/hosts/node/worker.cjs", import.meta.url);
+const built = new URL("../dist/hosts/node/", import.meta.url);
+const { startWorker } = (await import(`${built}startworker.js`)) as { startWorker(): Worker };
+const { sendKernel } = (await import(`${built}kernelfiles.js`)) as {
+  sendKernel(worker: Worker): Worker;
+};
 
 function start(): Worker {
   const spec = {
@@ -37,10 +40,9 @@ function start(): Worker {
     consoleFd: 2,
     profileFd: null,
   };
-  return new Worker(worker, {
-    workerData: { shared: Channel.create().shared, spec },
-    resourceLimits: { stackSizeMb: STACK_MB },
-  });
+  const worker = sendKernel(startWorker());
+  worker.postMessage({ shared: Channel.create().shared, spec });
+  return worker;
 }
 
 /** Until a second goes by without growth: all are asleep. */

@@ -46,7 +46,7 @@ function failureOf(command: string | undefined): number {
 
 /** Does what `argv` says; ends the process. `worker`: one that loads the kernel already. */
 export function command(argv: readonly string[], worker: Worker | null): void {
-  if (worker) sendKernel(worker);
+  if (worker) sendKernel(worker, true);
   main(argv, worker).then(
     (status) => process.exit(status),
     (e: unknown) => {

@@ -4,16 +4,20 @@ import { createHash } from "node:crypto";
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Outcome } from "../../src/boot/config.ts";
 import type { MachineSpec } from "../../src/hosts/node/machinespec.ts";
 import { Channel } from "../../src/hosts/node/ring.ts";
-import { STACK_MB } from "../../src/hosts/node/stack.ts";
 import { imagePath } from "../cli/cli.ts";
 import { withTempDirAsync } from "./qemu.ts";
 
 const MACHINES = 20;
-const WORKER = new URL("../../dist/hosts/node/worker.cjs", import.meta.url);
+/** What the build made: from the sources, each machine would load some hundred modules. */
+const BUILT = new URL("../../dist/hosts/node/", import.meta.url);
+const { startWorker } = (await import(`${BUILT}startworker.js`)) as { startWorker(): Worker };
+const { sendKernel } = (await import(`${BUILT}kernelfiles.js`)) as {
+  sendKernel(worker: Worker): Worker;
+};
 const SCRIPT = `
   yes "machine $1" | head -c 1048576 >/tmp/mine
   dd if=/tmp/mine of=/dev/vkd0 bs=1M seek=40 conv=notrunc,fsync 2>/dev/null
@@ -42,7 +46,7 @@ function specOf(path: string, number: number): MachineSpec {
 }
 
 async function run(spec: MachineSpec): Promise<Outcome> {
-  const worker = new Worker(WORKER, { resourceLimits: { stackSizeMb: STACK_MB } });
+  const worker = sendKernel(startWorker());
   worker.postMessage({ shared: Channel.create().shared, spec });
   const outcome = await new Promise<Outcome>((resolve, reject) => {
     worker.on("message", (m: { kind: string; outcome: Outcome }) => {

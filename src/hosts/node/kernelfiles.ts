@@ -20,22 +20,27 @@ export interface KernelFiles {
   /** Where the compiled form is to be kept; null where it cannot be. */
   readonly keptAt: string | null;
   readonly compiled: SharedArrayBuffer | null;
+  /** The process runs nothing but vkernel: all of V8's settings are ours. */
+  readonly isAlone: boolean;
 }
 
 /** `url` is of a file beside the bundle. */
-function readKernel(url: string): KernelFiles {
+function readKernel(url: string, isAlone: boolean): KernelFiles {
   const file = fileURLToPath(new URL("./kernel.cjs", url));
   const directory = buildDirectory("compiled", file, process.env);
   const zlib = zlibOf(url);
   // Early releases of Node 20 cannot sum.
   const keptAt = directory && "crc32" in zlib ? join(directory, "kernel.v8") : null;
   const compiled = keptAt === null ? null : readCompiled(keptAt, zlib);
-  return { file, source: read(file), keptAt, compiled };
+  return { file, source: read(file), keptAt, compiled, isAlone };
 }
 
-/** Gives a Worker that has just been started the kernel, if there is a bundle. */
-export function sendKernel(worker: Worker): Worker {
-  if (!import.meta.url.endsWith(".ts")) worker.postMessage(readKernel(import.meta.url));
+/**
+ * Gives a Worker that has just been started the kernel, if there is a bundle. `isAlone` if no WebAssembly ran in this
+ * process before, and none but vkernel's will.
+ */
+export function sendKernel(worker: Worker, isAlone = false): Worker {
+  if (!import.meta.url.endsWith(".ts")) worker.postMessage(readKernel(import.meta.url, isAlone));
   return worker;
 }
 

@@ -9,11 +9,13 @@
 import type { Worker } from "node:worker_threads";
 import type { Outcome } from "../../boot/config.ts";
 import type { MachineCounts } from "../../platform/counts.ts";
+import { sendKernel } from "./kernelfiles.ts";
 import type { MachineSpec } from "./machinespec.ts";
 import { takeTerminal } from "./rawmode.ts";
 import { type ByteRing, Channel } from "./ring.ts";
 import type { WorkerTask } from "./runmachine.ts";
 import { takeSignals } from "./signals.ts";
+import { startWorker } from "./startworker.ts";
 import { startTicks } from "./ticks.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
@@ -43,8 +45,8 @@ export interface RunningMachine {
 /** `worker`: one that was started before it was known what for, and has been sent the kernel. */
 export async function launch(
   spec: MachineSpec,
-  observer: Observer,
-  worker: Worker,
+  observer: Observer = {},
+  worker: Worker = sendKernel(startWorker()),
 ): Promise<LaunchOutcome> {
   const channel = Channel.create();
   // Node 20 has no Promise.withResolvers.

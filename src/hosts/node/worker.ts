@@ -23,7 +23,7 @@ if (import.meta.url.endsWith(".ts")) {
   performance.now();
   next((files: KernelFiles) => {
     tuneEngine();
-    tuneIndirectCalls();
+    if (files.isAlone) tuneIndirectCalls();
     const bundle = new BundledKernel(files);
     const { runMachine } = bundle.load();
     next((task: WorkerTask) => serve(runMachine, task, bundle));
