@@ -1,4 +1,4 @@
-/** Boots a machine to its prompt, looks at it, ends it. */
+/** Boots a machine to its prompt, looks at it, and powers it off: as its user does, so that it keeps what it compiled. */
 import { spawn } from "node:child_process";
 
 const CLI = new URL("../dist/cli/vkernel.js", import.meta.url).pathname;
@@ -22,20 +22,24 @@ export async function atPrompt<T>(
   const child = spawn(process.execPath, [CLI, "-m", memory, "-R", image], {
     stdio: ["pipe", "pipe", "inherit"],
   });
+  child.stdin.on("error", () => {});
   const exited = new Promise((resolve) => child.once("exit", resolve));
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   let seen = "";
-  for await (const chunk of child.stdout) {
-    seen += String(chunk);
-    if (PROMPTS.some((p) => seen.endsWith(p))) break;
-  }
+  await new Promise<void>((resolve) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      seen += chunk;
+      if (PROMPTS.some((p) => seen.endsWith(p))) resolve();
+    });
+    child.stdout.once("end", resolve);
+  });
   const msToPrompt = performance.now() - started;
   try {
     if (child.exitCode !== null || child.pid === undefined) throw new Error(`no prompt: ${seen}`);
     return await look({ pid: child.pid, msToPrompt });
   } finally {
-    clearTimeout(timer);
-    child.kill("SIGKILL");
+    child.stdin.end("poweroff\n");
     await exited;
+    clearTimeout(timer);
   }
 }
