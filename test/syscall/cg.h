@@ -3,6 +3,7 @@
 #define CG_H
 
 #include "t.h"
+#include "put.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -51,13 +52,7 @@ static const char *cg_read(const char *name)
 __attribute__((unused))
 static int cg_write(const char *name, const char *text)
 {
-	int fd = open(cg_path(name), O_WRONLY);
-	if (fd < 0) return -1;
-	ssize_t n = write(fd, text, strlen(text));
-	int error = errno;
-	close(fd);
-	errno = error;
-	return n < 0 ? -1 : 0;
+	return put(cg_path(name), text);
 }
 
 /* The number after `key` in a flat-keyed file; with key "" the file's only number. -1 if there is none. */

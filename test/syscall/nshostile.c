@@ -3,6 +3,7 @@
  * ones, race to enter what ends, pass files of name spaces around, look at others through /proc.
  */
 #include "t.h"
+#include "put.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -21,17 +22,6 @@
 
 static uid_t me;
 static gid_t myGroup;
-
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0) return -1;
-	int n = write(fd, text, strlen(text));
-	int e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
-}
 
 static void drop(void)
 {

@@ -1,5 +1,6 @@
 /* User name spaces: maps of ids, who may write them, and what capabilities in there are good for. */
 #include "t.h"
+#include "put.h"
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -34,17 +35,6 @@ static void drop(void)
 	}
 	me = geteuid();
 	myGroup = getegid();
-}
-
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	if (fd < 0) return -1;
-	int n = write(fd, text, strlen(text));
-	int e = errno;
-	close(fd);
-	errno = e;
-	return n < 0 ? -1 : 0;
 }
 
 static int putf(const char *path, int a, int b, int c)

@@ -8,7 +8,10 @@ import { Worker } from "node:worker_threads";
 import { tuneHeap } from "./engine.ts";
 import { STACK_MB } from "./stack.ts";
 
-/** A Worker that loads the kernel as soon as it has been sent (kernelfiles.ts), and will run the machine that `launch` gives it. */
+/**
+ * A Worker that loads the kernel as soon as it has been sent (kernelfiles.ts), and will run the machine that `launch`
+ * gives it.
+ */
 export function startWorker(): Worker {
   tuneHeap();
   return new Worker(workerUrl(), { resourceLimits: { stackSizeMb: STACK_MB } });

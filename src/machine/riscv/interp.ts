@@ -23,77 +23,21 @@ import {
   DECODE_TABLE,
   EXPAND_TABLE,
   HALF_HANDLERS,
-  HEAT_BUCKETS,
   HEAT_TABLE,
-  JUMP_ENTRIES,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
-import { type Asm, F32, F64, I32, I64, type Label } from "../wasm/asm.ts";
+import { F32, I32, I64, type Label } from "../wasm/asm.ts";
 import { type Decoder, secondTableAt, UNEXPANDED } from "./decode.ts";
 import { type Helper, serve } from "./helper.ts";
+import { expandHalf, NOWHERE, visit } from "./hostcalls.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
+import { JUMP_BESIDE } from "./jumpcache.ts";
 import { MemEmit } from "./memops.ts";
-
-/** (bank, pc, visits of its bucket) → function to enter, 0 for none: the translator's ear. Provided by the host. */
-export const visit: Helper = { name: "visit", params: [I32, F64, I32], results: [I32] };
-
-/** (bank, address of a region): it was in doubt, and has left. Provided by the host. */
-export const doubted: Helper = { name: "doubted", params: [I32, F64], results: [] };
-
-/**
- * (bank, address of a region, where in it): an access missed the TLB, or a branch went where the region does not go, and it
- * has left. Provided by the host.
- */
-export const missed: Helper = { name: "missed", params: [I32, F64, I32], results: [] };
-
-/** As a region function: interprets from the context's pc on, without asking for a region there first. */
-export const interpret: Helper = {
-  name: "interpret",
-  params: [I32, I32, I32, I32],
-  results: [I32, I64],
-};
-
-/** (ctx, bank, fuel, depth, pc), like a region function: goes on at pc, in a region if the jump cache has one there; a trap is passed on. */
-export const proceed: Helper = {
-  name: "proceed",
-  params: [I32, I32, I32, I32, I64],
-  results: [I32, I64],
-};
+import { emitFold, emitJumpOffset, HEAT_MASK } from "./pchash.ts";
 
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
-
-const JUMP_INDEX_MASK = (JUMP_ENTRIES - 1) << 4;
-/** Folds higher bits of a pc into those that choose its jump cache entry: functions like round addresses. */
-const JUMP_FOLD = 11;
-
-/** Takes the offset of an entry to that of the entry beside it, where what had to give way goes. */
-export const JUMP_BESIDE = 16;
-
-/** Offset of the jump cache entry of a pc, whose low 32 bits are `low`. */
-export const jumpOffset = (low: number): number =>
-  ((low ^ (low >>> JUMP_FOLD)) << 3) & JUMP_INDEX_MASK;
-
-const HEAT_MASK = (HEAT_BUCKETS - 1) << 1;
-/** Byte offset in the heat table of the bucket of a pc, whose low 32 bits are `low`. */
-export const heatOffset = (low: number): number => (low ^ (low >>> JUMP_FOLD)) & HEAT_MASK;
-
-/** `jumpOffset` at run time: from the pc (i32) on the stack, by way of a scratch local. */
-export function emitJumpOffset(a: Asm, scratch: number): Asm {
-  return emitFold(a, scratch).i32_const(3).i32_shl().i32_const(JUMP_INDEX_MASK).i32_and();
-}
-
-function emitFold(a: Asm, scratch: number): Asm {
-  a.local_tee(scratch).local_get(scratch).i32_const(JUMP_FOLD).i32_shr_u();
-  return a.i32_xor();
-}
-
-/** (16-bit instruction): has its 32-bit form put into the table. Provided by the host. */
-export const expandHalf: Helper = { name: "expandHalf", params: [I32], results: [] };
-
-/** The pc that comes with a trap: none that a caller may wait for. */
-export const NOWHERE = -1;
 
 const CTX = 0;
 const BANK = 1;

@@ -15,16 +15,10 @@ import { Asm, I32, I64 } from "../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import {
-  emitJumpOffset,
-  expandHalf,
-  InterpEmit,
-  interpret,
-  JUMP_BESIDE,
-  NO_VISIT,
-  proceed,
-  visit,
-} from "./interp.ts";
+import { expandHalf, interpret, proceed, visit } from "./hostcalls.ts";
+import { InterpEmit, NO_VISIT } from "./interp.ts";
+import { JUMP_BESIDE } from "./jumpcache.ts";
+import { emitJumpOffset } from "./pchash.ts";
 import { HAS_FUSED_MADD } from "./softfloat/fusedmadd.ts";
 import { traitsOf } from "./traits.ts";
 
@@ -66,6 +60,7 @@ export interface RuntimeParts {
 /** Builds and instantiates the runtime. */
 export function buildRuntime(parts: RuntimeParts): Runtime {
   const exports = restore(parts) ?? generate(parts);
+  // WebAssembly does not tell what its exports are: `generate` names them so.
   return { ...(exports as unknown as Runtime), exports: { ...parts.host, ...exports } };
 }
 

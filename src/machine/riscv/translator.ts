@@ -8,7 +8,6 @@
 
 import type { TranslationStore } from "../../platform/translations.ts";
 import {
-  BANK_JUMP,
   BANK_SWITCH,
   BANK_WRITE,
   BANK_WRITE_PAGES,
@@ -21,7 +20,6 @@ import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
-import { JUMP_BESIDE, jumpOffset } from "./interp.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile.ts";
@@ -32,6 +30,7 @@ import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import { isBranchAt, Ways } from "./jit/ways.ts";
+import { forgetJumps, setJump } from "./jumpcache.ts";
 import {
   buildRuntime,
   buildStep,
@@ -201,12 +200,12 @@ export class Translator {
     this.#noteSwitch(bank, pc);
     const known = this.#regions.find(pt, pc);
     if (known) {
-      this.#setJump(bank, pc, known.slot);
+      setJump(this.mem, bank, pc, known.slot);
       return known.slot;
     }
     const restored = count >= RESTORE_THRESHOLD ? this.#restore(pt, pc) : undefined;
     if (restored) {
-      this.#setJump(bank, pc, restored.slot);
+      setJump(this.mem, bank, pc, restored.slot);
       return restored.slot;
     }
     if (count < this.#threshold || !this.#patience.isDue(pt, pc)) return 0;
@@ -221,7 +220,7 @@ export class Translator {
       this.#patience.uncompilable(pc);
       return 0;
     }
-    this.#setJump(bank, pc, made.slot);
+    setJump(this.mem, bank, pc, made.slot);
     return made.slot;
   }
 
@@ -366,7 +365,7 @@ export class Translator {
     this.epoch++;
     this.#regions.remove(region);
     this.#patience.regionDropped(region.entry);
-    this.#forgetJumps(region);
+    forgetJumps(this.mem, this.#banks.keys(), region);
     this.#table.set(region.slot, this.#runtime.miss);
     this.#freeSlots.push(region.slot);
     for (const pa of region.pages.values()) {
@@ -391,32 +390,5 @@ export class Translator {
   /** There are more slots than MAX_REGIONS. */
   #takeSlot(): number {
     return this.#freeSlots.pop() ?? this.#nextSlot++;
-  }
-
-  /** No jump cache names the region any more. */
-  #forgetJumps(region: Region): void {
-    const { u32 } = this.mem;
-    const offset = jumpOffset(region.entry | 0);
-    for (const bank of this.#banks.keys()) {
-      for (const beside of [0, JUMP_BESIDE]) {
-        const at = (bank + BANK_JUMP + (offset ^ beside)) >>> 2;
-        if (u32[at + 2] === region.slot) u32.fill(0, at, at + 4);
-      }
-    }
-  }
-
-  /** Sets the jump cache entry of `pc`. What was there moves to the entry beside it. */
-  #setJump(bank: number, pc: number, slot: number): void {
-    const { u32 } = this.mem;
-    const low = (pc % TWO32) | 0;
-    const high = Math.floor(pc / TWO32);
-    const offset = jumpOffset(low);
-    const at = (bank + BANK_JUMP + offset) >>> 2;
-    if (u32[at + 2] !== 0 && (u32[at] !== low >>> 0 || u32[at + 1] !== high)) {
-      u32.copyWithin((bank + BANK_JUMP + (offset ^ JUMP_BESIDE)) >>> 2, at, at + 4);
-    }
-    u32[at] = low;
-    u32[at + 1] = high;
-    u32[at + 2] = slot;
   }
 }

@@ -41,8 +41,9 @@ import { type Format, type Push, refuseNaN, roundNatively } from "./fppath.ts";
 export type Sources = readonly (1 | 2 | 3)[];
 
 /**
- * An operation that rounds to nearest; `native` leaves a vector with the result in its first lane, or a single. It is neither infinite nor NaN only if none of the
- * sources that it `passes` on is. Given `nonzero`, it may underflow, but only if all of these leave true (i32).
+ * An operation that rounds to nearest; `native` leaves a vector with the result in its first lane, or a single. It is
+ * neither infinite nor NaN only if none of the sources that it `passes` on is. Given `nonzero`, it may underflow, but
+ * only if all of these leave true (i32).
  */
 export function arithmetic(
   e: Emit,

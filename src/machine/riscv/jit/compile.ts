@@ -11,7 +11,7 @@ import type { PhysMem } from "../../physmem.ts";
 import { Asm } from "../../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
-import { doubted, interpret, missed, proceed } from "../interp.ts";
+import { doubted, interpret, missed, proceed } from "../hostcalls.ts";
 import type { Runtime } from "../runtime.ts";
 import { REGION_PARAMS, REGION_RESULTS, TABLE_SIZE } from "../runtime.ts";
 import type { Graph } from "./graph.ts";

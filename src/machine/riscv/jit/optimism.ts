@@ -4,7 +4,7 @@
  */
 import { CTX_FPSLOW } from "../../layout.ts";
 import { I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
-import { doubted, interpret } from "../interp.ts";
+import { doubted, interpret } from "../hostcalls.ts";
 import { DEPTH, FUEL, type JitEmit } from "./jitemit.ts";
 import type { RegSet } from "./regs.ts";
 import type { Segment } from "./segments.ts";

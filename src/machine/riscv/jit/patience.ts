@@ -8,7 +8,7 @@
 import { HEAT_BUCKETS, HEAT_TABLE } from "../../layout.ts";
 import type { PageTable } from "../../mmu/pagetable.ts";
 import type { PhysMem } from "../../physmem.ts";
-import { heatOffset } from "../interp.ts";
+import { heatOffset } from "../pchash.ts";
 import { followsCall } from "./graph.ts";
 
 /**

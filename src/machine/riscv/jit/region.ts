@@ -13,12 +13,12 @@ import { BANK_FUEL } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I64, type Label } from "../../wasm/asm.ts";
 import { type Helper, serve } from "../helper.ts";
-import { interpret, missed, NOWHERE, proceed } from "../interp.ts";
+import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
-import { functionAt, knownFunction } from "./jumpcache.ts";
+import { functionAt, knownFunction } from "./jumptarget.ts";
 import { type Open, Optimism } from "./optimism.ts";
 import { Parking } from "./parking.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import { BANK_JUMP } from "../../layout.ts";
 import { I32 } from "../../wasm/asm.ts";
-import { emitJumpOffset, jumpOffset } from "../interp.ts";
+import { emitJumpOffset, jumpOffset } from "../pchash.ts";
 import type { JitEmit } from "./jitemit.ts";
 import { setPc, storePc } from "./transfer.ts";
 

@@ -1,0 +1,42 @@
+/**
+ * The jump cache of a bank: by pc, the function of the region table that goes on there.
+ *
+ * An entry is found by the folded pc. One that has to give way moves to the entry beside it, where only `miss` looks
+ * (runtime.ts). Invariant: no entry names a region that was dropped.
+ */
+import { BANK_JUMP } from "../layout.ts";
+import type { PhysMem } from "../physmem.ts";
+import { jumpOffset } from "./pchash.ts";
+
+const TWO32 = 0x1_0000_0000;
+/** Takes the offset of an entry to that of the entry beside it, where what had to give way goes. */
+export const JUMP_BESIDE = 16;
+
+/** Sets the entry of `pc`. What was there moves to the entry beside it. */
+export function setJump({ u32 }: PhysMem, bank: number, pc: number, slot: number): void {
+  const low = (pc % TWO32) | 0;
+  const high = Math.floor(pc / TWO32);
+  const offset = jumpOffset(low);
+  const at = (bank + BANK_JUMP + offset) >>> 2;
+  if (u32[at + 2] !== 0 && (u32[at] !== low >>> 0 || u32[at + 1] !== high)) {
+    u32.copyWithin((bank + BANK_JUMP + (offset ^ JUMP_BESIDE)) >>> 2, at, at + 4);
+  }
+  u32[at] = low;
+  u32[at + 1] = high;
+  u32[at + 2] = slot;
+}
+
+/** None of these banks names the region any more. */
+export function forgetJumps(
+  { u32 }: PhysMem,
+  banks: Iterable<number>,
+  { entry, slot }: { readonly entry: number; readonly slot: number },
+): void {
+  const offset = jumpOffset(entry | 0);
+  for (const bank of banks) {
+    for (const beside of [0, JUMP_BESIDE]) {
+      const at = (bank + BANK_JUMP + (offset ^ beside)) >>> 2;
+      if (u32[at + 2] === slot) u32.fill(0, at, at + 4);
+    }
+  }
+}
