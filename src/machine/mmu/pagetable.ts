@@ -58,6 +58,11 @@ export class PageTable {
   tablePages = 0;
   /** Where `takeRange` and `shareRange` go on. */
   cursor = 0;
+  /**
+   * A page of `va` is at home if its frame is at `va + home`, modulo 2^32, and `va` is below HOME_BYTES. Where
+   * pages lie is never a matter of correctness. Set once, before anything runs in the address space.
+   */
+  home = 0;
   /** An executable mapping lost something since the last `invalidate`. */
   #execChanged = false;
   readonly #mem: PhysMem;
