@@ -39,6 +39,8 @@ const MAX_NAMES = 32768;
 const VERBOSE_LEVEL = 8;
 const BOOT_LEVEL = 7;
 const QUIET_LEVEL = 3;
+/** As much as there can be, so that programs' pages find their homes free: vm/homes.ts. */
+const SPARE_BYTES = 2 ** 31;
 
 export class Kernel {
   readonly host: Host;
@@ -62,6 +64,7 @@ export class Kernel {
     this.log.log(LOG_INFO, `vkernel ${VERSION}: a Unix kernel in user space`);
     this.machine = new Machine({
       ramBytes: config.memoryBytes,
+      spareBytes: SPARE_BYTES,
       clockNs: () => host.clock.monotonicNs(),
       maxCallDepth: host.callDepth,
       translations: config.translations ?? null,

@@ -29,6 +29,10 @@ export class Vmmeter {
   /** … and those that the mapping does not allow. Faults outside of all mappings are `wildFaults`. */
   refusedFaults = 0;
   wildFaults = 0;
+  /** Private pages that came to be at home (vm/homes.ts), and elsewhere; those that were brought home later. */
+  homePages = 0;
+  awayPages = 0;
+  homecomings = 0;
   forks = 0;
   vforks = 0;
   /** Threads, and processes that share their memory for good. */

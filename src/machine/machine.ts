@@ -14,6 +14,8 @@ import { Translator } from "./riscv/translator.ts";
 
 export interface MachineOptions {
   readonly ramBytes: number;
+  /** Addresses beyond those that RAM needs: see PhysMemOptions. */
+  readonly spareBytes?: number;
   /** Monotonic nanoseconds, for the time CSR (which counts at 1 GHz). */
   readonly clockNs: () => number;
   readonly maxHarts?: number;
@@ -90,6 +92,7 @@ export class Machine {
   constructor(options: MachineOptions) {
     this.mem = new PhysMem({
       ramBytes: options.ramBytes,
+      spareBytes: options.spareBytes ?? 0,
       maxHarts: options.maxHarts ?? 4,
       maxContexts: options.maxContexts ?? 16384,
     });

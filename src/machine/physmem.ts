@@ -1,9 +1,11 @@
 /**
  * Physical memory: one shared WebAssembly.Memory, seen by the kernel through typed arrays.
  *
- * `[0, ramBase)` is the machine's own (layout.ts), `[ramBase, ramBase + ramPages * 4096)`
- * are the frames the kernel hands out. Nothing else is reachable by the guest: every
- * guest access goes through a page table whose entries the kernel wrote.
+ * `[0, ramBase)` is the machine's own (layout.ts), `[ramBase, ramBase + framePages * 4096)`
+ * are the frames the kernel hands out, of which it uses `ramPages` at most: there are more addresses than memory, so
+ * that a frame can be had at a certain place (vm/homes.ts). What was never touched, the host need not
+ * have. Nothing else is reachable by the guest: every guest access goes through a page table
+ * whose entries the kernel wrote.
  */
 import { type BulkMemory, bulkMemory } from "./bulk.ts";
 import {
@@ -25,9 +27,14 @@ export const PAGE_SHIFT = 12;
 const WASM_PAGE = 65536;
 /** Memory past guest RAM, so that a fetch that straddles the last frame's end stays inside. */
 const TAIL_BYTES = WASM_PAGE;
+/** More addresses than RAM needs end here: below it they are small integers to JavaScript engines. */
+const SPARE_END = 2 ** 31 - WASM_PAGE;
+const MAX_WASM_PAGES = 65536;
 
 export interface PhysMemOptions {
   readonly ramBytes: number;
+  /** How many more bytes of physical addresses there shall be, if the host can and they lie below 2^31; 0 if absent. */
+  readonly spareBytes?: number;
   /** Harts that may exist at once. */
   readonly maxHarts: number;
   /** Contexts (threads) that may exist at once. */
@@ -45,7 +52,9 @@ export class PhysMem {
   /** Moves and clears more than a few words. */
   readonly bulk: BulkMemory;
   readonly ramBase: Paddr;
+  /** Memory there is, and frames that it can be used as: at least as many. */
   readonly ramPages: number;
+  readonly framePages: number;
   /** Size of the WebAssembly memory in its own 64 KiB pages. */
   readonly wasmPages: number;
   /** Flag bytes of all pages, indexed by physical page number (PAGE_HAS_CODE …). */
@@ -65,11 +74,15 @@ export class PhysMem {
     this.contextBase = at;
     at += options.maxContexts * CTX_SIZE;
     this.ramBase = (Math.ceil(at / WASM_PAGE) * WASM_PAGE) as Paddr;
-    const bytes = this.ramBase + this.ramPages * PAGE_SIZE + TAIL_BYTES;
-    this.wasmPages = Math.min(Math.ceil(bytes / WASM_PAGE), 65536);
-    this.memory = new WebAssembly.Memory({ initial: 1, maximum: this.wasmPages, shared: true });
-    // V8 counts what a memory begins with as memory outside its heap, and collects garbage for that; not what it grows by.
-    this.memory.grow(this.wasmPages - 1);
+    const ramEnd = this.ramBase + this.ramPages * PAGE_SIZE + TAIL_BYTES;
+    const wanted = Math.max(ramEnd, Math.min(ramEnd + (options.spareBytes ?? 0), SPARE_END));
+    const memory = (wanted > ramEnd && sharedMemory(wanted)) || sharedMemory(ramEnd);
+    if (!memory) throw new RangeError(`the host has no ${ramEnd} bytes of memory in one piece`);
+    this.memory = memory;
+    this.wasmPages = memory.buffer.byteLength / WASM_PAGE;
+    const spare = memory.buffer.byteLength > wasmPagesFor(ramEnd) * WASM_PAGE;
+    const end = spare ? memory.buffer.byteLength : ramEnd;
+    this.framePages = Math.floor((end - TAIL_BYTES - this.ramBase) / PAGE_SIZE);
     const buffer = this.memory.buffer;
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
@@ -83,4 +96,21 @@ export class PhysMem {
   hasCode(pa: Paddr): boolean {
     return (this.u8[this.pageFlags + (pa >>> PAGE_SHIFT)]! & PAGE_HAS_CODE) !== 0;
   }
+}
+
+/** Null if the host cannot. */
+function sharedMemory(bytes: number): WebAssembly.Memory | null {
+  const pages = wasmPagesFor(bytes);
+  try {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: pages, shared: true });
+    // V8 counts what a memory begins with as memory outside its heap, and collects garbage for that; not what it grows by.
+    memory.grow(pages - 1);
+    return memory;
+  } catch {
+    return null;
+  }
+}
+
+function wasmPagesFor(bytes: number): number {
+  return Math.min(Math.ceil(bytes / WASM_PAGE), MAX_WASM_PAGES);
 }

@@ -32,13 +32,15 @@ import {
   pageFloor,
   USER_END,
 } from "../vm/param.ts";
+import { findRoom } from "../vm/place.ts";
 import { Uio } from "../vm/uio.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 
 /** Bytes of program headers that are read at most: Linux's ELF_MIN_ALIGN bound. */
 const MAX_PHDR_BYTES = 65536;
 const PATH_MAX = 4096;
-/** Position-independent programs go here: two thirds up. */
+/** Position-independent programs go here: where they can be at home, or two thirds up. */
+const LOW_DYN_BASE = 0x40_0000;
 const DYN_BASE = 0x2a_aaaa_0000;
 const MAX_ALIGN = 2 ** 30;
 
@@ -144,6 +146,12 @@ function readInterpreter(td: Thread, fp: File, offset: number, size: number): st
   return path.slice(0, path.indexOf("\0"));
 }
 
+/** First address past the program if that is loaded low; not a number or infinite if its headers are bad. */
+export function lowEnd(elf: Elf): number {
+  const { low, high } = extent(elf);
+  return high + (elf.isPositionIndependent ? biasAt(LOW_DYN_BASE, alignOf(elf), low) : 0);
+}
+
 /**
  * Maps the segments. A position-independent program goes to a place of its
  * own, a loader to where there is room. EINVAL, ENOMEM, EACCES and those of the file.
@@ -151,15 +159,12 @@ function readInterpreter(td: Thread, fp: File, offset: number, size: number): st
 export function loadElf(vs: Vmspace, fp: File, elf: Elf, isProgram: boolean): LoadedElf | Errno {
   const object = fp.object();
   if (failed(object)) return EACCES;
-  let low = Number.POSITIVE_INFINITY;
-  let high = 0;
   for (const s of elf.segments) {
     if (s.memSize < s.fileSize || !(s.vaddr + s.memSize <= USER_END)) return EINVAL;
     if (!(s.offset + s.fileSize <= Number.MAX_SAFE_INTEGER)) return EINVAL;
     if (s.offset % PAGE_SIZE !== s.vaddr % PAGE_SIZE) return EINVAL;
-    low = Math.min(low, pageFloor(s.vaddr));
-    high = Math.max(high, pageCeil(s.vaddr + s.memSize));
   }
+  const { low, high } = extent(elf);
   const bias = biasFor(vs, elf, low, high, isProgram);
   if (bias === ENOMEM) return ENOMEM;
   if (low + bias < MMAP_MIN_ADDR || high + bias > USER_END) return ENOMEM;
@@ -174,18 +179,38 @@ export function loadElf(vs: Vmspace, fp: File, elf: Elf, isProgram: boolean): Lo
   return { bias, entry: elf.entry + bias, phdr, end: high + bias };
 }
 
+/** The pages that the segments take, by the file's own addresses. */
+function extent(elf: Elf): { low: number; high: number } {
+  let low = Number.POSITIVE_INFINITY;
+  let high = 0;
+  for (const s of elf.segments) {
+    low = Math.min(low, pageFloor(s.vaddr));
+    high = Math.max(high, pageCeil(s.vaddr + s.memSize));
+  }
+  return { low, high };
+}
+
 /** What to add to the file's addresses, so that its alignment and the TLB's granules are kept. */
 function biasFor(vs: Vmspace, elf: Elf, low: number, high: number, isProgram: boolean): number {
   if (!elf.isPositionIndependent) return 0;
+  const align = alignOf(elf);
+  if (isProgram) return biasAt(vs.entries.layout.low ? LOW_DYN_BASE : DYN_BASE, align, low);
+  const gap = findRoom(vs.entries, high - low + align);
+  return gap < 0 ? ENOMEM : biasAt(gap, align, low);
+}
+
+function alignOf(elf: Elf): number {
   let align = CHUNK_SIZE;
   for (const s of elf.segments) {
     if (s.align > align && s.align <= MAX_ALIGN && Number.isInteger(Math.log2(s.align))) {
       align = s.align;
     }
   }
-  if (isProgram) return Math.ceil(DYN_BASE / align) * align - Math.floor(low / align) * align;
-  const gap = vs.entries.findGap(high - low + align, MMAP_MIN_ADDR);
-  return gap < 0 ? ENOMEM : Math.ceil(gap / align) * align - Math.floor(low / align) * align;
+  return align;
+}
+
+function biasAt(base: number, align: number, low: number): number {
+  return Math.ceil(base / align) * align - Math.floor(low / align) * align;
 }
 
 function mapSegment(vs: Vmspace, fp: File, s: Segment, bias: number): number | Errno {

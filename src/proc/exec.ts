@@ -47,15 +47,16 @@ import { CAP_SYS_PTRACE, type Cred } from "../kern/cred.ts";
 import type { UserNamespace } from "../kern/userns.ts";
 import { access, MAY_READ } from "../vfs/access.ts";
 import { MS_NOSUID } from "../vfs/mount.ts";
-import { PAGE_SIZE, pageFloor, USER_END } from "../vm/param.ts";
+import { PAGE_SIZE } from "../vm/param.ts";
 import { Vmspace } from "../vm/vmspace.ts";
 import { argumentSpace, buildStack, type StackImage } from "./argv.ts";
-import { type Elf, type LoadedElf, loadElf } from "./elf.ts";
+import { type Elf, type LoadedElf, loadElf, lowEnd } from "./elf.ts";
 import { enterTime, VVAR_NAME } from "./entertime.ts";
 import { setExe } from "./exe.ts";
 import { type ExecCred, execCred } from "./execcred.ts";
 import { endOtherThreads, leaveMemory, releaseVforkParent } from "./exit.ts";
 import { countsFor, parseFileCaps, XATTR_NAME_CAPS } from "./filecaps.ts";
+import { layoutFor } from "./layout.ts";
 import type { Lwp } from "./lwp.ts";
 import { findProgram, openLoader, type Program, type ProgramRequest } from "./program.ts";
 import { RLIMIT_STACK, vmLimits } from "./rlimit.ts";
@@ -66,14 +67,6 @@ const COMM_BYTES = 15;
 const PER_CLEAR_ON_SETID = 0x0740000;
 const USER_HZ = 100;
 const SP = 2;
-/** Room kept for the stack below its top: what the limit says, within reason. */
-const MIN_STACK_GAP = 128 << 20;
-const MAX_STACK_GAP = (USER_END / 6) * 5;
-/**
- * TLB entries are chosen by address modulo 64 MiB: this keeps the top of the stack and the C library, which
- * are used together, half of that apart.
- */
-const STACK_SKEW = 32 << 20;
 /** Of the first stack that is mapped at once, below what arguments take. */
 const STACK_MARGIN = 128 * 1024;
 
@@ -112,10 +105,16 @@ function build(
 ): number {
   const p = td.proc;
   const { table } = p;
-  const stackLimit = p.rlimits.soft(RLIMIT_STACK);
-  const gap = Math.max(MIN_STACK_GAP, Math.min(stackLimit, MAX_STACK_GAP));
-  const ceiling = pageFloor(USER_END - gap) - STACK_SKEW;
-  const vs = new Vmspace(table.machine, table.pages, vmLimits(p.rlimits), ceiling);
+  const { pages } = table;
+  const layout = layoutFor(lowEnd(program.elf), p.rlimits.soft(RLIMIT_STACK));
+  const vs = new Vmspace(
+    table.machine,
+    pages,
+    vmLimits(p.rlimits),
+    layout.mmap,
+    pages.homes.take(),
+  );
+  vs.stackTop = layout.stackTop;
   vs.isThpDisabled = p.vmspace.isThpDisabled;
   const image = populate(td, vs, request, program, loader, next);
   if (failed(image)) {
@@ -157,7 +156,7 @@ function populate(
   if (failed(vdso)) return vdso;
   vs.setBrkStart(main.end);
   const stack = buildStack({
-    top: USER_END,
+    top: vs.stackTop,
     argv: program.argv,
     envp: request.envp,
     fileName: request.shownPath,
@@ -174,15 +173,14 @@ function populate(
 }
 
 function mapStack(vs: Vmspace, stack: StackImage, isExecutable: boolean): number | Errno {
-  const size = USER_END - (stack.sp - (stack.sp % PAGE_SIZE)) + STACK_MARGIN;
+  const size = vs.stackTop - (stack.sp - (stack.sp % PAGE_SIZE)) + STACK_MARGIN;
   const r = vs.mmap({
-    addr: USER_END - size,
+    addr: vs.stackTop - size,
     length: size,
     prot: PROT_READ | PROT_WRITE | (isExecutable ? PROT_EXEC : 0),
     flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN,
   });
   if (failed(r)) return r as Errno;
-  vs.stackTop = USER_END;
   return failed(vs.copyout(stack.sp, stack.bytes)) ? ENOMEM : 0;
 }
 

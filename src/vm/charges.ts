@@ -48,7 +48,7 @@ export class Charges implements MemoryKeeper, RoomMaker {
 
   constructor(frames: PageAllocator) {
     this.#frames = frames;
-    this.tags = new Uint16Array(frames.totalPages);
+    this.tags = new Uint16Array(frames.framePages);
   }
 
   /** Groups by number, with gaps. */

@@ -2,25 +2,56 @@
  * The map entries of an address space, in order, and the gaps between them.
  *
  * Entries never overlap and neighbours that continue each other are merged, so
- * equal maps have equal lists. Gaps are found from the top down; `#gapTop` and
- * `#gapMax` remember that no gap longer than `#gapMax` lies wholly above
- * `#gapTop`, which keeps a long list from being walked for every mmap.
+ * equal maps have equal lists. Gaps are found from the top of an area down; an area's `gapTop` and
+ * `gapMax` remember that no gap longer than `gapMax` lies wholly above
+ * `gapTop`, which keeps a long list from being walked for every mmap.
  */
 import { type MapEntry, VM_GROWSDOWN } from "./mapentry.ts";
-import { STACK_GUARD_GAP } from "./param.ts";
+import { MMAP_MIN_ADDR, STACK_GUARD_GAP, USER_END } from "./param.ts";
+
+/** Addresses [floor, ceiling) where mmap may choose. */
+export interface MmapArea {
+  readonly floor: number;
+  readonly ceiling: number;
+}
+
+/** Where mmap chooses: what is not long in `low`, if there is that and room in it, else in `high`. */
+export interface MmapLayout {
+  readonly low: MmapArea | null;
+  readonly high: MmapArea;
+}
+
+export const WHOLE_SPACE: MmapLayout = {
+  low: null,
+  high: { floor: MMAP_MIN_ADDR, ceiling: USER_END },
+};
+
+/** An area, and what is known of its gaps. */
+class Gaps {
+  readonly floor: number;
+  readonly ceiling: number;
+  gapTop: number;
+  gapMax = 0;
+
+  constructor({ floor, ceiling }: MmapArea) {
+    this.floor = floor;
+    this.ceiling = ceiling;
+    this.gapTop = ceiling;
+  }
+}
 
 export class EntryList {
+  readonly layout: MmapLayout;
   readonly #list: MapEntry[] = [];
   /** Index of the entry found last. */
   #hint = 0;
-  /** Highest address that mmap chooses below. */
-  #ceiling: number;
-  #gapTop: number;
-  #gapMax = 0;
+  readonly #low: Gaps | null;
+  readonly #high: Gaps;
 
-  constructor(ceiling: number) {
-    this.#ceiling = ceiling;
-    this.#gapTop = ceiling;
+  constructor(layout: MmapLayout) {
+    this.layout = layout;
+    this.#low = layout.low && new Gaps(layout.low);
+    this.#high = new Gaps(layout.high);
   }
 
   get length(): number {
@@ -33,16 +64,6 @@ export class EntryList {
 
   [Symbol.iterator](): IterableIterator<MapEntry> {
     return this.#list[Symbol.iterator]();
-  }
-
-  get ceiling(): number {
-    return this.#ceiling;
-  }
-
-  setCeiling(ceiling: number): void {
-    this.#ceiling = ceiling;
-    this.#gapTop = ceiling;
-    this.#gapMax = 0;
   }
 
   /** The entry that holds `addr`, or null. */
@@ -128,11 +149,14 @@ export class EntryList {
     return (a && a.start < start ? 1 : 0) + (b && b.start < end ? 1 : 0);
   }
 
-  /** Highest address of a gap of `length` bytes in [floor, ceiling); -1 if there is none. */
-  findGap(length: number, floor: number): number {
-    const fromTop = length <= this.#gapMax;
-    let top = fromTop ? this.#ceiling : this.#gapTop;
-    let longest = fromTop ? 0 : this.#gapMax;
+  /** Highest address of a gap of `length` bytes in an area; -1 if there is none. */
+  findGap(length: number, isLow: boolean): number {
+    const gaps = isLow ? this.#low : this.#high;
+    if (!gaps) return -1;
+    const { floor } = gaps;
+    const fromTop = length <= gaps.gapMax;
+    let top = fromTop ? gaps.ceiling : gaps.gapTop;
+    let longest = fromTop ? 0 : gaps.gapMax;
     // The entry below `top`, and so on down.
     let i = this.indexAfter(top - 1);
     const over = this.#list[i];
@@ -141,8 +165,8 @@ export class EntryList {
       const below = this.#list[--i];
       const bottom = Math.max(below ? below.end : floor, floor);
       if (top - bottom >= length) {
-        this.#gapTop = top;
-        this.#gapMax = longest;
+        gaps.gapTop = top;
+        gaps.gapMax = longest;
         return top - length;
       }
       if (top > bottom) longest = Math.max(longest, top - bottom);
@@ -152,14 +176,19 @@ export class EntryList {
   }
 
   #noteGap(start: number, end: number): void {
-    if (end <= this.#gapTop) return;
+    if (this.#low) this.#noteGapOf(this.#low, start, end);
+    this.#noteGapOf(this.#high, start, end);
+  }
+
+  #noteGapOf(gaps: Gaps, start: number, end: number): void {
+    if (end <= gaps.gapTop) return;
     const i = this.indexAfter(end - 1);
     const above = this.#list[i];
     const below = this.#list[i - 1];
     const gapStart = Math.min(below ? below.end : 0, start);
-    const gapLimit = Math.min(above ? above.start : this.#ceiling, this.#ceiling);
-    if (gapStart < this.#gapTop) this.#gapTop = Math.max(gapLimit, this.#gapTop);
-    else this.#gapMax = Math.max(this.#gapMax, gapLimit - gapStart);
+    const gapLimit = Math.min(above ? above.start : gaps.ceiling, gaps.ceiling);
+    if (gapStart < gaps.gapTop) gaps.gapTop = Math.max(gapLimit, gaps.gapTop);
+    else gaps.gapMax = Math.max(gaps.gapMax, gapLimit - gapStart);
   }
 }
 

@@ -8,7 +8,8 @@
  */
 import { ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import { PROT_READ, PROT_WRITE } from "../abi/mman.ts";
-import { PTE_D, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
+import { HOME_BYTES } from "../machine/layout.ts";
+import { PTE_CONTIG, PTE_D, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { FAULT_ACCERR, FAULT_BUS, FAULT_OK, FAULT_OOM } from "./faultcode.ts";
 import { type MapEntry, VM_RAND_READ, VM_SEQ_READ } from "./mapentry.ts";
@@ -17,6 +18,8 @@ import { CHUNK_SIZE, PAGE_SIZE } from "./param.ts";
 import { ownRights, PTE_ANON, PTE_SHMEM, PTE_ZERO, readRights } from "./pte.ts";
 import { allocPrivate, hasPrivate } from "./reservation.ts";
 import type { Vmspace } from "./vmspace.ts";
+
+const TWO32 = 2 ** 32;
 
 /** Read at once of a map that is read in order: 1 MiB. */
 const SEQ_PAGES = 256;
@@ -119,21 +122,55 @@ function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number 
     pageTable.setFlags(va, (pte & PTE_FLAGS) | PTE_W);
     return FAULT_OK;
   }
+  const taker = takerOf(vs, va, from)?.hold() ?? null;
   // Allocation may reclaim: the hold keeps the source, though its mapping may go.
   frames.hold(from);
-  const pa = allocPrivate(vs, va);
+  const pa = allocPrivate(taker ?? vs, va);
   if (failed(pa)) {
     frames.release(from);
+    taker?.release();
     return FAULT_OOM;
   }
   if ((pte & PTE_ZERO) !== 0) frames.zero(pa);
   else frames.copy(from, pa);
   frames.release(from);
+  if (taker) {
+    const isGiven = takerOf(vs, va, from) === taker;
+    if (isGiven) {
+      give(taker, va, pa);
+      pageTable.setFlags(va, (pageTable.get(va) & PTE_FLAGS) | (ownRights(e.prot) & PTE_W));
+    }
+    taker.release();
+    if (isGiven) return FAULT_OK;
+  }
   const old = pageTable.get(va);
   const r = enterOwn(vs, e, va, pa);
   if (r === FAULT_OK && old !== 0) vs.drop(old);
   pageTable.invalidate(va, PAGE_SIZE);
   return r;
+}
+
+/**
+ * Who takes the copy of a page that is at home: the child that shares it, if nobody else does. So
+ * a program that forks stays at home.
+ */
+function takerOf(vs: Vmspace, va: number, frame: Paddr): Vmspace | null {
+  const child = vs.lastFork;
+  if (child === null || va >= HOME_BYTES || vs.frames.refs(frame) !== 2) return null;
+  if ((va + vs.pageTable.home - frame) % TWO32 !== 0) return null;
+  const pte = child.pageTable.get(va);
+  return (pte & PTE_ANON) !== 0 && (pte & ~PTE_FLAGS) >>> 0 === frame ? child : null;
+}
+
+/** Puts a copy in the place of the private page at `va`. */
+function give(vs: Vmspace, va: number, copy: Paddr): void {
+  const { frames, pageTable } = vs;
+  const pte = pageTable.get(va);
+  const isOwn = (vs.entries.find(va)!.prot & PROT_WRITE) !== 0;
+  // There is a table, so this cannot fail.
+  pageTable.enter(va, copy, (pte & PTE_FLAGS & ~PTE_CONTIG) | (isOwn ? PTE_W | PTE_D : PTE_D));
+  frames.release(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
+  pageTable.invalidate(va, PAGE_SIZE);
 }
 
 /** The object's page for `va`, held once; or -FAULT_*. */

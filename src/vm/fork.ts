@@ -23,7 +23,9 @@ export function forkVmspace(vs: Vmspace): Vmspace | Errno {
   // The child's promises are as many again.
   const isGuess = overcommit.mode === OVERCOMMIT_GUESS;
   if (!isGuess && !overcommit.allows(vs.committedBytes, vs.totalBytes, kmem.isAdmin)) return ENOMEM;
-  const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.ceiling);
+  // The child's pages are its parent's at first, so it is at home where that is.
+  const home = vs.frames.homes.hold(vs.pageTable.home);
+  const child = new Vmspace(vs.source, vs.frames, { ...vs.limits }, vs.entries.layout, home);
   if (!child.payEntries(vs.entries.length)) {
     child.destroy();
     return ENOMEM;
@@ -45,7 +47,12 @@ export function forkVmspace(vs: Vmspace): Vmspace | Errno {
       break;
     }
   }
-  if (isCovered) return child;
+  if (isCovered) {
+    if (vs.lastFork) vs.lastFork.forkedFrom = null;
+    vs.lastFork = child;
+    child.forkedFrom = vs;
+    return child;
+  }
   child.destroy();
   return ENOMEM;
 }

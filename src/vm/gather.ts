@@ -6,12 +6,14 @@
  * the program miss for ever: pages copied after a fork, untouched pages between touched
  * ones, file pages among copied ones. The machine tells where a program misses much;
  * here the private pages move to one chunk, each to its place, absent ones between them are
- * filled, and file pages that could be private are copied. What is executable or shared
+ * filled, and file pages that could be private are copied. It is the chunk where the granule is at home (homes.ts), if those of
+ * its pages that are not there yet find their places free; pages that are there never leave. What is executable or shared
  * stays. Nothing that a program can see changes but its resident set.
  */
 
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { ANON_PAGE } from "../kern/cgroup/memorygroup.ts";
+import { HOME_BYTES } from "../machine/layout.ts";
 import { PTE_D, PTE_FLAGS, PTE_R, PTE_W, PTE_X } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { MapEntry } from "./mapentry.ts";
@@ -21,6 +23,7 @@ import { chunkOf } from "./reservation.ts";
 import type { Vmspace } from "./vmspace.ts";
 
 const NO_CHUNK = -1;
+const TWO32 = 2 ** 32;
 
 /** What shall happen to one page: nothing without an `entry`. */
 interface Page {
@@ -31,21 +34,59 @@ interface Page {
   from: Paddr | 0;
 }
 
-/** Gathers the granule of `va` if that spares windows: true if it did. */
+/** Gathers the granule of `va`, at home or where that spares windows: true if it did. */
 export function gather(vs: Vmspace, va: number): boolean {
-  const { frames, pageTable } = vs;
   const base = va - (va % CHUNK_SIZE);
   const pages = plan(vs, base);
   if (!pages) return false;
-  const home = homeOf(vs, pages);
+  return bringHome(vs, base, pages) || unite(vs, base, pages);
+}
+
+/** Pages that are at home stay; if the others' places there are free, they come. */
+function bringHome(vs: Vmspace, base: number, pages: readonly Page[]): boolean {
+  const { home } = vs.pageTable;
+  if (home === 0 || base >= HOME_BYTES) return false;
+  const place = (base + home) % TWO32;
+  let wanted = 0;
+  let present = 0;
+  pages.forEach((p, i) => {
+    if (chunkOf(p.pte, i) === place) p.entry = null;
+    if (!p.entry) return;
+    wanted |= 1 << i;
+    if ((p.pte & PTE_ANON) !== 0) present++;
+  });
+  const { frames } = vs;
+  if (present === 0 || !frames.couldHave(place, home, wanted)) return false;
+  let chunk = frames.chunkNumber(place as Paddr);
+  if (frames.tokenOf(chunk) !== home) chunk = frames.reserveAt(place, home);
+  if (chunk < 0) return false;
+  frames.meter.homecomings += present;
+  move(vs, base, pages, chunk);
+  return true;
+}
+
+/** Moves all to one chunk if they are fewer windows then. */
+function unite(vs: Vmspace, base: number, pages: readonly Page[]): boolean {
+  const { frames } = vs;
+  const target = targetOf(vs, pages);
   const before = windows(pages, NO_CHUNK);
   // The address does not matter yet, only that all lie together.
-  if (windows(pages, home === NO_CHUNK ? 0 : home) >= before) return false;
-  const chunk = home === NO_CHUNK ? frames.reserve() : frames.chunkNumber(home as Paddr);
+  if (windows(pages, target === NO_CHUNK ? 0 : target) >= before) return false;
+  const chunk = target === NO_CHUNK ? frames.reserve() : frames.chunkNumber(target as Paddr);
   if (chunk < 0) return false;
+  pages.forEach((p, i) => {
+    if (target !== NO_CHUNK && chunkOf(p.pte, i) === target) p.entry = null;
+  });
+  move(vs, base, pages, chunk);
+  return true;
+}
+
+/** Moves the pages that have an entry to their places in a chunk, as far as those are free. */
+function move(vs: Vmspace, base: number, pages: readonly Page[], chunk: number): void {
+  const { frames, pageTable } = vs;
   for (let i = 0; i < CHUNK_PAGES; i++) {
     const { pte, entry, from } = pages[i]!;
-    if (!entry || (home !== NO_CHUNK && chunkOf(pte, i) === home)) continue;
+    if (!entry) continue;
     const pa = frames.allocAt(frames.chunkAddress(chunk, i));
     if (pa === 0) continue;
     // It takes the place of one that is given back: not a case for limits.
@@ -61,7 +102,6 @@ export function gather(vs: Vmspace, va: number): boolean {
   }
   pageTable.promote(base);
   pageTable.invalidate(base, CHUNK_SIZE);
-  return true;
 }
 
 /** What could be one run; null if there is no private page, about which all this is. */
@@ -118,8 +158,8 @@ function trim(pages: readonly Page[]): void {
 }
 
 /** The chunk where most of the private pages are at their place, if the others' places in it are free. */
-function homeOf(vs: Vmspace, pages: readonly Page[]): number {
-  let home = NO_CHUNK;
+function targetOf(vs: Vmspace, pages: readonly Page[]): number {
+  let target = NO_CHUNK;
   let most = 0;
   for (let i = 0; i < CHUNK_PAGES; i++) {
     const chunk = chunkOf(pages[i]!.pte, i);
@@ -133,22 +173,22 @@ function homeOf(vs: Vmspace, pages: readonly Page[]): number {
         vs.frames.isFree((chunk + k * PAGE_SIZE) as Paddr),
     );
     if (!isOpen) continue;
-    home = chunk;
+    target = chunk;
     most = n;
   }
-  return home;
+  return target;
 }
 
-/** How many windows the granule is for reading, plus those for writing; with what is planned gathered at `home`. */
-function windows(pages: readonly Page[], home: number): number {
+/** How many windows the granule is for reading, plus those for writing; with what is planned gathered at `target`. */
+function windows(pages: readonly Page[], target: number): number {
   let count = 0;
   for (const right of [PTE_R, PTE_W]) {
     // A frame less its place in the granule is the same throughout a window.
     let run = NO_CHUNK;
     pages.forEach(({ pte, entry }, i) => {
-      const isGathered = entry !== null && home !== NO_CHUNK;
+      const isGathered = entry !== null && target !== NO_CHUNK;
       const flags = isGathered ? ownRights(entry.prot) : pte;
-      const frame = isGathered ? home : (pte & ~PTE_FLAGS) - i * PAGE_SIZE;
+      const frame = isGathered ? target : (pte & ~PTE_FLAGS) - i * PAGE_SIZE;
       const isIn = (flags & right) !== 0 && (right === PTE_R || (flags & PTE_D) !== 0);
       const here = isIn ? frame >>> 0 : NO_CHUNK;
       if (here !== NO_CHUNK && here !== run) count++;

@@ -7,8 +7,15 @@
  * page by page) or FULL. Reservations cost nothing: their free frames count as
  * free and are taken when nothing else is left.
  *
+ * There are more frames than memory, so that address spaces can have theirs where they are
+ * at home (homes.ts). What the host has given once it never gets back. So a VIRGIN
+ * chunk, one that was never used, is taken only while fewer chunks were ever used
+ * than memory has; after that, only what was used before. A chunk that was first taken as somebody's home
+ * is kept for that when it is free again (HOME_FREE), while there is something else.
+ *
  * Invariant: bit i of `#free[chunk]` is set exactly when frame i has no
- * reference; `freePages` is the number of those bits.
+ * reference; `freePages` is the number of those bits in chunks that were used, and of the frames of as many
+ * virgin chunks as may still be.
  * Compare vm_reserv.c of FreeBSD.
  */
 import { ENOMEM, type Errno } from "../abi/errno.ts";
@@ -19,6 +26,7 @@ import type { StallMeter } from "../kern/stallmeter.ts";
 import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { Charges } from "./charges.ts";
+import { Homes } from "./homes.ts";
 import { Overcommit } from "./overcommit.ts";
 import { PageQueue } from "./pagequeue.ts";
 import { CHUNK_PAGES, MAX_MAP_COUNT, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
@@ -39,10 +47,12 @@ export interface OomHandler {
 const FILE_SHARE = 10240;
 const MIN_FILES = 8192;
 
-const FREE = 0;
-const PARTIAL = 1;
-const RESERVED = 2;
-const FULL = 3;
+const VIRGIN = 0;
+const FREE = 1;
+const HOME_FREE = 2;
+const PARTIAL = 3;
+const RESERVED = 4;
+const FULL = 5;
 const ALL_FREE = 0xffff;
 const NONE = -1;
 
@@ -54,7 +64,11 @@ const RECLAIM_BATCH = 64;
 export class PageAllocator {
   readonly mem: PhysMem;
   readonly totalPages: number;
+  /** Frames there are, in use or never to be: what tables kept beside the allocator are sized by. */
+  readonly framePages: number;
   freePages: number;
+  /** Chunks that were ever in use: at most as many as memory has. */
+  usedChunks = 0;
   /** A frame of zeroes that everybody may map, never written; always held. */
   readonly zeroPage: Paddr;
   /** The pages of the page cache, which is what can be reclaimed. */
@@ -75,6 +89,8 @@ export class PageAllocator {
   maxMapCount = MAX_MAP_COUNT;
   /** Page table entries on their way to being dropped or held: room for those of one table. */
   readonly batch = new Uint32Array(1024);
+  /** Where address spaces prefer to have their private pages. */
+  readonly homes: Homes;
   /** Where faults are counted. */
   readonly meter = new Vmmeter();
 
@@ -89,7 +105,11 @@ export class PageAllocator {
   readonly #next: Int32Array;
   readonly #prev: Int32Array;
   readonly #token: Uint32Array;
-  /** First and last chunk of the lists FREE, PARTIAL and RESERVED. */
+  /** 1 for a chunk that was a home when it was first used. */
+  readonly #isHome: Uint8Array;
+  /** No chunk below this is virgin. */
+  #nextVirgin = 0;
+  /** First and last chunk of the lists FREE, HOME_FREE, PARTIAL and RESERVED. */
   readonly #head = new Int32Array(FULL).fill(NONE);
   readonly #tail = new Int32Array(FULL).fill(NONE);
   readonly #tags: Uint16Array;
@@ -103,11 +123,13 @@ export class PageAllocator {
     this.mem = mem;
     this.#machine = machine;
     const first = Math.ceil(mem.ramBase / (PAGE_SIZE * CHUNK_PAGES)) * CHUNK_PAGES;
-    const end = mem.ramBase / PAGE_SIZE + mem.ramPages;
-    const chunks = Math.floor((end - first) / CHUNK_PAGES);
+    const skipped = first - mem.ramBase / PAGE_SIZE;
+    const chunks = Math.floor((mem.framePages - skipped) / CHUNK_PAGES);
     this.#first = first;
     this.kmem = KernelMemory.beside(mem.ramPages * PAGE_SIZE);
-    this.totalPages = chunks * CHUNK_PAGES;
+    this.totalPages = Math.floor((mem.ramPages - skipped) / CHUNK_PAGES) * CHUNK_PAGES;
+    this.framePages = chunks * CHUNK_PAGES;
+    this.homes = new Homes((first + this.framePages) * PAGE_SIZE);
     this.freePages = this.totalPages;
     this.overcommit = new Overcommit(this.totalPages);
     this.kmem.maxFiles = Math.max(
@@ -115,13 +137,13 @@ export class PageAllocator {
       Math.floor((this.totalPages * PAGE_SIZE) / FILE_SHARE),
     );
     this.#keptCache = Math.min(MAX_KEPT_CACHE, this.totalPages >>> 5);
-    this.#refs = new Int32Array(this.totalPages);
+    this.#refs = new Int32Array(this.framePages);
     this.#free = new Uint16Array(chunks).fill(ALL_FREE);
     this.#state = new Uint8Array(chunks);
     this.#next = new Int32Array(chunks);
     this.#prev = new Int32Array(chunks);
     this.#token = new Uint32Array(chunks);
-    for (let c = 0; c < chunks; c++) this.#append(c, FREE);
+    this.#isHome = new Uint8Array(chunks);
     this.charges = new Charges(this);
     this.#tags = this.charges.tags;
     this.queue = new PageQueue(this);
@@ -132,7 +154,7 @@ export class PageAllocator {
   alloc(): Paddr | Errno {
     const head = this.#head;
     let chunk = head[PARTIAL]!;
-    if (chunk === NONE) chunk = head[FREE]!;
+    if (chunk === NONE) chunk = this.#freeChunk();
     if (chunk === NONE) chunk = head[RESERVED]!;
     if (chunk === NONE) return this.#allocHard();
     return this.#take(chunk, 31 - Math.clz32(this.#free[chunk]! & -this.#free[chunk]!));
@@ -158,11 +180,30 @@ export class PageAllocator {
 
   /** Reserves a chunk whose frames `allocIn` then hands out one by one; NONE (-1) if none is free. */
   reserve(): number {
-    const chunk = this.#head[FREE]!;
+    const chunk = this.#freeChunk();
     if (chunk === NONE) return NONE;
-    this.#move(chunk, RESERVED);
-    this.#token[chunk] = ++this.#lastToken;
+    this.#reserveAs(chunk, ++this.#lastToken);
     return chunk;
+  }
+
+  /** Reserves the chunk at `pa` under `token` if there is one, nothing of it is in use and it may be used; else NONE. */
+  reserveAt(pa: number, token: number): number {
+    const chunk = this.indexOf(pa as Paddr) >> 4;
+    if (chunk < 0 || chunk >= this.#state.length || !this.#mayReserve(chunk)) return NONE;
+    if (this.#state[chunk] === VIRGIN) {
+      this.#isHome[chunk] = 1;
+      this.usedChunks++;
+    }
+    this.#reserveAs(chunk, token);
+    return chunk;
+  }
+
+  /** Whether all of the chunk at `pa` could be had by `reserveAt`, or that and the frames of `mask` are free under `token`. */
+  couldHave(pa: number, token: number, mask: number): boolean {
+    const chunk = this.indexOf(pa as Paddr) >> 4;
+    if (chunk < 0 || chunk >= this.#state.length) return false;
+    if (this.#token[chunk] === token) return (this.#free[chunk]! & mask) === mask;
+    return this.#mayReserve(chunk);
   }
 
   /** Proof of a reservation: changes when the chunk is reserved by another. */
@@ -182,6 +223,7 @@ export class PageAllocator {
   }
 
   isFree(pa: Paddr): boolean {
+    if (this.#state[this.chunkNumber(pa)] === VIRGIN) return false;
     return (this.#free[this.chunkNumber(pa)]! & (1 << (this.indexOf(pa) & 15))) !== 0;
   }
 
@@ -199,7 +241,8 @@ export class PageAllocator {
     if (this.#token[chunk] !== token) return;
     this.#token[chunk] = 0;
     if (this.#state[chunk] === RESERVED) {
-      this.#move(chunk, this.#free[chunk] === ALL_FREE ? FREE : PARTIAL);
+      const free = this.#isHome[chunk] === 0 ? FREE : HOME_FREE;
+      this.#move(chunk, this.#free[chunk] === ALL_FREE ? free : PARTIAL);
     }
   }
 
@@ -232,7 +275,7 @@ export class PageAllocator {
     this.#machine.codeWritten(pa, length);
   }
 
-  /** Index of a frame, 0 … totalPages - 1, for tables kept beside the allocator. */
+  /** Index of a frame, 0 … framePages - 1, for tables kept beside the allocator. */
   indexOf(pa: Paddr): number {
     return (pa >>> PAGE_SHIFT) - this.#first;
   }
@@ -248,8 +291,8 @@ export class PageAllocator {
 
   /** Chunks without any frame in use. */
   get freeChunks(): number {
-    let n = 0;
-    for (const mask of this.#free) if (mask === ALL_FREE) n++;
+    let n = this.totalPages / CHUNK_PAGES - this.usedChunks;
+    for (const state of this.#state) if (state === FREE || state === HOME_FREE) n++;
     return n;
   }
 
@@ -274,11 +317,32 @@ export class PageAllocator {
     return this.freePages > pages + RECLAIM_BATCH;
   }
 
+  /** A chunk of which nothing is in use, in the order in which they should be: NONE if there is none. */
+  #freeChunk(): number {
+    const chunk = this.#head[FREE]!;
+    if (chunk !== NONE) return chunk;
+    if (this.usedChunks * CHUNK_PAGES >= this.totalPages) return this.#head[HOME_FREE]!;
+    while (this.#state[this.#nextVirgin] !== VIRGIN) this.#nextVirgin++;
+    this.usedChunks++;
+    return this.#nextVirgin;
+  }
+
+  #mayReserve(chunk: number): boolean {
+    const state = this.#state[chunk]!;
+    if (state === VIRGIN) return this.usedChunks * CHUNK_PAGES < this.totalPages;
+    return state === FREE || state === HOME_FREE;
+  }
+
+  #reserveAs(chunk: number, token: number): void {
+    this.#move(chunk, RESERVED);
+    this.#token[chunk] = token;
+  }
+
   #take(chunk: number, index: number): Paddr {
     const free = this.#free[chunk]! & ~(1 << index);
     this.#free[chunk] = free;
     if (free === 0) this.#move(chunk, FULL);
-    else if (this.#state[chunk] === FREE) this.#move(chunk, PARTIAL);
+    else if (this.#state[chunk]! < PARTIAL) this.#move(chunk, PARTIAL);
     this.freePages--;
     const frame = chunk * CHUNK_PAGES + index;
     this.#refs[frame] = 1;
@@ -295,7 +359,8 @@ export class PageAllocator {
     if (free === ALL_FREE) {
       this.#token[chunk] = 0;
       this.#unlink(chunk);
-      this.#putBack(chunk);
+      if (this.#isHome[chunk] === 0) this.#putBack(chunk);
+      else this.#prepend(chunk, HOME_FREE);
     } else if (this.#state[chunk] === FULL) {
       this.#move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
     }
@@ -369,7 +434,7 @@ export class PageAllocator {
 
   #unlink(chunk: number): void {
     const list = this.#state[chunk]!;
-    if (list === FULL) return;
+    if (list === FULL || list === VIRGIN) return;
     const prev = this.#prev[chunk]!;
     const next = this.#next[chunk]!;
     if (prev === NONE) this.#head[list] = next;

@@ -37,6 +37,9 @@ const ACTIVE = 4;
 /** Came to the head of the inactive list mapped. */
 const WAS_MAPPED = 8;
 
+const OWNERS_SHIFT = 10;
+const OWNERS = 1 << OWNERS_SHIFT;
+
 const INACTIVE_LIST = 0;
 const ACTIVE_LIST = 1;
 
@@ -50,7 +53,8 @@ const AGING = 8;
 
 export class PageQueue {
   readonly #frames: PageAllocator;
-  readonly #owner: (PageOwner | null)[];
+  /** By frame, in blocks of OWNERS that are made when one of them is first owned. */
+  readonly #owners: (PageOwner | null)[][];
   readonly #pindex: Uint32Array;
   readonly #flags: Uint8Array;
   readonly #next: Int32Array;
@@ -80,14 +84,14 @@ export class PageQueue {
   constructor(frames: PageAllocator) {
     this.#frames = frames;
     this.#tags = frames.charges.tags;
-    const n = frames.totalPages;
-    this.#owner = new Array<PageOwner | null>(n).fill(null);
+    const n = frames.framePages;
+    this.#owners = new Array(Math.ceil(n / OWNERS));
     this.#pindex = new Uint32Array(n);
     this.#flags = new Uint8Array(n);
     this.#next = new Int32Array(n);
     this.#prev = new Int32Array(n);
     this.#stamp = new Uint32Array(n);
-    this.#grace = n >>> 4;
+    this.#grace = frames.totalPages >>> 4;
   }
 
   /** Pages on the queue: "Cached" of /proc/meminfo, but for shared memory. */
@@ -143,7 +147,8 @@ export class PageQueue {
 
   add(pa: Paddr, owner: PageOwner, pindex: number): void {
     const i = this.#frames.indexOf(pa);
-    this.#owner[i] = owner;
+    this.#owners[i >>> OWNERS_SHIFT] ??= new Array<PageOwner | null>(OWNERS).fill(null);
+    this.#owners[i >>> OWNERS_SHIFT]![i & (OWNERS - 1)] = owner;
     this.#pindex[i] = pindex;
     this.#flags[i] = 0;
     this.#added = (this.#added + 1) >>> 0;
@@ -152,7 +157,7 @@ export class PageQueue {
 
   remove(pa: Paddr): void {
     const i = this.#frames.indexOf(pa);
-    this.#owner[i] = null;
+    this.#owners[i >>> OWNERS_SHIFT]![i & (OWNERS - 1)] = null;
     this.#unlink(i);
   }
 
@@ -272,7 +277,7 @@ export class PageQueue {
         }
         this.#flags[i] = (flags | WAS_MAPPED) & ~REFERENCED;
         this.#stamp[i] = this.#added;
-        this.#owner[i]!.unmap(this.#pindex[i]!);
+        this.#ownerOf(i)!.unmap(this.#pindex[i]!);
       } else if (
         (isDesperate || !this.#isOnTrial(i, flags)) &&
         ((flags & DIRTY) === 0 || mayWrite) &&
@@ -282,9 +287,14 @@ export class PageQueue {
         continue;
       }
       // Writing a page may have changed the lists.
-      if (this.#owner[i] !== null && (this.#flags[i]! & ACTIVE) === 0) this.#move(i, INACTIVE_LIST);
+      if (this.#ownerOf(i) !== null && (this.#flags[i]! & ACTIVE) === 0)
+        this.#move(i, INACTIVE_LIST);
     }
     return freed;
+  }
+
+  #ownerOf(i: number): PageOwner | null {
+    return this.#owners[i >>> OWNERS_SHIFT]![i & (OWNERS - 1)]!;
   }
 
   #isOnTrial(i: number, flags: number): boolean {
@@ -292,7 +302,7 @@ export class PageQueue {
   }
 
   #evict(i: number, pa: Paddr): boolean {
-    return this.#owner[i]!.evict(this.#pindex[i]!, pa);
+    return this.#ownerOf(i)!.evict(this.#pindex[i]!, pa);
   }
 
   /** Moves pages from the active list's head until it is no longer than `inactive` on the other. */

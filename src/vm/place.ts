@@ -13,6 +13,9 @@ import {
   USER_END,
 } from "./param.ts";
 
+/** Of a map that mmap places low: two of the C library's arenas, of which it cuts one off to align the other. */
+const MAX_LOW_BYTES = (128 << 20) + 2 * CHUNK_SIZE;
+
 /** The address, or an error: EINVAL, ENOMEM, EPERM, EEXIST. */
 export function placeFor(
   entries: EntryList,
@@ -43,9 +46,9 @@ export function placeFor(
  */
 export function findGap(entries: EntryList, length: number, prot: number): number {
   const room = length + 2 * CHUNK_SIZE;
-  const gap = entries.findGap(room, MMAP_MIN_ADDR);
+  const gap = findRoom(entries, room);
   if (gap < 0) {
-    const at = entries.findGap(length, MMAP_MIN_ADDR);
+    const at = findRoom(entries, length);
     return at < 0 ? ENOMEM : at;
   }
   const top = gap + room;
@@ -53,6 +56,16 @@ export function findGap(entries: EntryList, length: number, prot: number): numbe
   if (!isLong && entries.find(top)?.mayContinueAnon(prot)) return top - length;
   const at = top - (top % CHUNK_SIZE) - length;
   return isLong ? at - (at % CHUNK_SIZE) : at;
+}
+
+/**
+ * The highest gap of `length` bytes where mmap may choose; -1 if there is none. What is no longer than
+ * programs use from end to end goes where it can be at home (homes.ts), the rest, mostly reserved for something, elsewhere.
+ */
+export function findRoom(entries: EntryList, length: number): number {
+  const isLow = length <= MAX_LOW_BYTES;
+  const at = entries.findGap(length, isLow);
+  return at >= 0 ? at : entries.findGap(length, !isLow);
 }
 
 function isGap(entries: EntryList, start: number, length: number): boolean {

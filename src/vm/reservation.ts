@@ -2,18 +2,22 @@
  * Where private pages lie: together, so that an aligned 64 KiB of an address space (a granule)
  * is one aligned chunk of frames, page by page.
  *
- * A granule's first private page reserves a chunk and takes its own place in it; those that follow
+ * A granule's first private page reserves a chunk and takes its own place in it: the chunk where the
+ * granule is at home (homes.ts) if that can be had, else any. Those that follow
  * find the chunk by their neighbours in the page table, so there is nothing to keep up to
- * date. After a fork a granule's pages may lie in two chunks, the shared one and that of the
+ * date; one at home is reserved under its home's distance. After a fork a granule's pages may lie in two chunks, the shared one and that of the
  * copies: the nearest neighbour decides. See Navarro et al., "Practical, transparent
  * operating system support for superpages" (OSDI 2002).
  */
 import { ENOMEM, type Errno } from "../abi/errno.ts";
 import { ANON_PAGE } from "../kern/cgroup/memorygroup.ts";
+import { HOME_BYTES } from "../machine/layout.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SHIFT, PAGE_SIZE } from "./param.ts";
 import { PTE_ANON } from "./pte.ts";
 import type { Vmspace } from "./vmspace.ts";
+
+const TWO32 = 2 ** 32;
 
 /** A frame for the private page of `va`: at its place beside its neighbours if that is free, else any. */
 export function allocPrivate(vs: Vmspace, va: number): Paddr | Errno {
@@ -26,9 +30,18 @@ export function allocPrivate(vs: Vmspace, va: number): Paddr | Errno {
 }
 
 function findPlace(vs: Vmspace, va: number): Paddr | Errno {
-  const { frames } = vs;
+  const { frames, pageTable } = vs;
   const index = indexOf(va);
-  const first = vs.pageTable.granule(va);
+  const { home } = pageTable;
+  const place = home === 0 || va >= HOME_BYTES ? 0 : (va + home) % TWO32;
+  if (place !== 0) {
+    const pa = frames.allocIn(frames.chunkNumber(place as Paddr), home, index);
+    if (pa !== 0) {
+      frames.meter.homePages++;
+      return pa;
+    }
+  }
+  const first = pageTable.granule(va);
   if (first >= 0) {
     const ptes = frames.mem.u32;
     let tried = 0;
@@ -38,11 +51,22 @@ function findPlace(vs: Vmspace, va: number): Paddr | Errno {
         const chunk = chunkOf(ptes[first + i]!, i);
         if (chunk === 0 || chunk === tried) continue;
         const pa = frames.allocAt((chunk + index * PAGE_SIZE) as Paddr);
-        if (pa !== 0) return pa;
+        if (pa !== 0) {
+          frames.meter.awayPages++;
+          return pa;
+        }
         tried = chunk;
       }
     }
   }
+  if (place !== 0) {
+    const chunk = frames.reserveAt(place, home);
+    if (chunk >= 0) {
+      frames.meter.homePages++;
+      return frames.allocIn(chunk, home, index) as Paddr;
+    }
+  }
+  frames.meter.awayPages++;
   const chunk = frames.reserve();
   if (chunk < 0) return frames.alloc();
   return frames.allocAt(frames.chunkAddress(chunk, index)) as Paddr;

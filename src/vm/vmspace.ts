@@ -13,7 +13,7 @@ import { WIDE_ZERO } from "../lib/wide.ts";
 import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import { CopyIo } from "./copyio.ts";
-import { EntryList } from "./entrylist.ts";
+import { EntryList, type MmapLayout, WHOLE_SPACE } from "./entrylist.ts";
 import { faultIn } from "./fault.ts";
 import { FAULT_MAPERR } from "./faultcode.ts";
 import { forkVmspace } from "./fork.ts";
@@ -82,6 +82,9 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   isThpDisabled = false;
   /** Its asynchronous requests; null while there never were any. */
   aio: Tenant | null = null;
+  /** The copy that was forked of it last, and what it was forked from, while both are there. */
+  lastFork: Vmspace | null = null;
+  forkedFrom: Vmspace | null = null;
   /** Some entry is sealed: vm/mseal.ts. */
   hasSeals = false;
   /** Pages present, by kind; see RssAnon, RssFile, RssShmem in proc(5). */
@@ -105,17 +108,20 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   /** Pays for its entries: the purse of who made it. */
   readonly kmem: KernelMemory;
 
+  /** `home` is one of `frames.homes`, held for it; 0 for none. */
   constructor(
     source: PageTableSource,
     frames: PageAllocator,
     limits: VmLimits,
-    ceiling = USER_END,
+    layout: MmapLayout = WHOLE_SPACE,
+    home = 0,
   ) {
     super(frames);
     this.kmem = frames.kmem.ofCurrent;
     this.source = source;
     this.pageTable = source.newPageTable(frames);
-    this.entries = new EntryList(ceiling);
+    this.pageTable.home = home;
+    this.entries = new EntryList(layout);
     this.limits = limits;
   }
 
@@ -232,8 +238,11 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   destroy(): void {
     this.aio?.end();
     this.aio = null;
+    if (this.forkedFrom?.lastFork === this) this.forkedFrom.lastFork = null;
+    if (this.lastFork) this.lastFork.forkedFrom = null;
     this.#empty();
     this.pageTable.destroy();
+    this.frames.homes.release(this.pageTable.home);
     this.kmem.give(this.paidEntries * ENTRY_BYTES);
     this.paidEntries = 0;
   }

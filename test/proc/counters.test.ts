@@ -106,7 +106,9 @@ describe("counters", { skip: !hasCrossCompiler() }, () => {
 
   it("count copies on write", () => {
     const more = added("cow", 200);
-    assert.equal(more("vm.stats.vm.v_cow_faults"), 200);
+    // Of the few other pages that both sides write, the stack's, one fault or two: who comes first decides.
+    const copies = more("vm.stats.vm.v_cow_faults");
+    assert.ok(Math.abs(copies - 200) <= 4, `${copies} copies`);
     assert.equal(more("vm.stats.vm.v_zfod"), 200);
   });
 

@@ -16,6 +16,7 @@ import {
   TRAP_FUEL,
   TRAP_SERVED,
 } from "../../src/machine/traps.ts";
+import { WHOLE_SPACE } from "../../src/vm/entrylist.ts";
 import { FAULT_OK } from "../../src/vm/faultcode.ts";
 import { AnonObject } from "../../src/vm/object.ts";
 import { PageAllocator } from "../../src/vm/page.ts";
@@ -45,6 +46,7 @@ export class GuestWorld implements PageTableSource, Access {
   constructor(ramPages: number, inPlace: boolean) {
     this.machine = new Machine({
       ramBytes: ramPages * PAGE_SIZE,
+      spareBytes: 2 ** 31,
       clockNs: () => 0,
       maxHarts: 1,
       maxContexts: 1,
@@ -71,7 +73,7 @@ export class GuestWorld implements PageTableSource, Access {
   space(): Vmspace {
     const none = Number.POSITIVE_INFINITY;
     const limits = { asBytes: none, dataBytes: none, stackBytes: 8 << 20 };
-    const vs = new Vmspace(this, this.frames, limits);
+    const vs = new Vmspace(this, this.frames, limits, WHOLE_SPACE, this.frames.homes.take());
     const at = vs.mmap({
       addr: CODE,
       length: PAGE_SIZE,

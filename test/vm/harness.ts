@@ -2,6 +2,7 @@
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE } from "../../src/abi/mman.ts";
 import { type FrameSource, PageTable, type TlbKeeper } from "../../src/machine/mmu/pagetable.ts";
 import { PhysMem } from "../../src/machine/physmem.ts";
+import { WHOLE_SPACE } from "../../src/vm/entrylist.ts";
 import { PageAllocator } from "../../src/vm/page.ts";
 import { PAGE_SIZE } from "../../src/vm/param.ts";
 import { type PageTableSource, Vmspace } from "../../src/vm/vmspace.ts";
@@ -18,8 +19,13 @@ export class World implements PageTableSource {
   readonly initialFree: number;
   #asid = 1;
 
-  constructor(ramPages = 1024) {
-    this.mem = new PhysMem({ ramBytes: ramPages * PAGE_SIZE, maxHarts: 1, maxContexts: 1 });
+  constructor(ramPages = 1024, spareBytes = 2 ** 31) {
+    this.mem = new PhysMem({
+      ramBytes: ramPages * PAGE_SIZE,
+      spareBytes,
+      maxHarts: 1,
+      maxContexts: 1,
+    });
     this.frames = new PageAllocator(this.mem, { codeWritten: () => {} });
     this.initialFree = this.frames.freePages;
   }
@@ -28,9 +34,10 @@ export class World implements PageTableSource {
     return new PageTable(this.mem, frames, NO_TLBS, this.#asid++);
   }
 
-  space(): Vmspace {
+  space(home = this.frames.homes.take()): Vmspace {
     const none = Number.POSITIVE_INFINITY;
-    return new Vmspace(this, this.frames, { asBytes: none, dataBytes: none, stackBytes: 8 << 20 });
+    const limits = { asBytes: none, dataBytes: none, stackBytes: 8 << 20 };
+    return new Vmspace(this, this.frames, limits, WHOLE_SPACE, home);
   }
 
   /** Frames in use beyond those that are always. */

@@ -136,7 +136,7 @@ test("after a fork the copies of one side lie together too", () => {
 
 test("gathering brings a forked child's granule into one chunk, and leaves the parent's", () => {
   const world = new World();
-  const parent = world.space();
+  const parent = world.space(0);
   map(parent, 16, BASE);
   for (let i = 0; i < 16; i++) parent.storeU32(page(i), i);
   const child = parent.fork();
