@@ -2,8 +2,8 @@
  * Owns the generated code of one Worker: the runtime with the interpreter, and what the JIT
  * compiled. Decides what to compile when.
  *
- * The interpreter counts visits to jump targets and reports them here (`visit`). A target that was
- * visited often enough waits for the next such report, so that several are compiled as one module.
+ * The interpreter counts visits to jump targets and reports them here (`visit`). Targets that were
+ * visited often enough are compiled several at a time (jit/queue.ts).
  */
 
 import type { TranslationStore } from "../../platform/translations.ts";
@@ -26,6 +26,7 @@ import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
 import { Patience } from "./jit/patience.ts";
+import { CompileQueue, type Target } from "./jit/queue.ts";
 import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
@@ -43,8 +44,6 @@ import { softFloatImport } from "./softfloat/softfloat.ts";
 
 /** Regions that may be alive at once; each is some tens of KB of machine code. */
 const MAX_REGIONS = 12_000;
-/** Targets that may wait for compilation. */
-const MAX_PENDING = 32;
 /** Address spaces that begin between two coolings. */
 const ADOPTIONS_PER_COOLING = 32;
 /** And before the ways that branches went are forgotten. */
@@ -54,11 +53,6 @@ const RESTORE_THRESHOLD = 64;
 /** Visits are counted in 16 bits. */
 const MAX_THRESHOLD = 0xffff;
 const TWO32 = 0x1_0000_0000;
-
-interface Pending {
-  readonly pt: PageTable;
-  readonly pc: number;
-}
 
 export interface TranslatorOptions {
   readonly clockNs: () => number;
@@ -102,7 +96,7 @@ export class Translator {
   readonly #patience: Patience;
   readonly #archive: Archive | null;
   readonly #ways: Ways;
-  #pending: Pending[] = [];
+  readonly #queue = new CompileQueue();
   #runner: Runner | undefined;
   #nextSlot = 1;
   #adoptions = 0;
@@ -209,11 +203,11 @@ export class Translator {
       return restored.slot;
     }
     if (count < this.#threshold || !this.#patience.isDue(pt, pc)) return 0;
-    const isSecond = this.#pending.some((p) => p.pc === pc && p.pt === pt);
-    if (!isSecond) this.#pending.push({ pt, pc });
-    if (!isSecond && this.#threshold > 1 && this.#pending.length < MAX_PENDING) return 0;
+    const rest = (visits: number) => this.#patience.rest(pc, visits);
+    const isTime = this.#queue.isTime({ pt, pc }, this.#regions.size, rest);
+    if (!isTime && this.#threshold > 1) return 0;
     const begin = this.#clockNs();
-    this.#compilePending();
+    this.#compile(this.#queue.take());
     this.stats.translateNs += this.#clockNs() - begin;
     const made = this.#regions.find(pt, pc);
     if (!made) {
@@ -253,8 +247,7 @@ export class Translator {
     this.stats.regionsCareful++;
     // An earlier machine may have come to this as well.
     if (this.#restore(pt, entry)) return;
-    this.#pending.push({ pt, pc: entry });
-    this.#compilePending();
+    this.#compile([{ pt, pc: entry }]);
   }
 
   /** Compiles a region again, as what is known of the ways through it has changed. */
@@ -264,8 +257,7 @@ export class Translator {
     if (!region) return;
     this.#drop(region);
     this.stats.regionsRemade++;
-    this.#pending.push({ pt, pc: entry });
-    this.#compilePending();
+    this.#compile([{ pt, pc: entry }]);
   }
 
   /** Remembers the interpreter's last indirect jump if that is what led to `pc`. */
@@ -276,10 +268,11 @@ export class Translator {
     this.#switches.note(u32[at + 1]! * TWO32 + u32[at]!, pc);
   }
 
-  #compilePending(): void {
+  /** Compiles regions at these as one module. */
+  #compile(targets: readonly Target[]): void {
     const graphs: Graph[] = [];
     const taken = new Map<number, PageTable>();
-    for (const { pt, pc } of this.#pending) {
+    for (const { pt, pc } of targets) {
       if (taken.get(pc) === pt || this.#regions.find(pt, pc)) continue;
       taken.set(pc, pt);
       // Careful code has no calls on its way out.
@@ -288,7 +281,6 @@ export class Translator {
       const graph = new Discovery(pt, this.#decoder, this.#switches, ways, pc).run();
       if (graph) graphs.push(graph);
     }
-    this.#pending = [];
     if (graphs.length === 0) return;
     if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
     const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));

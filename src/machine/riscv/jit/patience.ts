@@ -65,6 +65,14 @@ export class Patience {
     return false;
   }
 
+  /** The target `pc`, which is due, is reported again only after so many visits: true if that can be. */
+  rest(pc: number, visits: number): boolean {
+    const bucket = bucketOf(pc);
+    if (this.#regionsIn[bucket]! > 0 || visits >= this.#threshold) return false;
+    this.#setHeat(bucket, this.#threshold - visits);
+    return true;
+  }
+
   /** Nothing could be made of the code at `pc`. */
   uncompilable(pc: number): void {
     this.#waits.set(pc, UNCOMPILABLE_WAIT);
