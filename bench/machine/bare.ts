@@ -19,10 +19,12 @@ import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
 import { TRAP_ECALL, TRAP_FUEL, TRAP_NAMES } from "../../src/machine/traps.ts";
 
 const BLOCK = 65536;
-const STACK_TOP = 0x3f_ff00_0000;
+const RAM_BYTES = 512 << 20;
+/** All that is mapped lies below, and at home, as in the kernel's address spaces. */
+const STACK_TOP = 0x1a00_0000;
 const STACK_BYTES = 1 << 20;
-/** Far from the program's own granules in the TLB too, as in the kernel's address spaces. */
-const MMAP_BASE = 0x20_0100_0000;
+/** Far from the program's own granules in the TLB too. */
+const MMAP_BASE = 0x0310_0000;
 const AT_NULL = 0;
 const AT_PAGESZ = 6;
 const AT_PHDR = 3;
@@ -46,20 +48,18 @@ export class Bare {
   readonly hart: Hart;
   readonly ctx: Context;
   output = "";
-  #nextFrame: number;
   #brk = 0;
   #mmapNext = MMAP_BASE;
 
   constructor(options: Partial<MachineOptions>) {
     tuneEngine();
     this.machine = new Machine({
-      ramBytes: 256 << 20,
+      ramBytes: RAM_BYTES,
       clockNs: () => performance.now() * 1e6,
       maxHarts: 1,
       maxContexts: 4,
       ...options,
     });
-    this.#nextFrame = Math.ceil(this.machine.mem.ramBase / BLOCK) * BLOCK;
     let tables = this.machine.mem.ramBase + (this.machine.mem.ramPages - 1) * PAGE_SIZE;
     this.space = this.machine.newPageTable({
       allocTable: () => {
@@ -68,6 +68,7 @@ export class Bare {
       },
       freeTable: () => {},
     });
+    this.space.home = Math.ceil(this.machine.mem.ramBase / BLOCK) * BLOCK;
     this.hart = this.machine.newHart();
     this.ctx = this.machine.newContext()!;
   }
@@ -182,8 +183,7 @@ export class Bare {
   #map(va: number, bytes: number): void {
     for (let block = va - (va % BLOCK); block < va + bytes; block += BLOCK) {
       if (this.space.get(block) !== 0) continue;
-      this.space.enterBlock(block, this.#nextFrame as Paddr, EACCESS_ALL);
-      this.#nextFrame += BLOCK;
+      this.space.enterBlock(block, (block + this.space.home) as Paddr, EACCESS_ALL);
     }
   }
 

@@ -11,7 +11,10 @@ import {
   BANK_FETCH,
   BANK_FUEL,
   BANK_GRANULE_MISSES,
+  BANK_HOME,
+  BANK_HOME_MAP,
   BANK_JUMP,
+  BANK_JUMP_BYTES,
   BANK_MISSES,
   BANK_READ,
   BANK_READ_PAGES,
@@ -24,10 +27,12 @@ import {
   BANKS_PER_HART,
   FETCH_ENTRIES,
   HART_ATTENTION,
+  HOME_PAGES,
   PAGE_TLB_ENTRIES,
   TLB_ENTRIES,
 } from "./layout.ts";
 import type { MachineStats } from "./machine.ts";
+import { forgetHome } from "./mmu/home.ts";
 import type { PageTable } from "./mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "./physmem.ts";
 import type { Runner, Translator } from "./riscv/translator.ts";
@@ -229,10 +234,11 @@ export class Hart implements Runner {
     const [page, pages] = [first * GRANULE_PAGES, granules * GRANULE_PAGES];
     this.#wipe(bank.addr + BANK_READ_PAGES, ENTRY_BYTES, PAGE_TLB_ENTRIES, page, pages);
     this.#wipe(bank.addr + BANK_WRITE_PAGES, ENTRY_BYTES, PAGE_TLB_ENTRIES, page, pages);
+    forgetHome(this.#mem, bank.addr, page, pages);
     if (exec) {
       this.#translator.epoch++;
       this.#mem.bulk.zero(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
-      this.#mem.bulk.zero(bank.addr + BANK_JUMP, BANK_SIZE - BANK_JUMP);
+      this.#mem.bulk.zero(bank.addr + BANK_JUMP, BANK_JUMP_BYTES);
     }
   }
 
@@ -263,7 +269,9 @@ export class Hart implements Runner {
       }
     }
     this.#harvest(victim);
-    this.#mem.bulk.zero(victim.addr, BANK_SIZE);
+    forgetHome(this.#mem, victim.addr, 0, HOME_PAGES);
+    this.#mem.bulk.zero(victim.addr, BANK_HOME_MAP);
+    this.#mem.u32[(victim.addr + BANK_HOME) >>> 2] = pt.home;
     victim.owner = pt;
     victim.usedAt = ++this.#clock;
     this.#translator.adoptBank(victim.addr, pt);

@@ -57,8 +57,16 @@ export const CTX_FR = 576;
 export const CTX_STATE = 536;
 export const CTX_SIZE = 640;
 
+/** Only pages below this address can be at home: see mmu/home.ts. */
+export const HOME_BYTES = 2 ** 30;
+export const HOME_PAGES = HOME_BYTES / 4096;
+/** Blocks of 4096 bytes in the home map. */
+export const HOME_BLOCKS = HOME_PAGES / 4096;
+
 // A bank: what a hart caches of one address space. Offsets of parts, each of 16-byte entries.
 export const BANK_ROOT = 0;
+/** Distance from virtual to physical addresses of what is at home (u32): see mmu/home.ts. */
+export const BANK_HOME = 4;
 /** Fault that ended a run: address (u64). */
 export const BANK_FAULT = 8;
 /** Fuel that was left when a run ended (i32). */
@@ -85,10 +93,15 @@ export const FETCH_ENTRIES = 256;
 export const BANK_FETCH = BANK_WRITE_PAGES + PAGE_TLB_ENTRIES * 16;
 /** How often each granule was missed, a byte for all that share an index of the TLBs; it stays at 255. */
 export const BANK_GRANULE_MISSES = BANK_FETCH + FETCH_ENTRIES * 16;
+/** Which of its blocks of 4096 bytes the home map uses: a byte each that is not 0. */
+export const BANK_HOME_USED = BANK_GRANULE_MISSES + TLB_ENTRIES;
 /** Jump cache: entries {u64 pc, u32 function, unused}, indexed by pc >> 1, folded. */
 export const JUMP_ENTRIES = 16384;
-export const BANK_JUMP = BANK_GRANULE_MISSES + TLB_ENTRIES;
-export const BANK_SIZE = BANK_JUMP + JUMP_ENTRIES * 16;
+export const BANK_JUMP = BANK_HOME_USED + HOME_BLOCKS;
+export const BANK_JUMP_BYTES = JUMP_ENTRIES * 16;
+/** Home map: a byte for each page below HOME_BYTES, with one more at either end that stays 0. */
+export const BANK_HOME_MAP = BANK_JUMP + BANK_JUMP_BYTES + 64;
+export const BANK_SIZE = BANK_HOME_MAP + HOME_PAGES + 64;
 
 /** Banks of each hart: address spaces that keep their caches across a switch. */
 export const BANKS_PER_HART = 16;

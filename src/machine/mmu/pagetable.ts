@@ -56,6 +56,11 @@ export class PageTable {
   root = 0 as Paddr;
   /** Table frames held, for resident-set accounting. */
   tablePages = 0;
+  /**
+   * Distance (u32, modulo 2^32) from a virtual address to a physical one at which a page is at home, where access is
+   * fastest: see home.ts. To be set before the address space first runs.
+   */
+  home = 0;
   /** Where `takeRange` and `shareRange` go on. */
   cursor = 0;
   /**

@@ -36,6 +36,7 @@ import {
 } from "../layout.ts";
 import type { Helper } from "../riscv/helper.ts";
 import { type Asm, I32, I64 } from "../wasm/asm.ts";
+import { showHome } from "./home.ts";
 import { PTE_A, PTE_CONTIG, PTE_D, PTE_FLAGS, PTE_R, PTE_V, PTE_W } from "./pagetable.ts";
 
 /** Mask that takes va >> 12 to the offset of its entry: granule index times 16. */
@@ -125,7 +126,8 @@ const cacheWindow: Helper = {
   params: [I32, I64, I32, I32, I32, I32],
   results: [],
   locals: [I32, I32, I32, I32],
-  body: (a) => {
+  uses: [showHome],
+  body: (a, call) => {
     const [bank, va, write, pte, first, last] = [0, 1, 2, 3, 4, 5];
     const [slot, before, page, length] = [6, 7, 8, 9];
     a.local_get(bank).i32_const(BANK_WRITE).i32_const(BANK_READ).local_get(write).select();
@@ -144,6 +146,8 @@ const cacheWindow: Helper = {
     a.local_get(slot).local_get(length).i32_store(12);
     pageSlot(a, { bank, va, write }).local_set(page);
     copyEntry(a, slot, page);
+    for (const parameter of [bank, va, write, pte, first, last]) a.local_get(parameter);
+    call(showHome);
   },
 };
 

@@ -12,6 +12,7 @@
 import {
   BANK_FETCH,
   BANK_FUEL,
+  BANK_HOME,
   BANK_JUMP,
   BANK_SWITCH,
   BRANCH_BYTES,
@@ -472,6 +473,13 @@ export class InterpEmit extends MemEmit {
     this.if_();
     this.#markWay(1).#relativeJump();
     return this.end().#markWay(0);
+  }
+  protected override noteHome(delta: () => void): void {
+    this.local_get(this.#ip)
+      .i32_const(BRANCH_BYTES - 2)
+      .i32_and();
+    delta();
+    this.bank().i32_load(BANK_HOME).i32_ne().i32_store8(BRANCH_MARKS);
   }
   /** See jit/ways.ts. */
   #markWay(taken: 0 | 1): this {

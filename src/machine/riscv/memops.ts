@@ -99,8 +99,12 @@ export abstract class MemEmit extends FuncEmit {
     lengthOf(this, entry, part).i64_ge_u().unlikely().if_(type);
     miss(va);
     this.else_();
+    this.noteHome(() => this.local_get(entry).i32_load(part + 8));
     physical(this, va, entry, part);
     use();
     this.end();
   }
+
+  /** Marks whether the instruction found its page at home, where `delta` pushes how far that is. See jit/away.ts. */
+  protected abstract noteHome(delta: () => void): void;
 }

@@ -17,11 +17,13 @@ import {
   TLB_ENTRIES,
 } from "../layout.ts";
 import type { MachineStats } from "../machine.ts";
+import { protectHome } from "../mmu/home.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
+import { Away } from "./jit/away.ts";
 import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
@@ -97,6 +99,7 @@ export class Translator {
   readonly #archive: Archive | null;
   readonly #ways: Ways;
   readonly #queue = new CompileQueue();
+  readonly #away: Away;
   #runner: Runner | undefined;
   #nextSlot = 1;
   #adoptions = 0;
@@ -115,6 +118,7 @@ export class Translator {
     this.#patience = new Patience(mem, this.#threshold);
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
     this.#ways = new Ways(mem, threshold > 1);
+    this.#away = new Away(mem);
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
@@ -225,8 +229,8 @@ export class Translator {
   }
 
   /**
-   * The region at `entry` left for a TLB miss at `pc`; one that often does is compiled again, to go on after misses.
-   * Or it left for a branch that goes where it does not: the same, to go there.
+   * The region at `entry` left for a miss at `pc`, of the TLB or of the home map; one that often does is compiled again, to go
+   * on after misses or to look elsewhere first. Or it left for a branch that goes where it does not: the same, to go there.
    */
   #missed(bank: number, entry: number, pc: number): void {
     if (isBranchAt(this.#banks.get(bank)!, pc)) {
@@ -237,6 +241,9 @@ export class Translator {
     this.stats.misses++;
     if (!this.#misses.mayHope(entry)) return;
     if (this.#misses.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
+    else if (this.#away.missed(this.#banks.get(bank)!, pc) && this.#ways.strayed(entry)) {
+      this.#remake(bank, entry);
+    }
   }
 
   #compileAgain(bank: number, entry: number): void {
@@ -278,7 +285,10 @@ export class Translator {
       // Careful code has no calls on its way out.
       const isChoosy = this.#ways.isChoosy(pc) && this.#misses.mayHope(pc);
       const ways = isChoosy ? this.#ways : undefined;
-      const graph = new Discovery(pt, this.#decoder, this.#switches, ways, pc).run();
+      const hopesForHome = this.#ways.mayHope(pc);
+      const isAway = (pa: number): boolean => !hopesForHome || this.#away.isAway(pa);
+      const hints = { switches: this.#switches, ways, isAway };
+      const graph = new Discovery(pt, this.#decoder, hints, pc).run();
       if (graph) graphs.push(graph);
     }
     if (graphs.length === 0) return;
@@ -340,6 +350,7 @@ export class Translator {
     for (const bank of this.#banks.keys()) {
       this.#dropEntriesOf(page * 4096, bank + BANK_WRITE, TLB_ENTRIES);
       this.#dropEntriesOf(page * 4096, bank + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES);
+      protectHome(this.mem, bank, page * 4096);
     }
   }
 

@@ -36,6 +36,17 @@ export interface Op {
   readonly insn: Insn;
   readonly traits: Traits;
   readonly imm: number;
+  /** It accesses memory, and that is not likely to be at home: see away.ts. */
+  readonly isAway: boolean;
+}
+
+/** What is known of how code ran. */
+export interface Hints {
+  readonly switches: Switches;
+  /** Undefined if the region is to have all ways of its branches. */
+  readonly ways: Ways | undefined;
+  /** By the physical address of a load or store: see away.ts. */
+  readonly isAway: (pa: number) => boolean;
 }
 
 export interface Block {
@@ -71,20 +82,11 @@ export class Discovery {
   readonly #ops = new Map<number, Op>();
   readonly #pages = new Map<number, number>();
 
-  readonly #switches: Switches;
-  readonly #ways: Ways | undefined;
+  readonly #hints: Hints;
 
-  /** Of a region that is to have all ways of its branches if `ways` are undefined. */
-  constructor(
-    pt: PageTable,
-    decoder: Decoder,
-    switches: Switches,
-    ways: Ways | undefined,
-    entry: number,
-  ) {
+  constructor(pt: PageTable, decoder: Decoder, hints: Hints, entry: number) {
     this.#pt = pt;
-    this.#switches = switches;
-    this.#ways = ways;
+    this.#hints = hints;
     this.#decoder = decoder;
     this.#entry = entry;
   }
@@ -132,7 +134,7 @@ export class Discovery {
           return;
         case "jumpTo":
           if (isCall(op)) found(next);
-          else if (isSwitch(op)) for (const to of this.#switches.targetsOf(op.pc)) found(to);
+          else if (isSwitch(op)) for (const to of this.#hints.switches.targetsOf(op.pc)) found(to);
           return;
         case "ecall":
           found(next);
@@ -161,7 +163,7 @@ export class Discovery {
     if (last.traits.flow === "next") targets = [b.end];
     else if (last.traits.flow === "branch") targets = [b.end, last.pc + last.imm];
     else if (isCall(last) || last.traits.flow === "ecall") b.back = b.end;
-    else if (isSwitch(last)) targets = [...this.#switches.targetsOf(last.pc)];
+    else if (isSwitch(last)) targets = [...this.#hints.switches.targetsOf(last.pc)];
     else if (last.traits.flow === "jump" && rdOf(last) === 0) targets = [last.pc + last.imm];
     if (b.back !== undefined) targets = [b.back];
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
@@ -171,10 +173,16 @@ export class Discovery {
 
   /** Where a branch never went. */
   #unseenWay({ pc, len, imm, traits }: Op): number | undefined {
-    if (traits.flow !== "branch" || !this.#ways) return undefined;
-    const pa = this.#pages.get(pc - (pc % 4096))! + (pc % 4096);
-    if (this.#ways.isUnseen(pa, true)) return pc + imm;
-    return this.#ways.isUnseen(pa, false) ? pc + len : undefined;
+    const { ways } = this.#hints;
+    if (traits.flow !== "branch" || !ways) return undefined;
+    const pa = this.#physical(pc);
+    if (ways.isUnseen(pa, true)) return pc + imm;
+    return ways.isUnseen(pa, false) ? pc + len : undefined;
+  }
+
+  /** Where an instruction that was read is in physical memory. */
+  #physical(pc: number): number {
+    return this.#pages.get(pc - (pc % 4096))! + (pc % 4096);
   }
 
   /** Gives calls of small functions a copy of the function: how many instructions that made. */
@@ -227,7 +235,8 @@ export class Discovery {
     if (!insn) return undefined;
     const traits = traitsOf(insn);
     if (traits.flow === "fenceI") return undefined;
-    return { pc, len, word, insn, traits, imm: immOf(insn.imm, word) };
+    const isAway = traits.accessBytes > 0 && this.#hints.isAway(this.#physical(pc));
+    return { pc, len, word, insn, traits, imm: immOf(insn.imm, word), isAway };
   }
 
   /** 16 bits of instruction memory, -1 if not executable. */

@@ -57,7 +57,7 @@ export interface Window {
 /** An access that is a member of a group, or alone. */
 export interface Access {
   readonly group: Group;
-  /** Where a lookup for it is tried first. */
+  /** Where a lookup for it is tried first, if it is away from home. */
   readonly window: Window | undefined;
   /** Distance of the address from the group's root. */
   readonly at: number;
@@ -199,7 +199,7 @@ class Grouping {
 
   #windowFor(op: Op, i: number, root: number, at: number): Window | undefined {
     const loop = this.#windowed[i];
-    if (loop === undefined) return undefined;
+    if (loop === undefined || !op.isAway) return undefined;
     const origin = this.#origins.get(root) ?? `${Math.floor(at / GRANULE)}`;
     const key = `${loop.header} ${loop.body.size} ${origin} ${op.traits.stores}`;
     let window = this.#windows.get(key);

@@ -5,8 +5,16 @@
  * multiply-add with one rounding is a vector instruction, and a vector's bits are never touched. What is
  * loaded and stored where is the region's business (regs.ts).
  */
-import { BANK_READ, BANK_WRITE, CTX_FRM } from "../../layout.ts";
+import { BANK_READ, BANK_WRITE, CTX_FRM, HOME_PAGES } from "../../layout.ts";
 import { storeOf, storeWordOf } from "../../mmu/access.ts";
+import {
+  HOME_READ,
+  HOME_READ_BOTH,
+  HOME_WRITE,
+  HOME_WRITE_BOTH,
+  homeByte,
+  homePhysical,
+} from "../../mmu/home.ts";
 import {
   distance,
   lengthOf,
@@ -399,11 +407,38 @@ export class JitEmit extends WordEmit {
   #lookup(lookup: Helper, size: number): this {
     const va = this.temp(I64);
     this.local_set(va);
-    if (this.hopesForHits) return this.#hit(va, lookup, size);
+    if (this.hopesForHits) {
+      return this.op.isAway ? this.#hit(va, lookup, size) : this.#atHome(va, lookup, size);
+    }
     const pa = this.temp(I32);
     this.bank().local_get(va).i32_const(size);
     this.callHelper(lookup).local_tee(pa).i32_eqz();
     return this.#exitIf().local_get(pa);
+  }
+
+  /** The same inline for what is likely to be at home: all other pages leave. */
+  #atHome(va: number, lookup: Helper, size: number): this {
+    const isRead = lookup === readAt || lookup === readSpan;
+    const [alone, both] = isRead ? [HOME_READ, HOME_READ_BOTH] : [HOME_WRITE, HOME_WRITE_BOTH];
+    const [page, state] = [this.temp(I64), this.temp(I32)];
+    this.local_get(va);
+    if (size > 1) this.i64_const(size - 1).i64_add();
+    this.i64_const(12).i64_shr_u().local_tee(page).i64_const(HOME_PAGES).i64_ge_u();
+    this.#exitIf();
+    homeByte(this, BANK, page);
+    if (size === 1) {
+      this.i32_const(alone).i32_and().i32_eqz();
+      this.#exitIf();
+    } else {
+      this.local_tee(state).i32_const(both).i32_and().i32_eqz().unlikely().if_();
+      // The first of a run of pages: it must begin there too.
+      this.local_get(state).i32_const(alone).i32_and().i32_eqz();
+      this.local_get(va).i64_const(12).i64_shr_u().local_get(page).i64_ne().i32_or();
+      this.#exitIf();
+      this.end();
+    }
+    homePhysical(this, BANK, va);
+    return this;
   }
 
   /** The same inline, as if nothing ever missed the TLB: no call means no registers to save for one. */

@@ -47,10 +47,15 @@ export class Ways {
 
   /** False if the region at `entry` is to have all ways. */
   isChoosy(entry: number): boolean {
-    return this.#isOn && (this.#strays.get(entry)?.remakes ?? 0) < MAX_REMAKES;
+    return this.#isOn && this.mayHope(entry);
   }
 
-  /** The region at `entry` was left at a branch. True if it is to be made again. */
+  /** False if the region at `entry` was made again so often that it is to rely on no hint. */
+  mayHope(entry: number): boolean {
+    return (this.#strays.get(entry)?.remakes ?? 0) < MAX_REMAKES;
+  }
+
+  /** The region at `entry` was left for what a hint was wrong about. True if it is to be made again. */
   strayed(entry: number): boolean {
     let strays = this.#strays.get(entry);
     if (!strays) {

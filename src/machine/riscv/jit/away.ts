@@ -1,0 +1,41 @@
+/**
+ * Which loads and stores find their pages away from home (mmu/home.ts), by the physical address of the instruction.
+ *
+ * The interpreter marks at each access that hits the TLB whether the page was at home; what was not when code is compiled looks
+ * in the TLB there too. A hint, as ways are (ways.ts): compiled code that hopes for home in vain leaves its region, and who does
+ * so often is remembered for good.
+ */
+import { BRANCH_BYTES, BRANCH_MARKS } from "../../layout.ts";
+import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
+import type { PhysMem } from "../../physmem.ts";
+
+/** Misses of one instruction that are not put down to pages being new. */
+const MANY = 16;
+/** Instructions that are remembered. */
+const MAX_REMEMBERED = 1 << 16;
+
+export class Away {
+  readonly #mem: PhysMem;
+  readonly #misses = new Map<number, number>();
+
+  constructor(mem: PhysMem) {
+    this.#mem = mem;
+  }
+
+  /** True if the access of the instruction at physical address `pa` is not likely to find its page at home. */
+  isAway(pa: number): boolean {
+    const mark = this.#mem.u8[BRANCH_MARKS + (pa & (BRANCH_BYTES - 2))]!;
+    return mark !== 0 || (this.#misses.get(pa) ?? 0) >= MANY;
+  }
+
+  /** The access at `pc` left its region. True if that may be because it hoped for home. */
+  missed(pt: PageTable, pc: number): boolean {
+    const pte = pt.get(pc);
+    if ((pte & (PTE_V | PTE_X)) !== (PTE_V | PTE_X)) return false;
+    const pa = ((pte & ~0xfff) >>> 0) + (pc % 4096);
+    const misses = (this.#misses.get(pa) ?? 0) + 1;
+    if (misses === 1 && this.#misses.size >= MAX_REMEMBERED) this.#misses.clear();
+    this.#misses.set(pa, misses);
+    return misses >= MANY;
+  }
+}
