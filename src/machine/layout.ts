@@ -108,6 +108,3 @@ export const BANKS_PER_HART = 16;
 
 /** User addresses are below 2^38 (the user half of Sv39). */
 export const VA_BITS = 38;
-
-/** Addresses below this may be at home: see `home` of a page table. */
-export const HOME_BYTES = 2 ** 30;

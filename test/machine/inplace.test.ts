@@ -36,7 +36,9 @@ function boardWith(
   const board = new Board(threshold);
   const code = board.frame();
   board.map(CODE, code, RWX);
-  for (let i = 0; i < 16; i++) board.map(STACK + i * 4096, board.frame(), RW);
+  const stack = board.frame(16);
+  board.space.home = stack - STACK;
+  for (let i = 0; i < 16; i++) board.map(STACK + i * 4096, (stack + i * 4096) as Paddr, RW);
   board.place(code, programOf(text), CODE);
   board.hart.service = {
     ecall: (fuel) => {

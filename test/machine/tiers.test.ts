@@ -88,9 +88,11 @@ function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: strin
   board.map(CODE, code, RX);
   const mem = board.machine.mem;
   mem.u8.fill(0x5a, data, data + DATA_PAGES * PAGE_SIZE);
-  // Two pages writable, in swapped order; one read-only; one absent.
-  board.map(DATA, (data + PAGE_SIZE) as Paddr, RW);
-  board.map(DATA + PAGE_SIZE, data, RW);
+  // Two pages writable, in order and at home, or swapped, one of them at home or none; one read-only; one absent.
+  const swapped = seed % 3 === 0 ? 0 : PAGE_SIZE;
+  if (seed % 3 !== 2) board.space.home = data + swapped - DATA;
+  board.map(DATA, (data + swapped) as Paddr, RW);
+  board.map(DATA + PAGE_SIZE, (data + PAGE_SIZE - swapped) as Paddr, RW);
   board.map(DATA + 2 * PAGE_SIZE, (data + 2 * PAGE_SIZE) as Paddr, PTE_R);
   const { ctx } = board;
   ctx.clear();

@@ -56,16 +56,11 @@ export class PageTable {
   root = 0 as Paddr;
   /** Table frames held, for resident-set accounting. */
   tablePages = 0;
-  /**
-   * Distance (u32, modulo 2^32) from a virtual address to a physical one at which a page is at home, where access is
-   * fastest: see home.ts. To be set before the address space first runs.
-   */
-  home = 0;
   /** Where `takeRange` and `shareRange` go on. */
   cursor = 0;
   /**
-   * A page of `va` is at home if its frame is at `va + home`, modulo 2^32, and `va` is below HOME_BYTES. Where
-   * pages lie is never a matter of correctness. Set once, before anything runs in the address space.
+   * A page of `va` is at home if its frame is at `va + home`, modulo 2^32, and `va` is below HOME_BYTES: accesses are
+   * fastest there (home.ts). Where pages lie is never a matter of correctness. Set once, before anything runs in the address space.
    */
   home = 0;
   /** An executable mapping lost something since the last `invalidate`. */
