@@ -345,8 +345,11 @@ export class JitEmit extends WordEmit {
   /** The same by way of `exit`, which may emit code that this takes. */
   leaveIf(exit: () => Label): this {
     this.unlikely().if_();
+    return this.#leave(exit).end();
+  }
+  #leave(exit: () => Label): this {
     this.i32_const(this.op.pc - this.entry).local_set(this.exitOffset);
-    return this.br(exit()).end();
+    return this.br(exit());
   }
 
   load(bytes: number, op: (offset: number) => void): this {
@@ -421,22 +424,25 @@ export class JitEmit extends WordEmit {
     const isRead = lookup === readAt || lookup === readSpan;
     const [alone, both] = isRead ? [HOME_READ, HOME_READ_BOTH] : [HOME_WRITE, HOME_WRITE_BOTH];
     const [page, state] = [this.temp(I64), this.temp(I32)];
+    const found = this.block();
+    const away = this.block();
     this.local_get(va);
     if (size > 1) this.i64_const(size - 1).i64_add();
     this.i64_const(12).i64_shr_u().local_tee(page).i64_const(HOME_PAGES).i64_ge_u();
-    this.#exitIf();
+    this.unlikely().br_if(away);
     homeByte(this, BANK, page);
     if (size === 1) {
-      this.i32_const(alone).i32_and().i32_eqz();
-      this.#exitIf();
+      this.i32_const(alone).i32_and().likely().br_if(found);
     } else {
-      this.local_tee(state).i32_const(both).i32_and().i32_eqz().unlikely().if_();
+      this.local_tee(state).i32_const(both).i32_and().likely().br_if(found);
       // The first of a run of pages: it must begin there too.
-      this.local_get(state).i32_const(alone).i32_and().i32_eqz();
-      this.local_get(va).i64_const(12).i64_shr_u().local_get(page).i64_ne().i32_or();
-      this.#exitIf();
-      this.end();
+      this.local_get(va).i64_const(12).i64_shr_u().local_get(page).i64_eq();
+      this.i32_const(alone).i32_mul().local_get(state).i32_and().br_if(found);
     }
+    this.end();
+    if (this.doubts !== undefined) this.br(this.doubts);
+    else this.#leave(() => this.control.exit());
+    this.end();
     homePhysical(this, BANK, va);
     return this;
   }
