@@ -20,6 +20,8 @@ import { allocPrivate, hasPrivate } from "./reservation.ts";
 import type { Vmspace } from "./vmspace.ts";
 
 const TWO32 = 2 ** 32;
+/** More children than these, or children of a child, are not asked whether they share a page. */
+const MAX_HEIRS = 8;
 
 /** Read at once of a map that is read in order: 1 MiB. */
 const SEQ_PAGES = 256;
@@ -122,26 +124,24 @@ function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number 
     pageTable.setFlags(va, (pte & PTE_FLAGS) | PTE_W);
     return FAULT_OK;
   }
-  const taker = takerOf(vs, va, from)?.hold() ?? null;
+  const taker = heirsOf(vs, va, from)?.[0] ?? vs;
   // Allocation may reclaim: the hold keeps the source, though its mapping may go.
   frames.hold(from);
-  const pa = allocPrivate(taker ?? vs, va);
+  const pa = allocPrivate(taker, va);
   if (failed(pa)) {
     frames.release(from);
-    taker?.release();
     return FAULT_OOM;
   }
   if ((pte & PTE_ZERO) !== 0) frames.zero(pa);
   else frames.copy(from, pa);
   frames.release(from);
-  if (taker) {
-    const isGiven = takerOf(vs, va, from) === taker;
-    if (isGiven) {
-      give(taker, va, pa);
-      pageTable.setFlags(va, (pageTable.get(va) & PTE_FLAGS) | (ownRights(e.prot) & PTE_W));
-    }
-    taker.release();
-    if (isGiven) return FAULT_OK;
+  // Once more: who is killed for memory is none any more.
+  const heirs = taker === vs ? null : heirsOf(vs, va, from);
+  if (heirs) {
+    for (const heir of heirs) leaveTo(heir, va, pa, heirs.length > 1);
+    frames.release(pa);
+    pageTable.setFlags(va, (pageTable.get(va) & PTE_FLAGS) | (ownRights(e.prot) & PTE_W));
+    return FAULT_OK;
   }
   const old = pageTable.get(va);
   const r = enterOwn(vs, e, va, pa);
@@ -151,24 +151,36 @@ function copyOnWrite(vs: Vmspace, e: MapEntry, va: number, pte: number): number 
 }
 
 /**
- * Who takes the copy of a page that is at home: the child that shares it, if nobody else does. So
- * a program that forks stays at home.
+ * Who takes the copy of a page that is at home: its children and theirs, if they are few, and nobody else shares it. So
+ * a program that forks stays at home. Null for nobody.
  */
-function takerOf(vs: Vmspace, va: number, frame: Paddr): Vmspace | null {
-  const child = vs.lastFork;
-  if (child === null || va >= HOME_BYTES || vs.frames.refs(frame) !== 2) return null;
+function heirsOf(vs: Vmspace, va: number, frame: Paddr): Vmspace[] | null {
+  if (vs.forks === null || va >= HOME_BYTES) return null;
   if ((va + vs.pageTable.home - frame) % TWO32 !== 0) return null;
-  const pte = child.pageTable.get(va);
-  return (pte & PTE_ANON) !== 0 && (pte & ~PTE_FLAGS) >>> 0 === frame ? child : null;
+  const wanted = vs.frames.refs(frame) - 1;
+  if (wanted > MAX_HEIRS || vs.forks.size > MAX_HEIRS) return null;
+  const heirs: Vmspace[] = [];
+  for (const child of vs.forks) {
+    if (hasPrivateAt(child, va, frame)) heirs.push(child);
+    if (child.forks === null || child.forks.size > MAX_HEIRS) continue;
+    for (const next of child.forks) if (hasPrivateAt(next, va, frame)) heirs.push(next);
+  }
+  return heirs.length === wanted && wanted > 0 ? heirs : null;
+}
+
+function hasPrivateAt(vs: Vmspace, va: number, frame: Paddr): boolean {
+  const pte = vs.pageTable.get(va);
+  return (pte & PTE_ANON) !== 0 && (pte & ~PTE_FLAGS) >>> 0 === frame;
 }
 
 /** Puts a copy in the place of the private page at `va`. */
-function give(vs: Vmspace, va: number, copy: Paddr): void {
+function leaveTo(vs: Vmspace, va: number, copy: Paddr, isShared: boolean): void {
   const { frames, pageTable } = vs;
   const pte = pageTable.get(va);
-  const isOwn = (vs.entries.find(va)!.prot & PROT_WRITE) !== 0;
+  const mayWrite = !isShared && (vs.entries.find(va)!.prot & PROT_WRITE) !== 0;
+  frames.hold(copy);
   // There is a table, so this cannot fail.
-  pageTable.enter(va, copy, (pte & PTE_FLAGS & ~PTE_CONTIG) | (isOwn ? PTE_W | PTE_D : PTE_D));
+  pageTable.enter(va, copy, (pte & PTE_FLAGS & ~PTE_CONTIG) | PTE_D | (mayWrite ? PTE_W : 0));
   frames.release(((pte & ~PTE_FLAGS) >>> 0) as Paddr);
   pageTable.invalidate(va, PAGE_SIZE);
 }

@@ -48,8 +48,8 @@ export function forkVmspace(vs: Vmspace): Vmspace | Errno {
     }
   }
   if (isCovered) {
-    if (vs.lastFork) vs.lastFork.forkedFrom = null;
-    vs.lastFork = child;
+    vs.forks ??= new Set();
+    vs.forks.add(child);
     child.forkedFrom = vs;
     return child;
   }

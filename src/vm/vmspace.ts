@@ -82,8 +82,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   isThpDisabled = false;
   /** Its asynchronous requests; null while there never were any. */
   aio: Tenant | null = null;
-  /** The copy that was forked of it last, and what it was forked from, while both are there. */
-  lastFork: Vmspace | null = null;
+  /** The copies that were forked of it, null if there never were any; and what it was forked from, while both are there. */
+  forks: Set<Vmspace> | null = null;
   forkedFrom: Vmspace | null = null;
   /** Some entry is sealed: vm/mseal.ts. */
   hasSeals = false;
@@ -238,8 +238,9 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   destroy(): void {
     this.aio?.end();
     this.aio = null;
-    if (this.forkedFrom?.lastFork === this) this.forkedFrom.lastFork = null;
-    if (this.lastFork) this.lastFork.forkedFrom = null;
+    this.forkedFrom?.forks?.delete(this);
+    if (this.forks) for (const fork of this.forks) fork.forkedFrom = null;
+    this.forks = null;
     this.#empty();
     this.pageTable.destroy();
     this.frames.homes.release(this.pageTable.home);

@@ -230,6 +230,36 @@ test("of several copies, and where rights differ, nobody gets what is another's"
   assert.equal(world.leaked, 0);
 });
 
+test("who forks twice, and whose child forks, stays at home too", () => {
+  const world = new World();
+  const parent = world.space();
+  map(parent, 4, PROGRAM);
+  for (let i = 0; i < 4; i++) parent.storeU32(PROGRAM + i * PAGE_SIZE, i);
+  const [first, second] = [forked(parent), forked(parent)];
+  const grandchild = forked(first);
+  const all = [parent, first, second, grandchild];
+  parent.storeU32(PROGRAM, 100);
+  assert.ok(isAtHome(parent, PROGRAM));
+  assert.deepEqual(
+    all.map((vs) => vs.loadU32(PROGRAM)),
+    [100, 0, 0, 0],
+  );
+  assert.equal(frameOf(first, PROGRAM), frameOf(grandchild, PROGRAM));
+  for (const [k, vs] of all.entries()) vs.storeU32(PROGRAM, 10 * k);
+  assert.deepEqual(
+    all.map((vs) => vs.loadU32(PROGRAM)),
+    [0, 10, 20, 30],
+  );
+  first.destroy();
+  parent.storeU32(PROGRAM + PAGE_SIZE, 7);
+  assert.deepEqual(
+    [parent, second, grandchild].map((vs) => vs.loadU32(PROGRAM + PAGE_SIZE)),
+    [7, 1, 1],
+  );
+  for (const vs of [second, parent, grandchild]) vs.destroy();
+  assert.equal(world.leaked, 0);
+});
+
 test("gathering brings pages home when their places are free, and tells when there is nothing to do", () => {
   const world = new World();
   const parent = world.space();
