@@ -13,8 +13,6 @@ import {
   BANK_GRANULE_MISSES,
   BANK_HOME,
   BANK_HOME_MAP,
-  BANK_JUMP,
-  BANK_JUMP_BYTES,
   BANK_MISSES,
   BANK_READ,
   BANK_READ_PAGES,
@@ -236,9 +234,8 @@ export class Hart implements Runner {
     this.#wipe(bank.addr + BANK_WRITE_PAGES, ENTRY_BYTES, PAGE_TLB_ENTRIES, page, pages);
     forgetHome(this.#mem, bank.addr, page, pages);
     if (exec) {
-      this.#translator.epoch++;
       this.#mem.bulk.zero(bank.addr + BANK_FETCH, FETCH_ENTRIES * 16);
-      this.#mem.bulk.zero(bank.addr + BANK_JUMP, BANK_JUMP_BYTES);
+      this.#translator.codeRemapped(bank.addr);
     }
   }
 

@@ -28,6 +28,8 @@ export interface MachineOptions {
   readonly maxDoubts?: number;
   /** TLB misses within 100 ms after which a region is compiled to go on after them. */
   readonly maxMisses?: number;
+  /** Regions that may be alive at once; each is some tens of KB of machine code. */
+  readonly maxRegions?: number;
   /** Where translations outlive the machine; absent or null for nowhere. */
   readonly translations?: TranslationStore | null;
 }
@@ -103,6 +105,7 @@ export class Machine {
       maxDepth: options.maxCallDepth ?? DEFAULT_CALL_DEPTH,
       maxDoubts: options.maxDoubts ?? DEFAULT_MAX_DOUBTS,
       maxMisses: options.maxMisses ?? DEFAULT_MAX_MISSES,
+      maxRegions: Math.min(options.maxRegions ?? MAX_REGIONS, MAX_REGIONS),
       store: options.translations ?? null,
     });
   }
@@ -161,3 +164,5 @@ const DEFAULT_CALL_DEPTH = 150;
 const DEFAULT_MAX_DOUBTS = 200;
 /** As 200 ns each, a hundredth of the time. */
 const DEFAULT_MAX_MISSES = 5000;
+/** One program that compiles has some 10,000. The table of them has slots for more. */
+const MAX_REGIONS = 24_000;

@@ -27,6 +27,7 @@ export class Board {
     maxDoubts = 200,
     maxCallDepth = 150,
     translations: TranslationStore | null = null,
+    maxRegions?: number,
   ) {
     this.machine = new Machine({
       ramBytes: 32 << 20,
@@ -37,6 +38,7 @@ export class Board {
       maxDoubts,
       maxCallDepth,
       translations,
+      ...(maxRegions !== undefined && { maxRegions }),
     });
     this.#next = this.machine.mem.ramBase;
     this.hart = this.machine.newHart();

@@ -4,7 +4,7 @@
  * An entry is found by the folded pc. One that has to give way moves to the entry beside it, where only `miss` looks
  * (runtime.ts). Invariant: no entry names a region that was dropped.
  */
-import { BANK_JUMP } from "../layout.ts";
+import { BANK_JUMP, BANK_JUMP_BYTES } from "../layout.ts";
 import type { PhysMem } from "../physmem.ts";
 import { jumpOffset } from "./pchash.ts";
 
@@ -39,4 +39,9 @@ export function forgetJumps(
       if (u32[at + 2] === slot) u32.fill(0, at, at + 4);
     }
   }
+}
+
+/** Empties the jump cache of a bank. */
+export function forgetAllJumps({ bulk }: PhysMem, bank: number): void {
+  bulk.zero(bank + BANK_JUMP, BANK_JUMP_BYTES - BANK_JUMP);
 }

@@ -22,8 +22,8 @@ import { emitJumpOffset } from "./pchash.ts";
 import { HAS_FUSED_MADD } from "./softfloat/fusedmadd.ts";
 import { traitsOf } from "./traits.ts";
 
-/** Capacity of the region table, which is made at each start: a region at a slot each, see MAX_REGIONS. */
-export const TABLE_SIZE = 16384;
+/** Capacity of the region table, which is made at each start: `miss`, and a region at a slot each. */
+export const TABLE_SIZE = 32768;
 
 const ENTER_PARAMS = [I32, I32, I32] as const;
 export const REGION_PARAMS = [I32, I32, I32, I32] as const;

@@ -24,6 +24,7 @@ import { Decoder } from "./decode.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { Away } from "./jit/away.ts";
+import { RegionClock } from "./jit/clock.ts";
 import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
@@ -33,7 +34,7 @@ import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import { isBranchAt, Ways } from "./jit/ways.ts";
-import { forgetJumps, setJump } from "./jumpcache.ts";
+import { forgetAllJumps, forgetJumps, setJump } from "./jumpcache.ts";
 import {
   buildRuntime,
   buildStep,
@@ -44,8 +45,6 @@ import {
 } from "./runtime.ts";
 import { softFloatImport } from "./softfloat/softfloat.ts";
 
-/** Regions that may be alive at once; each is some tens of KB of machine code. */
-const MAX_REGIONS = 12_000;
 /** Address spaces that begin between two coolings. */
 const ADOPTIONS_PER_COOLING = 32;
 /** And before the ways that branches went are forgotten. */
@@ -65,6 +64,7 @@ export interface TranslatorOptions {
   /** See MachineOptions. */
   readonly maxDoubts: number;
   readonly maxMisses: number;
+  readonly maxRegions: number;
   /** Where translations are kept from machine to machine. */
   readonly store: TranslationStore | null;
 }
@@ -92,6 +92,7 @@ export class Translator {
   #step: EnterFunc | undefined;
   readonly #banks = new Map<number, PageTable>();
   readonly #regions = new Regions();
+  readonly #clock: RegionClock;
   readonly #switches = new Switches();
   readonly #doubts: Doubts;
   readonly #misses: Doubts;
@@ -108,7 +109,7 @@ export class Translator {
   constructor(
     mem: PhysMem,
     stats: MachineStats,
-    { clockNs, threshold, maxDepth, maxDoubts, maxMisses, store }: TranslatorOptions,
+    { clockNs, threshold, maxDepth, maxDoubts, maxMisses, maxRegions, store }: TranslatorOptions,
   ) {
     this.mem = mem;
     this.#maxDepth = maxDepth;
@@ -116,6 +117,7 @@ export class Translator {
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
     this.#patience = new Patience(mem, this.#threshold);
+    this.#clock = new RegionClock(maxRegions);
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
     this.#ways = new Ways(mem, threshold > 1);
     this.#away = new Away(mem);
@@ -175,6 +177,12 @@ export class Translator {
   /** The machine is ending: what it made goes to the store. */
   finish(): void {
     this.#archive?.finish();
+  }
+
+  /** An executable mapping of the address space of this bank has changed. */
+  codeRemapped(bank: number): void {
+    this.epoch++;
+    forgetAllJumps(this.mem, bank);
   }
 
   /** Drops what was compiled from a physical page. */
@@ -292,7 +300,7 @@ export class Translator {
       if (graph) graphs.push(graph);
     }
     if (graphs.length === 0) return;
-    if (this.#regions.size + graphs.length > MAX_REGIONS) this.#evict();
+    this.#makeRoom(graphs.length);
     const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));
     const module = compileBatch(graphs, this.#maxDepth, hopes);
     const funcs = this.#link(module);
@@ -314,7 +322,7 @@ export class Translator {
   }
 
   #install(entry: number, pages: ReadonlyMap<number, number>, func: unknown): Region {
-    const region = { entry, slot: this.#takeSlot(), pages };
+    const region = { entry, slot: this.#takeSlot(), pages, isIdle: false };
     this.#table.set(region.slot, func);
     this.#regions.add(region);
     this.#patience.regionMade(entry);
@@ -332,7 +340,7 @@ export class Translator {
     };
     const found = this.#archive?.restore(pt, pc, mayHave);
     if (!found) return undefined;
-    if (this.#regions.size >= MAX_REGIONS) this.#evict();
+    this.#makeRoom(1);
     this.stats.regionsRestored++;
     this.#ways.learn(found.pages, found.spans);
     return this.#install(pc, found.pages, found.func);
@@ -382,15 +390,17 @@ export class Translator {
     this.stats.regions = this.#regions.size;
   }
 
-  /** Drops the older half. */
-  #evict(): void {
-    for (const region of this.#regions.oldest(MAX_REGIONS >>> 1)) {
+  /** For `n` regions more. */
+  #makeRoom(n: number): void {
+    for (const region of this.#clock.inTheWay(this.#regions, n)) {
       this.#drop(region);
       this.stats.regionsEvicted++;
     }
+    if (!this.#clock.isScarce(this.#regions, n)) return;
+    for (const bank of this.#banks.keys()) forgetAllJumps(this.mem, bank);
   }
 
-  /** There are more slots than MAX_REGIONS. */
+  /** There are more slots than regions may be. */
   #takeSlot(): number {
     return this.#freeSlots.pop() ?? this.#nextSlot++;
   }

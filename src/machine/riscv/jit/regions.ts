@@ -14,6 +14,8 @@ export interface Region {
   readonly slot: number;
   /** Virtual page address → physical page address. */
   readonly pages: ReadonlyMap<number, number>;
+  /** Nobody came to it since `markIdle`. */
+  isIdle: boolean;
 }
 
 export class Regions {
@@ -30,7 +32,14 @@ export class Regions {
   find(pt: PageTable, pc: number): Region | undefined {
     const candidates = this.#byEntry.get(pc);
     if (!candidates) return undefined;
-    return candidates.find((r) => isValidIn(pt, r));
+    const found = candidates.find((r) => isValidIn(pt, r));
+    if (found) found.isIdle = false;
+    return found;
+  }
+
+  /** From now on `find` tells who is asked for. */
+  markIdle(): void {
+    for (const region of this.#all) region.isIdle = true;
   }
 
   add(region: Region): void {
@@ -66,12 +75,12 @@ export class Regions {
     return [...(this.#byPage.get(page) ?? [])];
   }
 
-  /** The `n` oldest regions. */
-  oldest(n: number): Region[] {
+  /** The `n` oldest regions, of all or of the idle ones. */
+  oldest(n: number, onlyIdle: boolean): Region[] {
     const list: Region[] = [];
     for (const r of this.#all) {
       if (list.length === n) break;
-      list.push(r);
+      if (r.isIdle || !onlyIdle) list.push(r);
     }
     return list;
   }
