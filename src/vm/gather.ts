@@ -42,7 +42,7 @@ export function gather(vs: Vmspace, va: number): boolean {
   return bringHome(vs, base, pages) || unite(vs, base, pages);
 }
 
-/** Pages that are at home stay; if the others' places there are free, they come. */
+/** Pages that are at home stay; if the others' places there are free, they come: private ones, and all if that spares windows. */
 function bringHome(vs: Vmspace, base: number, pages: readonly Page[]): boolean {
   const { home } = vs.pageTable;
   if (home === 0 || base >= HOME_BYTES) return false;
@@ -56,7 +56,8 @@ function bringHome(vs: Vmspace, base: number, pages: readonly Page[]): boolean {
     if ((p.pte & PTE_ANON) !== 0) present++;
   });
   const { frames } = vs;
-  if (present === 0 || !frames.couldHave(place, home, wanted)) return false;
+  const isBetter = present > 0 || windows(pages, place) < windows(pages, NO_CHUNK);
+  if (!isBetter || !frames.couldHave(place, home, wanted)) return false;
   let chunk = frames.chunkNumber(place as Paddr);
   if (frames.tokenOf(chunk) !== home) chunk = frames.reserveAt(place, home);
   if (chunk < 0) return false;

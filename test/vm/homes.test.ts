@@ -2,10 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { failed } from "../../src/abi/errno.ts";
-import { MADV_DONTNEED, MAP_NORESERVE, PROT_READ } from "../../src/abi/mman.ts";
+import {
+  MADV_DONTNEED,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_READ,
+} from "../../src/abi/mman.ts";
 import { HOME_BYTES } from "../../src/machine/layout.ts";
 import { PTE_CONTIG, PTE_FLAGS, PTE_W } from "../../src/machine/mmu/pagetable.ts";
 import type { PageAllocator } from "../../src/vm/page.ts";
+import { PagedObject } from "../../src/vm/pagedobject.ts";
 import { CHUNK_PAGES, CHUNK_SIZE, PAGE_SIZE, USER_END } from "../../src/vm/param.ts";
 import type { Vmspace } from "../../src/vm/vmspace.ts";
 import { FIXED_ANON, map, RW, World } from "./harness.ts";
@@ -280,6 +287,31 @@ test("gathering brings pages home when their places are free, and tells when the
   assert.equal(world.frames.meter.homecomings, 16);
   assert.equal(child.rssAnon, 16);
   child.destroy();
+  assert.equal(world.leaked, 0);
+});
+
+test("file pages among private ones at home are copied there, and holes between them filled", () => {
+  const world = new World();
+  const vs = world.space();
+  const pager = {
+    pageIn: (_pindex: number, into: Uint8Array): number => {
+      into.fill(1);
+      return 0;
+    },
+    pageOut: () => 0,
+  };
+  const object = new PagedObject(world.frames, pager, 8 * PAGE_SIZE);
+  const flags = MAP_PRIVATE | MAP_FIXED;
+  vs.mmap({ addr: PROGRAM, length: 8 * PAGE_SIZE, prot: RW, flags, object });
+  for (const i of [0, 3, 7]) vs.storeU32(PROGRAM + i * PAGE_SIZE, 100 + i);
+  assert.equal(vs.loadU32(PROGRAM + 5 * PAGE_SIZE), 0x01010101);
+  assert.equal(vs.gather(PROGRAM), true);
+  for (let i = 0; i < 8; i++) assert.ok(isAtHome(vs, PROGRAM + i * PAGE_SIZE));
+  assert.equal(vs.loadU32(PROGRAM + 3 * PAGE_SIZE), 103);
+  assert.equal(vs.loadU32(PROGRAM + 5 * PAGE_SIZE), 0x01010101);
+  assert.equal(vs.gather(PROGRAM), false);
+  vs.destroy();
+  object.release();
   assert.equal(world.leaked, 0);
 });
 
