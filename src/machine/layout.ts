@@ -27,8 +27,13 @@ export const BRANCH_MARKS = 0x20_0000;
 export const BRANCH_BYTES = 0x20_0000;
 /** Handler number of every 16-bit instruction that was expanded: 65536 bytes. */
 export const HALF_HANDLERS = 0x40_0000;
+/**
+ * Which loads and stores found their page away from home when they were interpreted: a byte each by the same bits. Not among
+ * the marks of branches, where code that lies 2 MiB apart would wipe those out.
+ */
+export const AWAY_MARKS = 0x42_0000;
 /** First byte of what is sized when the machine starts. */
-export const DYNAMIC_BASE = 0x41_0000;
+export const DYNAMIC_BASE = 0x62_0000;
 
 // Flags of a physical page, one byte each.
 /** Some translation was made from this page: it must not enter a write TLB. */

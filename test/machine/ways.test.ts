@@ -64,6 +64,37 @@ test("a region that is often left for what it left out is made again with it", (
   assert.ok(stats.strays <= strays + 1);
 });
 
+/** Counts to a0; each 64th time, the other way of a branch. */
+const RARELY = `
+loop: addi a2, a2, 1
+  andi a3, a2, 63
+  bne a3, zero, usual
+  addi a4, a4, 3
+usual: blt a2, a0, loop
+  ecall`;
+
+test("what is known of a branch outlives loads 2 MiB behind it", () => {
+  const DATA = 0x4_0000;
+  const LOADS = 0x8_0000;
+  const board = new Board(THRESHOLD);
+  const code = board.frame(512);
+  const loads = board.frame();
+  assert.equal(loads - code, 2 << 20);
+  const data = board.frame();
+  board.space.home = data - DATA;
+  board.place(code, RARELY, CODE);
+  board.place(loads, `${"lw a5, 0(s0)\n".repeat(1000)}ecall`, LOADS);
+  board.map(CODE, code, RX);
+  board.map(LOADS, loads, RX);
+  board.map(DATA, data, RX);
+  again(board, THRESHOLD - 5);
+  board.ctx.setX(8, DATA);
+  assert.equal(board.run(LOADS), TRAP_ECALL);
+  again(board, 4000);
+  assert.equal(board.machine.stats.regionsMade, 1);
+  assert.ok(board.machine.stats.strays <= 1, `${board.machine.stats.strays} strays`);
+});
+
 /** A branch for each bit of a2, which is made up anew from a1 on. */
 const MANY_WAYS = `
   lui a6, 0x5851f

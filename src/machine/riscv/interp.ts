@@ -10,6 +10,7 @@
  * door to compiled regions; where there is none, they are counted.
  */
 import {
+  AWAY_MARKS,
   BANK_FETCH,
   BANK_FUEL,
   BANK_HOME,
@@ -479,7 +480,7 @@ export class InterpEmit extends MemEmit {
       .i32_const(BRANCH_BYTES - 2)
       .i32_and();
     delta();
-    this.bank().i32_load(BANK_HOME).i32_ne().i32_store8(BRANCH_MARKS);
+    this.bank().i32_load(BANK_HOME).i32_ne().i32_store8(AWAY_MARKS);
   }
   /** See jit/ways.ts. */
   #markWay(taken: 0 | 1): this {

@@ -5,7 +5,7 @@
  * in the TLB there too. A hint, as ways are (ways.ts): compiled code that hopes for home in vain leaves its region, and who does
  * so often is remembered for good.
  */
-import { BRANCH_BYTES, BRANCH_MARKS } from "../../layout.ts";
+import { AWAY_MARKS, BRANCH_BYTES } from "../../layout.ts";
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
 import type { PhysMem } from "../../physmem.ts";
 
@@ -24,7 +24,7 @@ export class Away {
 
   /** True if the access of the instruction at physical address `pa` is not likely to find its page at home. */
   isAway(pa: number): boolean {
-    const mark = this.#mem.u8[BRANCH_MARKS + (pa & (BRANCH_BYTES - 2))]!;
+    const mark = this.#mem.u8[AWAY_MARKS + (pa & (BRANCH_BYTES - 2))]!;
     return mark !== 0 || (this.#misses.get(pa) ?? 0) >= MANY;
   }
 
