@@ -11,12 +11,14 @@ export const HART_ATTENTION = 0x1000;
 
 /** Expansion of every 16-bit instruction to its 32-bit form: 65536 words. */
 export const EXPAND_TABLE = 0x1_0000;
-/** Handler number by opcode, funct3 and funct7: 32768 bytes, and further levels after it. */
-export const DECODE_TABLE = 0x5_0000;
-export const DECODE_TABLE_END = 0x6_0000;
+/** Handler number by the rs2 field, for instructions that are told apart by that: 32 bytes each. */
+export const SECOND_TABLES = 0x5_0000;
+export const SECOND_TABLES_END = 0x6_0000;
 /** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
 export const HEAT_TABLE = 0x6_0000;
 export const HEAT_BUCKETS = 262144;
+/** Handler number by opcode, funct3 and funct7 (decode.ts): 131072 bytes. */
+export const DECODE_TABLE = 0xe_0000;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /**

@@ -5,26 +5,49 @@
  * it does not, a second table goes by the rs2 field. The interpreter's tables in machine
  * memory and the JIT's lookup are the same ones.
  */
-import { DECODE_TABLE, DECODE_TABLE_END, EXPAND_TABLE, HALF_HANDLERS } from "../layout.ts";
+import {
+  DECODE_TABLE,
+  EXPAND_TABLE,
+  HALF_HANDLERS,
+  SECOND_TABLES,
+  SECOND_TABLES_END,
+} from "../layout.ts";
 import type { PhysMem } from "../physmem.ts";
+import type { Asm } from "../wasm/asm.ts";
 import { expand } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
 
-const SLOTS = 0x8000;
+const SLOTS = 0x2_0000;
 /** Words that no slot knows: a reserved 16-bit instruction, and one that was not expanded yet. */
 const ILLEGAL = 0x7fff_ffff;
 export const UNEXPANDED = 0xffff_ffff;
 /** What a slot's position in the table says about the word. */
 const SLOT_BITS = 0xfe00_707f;
 const RS2_BITS = 0x01f0_0000;
+// Turned left by 7, a word has funct7 and the opcode beside each other at its end, and funct3 from bit 19 on.
+const TURN = 7;
+const LOW_MASK = 0x3fff;
+const FUNCT3_SHIFT = 5;
+const FUNCT3_MASK = 0x1_c000;
 
 /** Slot number of a word. The interpreter computes the same. */
-export const slotOf = (w: number): number =>
-  ((w >>> 2) & 0x1f) | ((w >>> 7) & 0xe0) | ((w >>> 17) & 0x7f00);
+export function slotOf(w: number): number {
+  const turned = (w << TURN) | (w >>> (32 - TURN));
+  return (turned & LOW_MASK) | ((turned >>> FUNCT3_SHIFT) & FUNCT3_MASK);
+}
+
+/** Pushes the slot number of the word in a local. */
+export function emitSlot(a: Asm, word: number, scratch: number): Asm {
+  a.local_get(word).i32_const(TURN).i32_rotl().local_tee(scratch);
+  a.i32_const(LOW_MASK).i32_and().local_get(scratch).i32_const(FUNCT3_SHIFT).i32_shr_u();
+  return a.i32_const(FUNCT3_MASK).i32_and().i32_or();
+}
 
 /** The word with all slot bits of slot `s` and nothing else. */
-const wordOf = (s: number): number =>
-  (3 | ((s & 0x1f) << 2) | ((s & 0xe0) << 7) | ((s & 0x7f00) << 17)) >>> 0;
+function wordOf(s: number): number {
+  const turned = (s & LOW_MASK) | ((s & FUNCT3_MASK) << FUNCT3_SHIFT);
+  return ((turned >>> TURN) | (turned << (32 - TURN))) >>> 0;
+}
 
 export class Decoder {
   readonly insns: readonly Insn[];
@@ -78,12 +101,12 @@ export class Decoder {
   /** Writes the tables where the interpreter reads them. */
   install(mem: PhysMem): void {
     mem.u8.set(this.slots, DECODE_TABLE);
-    let at = DECODE_TABLE + SLOTS;
+    let at = SECOND_TABLES;
     for (const table of this.seconds) {
       mem.u8.set(table, at);
       at += 32;
     }
-    if (at > DECODE_TABLE_END) throw new RangeError("decode tables overflow");
+    if (at > SECOND_TABLES_END) throw new RangeError("decode tables overflow");
     mem.u32.set(new Uint32Array(0x10000).fill(UNEXPANDED), EXPAND_TABLE >>> 2);
   }
 
@@ -117,4 +140,4 @@ export class Decoder {
 }
 
 /** Address of second table `i` in machine memory. */
-export const secondTableAt = (i: number): number => DECODE_TABLE + SLOTS + i * 32;
+export const secondTableAt = (i: number): number => SECOND_TABLES + i * 32;

@@ -30,7 +30,7 @@ import {
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
 import { F32, I32, I64, type Label } from "../wasm/asm.ts";
-import { type Decoder, secondTableAt, UNEXPANDED } from "./decode.ts";
+import { type Decoder, emitSlot, secondTableAt, UNEXPANDED } from "./decode.ts";
 import { type Helper, serve } from "./helper.ts";
 import { expandHalf, NOWHERE, visit } from "./hostcalls.ts";
 import type { ImmKind, Insn } from "./isa/insn.ts";
@@ -106,12 +106,13 @@ export class InterpEmit extends MemEmit {
     this.#refetch = this.loop();
     const fetchFault = this.block();
     this.#enterPage(fetchFault);
+    this.#fetchFirst(fetchFault);
     const next = this.loop();
     this.#jumped = this.block();
     this.#advance = this.block();
     this.#trapped = this.block();
     const illegal = this.block();
-    this.#fetchWord(fetchFault);
+    this.#decodeWord();
     this.#dispatch(decoder, illegal);
     this.end();
     this.#expandFirst(next);
@@ -125,8 +126,11 @@ export class InterpEmit extends MemEmit {
       this.#currentPc().local_set(this.#pc);
       this.#leave(() => this.i32_const(TRAP_FUEL));
     } else {
-      this.local_get(this.#ip).local_get(this.#base).i32_sub().i32_const(4096).i32_lt_u();
-      this.likely().br_if(next);
+      // At the page's last half may begin what ends in the next: `fetchFirst` sees to that.
+      this.local_get(this.#ip).local_get(this.#base).i32_sub().i32_const(4094).i32_lt_u();
+      this.likely().if_();
+      this.#fetchNext().br(next);
+      this.end();
       this.#currentPc().local_set(this.#pc);
       this.br(this.#refetch);
     }
@@ -223,22 +227,31 @@ export class InterpEmit extends MemEmit {
     this.local_get(this.#base).i32_or().local_set(this.#ip);
   }
 
-  /** Sets word, len and handler from what is at ip; a word may go on in the next page. */
-  #fetchWord(fetchFault: Label): void {
-    this.local_get(this.#ip).i32_load().local_tee(this.#word);
-    this.i32_const(3).i32_and().i32_const(3).i32_eq().if_();
-    this.i32_const(4).local_set(this.#len);
-    this.local_get(this.#ip).i32_const(4095).i32_and().i32_const(4094).i32_eq().unlikely().if_();
+  /** Sets word from what is at ip, before the page's last half. */
+  #fetchNext(): this {
+    return this.local_get(this.#ip).i32_load().local_set(this.#word);
+  }
+
+  /** The same anywhere: what begins in the last half may go on in the next page. */
+  #fetchFirst(fetchFault: Label): void {
+    const high = this.#handler;
+    this.#fetchNext();
+    this.local_get(this.#ip).i32_const(4095).i32_and().i32_const(4094).i32_eq();
+    this.local_get(this.#word).i32_const(3).i32_and().i32_const(3).i32_eq();
+    this.i32_and().unlikely().if_();
     this.#currentPc().local_set(this.#pc);
     this.bank().local_get(this.#pageVa).i64_const(4096).i64_add().callHelper(fetchHigh);
-    this.local_tee(this.#handler).i32_const(-1).i32_eq().br_if(fetchFault);
+    this.local_tee(high).i32_const(-1).i32_eq().br_if(fetchFault);
     this.local_get(this.#word).i32_const(0xffff).i32_and();
-    this.local_get(this.#handler).i32_const(16).i32_shl().i32_or().local_set(this.#word);
+    this.local_get(high).i32_const(16).i32_shl().i32_or().local_set(this.#word);
     this.end();
-    this.field(2, 0x1f);
-    this.field(7, 0xe0).i32_or();
-    this.field(17, 0x7f00).i32_or();
-    this.i32_load8_u(DECODE_TABLE).local_set(this.#handler);
+  }
+
+  /** Sets len and handler, and to a 16-bit instruction's long form the word. */
+  #decodeWord(): void {
+    this.local_get(this.#word).i32_const(3).i32_and().i32_const(3).i32_eq().if_();
+    this.i32_const(4).local_set(this.#len);
+    emitSlot(this, this.#word, this.#handler).i32_load8_u(DECODE_TABLE).local_set(this.#handler);
     this.else_();
     this.i32_const(2).local_set(this.#len);
     // Both loads at once: which handler comes next is what all waits for.
@@ -253,29 +266,27 @@ export class InterpEmit extends MemEmit {
   #expandFirst(next: Label): void {
     this.local_get(this.#word).i32_const(UNEXPANDED).i32_eq();
     this.local_get(this.#len).i32_const(2).i32_eq().i32_and().if_();
-    this.local_get(this.#ip).i32_load16_u().callHelper(expandHalf);
+    this.local_get(this.#ip).i32_load16_u().local_tee(this.#word).callHelper(expandHalf);
     this.br(next);
     this.end();
   }
 
-  /** The table jump, and the handlers behind it. Each ends in a branch. */
+  /** The table jump, and the handlers behind it. Each ends in a branch; those of second tables, which come first, in one to another. */
   #dispatch(decoder: Decoder, illegal: Label): void {
     const { insns, seconds } = decoder;
-    const again = this.loop();
-    const labels: Label[] = [];
-    for (let i = 0; i < insns.length + seconds.length; i++) labels.push(this.block());
-    labels.reverse();
-    this.local_get(this.#handler).br_table([illegal, ...labels], illegal);
+    const handlers = insns.map(() => this.block()).reverse();
+    const choices = seconds.map(() => this.block()).reverse();
+    this.local_get(this.#handler).br_table([illegal, ...handlers, ...choices], illegal);
+    for (let i = 0; i < seconds.length; i++) {
+      this.end();
+      this.field(20, 31)
+        .i32_load8_u(secondTableAt(i))
+        .br_table([illegal, ...handlers], illegal);
+    }
     for (const insn of insns) {
       this.end();
       this.#handlerOf(insn, decoder.unproven(insn), illegal);
     }
-    for (let i = 0; i < seconds.length; i++) {
-      this.end();
-      this.field(20, 31).i32_load8_u(secondTableAt(i)).local_set(this.#handler);
-      this.br(again);
-    }
-    this.end();
   }
 
   #handlerOf(insn: Insn, unproven: number, illegal: Label): void {
