@@ -30,7 +30,7 @@ export const BRANCH_BYTES = 0x20_0000;
 /** Handler number of every 16-bit instruction that was expanded: 65536 bytes. */
 export const HALF_HANDLERS = 0x40_0000;
 /**
- * Which loads and stores found their page away from home when they were interpreted: a byte each by the same bits. Not among
+ * How often loads and stores found their page away from home when they were interpreted (riscv/jit/away.ts), by the same bits. Not among
  * the marks of branches, where code that lies 2 MiB apart would wipe those out.
  */
 export const AWAY_MARKS = 0x42_0000;

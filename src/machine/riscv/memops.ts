@@ -105,6 +105,6 @@ export abstract class MemEmit extends FuncEmit {
     this.end();
   }
 
-  /** Marks whether the instruction found its page at home, where `delta` pushes how far that is. See jit/away.ts. */
+  /** Marks the instruction if its page is not at home, where `delta` pushes how far that is. See jit/away.ts. */
   protected abstract noteHome(delta: () => void): void;
 }

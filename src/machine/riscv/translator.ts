@@ -171,7 +171,10 @@ export class Translator {
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
     if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#patience.cool();
-    if (this.#adoptions % ADOPTIONS_PER_FORGETTING === 0) this.#ways.forget();
+    if (this.#adoptions % ADOPTIONS_PER_FORGETTING === 0) {
+      this.#ways.forget();
+      this.#away.forget();
+    }
   }
 
   /** The machine is ending: what it made goes to the store. */

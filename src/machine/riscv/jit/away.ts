@@ -1,14 +1,16 @@
 /**
  * Which loads and stores find their pages away from home (mmu/home.ts), by the physical address of the instruction.
  *
- * The interpreter marks at each access that hits the TLB whether the page was at home; what was not when code is compiled looks
- * in the TLB there too. A hint, as ways are (ways.ts): compiled code that hopes for home in vain leaves its region, and who does
+ * The interpreter marks each access that hits the TLB for a page that is not at home; what has eight marks when code is compiled
+ * looks in the TLB there too. A hint, as ways are (ways.ts): compiled code that hopes for home in vain leaves its region, and who does
  * so often is remembered for good.
  */
 import { AWAY_MARKS, BRANCH_BYTES } from "../../layout.ts";
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
 import type { PhysMem } from "../../physmem.ts";
 
+/** Eight marks. */
+const OFTEN = 0xff;
 /** Misses of one instruction that are not put down to pages being new. */
 const MANY = 16;
 /** Instructions that are remembered. */
@@ -25,7 +27,12 @@ export class Away {
   /** True if the access of the instruction at physical address `pa` is not likely to find its page at home. */
   isAway(pa: number): boolean {
     const mark = this.#mem.u8[AWAY_MARKS + (pa & (BRANCH_BYTES - 2))]!;
-    return mark !== 0 || (this.#misses.get(pa) ?? 0) >= MANY;
+    return mark === OFTEN || (this.#misses.get(pa) ?? 0) >= MANY;
+  }
+
+  /** Pages come to hold other code: marks begin anew. */
+  forget(): void {
+    this.#mem.u8.fill(0, AWAY_MARKS, AWAY_MARKS + BRANCH_BYTES);
   }
 
   /** The access at `pc` left its region. True if that may be because it hoped for home. */
