@@ -47,6 +47,9 @@ export interface OomHandler {
 const FILE_SHARE = 10240;
 const MIN_FILES = 8192;
 
+/** Addresses below this are small integers to JavaScript engines. */
+const HOMES_END = 2 ** 31;
+
 const VIRGIN = 0;
 const FREE = 1;
 const HOME_FREE = 2;
@@ -107,6 +110,9 @@ export class PageAllocator {
   readonly #token: Uint32Array;
   /** 1 for a chunk that was a home when it was first used. */
   readonly #isHome: Uint8Array;
+  /** Chunks that were, and those of them that are HOME_FREE. */
+  #homeChunks = 0;
+  #freeHomeChunks = 0;
   /** No chunk below this is virgin. */
   #nextVirgin = 0;
   /** First and last chunk of the lists FREE, HOME_FREE, PARTIAL and RESERVED. */
@@ -129,7 +135,7 @@ export class PageAllocator {
     this.kmem = KernelMemory.beside(mem.ramPages * PAGE_SIZE);
     this.totalPages = Math.floor((mem.ramPages - skipped) / CHUNK_PAGES) * CHUNK_PAGES;
     this.framePages = chunks * CHUNK_PAGES;
-    this.homes = new Homes((first + this.framePages) * PAGE_SIZE);
+    this.homes = new Homes(Math.min((first + this.framePages) * PAGE_SIZE, HOMES_END));
     this.freePages = this.totalPages;
     this.overcommit = new Overcommit(this.totalPages);
     this.kmem.maxFiles = Math.max(
@@ -192,6 +198,7 @@ export class PageAllocator {
     if (chunk < 0 || chunk >= this.#state.length || !this.#mayReserve(chunk)) return NONE;
     if (this.#state[chunk] === VIRGIN) {
       this.#isHome[chunk] = 1;
+      this.#homeChunks++;
       this.usedChunks++;
     }
     this.#reserveAs(chunk, token);
@@ -310,7 +317,7 @@ export class PageAllocator {
    * easy, so that free memory does not run out just because files are read. False if there is little.
    */
   makeRoom(pages: number): boolean {
-    const wanted = (this.totalPages >>> 4) + pages;
+    const wanted = (this.totalPages >>> 4) + this.#openHomes + pages;
     if (this.freePages <= wanted && this.queue.length > this.#keptCache) {
       this.queue.reclaimEasily(Math.max(RECLAIM_BATCH, pages));
     }
@@ -336,6 +343,16 @@ export class PageAllocator {
   #reserveAs(chunk: number, token: number): void {
     this.#move(chunk, RESERVED);
     this.#token[chunk] = token;
+  }
+
+  /**
+   * Frames that the page cache leaves to homes: three sixteenths of memory, less what is used as such. Without, there were no
+   * virgin chunks left once many files were read, and new programs were away from home ever after.
+   */
+  get #openHomes(): number {
+    if (this.framePages === this.totalPages) return 0;
+    const used = (this.#homeChunks - this.#freeHomeChunks) * CHUNK_PAGES;
+    return Math.max(0, 3 * (this.totalPages >>> 4) - used);
   }
 
   #take(chunk: number, index: number): Paddr {
@@ -393,6 +410,7 @@ export class PageAllocator {
   #append(chunk: number, list: number): void {
     this.#state[chunk] = list;
     if (list === FULL) return;
+    if (list === HOME_FREE) this.#freeHomeChunks++;
     const last = this.#tail[list]!;
     this.#prev[chunk] = last;
     this.#next[chunk] = NONE;
@@ -424,6 +442,7 @@ export class PageAllocator {
 
   #prepend(chunk: number, list: number): void {
     this.#state[chunk] = list;
+    if (list === HOME_FREE) this.#freeHomeChunks++;
     const first = this.#head[list]!;
     this.#next[chunk] = first;
     this.#prev[chunk] = NONE;
@@ -435,6 +454,7 @@ export class PageAllocator {
   #unlink(chunk: number): void {
     const list = this.#state[chunk]!;
     if (list === FULL || list === VIRGIN) return;
+    if (list === HOME_FREE) this.#freeHomeChunks--;
     const prev = this.#prev[chunk]!;
     const next = this.#next[chunk]!;
     if (prev === NONE) this.#head[list] = next;
