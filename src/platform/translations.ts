@@ -14,6 +14,7 @@ export interface TranslationSegment {
 }
 
 export interface TranslationStore {
+  /** The newest first: what was made again replaces what was made before. */
   readonly segments: readonly TranslationSegment[];
   /** What an earlier machine gave to `keep` by this name; null if there is nothing. */
   kept(name: string): Uint8Array<ArrayBuffer> | null;

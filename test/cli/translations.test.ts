@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
+import { openTranslations } from "../../src/hosts/node/translations.ts";
 import { imageOf, scratch, vkernel } from "./cli.ts";
 
 const dir = scratch();
@@ -54,6 +55,25 @@ function work(): Ran {
     Number(new RegExp(`machdep\\.jit\\.${name} +(\\d+)`).exec(r.stderr)?.[1]);
   return { stdout: r.stdout, restored: count("regions_restored"), made: count("regions_made") };
 }
+
+test("what was made last is found first", () => {
+  const program = join(dir, "program");
+  writeFileSync(program, "");
+  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
+  for (let n = 1; n <= 5; n++) {
+    const store = open();
+    assert.equal(store.append(new Uint8Array(n)), 0);
+    store.finish(true);
+    // Names tell milliseconds apart.
+    for (const now = Date.now(); Date.now() === now; );
+  }
+  const store = open();
+  assert.deepEqual(
+    store.segments.map((s) => s.sizeBytes),
+    [5, 4, 3, 2, 1],
+  );
+  store.finish(false);
+});
 
 /** The directory of this build, the only one. */
 const build = (): string => join(builds, readdirSync(builds)[0]!);

@@ -19,6 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { threadId } from "node:worker_threads";
 import { EIO, ENOSPC } from "../../abi/errno.ts";
 import type { TranslationSegment, TranslationStore } from "../../platform/translations.ts";
 import { buildDirectory } from "./builddir.ts";
@@ -85,8 +86,10 @@ class TranslationFiles implements TranslationStore {
 
   constructor(directory: string) {
     this.#directory = directory;
-    this.#aside = join(directory, `${process.pid}-${process.hrtime.bigint()}.tmp`);
+    // Names sort by age.
+    this.#aside = join(directory, `${Date.now()}-${process.pid}-${threadId}.tmp`);
     const names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+    names.sort().reverse();
     this.segments = names.flatMap((name) => open(join(directory, name)));
   }
 
