@@ -5,26 +5,9 @@
  * multiply-add with one rounding is a vector instruction, and a vector's bits are never touched. What is
  * loaded and stored where is the region's business (regs.ts).
  */
-import { BANK_READ, BANK_WRITE, CTX_FRM, HOME_PAGES } from "../../layout.ts";
+import { CTX_FRM } from "../../layout.ts";
 import { storeOf, storeWordOf } from "../../mmu/access.ts";
-import {
-  HOME_READ,
-  HOME_READ_BOTH,
-  HOME_WRITE,
-  HOME_WRITE_BOTH,
-  homeByte,
-  homePhysical,
-} from "../../mmu/home.ts";
-import {
-  distance,
-  lengthOf,
-  physical,
-  readAt,
-  readSpan,
-  tlbEntry,
-  writeAt,
-  writeSpan,
-} from "../../mmu/lookup.ts";
+import { readAt, writeAt } from "../../mmu/lookup.ts";
 import { F32, F64, I32, I64, type Label, V128, type ValType } from "../../wasm/asm.ts";
 import {
   F32X4_SPLAT,
@@ -34,11 +17,11 @@ import {
   I64X2_SPLAT,
 } from "../../wasm/simd.ts";
 import type { Helper } from "../helper.ts";
+import { AccessEmit } from "./accessemit.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import type { Access, Window } from "./groups.ts";
+import type { Access } from "./groups.ts";
 import { type Known, Trust } from "./trust.ts";
 import { follow, isDoneInWords, kindOf, unknownWidths, type Widths } from "./widths.ts";
-import { WordEmit } from "./wordemit.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -63,14 +46,10 @@ export interface Control {
   fcsrWritten(): void;
 }
 
-export class JitEmit extends WordEmit {
-  /** The instruction being emitted. */
-  op!: Op;
+export class JitEmit extends AccessEmit {
   control!: Control;
   /** What is known of the registers before `op`, and behind what it sets. */
   widths: Widths = unknownWidths();
-  /** What misses the TLB leaves the region; else it is looked for, and things go on. */
-  hopesForHits = false;
   /** Address of the region. */
   readonly entry: number;
   /** Distance from there of the instruction that is left to the interpreter. */
@@ -79,10 +58,6 @@ export class JitEmit extends WordEmit {
   readonly trust = new Trust((type) => this.newLocal(type));
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
   doubts: Label | undefined;
-  #accesses: ReadonlyMap<Op, Access> = new Map();
-  readonly #windows: Window[] = [];
-  readonly #groupLocals: number[] = [];
-  #groupsUsed = 0;
   readonly #indexOf: (h: Helper) => number;
   readonly #x: number[] = [];
   readonly #words: number[] = [];
@@ -261,7 +236,7 @@ export class JitEmit extends WordEmit {
     return this.setFrdV(() => this.load(8, (at) => this.v128_load64_zero(at)));
   }
   override storeFrs2(bytes: 4 | 8): this {
-    const offset = this.#address(bytes, writeAt);
+    const offset = this.address(bytes, writeAt);
     this.frsv(2);
     return bytes === 8 ? this.v128_store64_lane(offset) : this.v128_store32_lane(offset);
   }
@@ -334,15 +309,19 @@ export class JitEmit extends WordEmit {
   }
   /** The interpreter does the instruction, and traps. */
   trapIf(_code: number): this {
-    return this.#exitIf();
+    return this.exitIf();
   }
 
-  /** Leaves the instruction to the interpreter if the i32 on the stack is nonzero. */
-  #exitIf(): this {
+  protected override exitIf(): this {
     if (this.doubts !== undefined) return this.doubtIf();
     return this.leaveIf(() => this.control.exit());
   }
-  /** The same by way of `exit`, which may emit code that this takes. */
+  protected override exit(): this {
+    return this.doubts === undefined
+      ? this.#leave(() => this.control.exit())
+      : this.br(this.doubts);
+  }
+  /** As `exitIf` by way of `exit`, which may emit code that this takes. */
   leaveIf(exit: () => Label): this {
     this.unlikely().if_();
     return this.#leave(exit).end();
@@ -353,13 +332,13 @@ export class JitEmit extends WordEmit {
   }
 
   load(bytes: number, op: (offset: number) => void): this {
-    const offset = this.#address(bytes, readAt);
+    const offset = this.address(bytes, readAt);
     this.inWords(kindOf(this.op) === "load", () => op(offset));
     return this;
   }
 
   store(bytes: number, value: () => void): this {
-    const offset = this.#address(bytes, writeAt);
+    const offset = this.address(bytes, writeAt);
     const isWord = isDoneInWords(this.op, this.widths);
     this.inWords(isWord, value);
     if (isWord) storeWordOf(this, bytes, offset);
@@ -371,168 +350,15 @@ export class JitEmit extends WordEmit {
     this.rs1w()
       .i32_const(bytes - 1)
       .i32_and();
-    this.#exitIf();
+    this.exitIf();
     this.rs1();
-    return this.#lookup(readOnly ? readAt : writeAt, bytes);
-  }
-
-  /** Pushes a physical address; how far from it the access of the current instruction is. */
-  #address(bytes: number, at: Helper): number {
-    const access = this.#accesses.get(this.op);
-    if (!access) {
-      this.#virtual(this.op.imm).#lookup(at, bytes);
-      return 0;
-    }
-    const { group, window } = access;
-    if (access.isHead) {
-      const span = Math.max(group.max - group.min, 8);
-      const isAlone = group.members === 1;
-      const spanAt = group.hasStore ? writeSpan : readSpan;
-      const [lookup, size] = isAlone ? [at, bytes] : [spanAt, span];
-      this.#virtual(group.min - access.at + this.op.imm);
-      if (window) this.#throughWindow(window, group.hasStore, lookup, size);
-      else this.#lookup(lookup, size);
-      if (isAlone) return 0;
-      group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
-      this.local_set(group.local);
-    }
-    this.local_get(group.local);
-    return access.at - group.min;
-  }
-
-  /** Pushes rs1 + offset. */
-  #virtual(offset: number): this {
-    this.rs1();
-    return offset === 0 ? this : this.i64_const(offset).i64_add();
-  }
-
-  /** Takes a virtual address to a physical one by the lookup, or leaves. */
-  #lookup(lookup: Helper, size: number): this {
-    const va = this.temp(I64);
-    this.local_set(va);
-    if (this.hopesForHits) {
-      return this.op.isAway ? this.#hit(va, lookup, size) : this.#atHome(va, lookup, size);
-    }
-    const pa = this.temp(I32);
-    this.bank().local_get(va).i32_const(size);
-    this.callHelper(lookup).local_tee(pa).i32_eqz();
-    return this.#exitIf().local_get(pa);
-  }
-
-  /** The same inline for what is likely to be at home: all other pages leave. */
-  #atHome(va: number, lookup: Helper, size: number): this {
-    const isRead = lookup === readAt || lookup === readSpan;
-    const [alone, both] = isRead ? [HOME_READ, HOME_READ_BOTH] : [HOME_WRITE, HOME_WRITE_BOTH];
-    const [page, state] = [this.temp(I64), this.temp(I32)];
-    const found = this.block();
-    const away = this.block();
-    this.local_get(va);
-    if (size > 1) this.i64_const(size - 1).i64_add();
-    this.i64_const(12).i64_shr_u().local_tee(page).i64_const(HOME_PAGES).i64_ge_u();
-    this.unlikely().br_if(away);
-    homeByte(this, BANK, page);
-    if (size === 1) {
-      // In 64 bits: V8 merges a load into a test of 32, and makes it once more.
-      this.i64_extend_i32_u().i64_const(alone).i64_and().i64_const(0).i64_ne();
-      this.likely().br_if(found);
-    } else {
-      this.local_tee(state).i32_const(both).i32_and().likely().br_if(found);
-      // The first of a run of pages: it must begin there too.
-      this.local_get(va).i64_const(12).i64_shr_u().local_get(page).i64_eq();
-      this.i32_const(alone).i32_mul().local_get(state).i32_and().br_if(found);
-    }
-    this.end();
-    if (this.doubts !== undefined) this.br(this.doubts);
-    else this.#leave(() => this.control.exit());
-    this.end();
-    homePhysical(this, BANK, va);
-    return this;
-  }
-
-  /** The same inline, as if nothing ever missed the TLB: no call means no registers to save for one. */
-  #hit(va: number, lookup: Helper, size: number): this {
-    const part = lookup === readAt || lookup === readSpan ? BANK_READ : BANK_WRITE;
-    const [left, entry] = [this.temp(I64), this.temp(I32)];
-    this.local_get(va);
-    tlbEntry(this, BANK).local_set(entry);
-    distance(this, va, entry, part).local_tee(left);
-    lengthOf(this, entry, part).i64_ge_u();
-    this.#exitIf();
-    if (size > 8) {
-      this.local_get(left)
-        .i64_const(size - 8)
-        .i64_lt_u();
-      this.#exitIf();
-    }
-    physical(this, va, entry, part);
-    return this;
-  }
-
-  /**
-   * Takes a virtual address to a physical one by way of `window`, which is moved there if it is elsewhere;
-   * asks `lookup` if no TLB entry has all of the window's span there.
-   */
-  #throughWindow(window: Window, isStore: boolean, lookup: Helper, size: number): void {
-    const part = isStore ? BANK_WRITE : BANK_READ;
-    const [va, left, entry, len] = [this.temp(I64), this.temp(I64), this.temp(I32), this.temp(I64)];
-    this.local_set(va);
-    const done = this.block(I32);
-    const slow = this.block();
-    this.local_get(window.last).local_get(va).i64_sub();
-    this.local_get(window.len).i64_ge_u().unlikely().if_();
-    this.local_get(va);
-    tlbEntry(this, BANK).local_set(entry);
-    // The last address for the span is as much before that for 8 bytes.
-    const behind = Math.max(window.span - 8, 0);
-    this.local_get(entry).i64_load(part).i64_const(behind).i64_sub().local_tee(window.last);
-    this.local_get(va).i64_sub().local_set(left);
-    lengthOf(this, entry, part);
-    if (behind > 0) {
-      this.local_tee(len).i64_const(behind).i64_sub().i64_const(0);
-      this.local_get(len).i64_const(behind).i64_gt_u().select();
-    }
-    this.local_set(window.len);
-    this.local_get(entry)
-      .i32_load(part + 8)
-      .local_set(window.delta);
-    this.local_get(left).local_get(window.len).i64_ge_u().unlikely().br_if(slow);
-    this.end();
-    this.local_get(window.delta).br(done).end();
-    if (this.hopesForHits) {
-      this.i32_const(1).#exitIf().unreachable();
-    } else {
-      this.local_get(va).#lookup(lookup, size).local_get(va).i32_wrap_i64().i32_sub();
-    }
-    // Added where the ways meet, so that V8 knows the sum to have no upper half.
-    this.end().local_get(va).i32_wrap_i64().i32_add();
-  }
-
-  /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */
-  openWindows(windows: Iterable<Window>): void {
-    for (const window of windows) {
-      window.last = this.newLocal(I64);
-      window.len = this.newLocal(I64);
-      window.delta = this.newLocal(I32);
-      this.#windows.push(window);
-    }
-  }
-
-  /** After a call: what windows show may be gone. */
-  closeWindows(): void {
-    for (const { len } of this.#windows) this.i64_const(0).local_set(len);
-  }
-
-  /** A local for a group's address. Groups of one block are alive together, blocks take turns. */
-  #groupLocal(): number {
-    if (this.#groupsUsed === this.#groupLocals.length) this.#groupLocals.push(this.newLocal(I32));
-    return this.#groupLocals[this.#groupsUsed++]!;
+    return this.translate(readOnly ? readAt : writeAt, bytes);
   }
 
   /** Begins a block with these accesses in groups, which knows of floating-point results what is `known`. */
   startBlock(accesses: ReadonlyMap<Op, Access>, known: Known | undefined): void {
     this.trust.startBlock(known);
-    this.#accesses = accesses;
-    this.#groupsUsed = 0;
+    this.startAccesses(accesses);
   }
 
   pc(): this {
