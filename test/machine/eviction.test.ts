@@ -47,6 +47,7 @@ test("a program with more regions than there is room for computes the same", () 
 });
 
 test("regions that nobody came to since room is scarce give way, the eldest first", () => {
+  // Regions ask of an address space only what is where.
   const space = { get: (va: number) => va | PTE_V | PTE_X } as unknown as PageTable;
   const regions = new Regions();
   const clock = new RegionClock(16);

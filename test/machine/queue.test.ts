@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { PageTable } from "../../src/machine/mmu/pagetable.ts";
 import { CompileQueue } from "../../src/machine/riscv/jit/queue.ts";
 
+// The queue only tells address spaces apart.
 const one = { name: "one" } as unknown as PageTable;
 const other = { name: "other" } as unknown as PageTable;
 const never = (): boolean => assert.fail("asked for a rest");

@@ -5,7 +5,8 @@
  * The home map has a byte for each page below HOME_BYTES: what may be done there by adding that distance. Where it says
  * yes, the address of an access waits for nothing, and the processor goes on while the byte is still looked at. It is a cache
  * like the TLBs, filled with their windows and emptied with them, but for its size nothing gives way in it. It says no
- * wherever a page lies elsewhere: that is then for the TLBs.
+ * wherever a page lies elsewhere: that is then for the TLBs. Compare the shadow bytes of K. Serebryany et al.,
+ * "AddressSanitizer: A Fast Address Sanity Checker", USENIX ATC 2012.
  *
  * Invariant: HOME_READ and HOME_WRITE are set only while the page table allows that and the frame is at home, and
  * HOME_WRITE only while the page has no code; the bits for two pages only while they are set for this page and the one before.
@@ -39,31 +40,33 @@ export const showHome: Helper = {
   name: "showHome",
   params: [I32, I64, I32, I32, I32, I32],
   results: [],
-  locals: [I32, I32],
+  locals: [I32, I32, I32, I32],
   body: (a) => {
-    const [bank, va, write, pte, first, last, at, bits] = [0, 1, 2, 3, 4, 5, 6, 7];
+    const [bank, va, write, pte, first, last] = [0, 1, 2, 3, 4, 5];
+    const [granule, at, end, bits] = [6, 7, 8, 9];
     a.local_get(va).i64_const(HOME_BYTES).i64_ge_u().if_();
     a.return_().end();
     a.local_get(pte).i32_const(-4096).i32_and();
     a.local_get(va).i32_wrap_i64().i32_const(-4096).i32_and().i32_sub();
     a.local_get(bank).i32_load(BANK_HOME).i32_ne().if_();
     a.return_().end();
-    // From here on `pte` is the map's byte for the granule's first page, `last` the address behind the window.
-    a.local_get(va).i32_wrap_i64().i32_const(16).i32_shr_u().i32_const(4).i32_shl();
-    a.local_get(bank).i32_add().local_tee(pte).local_get(first).i32_add().local_set(at);
-    a.local_get(pte).local_get(last).i32_add().i32_const(1).i32_add().local_set(last);
     a.local_get(bank).local_get(va).i32_wrap_i64().i32_const(24).i32_shr_u().i32_add();
     a.i32_const(1).i32_store8(BANK_HOME_USED);
     a.i32_const(HOME_WRITE).i32_const(HOME_READ).local_get(write).select().local_set(bits);
+    // Addresses of bytes of the map, less BANK_HOME_MAP: of the granule's first page, the window's, and the one behind it.
+    a.local_get(va).i32_wrap_i64().i32_const(16).i32_shr_u().i32_const(4).i32_shl();
+    a.local_get(bank).i32_add().local_tee(granule).local_get(first).i32_add().local_set(at);
+    a.local_get(granule).local_get(last).i32_add().i32_const(1).i32_add().local_set(end);
     const next = a.loop();
     a.local_get(at).local_get(at).i32_load8_u(BANK_HOME_MAP).local_get(bits).i32_or();
     a.local_get(at).i32_load8_u(BANK_HOME_MAP - 1);
     a.local_get(bits).i32_and().i32_const(BOTH).i32_shl().i32_or().i32_store8(BANK_HOME_MAP);
-    a.local_get(at).i32_const(1).i32_add().local_tee(at).local_get(last).i32_lt_u().br_if(next);
+    a.local_get(at).i32_const(1).i32_add().local_tee(at).local_get(end).i32_lt_u().br_if(next);
     a.end();
-    a.local_get(at).local_get(at).i32_load8_u(BANK_HOME_MAP).local_tee(first);
-    a.local_get(first).local_get(bits).i32_and().i32_const(BOTH).i32_shl().i32_or();
-    a.i32_store8(BANK_HOME_MAP);
+    a.local_get(end);
+    a.local_get(end).i32_load8_u(BANK_HOME_MAP);
+    a.local_get(end).i32_load8_u(BANK_HOME_MAP);
+    a.local_get(bits).i32_and().i32_const(BOTH).i32_shl().i32_or().i32_store8(BANK_HOME_MAP);
   },
 };
 

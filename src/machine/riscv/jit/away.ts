@@ -3,7 +3,7 @@
  *
  * The interpreter marks each access that hits the TLB for a page that is not at home; what has eight marks when code is compiled
  * looks in the TLB there too. A hint, as ways are (ways.ts): compiled code that hopes for home in vain leaves its region, and who does
- * so often is remembered for good.
+ * so often is remembered as long as marks are.
  */
 import { AWAY_MARKS, BRANCH_BYTES } from "../../layout.ts";
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
@@ -33,6 +33,7 @@ export class Away {
   /** Pages come to hold other code: marks begin anew. */
   forget(): void {
     this.#mem.u8.fill(0, AWAY_MARKS, AWAY_MARKS + BRANCH_BYTES);
+    this.#misses.clear();
   }
 
   /** The access at `pc` left its region. True if that may be because it hoped for home. */
