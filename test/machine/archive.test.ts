@@ -213,6 +213,44 @@ test("a region that was compiled again with care is found so at once", () => {
   assert.deepEqual(run(), { made: 1, modules: 0, careful: 0 });
 });
 
+/** Rounds of an outer loop, of which every eighth goes back `a2` times in an inner one. */
+const NEST = `
+outer: andi a3, a1, 7
+addi a3, a3, -1
+srai a3, a3, 63
+and a3, a3, a2
+inner: addi a0, a0, 1
+addi a3, a3, -1
+bge a3, zero, inner
+addi a1, a1, -1
+bnez a1, outer
+ecall`;
+
+test("a kept region that begins at an inner loop is left alone where there is one with the outer loop", () => {
+  const run = (store: Shelf, rounds: number, inner: number, fuel: number): number => {
+    const board = new Board(THRESHOLD, 200, 150, store);
+    const code = board.frame();
+    board.map(CODE, code, RX);
+    board.place(code, NEST, CODE);
+    board.ctx.setX(11, rounds);
+    board.ctx.setX(12, inner);
+    board.ctx.pc = CODE;
+    while (board.hart.run(board.ctx, board.space, fuel) !== TRAP_ECALL);
+    assert.equal(board.ctx.getX(A0), rounds + (rounds / 8) * inner);
+    board.machine.finish();
+    return board.machine.stats.regionsMade;
+  };
+  const [innerFirst, outerFirst] = [new Shelf(), new Shelf()];
+  assert.equal(run(innerFirst, 8, 4 * THRESHOLD, 1_000_000), 1);
+  assert.equal(run(outerFirst, 4 * THRESHOLD, 1, 1_000_000), 1);
+  const both = Object.assign(new Shelf(), {
+    segments: [...innerFirst.segments, ...outerFirst.segments],
+  });
+  assert.equal(run(both, 8, 4 * THRESHOLD, 1_000_000), 1);
+  assert.equal(run(both, 4 * THRESHOLD, 1, 1_000_000), 1);
+  assert.equal(run(both, 4 * THRESHOLD, 3, 7), 1);
+});
+
 test("machines whose calls nest otherwise do not share them", () => {
   const shelf = new Shelf();
   runOnce(shelf);

@@ -118,3 +118,38 @@ for (const [name, text] of Object.entries({ SIEVE, SEARCH })) {
     }
   }
 }
+
+/** Counts a5 to s5, and in an inner loop a4 to what a5 has in its lowest bits, but no less than once and no further than s6. */
+const ROUNDS = `
+outer:
+  andi a4, a5, 15
+  bge s6, a4, inner
+  addi a4, s6, 0
+inner:
+  addi s4, s4, 1
+  addi a4, a4, -1
+  bge a4, zero, inner
+  addi a5, a5, 1
+  blt a5, s5, outer
+  ecall`;
+
+/** Runs ROUNDS with inner loops of up to `most` rounds: how many regions there are then. */
+function regionsAfter(board: Board, rounds: number, most: number, fuel: number): number {
+  board.ctx.pc = CODE;
+  board.ctx.setX(15, 0);
+  board.ctx.setX(21, rounds);
+  board.ctx.setX(22, most);
+  finish(board, fuel);
+  return board.machine.stats.regionsMade;
+}
+
+test("an inner loop that is hot after the one around it has no region of its own, unless it goes round long", () => {
+  const THRESHOLD = 200;
+  const board = boardWith(THRESHOLD, ROUNDS);
+  const made = regionsAfter(board, 20 * THRESHOLD, 0, 1_000_000);
+  assert.ok(made > 0);
+  // Leaving compiled code each few rounds, mostly to the inner loop: some thousand visits there.
+  assert.equal(regionsAfter(board, 4 * THRESHOLD, 15, 7), made);
+  regionsAfter(board, 100 * THRESHOLD, 15, 7);
+  assert.equal(board.machine.stats.regionsMade, made + 1);
+});

@@ -212,12 +212,15 @@ export class Translator {
       setJump(this.mem, bank, pc, known.slot);
       return known.slot;
     }
+    const isInner = this.#regions.haveInnerLoop(pt, pc);
+    const isDue = (): boolean => count >= this.#threshold && this.#patience.isDue(pt, pc, isInner);
+    if (isInner && !isDue()) return 0;
     const restored = count >= RESTORE_THRESHOLD ? this.#restore(pt, pc) : undefined;
     if (restored) {
       setJump(this.mem, bank, pc, restored.slot);
       return restored.slot;
     }
-    if (count < this.#threshold || !this.#patience.isDue(pt, pc)) return 0;
+    if (!isInner && !isDue()) return 0;
     const rest = (visits: number) => this.#patience.rest(pc, visits);
     const isTime = this.#queue.isTime({ pt, pc }, this.#regions.size, rest);
     if (!isTime && this.#threshold > 1) return 0;
@@ -310,7 +313,7 @@ export class Translator {
     this.stats.modules++;
     this.stats.bytesTranslated += module.bytes.length;
     graphs.forEach(({ entry, pages, insns }, i) => {
-      this.#install(entry, pages, funcs[`r${i}`]);
+      this.#install(entry, pages, module.innerLoops[i]!, funcs[`r${i}`]);
       this.stats.insnsTranslated += insns;
     });
     this.#archive?.keep(graphs, hopes, module, this.mem);
@@ -324,8 +327,13 @@ export class Translator {
     return { arithmetic: this.#doubts.mayHope(entry), hits: this.#misses.mayHope(entry) };
   }
 
-  #install(entry: number, pages: ReadonlyMap<number, number>, func: unknown): Region {
-    const region = { entry, slot: this.#takeSlot(), pages, isIdle: false };
+  #install(
+    entry: number,
+    pages: ReadonlyMap<number, number>,
+    innerLoops: readonly number[],
+    func: unknown,
+  ): Region {
+    const region = { entry, slot: this.#takeSlot(), pages, innerLoops, isIdle: false };
     this.#table.set(region.slot, func);
     this.#regions.add(region);
     this.#patience.regionMade(entry);
@@ -346,7 +354,7 @@ export class Translator {
     this.#makeRoom(1);
     this.stats.regionsRestored++;
     this.#ways.learn(found.pages, found.spans);
-    return this.#install(pc, found.pages, found.func);
+    return this.#install(pc, found.pages, found.innerLoops, found.func);
   }
 
   /** From now on a store to the page comes to `pageWritten` first. */

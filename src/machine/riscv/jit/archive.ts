@@ -15,7 +15,7 @@ import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import { codeHash, executableAt, pagesWith, type Span, spansOf } from "./code.ts";
-import type { Functions, Unlinked } from "./compile.ts";
+import type { Compiled, Functions, Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
 import { decodeRecord, encodeRecord, type RegionSource } from "./record.ts";
 import type { Hope } from "./region.ts";
@@ -37,6 +37,7 @@ const FEW_SEGMENTS = 8;
 export interface Restored {
   readonly pages: ReadonlyMap<number, number>;
   readonly func: unknown;
+  readonly innerLoops: readonly number[];
   /** The code it was made of. */
   readonly spans: readonly Span[];
 }
@@ -101,18 +102,21 @@ export class Archive {
         if (!linked || i < 0) continue;
         const source = linked.regions[i]!;
         const pages = mayHave(source) ? pagesWith(pt, source.spans) : undefined;
-        if (pages) return { pages, func: linked.funcs[`r${i}`], spans: source.spans };
+        if (!pages) continue;
+        const { innerLoops, spans } = source;
+        return { pages, func: linked.funcs[`r${i}`], innerLoops, spans };
       }
     }
     return undefined;
   }
 
   /** Keeps a module for later machines: `graphs` are of what is in memory now. */
-  keep(graphs: readonly Graph[], hopes: readonly Hope[], module: Unlinked, mem: PhysMem): void {
+  keep(graphs: readonly Graph[], hopes: readonly Hope[], module: Compiled, mem: PhysMem): void {
     if (this.#isBroken) return;
     const regions = graphs.map((graph, i) => ({
       entry: graph.entry,
       hope: hopes[i]!,
+      innerLoops: module.innerLoops[i]!,
       spans: spansOf(graph, mem),
     }));
     const bytes = encodeRecord({ module, regions });

@@ -24,6 +24,12 @@ export interface Unlinked {
   readonly imports: readonly string[];
 }
 
+/** A module that was just made. */
+export interface Compiled extends Unlinked {
+  /** For each region, where its loops begin that lie in others. */
+  readonly innerLoops: readonly (readonly number[])[];
+}
+
 /** What a linked module exports. */
 export type Functions = Readonly<Record<string, unknown>>;
 
@@ -32,7 +38,7 @@ export function compileBatch(
   graphs: readonly Graph[],
   maxDepth: number,
   hopes: readonly Hope[],
-): Unlinked {
+): Compiled {
   const m = new ModuleBuilder();
   m.importMemory("memory", 1, MAX_MEMORY_PAGES);
   m.importTable("table", TABLE_SIZE);
@@ -42,13 +48,14 @@ export function compileBatch(
   for (const h of imported) index.set(h, m.importFunc(h.name, h.params, h.results));
   for (const h of helpers) if (h.isLocal) index.set(h, addLocal(m, h, index));
   const regionType = m.type(REGION_PARAMS, REGION_RESULTS);
-  graphs.forEach((graph, i) => {
+  const innerLoops = graphs.map((graph, i) => {
     const indexOf = (h: Helper): number => index.get(h)!;
     const region = new RegionCompiler(graph, regionType, maxDepth, indexOf, hopes[i]!);
     const body = region.compile(m.nextFunc);
     m.func(regionType, body.localTypes, body, `r${i}`);
+    return region.innerLoops;
   });
-  return { bytes: m.build(), imports: imported.map((h) => h.name) };
+  return { bytes: m.build(), imports: imported.map((h) => h.name), innerLoops };
 }
 
 /** The functions of a module by name. Throws what WebAssembly throws if the bytes are no such module. */

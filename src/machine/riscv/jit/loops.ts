@@ -52,6 +52,13 @@ function withLatch(nodes: readonly Linked[], latch: number, header: number): Rea
   return body;
 }
 
+/** Headers of loops that lie in a loop with another header. */
+export function innerLoopsOf(nodes: readonly Linked[]): number[] {
+  const loops = loopsOf(nodes);
+  const headers = new Set(loops.map(({ header }) => header));
+  return [...headers].filter((h) => loops.some((loop) => loop.header !== h && loop.body.has(h)));
+}
+
 /** For each node, the innermost loop around it. */
 export function innermostLoops(
   nodes: readonly Linked[],

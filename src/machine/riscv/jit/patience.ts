@@ -20,9 +20,11 @@ const DROPS_FORGIVEN = 8;
 const MAX_COUNTED_PAGES = 4096;
 /**
  * Code behind a call waits this many times the threshold: it is hot as soon as its function is, but once that
- * is compiled, hardly anybody enters there.
+ * is compiled, hardly anybody enters there. So does an inner loop of a region: who comes there left that region for a
+ * moment. A region from there would have the outer loop as well, and never be left for the first again, though it is
+ * made for a loop that goes round often (parking.ts), and this one got hot after the one around it.
  */
-const RETURN_PATIENCE = 15;
+const WITHIN_PATIENCE = 15;
 /** Entries that may wait at once. */
 const MAX_WAITING = 16384;
 /** Visits before something that could not be compiled is tried again: it may have been rewritten. */
@@ -46,15 +48,18 @@ export class Patience {
     this.#threshold = threshold;
   }
 
-  /** True if `pc`, whose bucket is full, has been visited often enough itself to be compiled. */
-  isDue(pt: PageTable, pc: number): boolean {
+  /**
+   * True if `pc`, whose bucket is full, has been visited often enough itself to be compiled; `isInner`: a region
+   * has it as an inner loop.
+   */
+  isDue(pt: PageTable, pc: number, isInner: boolean): boolean {
     const bucket = bucketOf(pc);
     // A bucket with a region stays full, others start again: what this visit stands for.
     const isShared = this.#regionsIn[bucket]! > 0;
     const visits = isShared ? 1 : Math.max(1, this.#threshold);
     let wait = this.#waits.get(pc);
     if (wait === undefined) {
-      wait = this.#forReturn(pt, pc) + (isShared ? this.#threshold >>> 1 : 0);
+      wait = this.#forWithin(pt, pc, isInner) + (isShared ? this.#threshold >>> 1 : 0);
     } else {
       wait = Math.max(0, wait - visits);
     }
@@ -121,9 +126,10 @@ export class Patience {
     return wait > 0;
   }
 
-  /** Further visits that a return point waits for. */
-  #forReturn(pt: PageTable, pc: number): number {
-    return this.#threshold > 1 && followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
+  /** Further visits that an inner loop or a return point waits for. */
+  #forWithin(pt: PageTable, pc: number, isInner: boolean): number {
+    const waits = this.#threshold > 1 && (isInner || followsCall(pt, pc));
+    return waits ? this.#threshold * WITHIN_PATIENCE : 0;
   }
 
   #setHeat(bucket: number, heat: number): void {

@@ -3,7 +3,8 @@
  *
  *   u32 regions, u32 imports, u32 length of the module
  *   each import: u8 length, name
- *   each region: f64 entry, u8 hopes, u16 spans; each span: f64 va, u32 length, code
+ *   each region: f64 entry, u8 hopes, u16 inner loops, u16 spans
+ *     each inner loop: f64 where it begins; each span: f64 va, u32 length, code
  *   the module
  */
 import type { Span } from "./code.ts";
@@ -13,6 +14,8 @@ import type { Hope } from "./region.ts";
 export interface RegionSource {
   readonly entry: number;
   readonly hope: Hope;
+  /** Where its loops begin that lie in others. */
+  readonly innerLoops: readonly number[];
   readonly spans: readonly Span[];
 }
 
@@ -23,12 +26,14 @@ export interface ModuleRecord {
 
 const HOPES_FOR_ARITHMETIC = 1;
 const HOPES_FOR_HITS = 2;
+/** Bytes of a region before its lists. */
+const REGION_HEAD = 13;
 
 export function encodeRecord({ module, regions }: ModuleRecord): Uint8Array {
   let size = 12 + module.bytes.length;
   for (const name of module.imports) size += 1 + name.length;
   for (const r of regions) {
-    size += 11;
+    size += REGION_HEAD + r.innerLoops.length * 8;
     for (const s of r.spans) size += 12 + s.code.length;
   }
   const out = new Uint8Array(size);
@@ -41,11 +46,16 @@ export function encodeRecord({ module, regions }: ModuleRecord): Uint8Array {
     out[at++] = name.length;
     for (let i = 0; i < name.length; i++) out[at++] = name.charCodeAt(i);
   }
-  for (const { entry, hope, spans } of regions) {
+  for (const { entry, hope, innerLoops, spans } of regions) {
     view.setFloat64(at, entry, true);
     out[at + 8] = (hope.arithmetic ? HOPES_FOR_ARITHMETIC : 0) | (hope.hits ? HOPES_FOR_HITS : 0);
-    view.setUint16(at + 9, spans.length, true);
-    at += 11;
+    view.setUint16(at + 9, innerLoops.length, true);
+    view.setUint16(at + 11, spans.length, true);
+    at += REGION_HEAD;
+    for (const pc of innerLoops) {
+      view.setFloat64(at, pc, true);
+      at += 8;
+    }
     for (const { va, code } of spans) {
       view.setFloat64(at, va, true);
       view.setUint32(at + 8, code.length, true);
@@ -69,8 +79,13 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): ModuleRecord {
   const regions = Array.from({ length: view.getUint32(0, true) }, () => {
     const entry = view.getFloat64(at, true);
     const hopes = view.getUint8(at + 8);
-    const spanCount = view.getUint16(at + 9, true);
-    at += 11;
+    const loopCount = view.getUint16(at + 9, true);
+    const spanCount = view.getUint16(at + 11, true);
+    at += REGION_HEAD;
+    const innerLoops = Array.from({ length: loopCount }, (_, i) =>
+      view.getFloat64(at + i * 8, true),
+    );
+    at += loopCount * 8;
     const spans = Array.from({ length: spanCount }, () => {
       const va = view.getFloat64(at, true);
       const start = at + 12;
@@ -81,7 +96,7 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): ModuleRecord {
       arithmetic: (hopes & HOPES_FOR_ARITHMETIC) !== 0,
       hits: (hopes & HOPES_FOR_HITS) !== 0,
     };
-    return { entry, hope, spans };
+    return { entry, hope, innerLoops, spans };
   });
   return { module: { bytes: bytes.subarray(at, at + view.getUint32(8, true)), imports }, regions };
 }

@@ -101,6 +101,11 @@ export class RegionCompiler implements Control {
     this.#e.openWindows(windows);
   }
 
+  /** Where its loops begin that lie in others. */
+  get innerLoops(): readonly number[] {
+    return this.#shape.innerLoops;
+  }
+
   /** The function's body, which is to be the `self`-th of its module; its locals are `localTypes`. */
   compile(self: number): JitEmit {
     this.#self = self;

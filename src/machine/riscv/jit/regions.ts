@@ -14,6 +14,8 @@ export interface Region {
   readonly slot: number;
   /** Virtual page address → physical page address. */
   readonly pages: ReadonlyMap<number, number>;
+  /** Where its loops begin that lie in others. */
+  readonly innerLoops: readonly number[];
   /** Nobody came to it since `markIdle`. */
   isIdle: boolean;
 }
@@ -21,6 +23,7 @@ export interface Region {
 export class Regions {
   readonly #byEntry = new Map<number, Region[]>();
   readonly #byPage = new Map<number, Set<Region>>();
+  readonly #byInnerLoop = new Map<number, Set<Region>>();
   /** In order of age. */
   readonly #all = new Set<Region>();
 
@@ -37,6 +40,12 @@ export class Regions {
     return found;
   }
 
+  /** True if in a region that is valid in `pt` there is, in another loop, a loop that begins at `pc`. */
+  haveInnerLoop(pt: PageTable, pc: number): boolean {
+    for (const r of this.#byInnerLoop.get(pc) ?? []) if (isValidIn(pt, r)) return true;
+    return false;
+  }
+
   /** From now on `find` tells who is asked for. */
   markIdle(): void {
     for (const region of this.#all) region.isIdle = true;
@@ -47,15 +56,8 @@ export class Regions {
     const same = this.#byEntry.get(region.entry);
     if (same) same.push(region);
     else this.#byEntry.set(region.entry, [region]);
-    for (const pa of region.pages.values()) {
-      const page = pa >>> 12;
-      let set = this.#byPage.get(page);
-      if (!set) {
-        set = new Set();
-        this.#byPage.set(page, set);
-      }
-      set.add(region);
-    }
+    for (const pa of region.pages.values()) addTo(this.#byPage, pa >>> 12, region);
+    for (const pc of region.innerLoops) addTo(this.#byInnerLoop, pc, region);
   }
 
   remove(region: Region): void {
@@ -63,11 +65,8 @@ export class Regions {
     const rest = (this.#byEntry.get(region.entry) ?? []).filter((r) => r !== region);
     if (rest.length === 0) this.#byEntry.delete(region.entry);
     else this.#byEntry.set(region.entry, rest);
-    for (const pa of region.pages.values()) {
-      const set = this.#byPage.get(pa >>> 12);
-      set?.delete(region);
-      if (set?.size === 0) this.#byPage.delete(pa >>> 12);
-    }
+    for (const pa of region.pages.values()) removeFrom(this.#byPage, pa >>> 12, region);
+    for (const pc of region.innerLoops) removeFrom(this.#byInnerLoop, pc, region);
   }
 
   /** Regions made from a physical page (number). */
@@ -84,6 +83,21 @@ export class Regions {
     }
     return list;
   }
+}
+
+function addTo(map: Map<number, Set<Region>>, key: number, region: Region): void {
+  let set = map.get(key);
+  if (!set) {
+    set = new Set();
+    map.set(key, set);
+  }
+  set.add(region);
+}
+
+function removeFrom(map: Map<number, Set<Region>>, key: number, region: Region): void {
+  const set = map.get(key);
+  set?.delete(region);
+  if (set?.size === 0) map.delete(key);
 }
 
 function isValidIn(pt: PageTable, region: Region): boolean {

@@ -9,7 +9,7 @@
  * "A Simple, Fast Dominance Algorithm".
  */
 import { type Block, type Graph, isSwitch } from "./graph.ts";
-import { loopsOf } from "./loops.ts";
+import { innerLoopsOf, loopsOf } from "./loops.ts";
 import { unroll, type Vertex } from "./unroll.ts";
 
 /** A block in its place. Numbers are positions in reverse postorder. */
@@ -31,6 +31,8 @@ export interface Node {
 
 export interface Structure {
   readonly nodes: Node[];
+  /** Where the loops begin that lie in others. */
+  readonly innerLoops: readonly number[];
   /** The node that control in `from` goes to for an address; undefined if that leaves the region. */
   edge(from: number, pc: number): number | undefined;
 }
@@ -54,8 +56,10 @@ export function structure(graph: Graph): Structure {
     nodes = place(entry);
   }
   if (unroll(nodes)) nodes = place(entry);
+  const innerLoops = innerLoopsOf(nodes).map((i) => nodes[i]!.block.pc);
   return {
     nodes: shape(nodes),
+    innerLoops,
     edge: (from, pc) => nodes[from]!.succ.find((s) => nodes[s]!.block.pc === pc),
   };
 }
