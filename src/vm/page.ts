@@ -26,6 +26,16 @@ import type { StallMeter } from "../kern/stallmeter.ts";
 import { Vmmeter } from "../kern/vmmeter.ts";
 import type { Paddr, PhysMem } from "../machine/physmem.ts";
 import { Charges } from "./charges.ts";
+import {
+  ChunkLists,
+  FREE,
+  FULL,
+  HOME_FREE,
+  NONE,
+  PARTIAL,
+  RESERVED,
+  VIRGIN,
+} from "./chunklists.ts";
 import { Homes } from "./homes.ts";
 import { Overcommit } from "./overcommit.ts";
 import { PageQueue } from "./pagequeue.ts";
@@ -50,14 +60,7 @@ const MIN_FILES = 8192;
 /** Addresses below this are small integers to JavaScript engines. */
 const HOMES_END = 2 ** 31;
 
-const VIRGIN = 0;
-const FREE = 1;
-const HOME_FREE = 2;
-const PARTIAL = 3;
-const RESERVED = 4;
-const FULL = 5;
 const ALL_FREE = 0xffff;
-const NONE = -1;
 
 /** 8 MiB, or a 32nd of a small machine. */
 const MAX_KEPT_CACHE = 2048;
@@ -102,26 +105,19 @@ export class PageAllocator {
   readonly #first: number;
   /** References per frame, indexed from `#first`. */
   readonly #refs: Int32Array;
-  /** Per chunk: free frames as a bit mask, list membership, links, and the token of its reservation. */
+  /** Per chunk: free frames as a bit mask, its state, and the token of its reservation. */
   readonly #free: Uint16Array;
+  readonly #lists: ChunkLists;
   readonly #state: Uint8Array;
-  readonly #next: Int32Array;
-  readonly #prev: Int32Array;
   readonly #token: Uint32Array;
   /** 1 for a chunk that was a home when it was first used. */
   readonly #isHome: Uint8Array;
-  /** Chunks that were, and those of them that are HOME_FREE. */
+  /** Chunks that were. */
   #homeChunks = 0;
-  #freeHomeChunks = 0;
   /** No chunk below this is virgin. */
   #nextVirgin = 0;
-  /** First and last chunk of the lists FREE, HOME_FREE, PARTIAL and RESERVED. */
-  readonly #head = new Int32Array(FULL).fill(NONE);
-  readonly #tail = new Int32Array(FULL).fill(NONE);
   readonly #tags: Uint16Array;
   #lastToken = 0;
-  /** The chunk that became free last. */
-  #lastFreed = NONE;
   /** Cached pages that stay: without the code they run, programs would only read it in again. */
   readonly #keptCache: number;
 
@@ -145,9 +141,8 @@ export class PageAllocator {
     this.#keptCache = Math.min(MAX_KEPT_CACHE, this.totalPages >>> 5);
     this.#refs = new Int32Array(this.framePages);
     this.#free = new Uint16Array(chunks).fill(ALL_FREE);
-    this.#state = new Uint8Array(chunks);
-    this.#next = new Int32Array(chunks);
-    this.#prev = new Int32Array(chunks);
+    this.#lists = new ChunkLists(chunks);
+    this.#state = this.#lists.state;
     this.#token = new Uint32Array(chunks);
     this.#isHome = new Uint8Array(chunks);
     this.charges = new Charges(this);
@@ -158,7 +153,7 @@ export class PageAllocator {
 
   /** A frame with one reference and unknown contents, or ENOMEM. */
   alloc(): Paddr | Errno {
-    const head = this.#head;
+    const { head } = this.#lists;
     let chunk = head[PARTIAL]!;
     if (chunk === NONE) chunk = this.#freeChunk();
     if (chunk === NONE) chunk = head[RESERVED]!;
@@ -249,7 +244,7 @@ export class PageAllocator {
     this.#token[chunk] = 0;
     if (this.#state[chunk] === RESERVED) {
       const free = this.#isHome[chunk] === 0 ? FREE : HOME_FREE;
-      this.#move(chunk, this.#free[chunk] === ALL_FREE ? free : PARTIAL);
+      this.#lists.move(chunk, this.#free[chunk] === ALL_FREE ? free : PARTIAL);
     }
   }
 
@@ -326,9 +321,9 @@ export class PageAllocator {
 
   /** A chunk of which nothing is in use, in the order in which they should be: NONE if there is none. */
   #freeChunk(): number {
-    const chunk = this.#head[FREE]!;
+    const chunk = this.#lists.head[FREE]!;
     if (chunk !== NONE) return chunk;
-    if (this.usedChunks * CHUNK_PAGES >= this.totalPages) return this.#head[HOME_FREE]!;
+    if (this.usedChunks * CHUNK_PAGES >= this.totalPages) return this.#lists.head[HOME_FREE]!;
     while (this.#state[this.#nextVirgin] !== VIRGIN) this.#nextVirgin++;
     this.usedChunks++;
     return this.#nextVirgin;
@@ -341,7 +336,7 @@ export class PageAllocator {
   }
 
   #reserveAs(chunk: number, token: number): void {
-    this.#move(chunk, RESERVED);
+    this.#lists.move(chunk, RESERVED);
     this.#token[chunk] = token;
   }
 
@@ -351,15 +346,15 @@ export class PageAllocator {
    */
   get #openHomes(): number {
     if (this.framePages === this.totalPages) return 0;
-    const used = (this.#homeChunks - this.#freeHomeChunks) * CHUNK_PAGES;
+    const used = (this.#homeChunks - this.#lists.homeFree) * CHUNK_PAGES;
     return Math.max(0, 3 * (this.totalPages >>> 4) - used);
   }
 
   #take(chunk: number, index: number): Paddr {
     const free = this.#free[chunk]! & ~(1 << index);
     this.#free[chunk] = free;
-    if (free === 0) this.#move(chunk, FULL);
-    else if (this.#state[chunk]! < PARTIAL) this.#move(chunk, PARTIAL);
+    if (free === 0) this.#lists.move(chunk, FULL);
+    else if (this.#state[chunk]! < PARTIAL) this.#lists.move(chunk, PARTIAL);
     this.freePages--;
     const frame = chunk * CHUNK_PAGES + index;
     this.#refs[frame] = 1;
@@ -375,11 +370,10 @@ export class PageAllocator {
     this.freePages++;
     if (free === ALL_FREE) {
       this.#token[chunk] = 0;
-      this.#unlink(chunk);
-      if (this.#isHome[chunk] === 0) this.#putBack(chunk);
-      else this.#prepend(chunk, HOME_FREE);
+      if (this.#isHome[chunk] === 0) this.#lists.putBack(chunk);
+      else this.#lists.moveToFront(chunk, HOME_FREE);
     } else if (this.#state[chunk] === FULL) {
-      this.#move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
+      this.#lists.move(chunk, this.#token[chunk] === 0 ? PARTIAL : RESERVED);
     }
   }
 
@@ -400,66 +394,5 @@ export class PageAllocator {
     this.stalls?.held(MEMORY_PRESSURE, since);
     this.isReclaiming = false;
     return freed;
-  }
-
-  #move(chunk: number, to: number): void {
-    this.#unlink(chunk);
-    this.#append(chunk, to);
-  }
-
-  #append(chunk: number, list: number): void {
-    this.#state[chunk] = list;
-    if (list === FULL) return;
-    if (list === HOME_FREE) this.#freeHomeChunks++;
-    const last = this.#tail[list]!;
-    this.#prev[chunk] = last;
-    this.#next[chunk] = NONE;
-    if (last === NONE) this.#head[list] = chunk;
-    else this.#next[last] = chunk;
-    this.#tail[list] = chunk;
-  }
-
-  /**
-   * Frees a chunk: what was used last comes first, for the host has memory behind it, and perhaps it is in a
-   * cache. But neighbours that are freed one after the other stay in the order of their addresses, so that
-   * who takes them gets memory in one piece.
-   */
-  #putBack(chunk: number): void {
-    const before = this.#lastFreed;
-    this.#lastFreed = chunk;
-    if (before !== chunk - 1 || before < 0 || this.#state[before] !== FREE) {
-      this.#prepend(chunk, FREE);
-      return;
-    }
-    const next = this.#next[before]!;
-    this.#state[chunk] = FREE;
-    this.#prev[chunk] = before;
-    this.#next[chunk] = next;
-    this.#next[before] = chunk;
-    if (next === NONE) this.#tail[FREE] = chunk;
-    else this.#prev[next] = chunk;
-  }
-
-  #prepend(chunk: number, list: number): void {
-    this.#state[chunk] = list;
-    if (list === HOME_FREE) this.#freeHomeChunks++;
-    const first = this.#head[list]!;
-    this.#next[chunk] = first;
-    this.#prev[chunk] = NONE;
-    if (first === NONE) this.#tail[list] = chunk;
-    else this.#prev[first] = chunk;
-    this.#head[list] = chunk;
-  }
-
-  #unlink(chunk: number): void {
-    const list = this.#state[chunk]!;
-    if (list === FULL || list === VIRGIN) return;
-    if (list === HOME_FREE) this.#freeHomeChunks--;
-    const prev = this.#prev[chunk]!;
-    const next = this.#next[chunk]!;
-    if (prev === NONE) this.#head[list] = next;
-    else this.#next[prev] = next;
-    if (next === NONE) this.#tail[list] = prev;
-    else this.#prev[next] = prev;
   }
 }
