@@ -8,6 +8,7 @@ import { parentPort, receiveMessageOnPort } from "node:worker_threads";
 import { BundledKernel } from "./bundledkernel.ts";
 import { tuneEngine, tuneIndirectCalls } from "./engine.ts";
 import type { KernelFiles } from "./kernelfiles.ts";
+import { helpersYield, yieldToHelpers } from "./priority.ts";
 import type { runMachine, WorkerTask } from "./runmachine.ts";
 import type { WorkerMessage } from "./workermessage.ts";
 
@@ -23,10 +24,16 @@ if (import.meta.url.endsWith(".ts")) {
   performance.now();
   next((files: KernelFiles) => {
     tuneEngine();
-    if (files.isAlone) tuneIndirectCalls();
+    if (files.isAlone) {
+      tuneIndirectCalls();
+      helpersYield();
+    }
     const bundle = new BundledKernel(files);
     const { runMachine } = bundle.load();
-    next((task: WorkerTask) => serve(runMachine, task, bundle));
+    next((task: WorkerTask) => {
+      serve(runMachine, task, bundle);
+      if (files.isAlone) yieldToHelpers();
+    });
   });
 }
 
