@@ -19,12 +19,16 @@ const DROPS_FORGIVEN = 8;
 /** Pages whose writes are counted at once. */
 const MAX_COUNTED_PAGES = 4096;
 /**
- * Code behind a call waits this many times the threshold: it is hot as soon as its function is, but once that
- * is compiled, hardly anybody enters there. So does an inner loop of a region: who comes there left that region for a
- * moment. A region from there would have the outer loop as well, and never be left for the first again, though it is
+ * An inner loop of a region waits this many times the threshold more: who comes there left that region for a moment. A region
+ * from there would have the outer loop as well, and never be left for the first again, though it is
  * made for a loop that goes round often (parking.ts), and this one got hot after the one around it.
  */
-const WITHIN_PATIENCE = 15;
+const INNER_PATIENCE = 15;
+/**
+ * Code behind a call waits this many times the threshold more: it is hot as soon as its function is, but once that
+ * is compiled, hardly anybody enters there, unless its region ended before.
+ */
+const RETURN_PATIENCE = 1;
 /** Entries that may wait at once. */
 const MAX_WAITING = 16384;
 /** Visits before something that could not be compiled is tried again: it may have been rewritten. */
@@ -128,8 +132,9 @@ export class Patience {
 
   /** Further visits that an inner loop or a return point waits for. */
   #forWithin(pt: PageTable, pc: number, isInner: boolean): number {
-    const waits = this.#threshold > 1 && (isInner || followsCall(pt, pc));
-    return waits ? this.#threshold * WITHIN_PATIENCE : 0;
+    if (this.#threshold <= 1) return 0;
+    if (isInner) return this.#threshold * INNER_PATIENCE;
+    return followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
   }
 
   #setHeat(bucket: number, heat: number): void {
