@@ -16,7 +16,7 @@ import {
   PTE_X,
 } from "../../src/machine/mmu/pagetable.ts";
 import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
-import { TRAP_ECALL, TRAP_FUEL, TRAP_NAMES } from "../../src/machine/traps.ts";
+import { TRAP_ECALL, TRAP_FUEL, TRAP_NAMES, type Trap } from "../../src/machine/traps.ts";
 
 const BLOCK = 65536;
 const RAM_BYTES = 512 << 20;
@@ -75,9 +75,23 @@ export class Bare {
 
   /** Loads and runs until exit; the exit status. */
   run(file: string, args: readonly string[], fuel = 1e15): number {
+    return this.#runBy(file, args, () => this.hart.run(this.ctx, this.space, fuel));
+  }
+
+  /** The same an instruction at a time; how many there were. */
+  count(file: string, args: readonly string[]): number {
+    let n = 0;
+    this.#runBy(file, args, () => {
+      n++;
+      return this.hart.step(this.ctx, this.space);
+    });
+    return n;
+  }
+
+  #runBy(file: string, args: readonly string[], go: () => Trap): number {
     this.#load(readFileSync(file), [file, ...args]);
     for (;;) {
-      const trap = this.hart.run(this.ctx, this.space, fuel);
+      const trap = go();
       if (trap === TRAP_FUEL) continue;
       if (trap !== TRAP_ECALL) {
         const where = `pc ${this.ctx.pc.toString(16)} address ${this.hart.faultAddr.toString(16)}`;
