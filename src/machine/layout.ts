@@ -2,23 +2,21 @@
  * Where things lie in the machine's own memory, and inside each record there.
  *
  * Generated WebAssembly and TypeScript both address these records, so every offset is
- * stated here once. Machine memory is `[0, ramBase)`: the null page, the decode table,
+ * stated here once. Machine memory is `[0, ramBase)`: the null page, the decode tables,
  * one byte of flags per physical page, hart banks, contexts. Guest RAM follows.
  */
 
 /** A word for each hart: nonzero asks it to come out of `run`. */
 export const HART_ATTENTION = 0x1000;
 
-/** Expansion of every 16-bit instruction to its 32-bit form: 65536 words. */
-export const EXPAND_TABLE = 0x1_0000;
-/** Handler number by the rs2 field, for instructions that are told apart by that: 32 bytes each. */
-export const SECOND_TABLES = 0x5_0000;
-export const SECOND_TABLES_END = 0x6_0000;
+/** Handler number by bits of the low half of an instruction (riscv/decode.ts): 65536 bytes, of which those bits choose 8192. */
+export const DECODE_TABLE = 0x1_0000;
+/** Further tables of handler numbers, by other bits: 128 bytes each. */
+export const DECODE_TABLES = 0x2_0000;
+export const DECODE_TABLES_END = 0x3_0000;
 /** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
 export const HEAT_TABLE = 0x6_0000;
-export const HEAT_BUCKETS = 262144;
-/** Handler number by opcode, funct3 and funct7 (decode.ts): 131072 bytes. */
-export const DECODE_TABLE = 0xe_0000;
+export const HEAT_BUCKETS = 65536;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /**
@@ -27,15 +25,13 @@ export const PAGE_FLAGS = 0x10_0000;
  */
 export const BRANCH_MARKS = 0x20_0000;
 export const BRANCH_BYTES = 0x20_0000;
-/** Handler number of every 16-bit instruction that was expanded: 65536 bytes. */
-export const HALF_HANDLERS = 0x40_0000;
 /**
  * How often loads and stores found their page away from home when they were interpreted (riscv/jit/away.ts), by the same bits. Not among
  * the marks of branches, where code that lies 2 MiB apart would wipe those out.
  */
-export const AWAY_MARKS = 0x42_0000;
+export const AWAY_MARKS = 0x40_0000;
 /** First byte of what is sized when the machine starts. */
-export const DYNAMIC_BASE = 0x62_0000;
+export const DYNAMIC_BASE = 0x60_0000;
 
 // Flags of a physical page, one byte each.
 /** Some translation was made from this page: it must not enter a write TLB. */

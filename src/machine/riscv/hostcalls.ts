@@ -36,6 +36,3 @@ export const proceed: Helper = {
   params: [I32, I32, I32, I32, I64],
   results: [I32, I64],
 };
-
-/** (16-bit instruction): has its 32-bit form put into the table. Provided by the host. */
-export const expandHalf: Helper = { name: "expandHalf", params: [I32], results: [] };

@@ -2,12 +2,12 @@
  * The interpreter: one WebAssembly function generated from the instruction definitions.
  *
  * It decodes directly from memory, so code that changes needs nothing, and cold code costs
- * nothing before it runs. 16-bit instructions go through a table to their 32-bit form;
- * a second table takes opcode, funct3 and funct7 to a handler. Within a page the next
- * instruction is at `ip`, a physical address; leaving the page goes through the fetch TLB.
+ * nothing before it runs. Each instruction has a handler, 16-bit ones too, which a small table
+ * takes the word to (decode.ts): cold code waits for memory, so what is looked at must be little.
+ * Within a page the next instruction is at `ip`, a physical address; leaving the page goes through the fetch TLB.
  *
- * Backward branches, calls, returns and indirect jumps visit the jump cache, which is the
- * door to compiled regions; where there is none, they are counted.
+ * Backward branches, calls, returns and indirect jumps are counted, in buckets; one that is full may have a
+ * compiled region, and the jump cache is the door to that.
  */
 import {
   AWAY_MARKS,
@@ -18,40 +18,36 @@ import {
   BANK_SWITCH,
   BRANCH_BYTES,
   BRANCH_MARKS,
-  CTX_F,
-  CTX_FRM,
   CTX_PC,
-  CTX_X,
   DECODE_TABLE,
-  EXPAND_TABLE,
-  HALF_HANDLERS,
   HEAT_TABLE,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
-import { F32, I32, I64, type Label } from "../wasm/asm.ts";
-import { type Decoder, emitSlot, secondTableAt, UNEXPANDED } from "./decode.ts";
+import { I32, I64, type Label } from "../wasm/asm.ts";
+import { type Decoder, FIELDS, FIRST_BITS, TABLE_BYTES, tableAt } from "./decode.ts";
 import { type Helper, serve } from "./helper.ts";
-import { expandHalf, NOWHERE, visit } from "./hostcalls.ts";
-import type { ImmKind, Insn } from "./isa/insn.ts";
+import { NOWHERE, visit } from "./hostcalls.ts";
+import type { HalfInsn } from "./isa/c.ts";
+import type { Insn } from "./isa/insn.ts";
+import { longOperands } from "./isa/operandbits.ts";
 import { JUMP_BESIDE } from "./jumpcache.ts";
-import { MemEmit } from "./memops.ts";
-import { emitFold, emitJumpOffset, HEAT_MASK } from "./pchash.ts";
+import { emitHeatOffset, emitJumpOffset } from "./pchash.ts";
+import { WordEmit } from "./wordops.ts";
 
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
 
-const CTX = 0;
 const BANK = 1;
 const FUEL = 2;
 const DEPTH = 3;
 
-// In jal and jalr: rd is ra or t0, registers 1 and 5, which makes it a call; in jalr: rd is x0 and rs1
-// such a register, which makes it a return. Source: unprivileged spec, "jal".
-const CALL_MASK = 0x1b << 7;
-const CALL_MATCH = 1 << 7;
-const RETURN_MASK = (0x1b << 15) | (0x1f << 7);
-const RETURN_MATCH = 1 << 15;
+// jal and jalr with ra or t0 for rd are calls, jalr with x0 for rd and one of those for rs1 is a return.
+const LINK = 1;
+const LINK_MASK = 0x1b;
+
+/** Bytes that a processor fetches from memory at once. */
+const CACHE_LINE = 64;
 
 export interface InterpOptions {
   /** Stop after one instruction, and never enter compiled code. */
@@ -66,12 +62,10 @@ export interface InterpOptions {
 }
 
 /** Emits the interpreter as a function (ctx, bank, fuel, depth) → result, as regions are (jit/region.ts). */
-export class InterpEmit extends MemEmit {
+export class InterpEmit extends WordEmit {
   readonly #options: InterpOptions;
-  readonly #word = this.newLocal(I32);
   readonly #ip = this.newLocal(I32);
   readonly #base = this.newLocal(I32);
-  readonly #len = this.newLocal(I32);
   readonly #handler = this.newLocal(I32);
   readonly #cause = this.newLocal(I32);
   readonly #slot = this.newLocal(I32);
@@ -80,7 +74,6 @@ export class InterpEmit extends MemEmit {
   readonly #calls = this.newLocal(I32);
   readonly #pc = this.newLocal(I64);
   readonly #pageVa = this.newLocal(I64);
-  #immKind: ImmKind = "none";
   #refetch: Label = 0;
   #jumped: Label = 0;
   #advance: Label = 0;
@@ -112,16 +105,13 @@ export class InterpEmit extends MemEmit {
     this.#advance = this.block();
     this.#trapped = this.block();
     const illegal = this.block();
-    this.#decodeWord();
     this.#dispatch(decoder, illegal);
     this.end();
-    this.#expandFirst(next);
     this.i32_const(TRAP_ILLEGAL).local_set(this.#cause);
     this.end(); // trapped
     this.#currentPc().local_set(this.#pc);
     this.#leave(() => this.local_get(this.#cause));
     this.end(); // advance
-    this.local_get(this.#ip).local_get(this.#len).i32_add().local_set(this.#ip);
     if (single) {
       this.#currentPc().local_set(this.#pc);
       this.#leave(() => this.i32_const(TRAP_FUEL));
@@ -147,15 +137,24 @@ export class InterpEmit extends MemEmit {
 
   /** Burns fuel for a jump to #pc; enters compiled code, or counts the visit. */
   #visitJumpCache(): void {
-    const { threshold } = this.#options;
     this.local_get(FUEL).i32_const(1).i32_sub().local_tee(FUEL);
     this.i32_const(0).i32_lt_s().unlikely().if_();
     this.#leave(() => this.i32_const(TRAP_FUEL));
     this.end();
-    this.bank().local_get(this.#pc).i32_wrap_i64();
-    emitJumpOffset(this, this.#slot).i32_add().local_set(this.#slot);
+    if (this.#options.threshold === Number.POSITIVE_INFINITY) return;
     const isCold = this.block();
     const isKnown = this.block();
+    this.#countVisit(isKnown);
+    this.br(isCold);
+    this.end(); // isKnown
+    this.#enterRegion();
+    this.end(); // isCold
+  }
+
+  /** Looks #pc up in the jump cache: sets #handler if it is there. */
+  #lookUp(isKnown: Label): void {
+    this.bank().local_get(this.#pc).i32_wrap_i64();
+    emitJumpOffset(this, this.#slot).i32_add().local_set(this.#slot);
     for (const isBeside of [false, true]) {
       if (isBeside)
         this.local_get(this.#slot).i32_const(JUMP_BESIDE).i32_xor().local_set(this.#slot);
@@ -167,11 +166,6 @@ export class InterpEmit extends MemEmit {
         .br_if(isKnown);
       this.end();
     }
-    if (threshold !== Number.POSITIVE_INFINITY) this.#countVisit(isKnown);
-    this.br(isCold);
-    this.end(); // isKnown
-    this.#enterRegion();
-    this.end(); // isCold
   }
 
   /**
@@ -194,14 +188,20 @@ export class InterpEmit extends MemEmit {
     this.end();
   }
 
-  /** Counts in the bucket of #pc; the translator hears of powers of two, and of all past the threshold. */
+  /**
+   * Counts in the bucket of #pc; the translator hears of powers of two, and of all past the threshold. Only a bucket
+   * that was full can have a region (jit/patience.ts), so nothing else is looked up.
+   */
   #countVisit(isKnown: Label): void {
     const { threshold, indexOf } = this.#options;
+    const bucket = this.#handler;
     this.local_get(this.#pc).i32_wrap_i64();
-    emitFold(this, this.#slot).i32_const(HEAT_MASK).i32_and().local_tee(this.#slot);
+    emitHeatOffset(this, bucket).local_tee(bucket);
     this.i32_load16_u(HEAT_TABLE).i32_const(1).i32_add().local_tee(this.#heat);
-    this.i32_const(threshold).i32_lt_u().likely().if_();
-    this.local_get(this.#slot).local_get(this.#heat).i32_store16(HEAT_TABLE);
+    this.i32_const(threshold).i32_lt_u().if_();
+    this.local_get(bucket).local_get(this.#heat).i32_store16(HEAT_TABLE);
+    this.else_();
+    this.#lookUp(isKnown);
     this.end();
     this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub().i32_and().i32_eqz();
     this.local_get(this.#heat).i32_const(threshold).i32_ge_u();
@@ -225,11 +225,14 @@ export class InterpEmit extends MemEmit {
     this.local_get(this.#pc).i64_const(-4096).i64_and().local_set(this.#pageVa);
     this.local_get(this.#pc).i32_wrap_i64().i32_const(4095).i32_and();
     this.local_get(this.#base).i32_or().local_set(this.#ip);
+    // What follows in the page is waited for too, soon: it comes meanwhile.
+    this.local_get(this.#ip).i32_const(CACHE_LINE).i32_add().i32_const(4095).i32_and();
+    this.local_get(this.#base).i32_or().i32_load8_u().drop();
   }
 
   /** Sets word from what is at ip, before the page's last half. */
   #fetchNext(): this {
-    return this.local_get(this.#ip).i32_load().local_set(this.#word);
+    return this.local_get(this.#ip).i32_load().local_set(this.word);
   }
 
   /** The same anywhere: what begins in the last half may go on in the next page. */
@@ -237,68 +240,79 @@ export class InterpEmit extends MemEmit {
     const high = this.#handler;
     this.#fetchNext();
     this.local_get(this.#ip).i32_const(4095).i32_and().i32_const(4094).i32_eq();
-    this.local_get(this.#word).i32_const(3).i32_and().i32_const(3).i32_eq();
+    this.local_get(this.word).i32_const(3).i32_and().i32_const(3).i32_eq();
     this.i32_and().unlikely().if_();
     this.#currentPc().local_set(this.#pc);
     this.bank().local_get(this.#pageVa).i64_const(4096).i64_add().callHelper(fetchHigh);
     this.local_tee(high).i32_const(-1).i32_eq().br_if(fetchFault);
-    this.local_get(this.#word).i32_const(0xffff).i32_and();
-    this.local_get(high).i32_const(16).i32_shl().i32_or().local_set(this.#word);
+    this.local_get(this.word).i32_const(0xffff).i32_and();
+    this.local_get(high).i32_const(16).i32_shl().i32_or().local_set(this.word);
     this.end();
   }
 
-  /** Sets len and handler, and to a 16-bit instruction's long form the word. */
-  #decodeWord(): void {
-    this.local_get(this.#word).i32_const(3).i32_and().i32_const(3).i32_eq().if_();
-    this.i32_const(4).local_set(this.#len);
-    emitSlot(this, this.#word, this.#handler).i32_load8_u(DECODE_TABLE).local_set(this.#handler);
-    this.else_();
-    this.i32_const(2).local_set(this.#len);
-    // Both loads at once: which handler comes next is what all waits for.
-    this.local_get(this.#word).i32_const(0xffff).i32_and().local_tee(this.#word);
-    this.i32_load8_u(HALF_HANDLERS).local_set(this.#handler);
-    this.local_get(this.#word).i32_const(2).i32_shl();
-    this.i32_load(EXPAND_TABLE).local_set(this.#word);
-    this.end();
-  }
-
-  /** Back to fetching if what seemed illegal is a 16-bit instruction that nobody met before. */
-  #expandFirst(next: Label): void {
-    this.local_get(this.#word).i32_const(UNEXPANDED).i32_eq();
-    this.local_get(this.#len).i32_const(2).i32_eq().i32_and().if_();
-    this.local_get(this.#ip).i32_load16_u().local_tee(this.#word).callHelper(expandHalf);
-    this.br(next);
-    this.end();
-  }
-
-  /** The table jump, and the handlers behind it. Each ends in a branch; those of second tables, which come first, in one to another. */
+  /** The table jump, and the handlers behind it. Each ends in a branch; those of further tables, which come first, in one to another. */
   #dispatch(decoder: Decoder, illegal: Label): void {
-    const { insns, seconds } = decoder;
-    const handlers = insns.map(() => this.block()).reverse();
-    const choices = seconds.map(() => this.block()).reverse();
-    this.local_get(this.#handler).br_table([illegal, ...handlers, ...choices], illegal);
-    for (let i = 0; i < seconds.length; i++) {
+    const { forms, tables } = decoder;
+    const handlers = forms.map(() => this.block()).reverse();
+    const looks = FIELDS.map(() => this.block()).reverse();
+    const labels = [illegal, ...handlers];
+    const jump = (asked: number) => {
+      // A field is asked for once, and in order.
+      const further = tables.map(({ field }) =>
+        FIELDS.indexOf(field) < asked ? illegal : looks[FIELDS.indexOf(field)]!,
+      );
+      this.local_get(this.#handler).br_table([...labels, ...further], illegal);
+    };
+    this.local_get(this.word).i32_const(FIRST_BITS).i32_and();
+    this.i32_load8_u(DECODE_TABLE).local_set(this.#handler);
+    jump(0);
+    FIELDS.forEach(({ at, width }, i) => {
       this.end();
-      this.field(20, 31)
-        .i32_load8_u(secondTableAt(i))
-        .br_table([illegal, ...handlers], illegal);
-    }
-    for (const insn of insns) {
+      this.local_get(this.#handler).i32_const(TABLE_BYTES).i32_mul();
+      this.field(at, 2 ** width - 1).i32_add();
+      this.i32_load8_u(tableAt(-decoder.firstTable)).local_set(this.#handler);
+      jump(i + 1);
+    });
+    for (const form of forms) {
       this.end();
-      this.#handlerOf(insn, decoder.unproven(insn), illegal);
+      this.releaseTemps();
+      this.#refuse(form.match, decoder.unproven(form), illegal);
+      if ("full" in form) this.#short(form, illegal);
+      else this.#long(form);
     }
   }
 
-  #handlerOf(insn: Insn, unproven: number, illegal: Label): void {
-    this.#immKind = insn.imm;
-    this.releaseTemps();
-    if (unproven !== 0) {
-      this.local_get(this.#word).i32_const(unproven).i32_and();
-      this.i32_const(insn.match & unproven)
-        .i32_ne()
-        .br_if(illegal);
-    }
+  /** To `illegal` if the word is not `match` in these bits. */
+  #refuse(match: number, bits: number, illegal: Label): void {
+    if (bits === 0) return;
+    this.local_get(this.word).i32_const(bits).i32_and();
+    this.i32_const(match & bits)
+      .i32_ne()
+      .unlikely()
+      .br_if(illegal);
+  }
+
+  #long(insn: Insn): void {
+    this.form = { operands: longOperands(insn.imm), len: 4, mayBeX0: true };
     insn.body(this);
+    this.#step();
+  }
+
+  #short({ full, operands, nonzero }: HalfInsn, illegal: Label): void {
+    if (nonzero !== 0) {
+      this.local_get(this.word).i32_const(nonzero).i32_and().i32_eqz();
+      this.unlikely().br_if(illegal);
+    }
+    const { rd } = operands;
+    const mayBeX0 = typeof rd !== "number" && rd.width === 5 && nonzero !== 31 << rd.at;
+    this.form = { operands, len: 2, mayBeX0 };
+    full.body(this);
+    this.#step();
+  }
+
+  /** On to the next instruction. */
+  #step(): void {
+    this.local_get(this.#ip).i32_const(this.form.len).i32_add().local_set(this.#ip);
     this.br(this.#advance);
   }
 
@@ -315,142 +329,6 @@ export class InterpEmit extends MemEmit {
     return this.local_get(this.#pageVa).i64_add();
   }
 
-  /** Pushes the address, less `CTX_X` or `CTX_F`, of the register in a field of the word. */
-  #regAddr(at: number): this {
-    this.local_get(this.#word);
-    if (at < 15) this.i32_const(at - 3).i32_shr_u();
-    else this.i32_const(at - 3).i32_shr_u();
-    return this.i32_const(0xf8).i32_and().ctx().i32_add();
-  }
-
-  ctx(): this {
-    return this.local_get(CTX);
-  }
-  bank(): this {
-    return this.local_get(BANK);
-  }
-  rs1(): this {
-    return this.#regAddr(15).i64_load(CTX_X);
-  }
-  rs2(): this {
-    return this.#regAddr(20).i64_load(CTX_X);
-  }
-  override rs1w(): this {
-    return this.#regAddr(15).i32_load(CTX_X);
-  }
-  override rs2w(): this {
-    return this.#regAddr(20).i32_load(CTX_X);
-  }
-  /** x0 is written like the others and then made 0 again: cheaper than asking. */
-  setRd(value: () => void): this {
-    this.#regAddr(7);
-    value();
-    this.i64_store(CTX_X);
-    return this.ctx().i64_const(0).i64_store(CTX_X);
-  }
-
-  imm(): this {
-    return this.immw().i64_extend_i32_s();
-  }
-  override immw(): this {
-    const w = () => this.local_get(this.#word);
-    const part = (shift: number, mask: number) =>
-      w().i32_const(shift).i32_shr_u().i32_const(mask).i32_and();
-    switch (this.#immKind) {
-      case "none":
-        return this.i32_const(0);
-      case "I":
-        return w().i32_const(20).i32_shr_s();
-      case "S":
-        w().i32_const(20).i32_shr_s().i32_const(-32).i32_and();
-        return part(7, 31).i32_or();
-      case "B":
-        w().i32_const(31).i32_shr_s().i32_const(-4096).i32_and();
-        w().i32_const(4).i32_shl().i32_const(0x800).i32_and().i32_or();
-        part(20, 0x7e0).i32_or();
-        return part(7, 0x1e).i32_or();
-      case "U":
-        return w().i32_const(-4096).i32_and();
-      case "J":
-        w().i32_const(11).i32_shr_s().i32_const(-0x10_0000).i32_and();
-        w().i32_const(0xff000).i32_and().i32_or();
-        part(9, 0x800).i32_or();
-        return part(20, 0x7fe).i32_or();
-      case "SH6":
-        return part(20, 63);
-      case "SH5":
-        return part(20, 31);
-    }
-  }
-
-  frs1(): this {
-    return this.#regAddr(15).f64_load(CTX_F);
-  }
-  frs2(): this {
-    return this.#regAddr(20).f64_load(CTX_F);
-  }
-  frs3(): this {
-    return this.#regAddr(27).f64_load(CTX_F);
-  }
-  frs1bits(): this {
-    return this.#regAddr(15).i64_load(CTX_F);
-  }
-  frs2bits(): this {
-    return this.#regAddr(20).i64_load(CTX_F);
-  }
-  frs3bits(): this {
-    return this.#regAddr(27).i64_load(CTX_F);
-  }
-  frs1s(): this {
-    return this.#unboxed(15);
-  }
-  frs2s(): this {
-    return this.#unboxed(20);
-  }
-  frs3s(): this {
-    return this.#unboxed(27);
-  }
-  #unboxed(at: number): this {
-    const reg = this.temp(I32);
-    this.#regAddr(at)
-      .local_tee(reg)
-      .i32_load(CTX_F + 4);
-    this.i32_const(-1).i32_eq().if_(F32);
-    this.local_get(reg).f32_load(CTX_F);
-    this.else_().i32_const(0x7fc0_0000).f32_reinterpret_i32();
-    return this.end();
-  }
-  setFrd(value: () => void): this {
-    this.#regAddr(7);
-    value();
-    return this.f64_store(CTX_F);
-  }
-  setFrdS(value: () => void): this {
-    this.#regAddr(7);
-    value();
-    this.f32_store(CTX_F);
-    return this.#regAddr(7)
-      .i32_const(-1)
-      .i32_store(CTX_F + 4);
-  }
-  setFrdBits(value: () => void): this {
-    this.#regAddr(7);
-    value();
-    return this.i64_store(CTX_F);
-  }
-
-  rm(): this {
-    this.ctx().i32_load(CTX_FRM).field(12, 7);
-    this.field(12, 7).i32_const(7).i32_eq();
-    return this.select();
-  }
-  staticRm(): undefined {
-    return undefined;
-  }
-
-  field(shift: number, mask: number): this {
-    return this.local_get(this.#word).i32_const(shift).i32_shr_u().i32_const(mask).i32_and();
-  }
   callHelper(helper: Helper): this {
     return this.call(this.#options.indexOf(helper));
   }
@@ -478,19 +356,18 @@ export class InterpEmit extends MemEmit {
     return this.#currentPc();
   }
   nextPc(): this {
-    return this.#currentPc().local_get(this.#len).i64_extend_i32_u().i64_add();
+    return this.#currentPc().i64_const(this.form.len).i64_add();
   }
   branch(condition: () => void): this {
     condition();
     this.if_();
-    this.#markWay(1).#relativeJump();
+    this.#markWay(1).#relativeJump(false);
     return this.end().#markWay(0);
   }
   /** A bit more in the mark for each time, until it has eight: pages are often away only until they are first written. */
-  protected override noteHome(delta: () => void): void {
+  protected override noteHome(delta: number): void {
     const at = this.temp(I32);
-    delta();
-    this.bank().i32_load(BANK_HOME).i32_ne().unlikely().if_();
+    this.local_get(delta).bank().i64_load32_u(BANK_HOME).i64_ne().unlikely().if_();
     this.local_get(this.#ip)
       .i32_const(BRANCH_BYTES - 2)
       .i32_and()
@@ -506,36 +383,41 @@ export class InterpEmit extends MemEmit {
     return this.i32_const(1).i32_store8(BRANCH_MARKS + taken);
   }
   jump(): this {
-    return this.#relativeJump();
+    return this.#relativeJump(true);
   }
-  /**
-   * A forward jump that does not link is a long step; others go by the jump cache. The
-   * opcode of jal with rd in bits 7..11 tells a call; in a branch those bits are immediate.
-   */
-  #relativeJump(): this {
+  /** A forward jump that does not link is a long step; others go by the jump cache. */
+  #relativeJump(mayLink: boolean): this {
     const offset = this.#heat;
+    const { rd } = this.form.operands;
+    const links = mayLink && typeof rd !== "number";
     // A jump to itself is a loop too: it must burn fuel.
     this.immw().local_tee(offset).i32_const(1).i32_lt_s();
-    if (this.#immKind === "J") this.field(7, 31).i32_or();
+    if (links) this.field(rd.at, 31).i32_or();
     this.if_();
     this.#currentPc().local_get(offset).i64_extend_i32_s().i64_add().local_set(this.#pc);
-    if (this.#immKind === "J") this.#countCall();
+    if (links) this.#countCall();
     this.br(this.#jumped);
     this.end();
-    return this.local_get(offset).local_set(this.#len).br(this.#advance);
+    this.local_get(this.#ip).local_get(offset).i32_add().local_set(this.#ip);
+    return this.br(this.#advance);
   }
   jumpTo(target: () => void, link: boolean): this {
+    const { rd, rs1 } = this.form.operands;
     target();
     this.local_set(this.#pc);
     if (link) this.setRd(() => this.nextPc());
-    this.local_get(this.#word)
-      .i32_const(RETURN_MASK)
-      .i32_and()
-      .i32_const(RETURN_MATCH)
-      .i32_eq()
-      .if_();
-    this.#return();
-    this.end();
+    if ((rd === 0 || typeof rd !== "number") && typeof rs1 !== "number") {
+      this.#isLink(rs1.at);
+      if (rd !== 0)
+        this.local_get(this.word)
+          .i32_const(31 << rd.at)
+          .i32_and()
+          .i32_eqz()
+          .i32_and();
+      this.if_();
+      this.#return();
+      this.end();
+    }
     this.#countCall();
     this.bank().#currentPc().i64_store(BANK_SWITCH);
     this.bank()
@@ -545,8 +427,18 @@ export class InterpEmit extends MemEmit {
   }
   /** One more call if the jump at hand is one; nothing is lost if it never returns. */
   #countCall(): void {
-    this.local_get(this.#word).i32_const(CALL_MASK).i32_and().i32_const(CALL_MATCH).i32_eq();
+    const { rd } = this.form.operands;
+    if (rd === 0) return;
+    if (typeof rd === "number") this.i32_const(1);
+    else this.#isLink(rd.at);
     this.local_get(this.#calls).i32_add().local_set(this.#calls);
+  }
+  /** Pushes whether the register at this bit is one that links: ra or t0, x1 and x5. Source: unprivileged spec, "jal". */
+  #isLink(at: number): this {
+    this.local_get(this.word)
+      .i32_const(LINK_MASK << at)
+      .i32_and();
+    return this.i32_const(LINK << at).i32_eq();
   }
 
   /** Back to code that was being interpreted, or to the compiled caller; with neither it is a jump. */

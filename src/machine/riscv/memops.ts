@@ -6,7 +6,7 @@
  */
 import { BANK_READ, BANK_WRITE } from "../layout.ts";
 import { loadSlow, storeOf, storeSlow } from "../mmu/access.ts";
-import { distance, lengthOf, physical, tlbEntry } from "../mmu/lookup.ts";
+import { distance, lengthOf, tlbEntry } from "../mmu/lookup.ts";
 import { refill } from "../mmu/refill.ts";
 import { TRAP_FAULT_READ, TRAP_FAULT_WRITE, TRAP_MISALIGNED } from "../traps.ts";
 import { I32, I64, type ValType } from "../wasm/asm.ts";
@@ -91,7 +91,7 @@ export abstract class MemEmit extends FuncEmit {
     miss: (va: number) => void,
     use: () => void = () => {},
   ): void {
-    const [va, entry] = [this.temp(I64), this.temp(I32)];
+    const [va, entry, delta] = [this.temp(I64), this.temp(I32), this.temp(I64)];
     address();
     this.local_tee(va);
     tlbEntry(this, BANK).local_set(entry);
@@ -99,12 +99,16 @@ export abstract class MemEmit extends FuncEmit {
     lengthOf(this, entry, part).i64_ge_u().unlikely().if_(type);
     miss(va);
     this.else_();
-    this.noteHome(() => this.local_get(entry).i32_load(part + 8));
-    physical(this, va, entry, part);
+    // As 64 bits: V8 would merge the load into the comparison, and make it again.
+    this.local_get(entry)
+      .i64_load32_u(part + 8)
+      .local_set(delta);
+    this.noteHome(delta);
+    this.local_get(delta).local_get(va).i64_add().i32_wrap_i64();
     use();
     this.end();
   }
 
-  /** Marks the instruction if its page is not at home, where `delta` pushes how far that is. See jit/away.ts. */
-  protected abstract noteHome(delta: () => void): void;
+  /** Marks the instruction if its page is not at home: `delta` (i64) has how far it is. See jit/away.ts. */
+  protected abstract noteHome(delta: number): void;
 }

@@ -15,7 +15,7 @@ import { Asm, I32, I64 } from "../wasm/asm.ts";
 import { MAX_MEMORY_PAGES, ModuleBuilder } from "../wasm/module.ts";
 import type { Decoder } from "./decode.ts";
 import type { Helper } from "./helper.ts";
-import { expandHalf, interpret, proceed, visit } from "./hostcalls.ts";
+import { interpret, proceed, visit } from "./hostcalls.ts";
 import { InterpEmit, NO_VISIT } from "./interp.ts";
 import { JUMP_BESIDE } from "./jumpcache.ts";
 import { emitJumpOffset } from "./pchash.ts";
@@ -159,7 +159,7 @@ function allHelpers(decoder: Decoder): Helper[] {
     for (const callee of h.uses ?? []) add(callee);
     list.push(h);
   };
-  for (const h of [visit, expandHalf, loadSlow, storeSlow, spanSlow, fetchSlow, fetchHigh]) add(h);
+  for (const h of [visit, loadSlow, storeSlow, spanSlow, fetchSlow, fetchHigh]) add(h);
   for (const insn of decoder.insns) for (const h of traitsOf(insn).helpers) add(h);
   return list;
 }

@@ -131,7 +131,6 @@ export class Translator {
     });
     const host = {
       clockNs,
-      expandHalf: (half: number) => this.#decoder.expandInto(mem, half),
       softFloat: softFloatImport(mem.i32),
       serve: (_ctx: number, _bank: number, fuel: number) => this.#runner!.serve(fuel),
       resolve: (write: number) => (this.#runner?.resolve(write !== 0) ? 1 : 0),

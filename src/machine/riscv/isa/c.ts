@@ -1,179 +1,147 @@
 /**
  * C: 16-bit instructions, each an abbreviation of one 32-bit instruction.
  *
- * They have no meaning of their own here: `expand` gives the full form and everything
- * else (bodies, disassembly) works on that; only the length differs.
+ * They have no meaning of their own: a definition says which instruction it abbreviates and where its operands are.
+ * `expand` puts those where the long form has them, for whoever works on long forms; the interpreter has a handler for
+ * each, with the long form's body over the short one's operands.
  * Source: The RISC-V Instruction Set Manual, Volume I, chapter "C" Extension.
  */
-import { encodeImm, type ImmKind } from "./insn.ts";
+import { D_INSNS } from "./d.ts";
+import { I_INSNS } from "./i.ts";
+import { encodeImm, type Insn } from "./insn.ts";
+import { drawn, type Operands, type Reg, readImm, readReg } from "./operandbits.ts";
 
-const OP_LOAD = 0x03;
-const OP_LOAD_FP = 0x07;
-const OP_IMM = 0x13;
-const OP_IMM32 = 0x1b;
-const OP_STORE = 0x23;
-const OP_STORE_FP = 0x27;
-const OP_OP = 0x33;
-const OP_LUI = 0x37;
-const OP_OP32 = 0x3b;
-const OP_BRANCH = 0x63;
-const OP_JALR = 0x67;
-const OP_JAL = 0x6f;
-const EBREAK = 0x0010_0073;
-
-/** Field of `h` at bit `at`, `n` bits wide, moved to bit `to`. */
-const bits = (h: number, at: number, n: number, to: number): number =>
-  ((h >>> at) & ((1 << n) - 1)) << to;
-const signed = (v: number, width: number): number => (v << (32 - width)) >> (32 - width);
-
-function word(
-  kind: ImmKind,
-  opcode: number,
-  f3: number,
-  regs: { rd?: number; rs1?: number; rs2?: number },
-  imm: number,
-): number {
-  const { rd = 0, rs1 = 0, rs2 = 0 } = regs;
-  const w = opcode | (f3 << 12) | (rd << 7) | (rs1 << 15) | (rs2 << 20);
-  return (w | (encodeImm(kind, imm) ?? 0)) >>> 0;
+/** A 16-bit instruction. */
+export interface HalfInsn {
+  readonly match: number;
+  readonly mask: number;
+  /** Reserved if all of these bits are 0; no such rule if there are none. */
+  readonly nonzero: number;
+  readonly full: Insn;
+  readonly operands: Operands;
 }
+
+/** x8 to x15. */
+const SHORT_RD: Reg = { at: 2, width: 3 };
+const SHORT_RS1: Reg = { at: 7, width: 3 };
+const RD: Reg = { at: 7, width: 5 };
+const RS2: Reg = { at: 2, width: 5 };
+const SP = 2;
+
+const FUNCT3 = 0xe003;
+const FUNCT4 = 0xf003;
+const SHIFT = 0xec03;
+const ARITHMETIC = 0xfc63;
+const RD_BITS = 0xf80;
+const RS2_BITS = 0x7c;
+const IMM6_BITS = 0x107c;
+
+interface Rest extends Partial<Omit<Operands, "imm">> {
+  readonly imm?: string;
+  readonly nonzero?: number;
+}
+
+function half(mask: number, match: number, name: string, rest: Rest): HalfInsn {
+  const full = [...I_INSNS, ...D_INSNS].find((insn) => insn.name === name);
+  if (!full) throw new RangeError(`nothing to abbreviate: ${name}`);
+  const { nonzero = 0, rd = 0, rs1 = 0, rs2 = 0, isSigned = false } = rest;
+  const imm = rest.imm === undefined ? [] : drawn(rest.imm);
+  return { match, mask, nonzero, full, operands: { rd, rs1, rs2, imm, isSigned } };
+}
+
+/** funct3 and quadrant. */
+const at = (quadrant: number, funct3: number): number => (funct3 << 13) | quadrant;
+
+const loadShort = { rd: SHORT_RD, rs1: SHORT_RS1 };
+const storeShort = { rs1: SHORT_RS1, rs2: SHORT_RD };
+const update = { rd: RD, rs1: RD };
+const updateShort = { rd: SHORT_RS1, rs1: SHORT_RS1 };
+const both = { ...updateShort, rs2: SHORT_RD };
+const imm6 = { imm: "12:5 6:4-0", isSigned: true };
+const shamt = { imm: "12:5 6:4-0" };
+const WORD_OFFSET = "12:5-3 6:2 5:6";
+const DOUBLE_OFFSET = "12:5-3 6:7-6";
+
+/** Where two match, the one before counts. Immediates are as the manual draws them: see operandbits.ts. */
+export const C_INSNS: readonly HalfInsn[] = [
+  half(FUNCT3, at(0, 0), "addi", {
+    rd: SHORT_RD,
+    rs1: SP,
+    imm: "12:5-4 10:9-6 6:2 5:3",
+    nonzero: 0x1fe0,
+  }),
+  half(FUNCT3, at(0, 1), "fld", { ...loadShort, imm: DOUBLE_OFFSET }),
+  half(FUNCT3, at(0, 2), "lw", { ...loadShort, imm: WORD_OFFSET }),
+  half(FUNCT3, at(0, 3), "ld", { ...loadShort, imm: DOUBLE_OFFSET }),
+  half(FUNCT3, at(0, 5), "fsd", { ...storeShort, imm: DOUBLE_OFFSET }),
+  half(FUNCT3, at(0, 6), "sw", { ...storeShort, imm: WORD_OFFSET }),
+  half(FUNCT3, at(0, 7), "sd", { ...storeShort, imm: DOUBLE_OFFSET }),
+
+  half(FUNCT3, at(1, 0), "addi", { ...update, ...imm6 }),
+  half(FUNCT3, at(1, 1), "addiw", { ...update, ...imm6, nonzero: RD_BITS }),
+  half(FUNCT3, at(1, 2), "addi", { rd: RD, ...imm6 }),
+  half(FUNCT3 | RD_BITS, at(1, 3) | (SP << 7), "addi", {
+    rd: SP,
+    rs1: SP,
+    imm: "12:9 6:4 5:6 4:8-7 2:5",
+    isSigned: true,
+    nonzero: IMM6_BITS,
+  }),
+  half(FUNCT3, at(1, 3), "lui", {
+    rd: RD,
+    imm: "12:17 6:16-12",
+    isSigned: true,
+    nonzero: IMM6_BITS,
+  }),
+  half(SHIFT, 0x8001, "srli", { ...updateShort, ...shamt }),
+  half(SHIFT, 0x8401, "srai", { ...updateShort, ...shamt }),
+  half(SHIFT, 0x8801, "andi", { ...updateShort, ...imm6 }),
+  half(ARITHMETIC, 0x8c01, "sub", both),
+  half(ARITHMETIC, 0x8c21, "xor", both),
+  half(ARITHMETIC, 0x8c41, "or", both),
+  half(ARITHMETIC, 0x8c61, "and", both),
+  half(ARITHMETIC, 0x9c01, "subw", both),
+  half(ARITHMETIC, 0x9c21, "addw", both),
+  half(FUNCT3, at(1, 5), "jal", {
+    imm: "12:11 11:4 10:9-8 8:10 7:6 6:7 5:3-1 2:5",
+    isSigned: true,
+  }),
+  half(FUNCT3, at(1, 6), "beq", {
+    rs1: SHORT_RS1,
+    imm: "12:8 11:4-3 6:7-6 4:2-1 2:5",
+    isSigned: true,
+  }),
+  half(FUNCT3, at(1, 7), "bne", {
+    rs1: SHORT_RS1,
+    imm: "12:8 11:4-3 6:7-6 4:2-1 2:5",
+    isSigned: true,
+  }),
+
+  half(FUNCT3, at(2, 0), "slli", { ...update, ...shamt }),
+  half(FUNCT3, at(2, 1), "fld", { rd: RD, rs1: SP, imm: "12:5 6:4-3 4:8-6" }),
+  half(FUNCT3, at(2, 2), "lw", { rd: RD, rs1: SP, imm: "12:5 6:4-2 3:7-6", nonzero: RD_BITS }),
+  half(FUNCT3, at(2, 3), "ld", { rd: RD, rs1: SP, imm: "12:5 6:4-3 4:8-6", nonzero: RD_BITS }),
+  half(FUNCT4 | RS2_BITS, 0x8002, "jalr", { rs1: RD, nonzero: RD_BITS }),
+  half(FUNCT4, 0x8002, "add", { rd: RD, rs2: RS2 }),
+  half(0xffff, 0x9002, "ebreak", {}),
+  half(FUNCT4 | RS2_BITS, 0x9002, "jalr", { rd: 1, rs1: RD }),
+  half(FUNCT4, 0x9002, "add", { ...update, rs2: RS2 }),
+  half(FUNCT3, at(2, 5), "fsd", { rs1: SP, rs2: RS2, imm: "12:5-3 9:8-6" }),
+  half(FUNCT3, at(2, 6), "sw", { rs1: SP, rs2: RS2, imm: "12:5-2 8:7-6" }),
+  half(FUNCT3, at(2, 7), "sd", { rs1: SP, rs2: RS2, imm: "12:5-3 9:8-6" }),
+];
+
+/** By quadrant and funct3, as most have no more. */
+const families = Array.from({ length: 32 }, (_, n) =>
+  C_INSNS.filter(({ match }) => ((match >>> 13) << 2) + (match & 3) === n),
+);
 
 /** The 32-bit instruction that `h` abbreviates; 0 (illegal) for what is reserved. */
 export function expand(h: number): number {
-  switch (h & 3) {
-    case 0:
-      return quadrant0(h);
-    case 1:
-      return quadrant1(h);
-    case 2:
-      return quadrant2(h);
-    default:
-      return 0;
-  }
-}
-
-function quadrant0(h: number): number {
-  const rd = 8 + bits(h, 2, 3, 0);
-  const rs1 = 8 + bits(h, 7, 3, 0);
-  const wordOffset = bits(h, 6, 1, 2) | bits(h, 10, 3, 3) | bits(h, 5, 1, 6);
-  const doubleOffset = bits(h, 10, 3, 3) | bits(h, 5, 2, 6);
-  switch (h >>> 13) {
-    case 0: {
-      const imm = bits(h, 6, 1, 2) | bits(h, 5, 1, 3) | bits(h, 11, 2, 4) | bits(h, 7, 4, 6);
-      return imm === 0 ? 0 : word("I", OP_IMM, 0, { rd, rs1: 2 }, imm);
-    }
-    case 1:
-      return word("I", OP_LOAD_FP, 3, { rd, rs1 }, doubleOffset);
-    case 2:
-      return word("I", OP_LOAD, 2, { rd, rs1 }, wordOffset);
-    case 3:
-      return word("I", OP_LOAD, 3, { rd, rs1 }, doubleOffset);
-    case 5:
-      return word("S", OP_STORE_FP, 3, { rs2: rd, rs1 }, doubleOffset);
-    case 6:
-      return word("S", OP_STORE, 2, { rs2: rd, rs1 }, wordOffset);
-    case 7:
-      return word("S", OP_STORE, 3, { rs2: rd, rs1 }, doubleOffset);
-    default:
-      return 0;
-  }
-}
-
-function quadrant1(h: number): number {
-  const rd = bits(h, 7, 5, 0);
-  const imm6 = signed(bits(h, 12, 1, 5) | bits(h, 2, 5, 0), 6);
-  switch (h >>> 13) {
-    case 0:
-      return word("I", OP_IMM, 0, { rd, rs1: rd }, imm6);
-    case 1:
-      return rd === 0 ? 0 : word("I", OP_IMM32, 0, { rd, rs1: rd }, imm6);
-    case 2:
-      return word("I", OP_IMM, 0, { rd }, imm6);
-    case 3: {
-      if (rd !== 2) return imm6 === 0 ? 0 : word("U", OP_LUI, 0, { rd }, imm6 << 12);
-      const up =
-        bits(h, 12, 1, 9) |
-        bits(h, 6, 1, 4) |
-        bits(h, 5, 1, 6) |
-        bits(h, 3, 2, 7) |
-        bits(h, 2, 1, 5);
-      return up === 0 ? 0 : word("I", OP_IMM, 0, { rd: 2, rs1: 2 }, signed(up, 10));
-    }
-    case 4:
-      return arithmetic(h, imm6);
-    case 5: {
-      const to =
-        bits(h, 12, 1, 11) |
-        bits(h, 11, 1, 4) |
-        bits(h, 9, 2, 8) |
-        bits(h, 8, 1, 10) |
-        bits(h, 7, 1, 6) |
-        bits(h, 6, 1, 7) |
-        bits(h, 3, 3, 1) |
-        bits(h, 2, 1, 5);
-      return word("J", OP_JAL, 0, {}, signed(to, 12));
-    }
-    default: {
-      const to =
-        bits(h, 12, 1, 8) |
-        bits(h, 10, 2, 3) |
-        bits(h, 5, 2, 6) |
-        bits(h, 3, 2, 1) |
-        bits(h, 2, 1, 5);
-      const rs1 = 8 + bits(h, 7, 3, 0);
-      return word("B", OP_BRANCH, h >>> 13 === 6 ? 0 : 1, { rs1 }, signed(to, 9));
-    }
-  }
-}
-
-/** c.srli, c.srai, c.andi and the register-register group. */
-function arithmetic(h: number, imm6: number): number {
-  const rd = 8 + bits(h, 7, 3, 0);
-  const rs2 = 8 + bits(h, 2, 3, 0);
-  const kind = bits(h, 10, 2, 0);
-  const regs = { rd, rs1: rd, rs2 };
-  if (kind === 0) return word("SH6", OP_IMM, 5, { rd, rs1: rd }, imm6 & 63);
-  if (kind === 1) return (word("SH6", OP_IMM, 5, { rd, rs1: rd }, imm6 & 63) | 0x4000_0000) >>> 0;
-  if (kind === 2) return word("I", OP_IMM, 7, { rd, rs1: rd }, imm6);
-  const op = bits(h, 5, 2, 0);
-  if (bits(h, 12, 1, 0) === 0) {
-    if (op === 0) return (word("none", OP_OP, 0, regs, 0) | 0x4000_0000) >>> 0;
-    return word("none", OP_OP, [0, 4, 6, 7][op]!, regs, 0);
-  }
-  if (op === 0) return (word("none", OP_OP32, 0, regs, 0) | 0x4000_0000) >>> 0;
-  return op === 1 ? word("none", OP_OP32, 0, regs, 0) : 0;
-}
-
-function quadrant2(h: number): number {
-  const rd = bits(h, 7, 5, 0);
-  const rs2 = bits(h, 2, 5, 0);
-  const wordOffset = bits(h, 4, 3, 2) | bits(h, 12, 1, 5) | bits(h, 2, 2, 6);
-  const doubleOffset = bits(h, 5, 2, 3) | bits(h, 12, 1, 5) | bits(h, 2, 3, 6);
-  const doubleStore = bits(h, 10, 3, 3) | bits(h, 7, 3, 6);
-  switch (h >>> 13) {
-    case 0:
-      return word("SH6", OP_IMM, 1, { rd, rs1: rd }, bits(h, 12, 1, 5) | rs2);
-    case 1:
-      return word("I", OP_LOAD_FP, 3, { rd, rs1: 2 }, doubleOffset);
-    case 2:
-      return rd === 0 ? 0 : word("I", OP_LOAD, 2, { rd, rs1: 2 }, wordOffset);
-    case 3:
-      return rd === 0 ? 0 : word("I", OP_LOAD, 3, { rd, rs1: 2 }, doubleOffset);
-    case 4:
-      return jumpOrMove(h, rd, rs2);
-    case 5:
-      return word("S", OP_STORE_FP, 3, { rs1: 2, rs2 }, doubleStore);
-    case 6:
-      return word("S", OP_STORE, 2, { rs1: 2, rs2 }, bits(h, 9, 4, 2) | bits(h, 7, 2, 6));
-    default:
-      return word("S", OP_STORE, 3, { rs1: 2, rs2 }, doubleStore);
-  }
-}
-
-/** c.jr, c.mv, c.ebreak, c.jalr, c.add. */
-function jumpOrMove(h: number, rd: number, rs2: number): number {
-  const linked = bits(h, 12, 1, 0);
-  if (rs2 !== 0) return word("none", OP_OP, 0, { rd, rs1: linked ? rd : 0, rs2 }, 0);
-  if (rd === 0) return linked ? EBREAK : 0;
-  return word("I", OP_JALR, 0, { rd: linked, rs1: rd }, 0);
+  const found = families[((h >>> 13) << 2) + (h & 3)]!.find((c) => (h & c.mask) === c.match);
+  if (!found || (found.nonzero !== 0 && (h & found.nonzero) === 0)) return 0;
+  const { full, operands } = found;
+  const { rd, rs1, rs2 } = operands;
+  const regs = (readReg(rd, h) << 7) | (readReg(rs1, h) << 15) | (readReg(rs2, h) << 20);
+  return (full.match | regs | encodeImm(full.imm, readImm(operands, h))!) >>> 0;
 }
