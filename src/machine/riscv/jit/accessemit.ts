@@ -21,12 +21,13 @@ import {
   readAt,
   readSpan,
   tlbEntry,
+  writeAt,
   writeSpan,
 } from "../../mmu/lookup.ts";
 import { I32, I64 } from "../../wasm/asm.ts";
 import type { Helper } from "../helper.ts";
-import type { Op } from "./graph.ts";
-import type { Access, Window } from "./groups.ts";
+import { type Op, rs1Of } from "./graph.ts";
+import type { Access, Base, Eager, Window } from "./groups.ts";
 import { WordEmit } from "./wordemit.ts";
 
 /** The bank is the second parameter. */
@@ -35,6 +36,8 @@ const BANK = 1;
 export abstract class AccessEmit extends WordEmit {
   /** The instruction being emitted. */
   op!: Op;
+  /** Where the interpreter goes on if the current instruction leaves, if not there. */
+  protected leavesAt: number | undefined;
   /** What misses the TLB leaves the region; else it is looked for, and things go on. */
   hopesForHits = false;
   #accesses: ReadonlyMap<Op, Access> = new Map();
@@ -46,6 +49,8 @@ export abstract class AccessEmit extends WordEmit {
   protected abstract exitIf(): this;
   /** The same in any case. */
   protected abstract exit(): this;
+  /** Pushes x[r], i64. */
+  abstract x(r: number): this;
 
   /** Pushes a physical address; how far from it the access of the current instruction is. */
   protected address(bytes: number, at: Helper): number {
@@ -55,20 +60,54 @@ export abstract class AccessEmit extends WordEmit {
       return 0;
     }
     const { group, window } = access;
+    if (access.isHead && group.members === 1) {
+      this.#virtual(this.op.imm);
+      if (window) this.#throughWindow(window, group.hasStore, at, bytes);
+      else this.translate(at, bytes);
+      return 0;
+    }
     if (access.isHead) {
-      const span = Math.max(group.max - group.min, 8);
-      const isAlone = group.members === 1;
-      const spanAt = group.hasStore ? writeSpan : readSpan;
-      const [lookup, size] = isAlone ? [at, bytes] : [spanAt, span];
-      this.#virtual(group.min - access.at + this.op.imm);
-      if (window) this.#throughWindow(window, group.hasStore, lookup, size);
-      else this.translate(lookup, size);
-      if (isAlone) return 0;
-      group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
-      this.local_set(group.local);
+      const own = { register: rs1Of(this.op), distance: access.at - this.op.imm };
+      this.#lookUp(access, access.base ?? own);
+    }
+    if (access.spread > 0) {
+      this.local_get(group.delta).rs1().i32_wrap_i64().i32_add();
+      if (this.op.imm !== 0) this.i32_const(this.op.imm).i32_add();
+      return 0;
     }
     this.local_get(group.local);
     return access.at - group.min;
+  }
+
+  /** Looks up the group of an access by way of a register. */
+  #lookUp({ group, window }: Access, { register, distance }: Base): void {
+    const length = group.max - group.min;
+    const [at, span] = group.hasStore ? [writeAt, writeSpan] : [readAt, readSpan];
+    const [lookup, size] = length < 8 ? [at, length] : [span, length];
+    const from = (): this =>
+      this.x(register)
+        .i64_const(group.min - distance)
+        .i64_add();
+    from();
+    if (window) this.#throughWindow(window, group.hasStore, lookup, size);
+    else this.translate(lookup, size);
+    group.local = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
+    this.local_set(group.local);
+    if (!group.hasIndex) return;
+    group.delta = group.isLocal ? this.#groupLocal() : this.newLocal(I32);
+    this.local_get(group.local);
+    from().i32_wrap_i64().i32_sub().local_set(group.delta);
+  }
+
+  /** Looks up what a block looks up where it begins, at `pc`; the interpreter would go on from there. */
+  protected lookUpFirst(list: readonly Eager[], pc: number): void {
+    this.leavesAt = pc;
+    for (const { op, access, base } of list) {
+      this.op = op;
+      this.releaseTemps();
+      this.#lookUp(access, base);
+    }
+    this.leavesAt = undefined;
   }
 
   /** Pushes rs1 + offset. */

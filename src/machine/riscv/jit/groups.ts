@@ -5,12 +5,16 @@
  * knows more of, and a distance from it. Accesses to one root within MAX_SPAN bytes are a group;
  * the first, which dominates the others, looks up the whole span, and if one TLB window covers that,
  * the others need no lookup of their own. It stays true until the kernel may have run: mappings change
- * nowhere else, so a guest call or a trap between ends it. See "dominator-tree value numbering",
+ * nowhere else, so a guest call or a trap between ends it. An index with a bound, as masks and bytes are, may come on top: then
+ * the span has all places that the access may go to.
+ *
+ * What is looked up in a long block whose root is in a register when it begins is looked up there: where that fails nothing is done yet,
+ * and nothing that the block makes on the way has to be kept for an exit in the middle. See "dominator-tree value numbering",
  * P. Briggs, K. Cooper, L. T. Simpson, "Value Numbering", 1997.
  */
 import { type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
 import { innermostLoops, type Loop, loopsOf } from "./loops.ts";
-import { writesOf } from "./regs.ts";
+import { readsOf, writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
 /** Bytes a group may span: well within a page, so that it seldom straddles two. */
@@ -23,6 +27,10 @@ const MAX_BETWEEN = 32;
 const MAX_WINDOWED_INSNS = 80;
 /** What a TLB entry covers at most. */
 const GRANULE = 65536;
+/** Instructions of a block that looks everything up first. */
+const MIN_EAGER_INSNS = 24;
+/** Groups that such a block looks up so: each is a value more to be kept. */
+const MAX_EAGER = 6;
 /** Distances stay exact numbers. */
 const MAX_DISTANCE = 2 ** 40;
 
@@ -38,6 +46,22 @@ export interface Group {
   isLocal: boolean;
   /** WebAssembly local with the physical address of root + min. */
   local: number;
+  /** Some member has an index, and how far the physical address is from the virtual one is in this local. */
+  hasIndex: boolean;
+  delta: number;
+}
+
+/** A register and how far it is from a root. */
+export interface Base {
+  readonly register: number;
+  readonly distance: number;
+}
+
+/** A lookup where a block begins, for the access of `op`, which is its group's first. */
+export interface Eager {
+  readonly op: Op;
+  readonly access: Access;
+  readonly base: Base;
 }
 
 /**
@@ -61,7 +85,13 @@ export interface Access {
   readonly window: Window | undefined;
   /** Distance of the address from the group's root. */
   readonly at: number;
+  /** How far beyond that it may be. */
+  readonly spread: number;
+  /** It looks up what its group spans: by way of `base`, if its own address has an index. */
   readonly isHead: boolean;
+  readonly base: Base | undefined;
+  /** What it is a distance from; undefined if that is nothing that other accesses may have. */
+  readonly root: number | undefined;
 }
 
 /** True if `op` may be left to the interpreter: it traps, or its lookup finds nothing. */
@@ -69,13 +99,16 @@ export function mayLeave(op: Op, accesses: ReadonlyMap<Op, Access>): boolean {
   return op.traits.mayTrap && accesses.get(op)?.isHead !== false;
 }
 
-/** The root of plain numbers: addresses the code itself names. */
+/** The root of plain numbers: addresses the code itself names, and indexes. */
 const NUMBERS = 0;
+const X0 = 1;
 
 /** What is known of the registers' values, and the groups that may be joined, by root. */
 interface State {
   readonly root: number[];
   readonly distance: number[];
+  /** How much more than that the register may have. */
+  readonly spread: number[];
   readonly open: Map<number, readonly Group[]>;
 }
 
@@ -83,15 +116,19 @@ export interface Plan {
   /** For each node, the accesses that have company or a window. */
   readonly accesses: readonly ReadonlyMap<Op, Access>[];
   readonly windows: ReadonlySet<Window>;
+  /** For each node, what is looked up where it begins. */
+  readonly eager: readonly (readonly Eager[])[];
 }
 
-export function groupsOf(nodes: readonly Node[]): Plan {
-  return new Grouping(nodes).plan();
+export function groupsOf(nodes: readonly Node[], mayBeEager: boolean): Plan {
+  return new Grouping(nodes, mayBeEager).plan();
 }
 
 class Grouping {
   readonly #nodes: readonly Node[];
   readonly #ends: State[] = [];
+  readonly #mayBeEager: boolean;
+  readonly #eager: Eager[][] = [];
   /** For each node, the loop whose windows it uses. */
   readonly #windowed: (Loop | undefined)[];
   readonly #windows = new Map<string, Window>();
@@ -99,8 +136,9 @@ class Grouping {
   /** For each root, what it is in the code: pc of the instruction that made it, or the register it was found in. */
   readonly #origins = new Map<number, string>();
 
-  constructor(nodes: readonly Node[]) {
+  constructor(nodes: readonly Node[], mayBeEager: boolean) {
     this.#nodes = nodes;
+    this.#mayBeEager = mayBeEager;
     const loops = loopsOf(nodes);
     const innermost = innermostLoops(nodes, loops);
     const worth = new Set(loops.filter((loop) => deservesWindows(nodes, loop, innermost)));
@@ -111,25 +149,44 @@ class Grouping {
     const accesses = this.#nodes.map((node, i) => this.#visit(node, i));
     const windows = new Set<Window>();
     for (const plan of accesses) {
-      for (const [op, { group, window }] of plan) {
-        if (group.members < 2 && !window) plan.delete(op);
+      for (const [op, { group, window, isHead }] of plan) {
+        if (group.members < 2 && !window && isHead) plan.delete(op);
         if (!window) continue;
         windows.add(window);
         window.span = Math.max(window.span, group.max - group.min);
       }
     }
-    return { accesses, windows };
+    return { accesses, windows, eager: this.#eager };
   }
 
   #visit(node: Node, i: number): Map<Op, Access> {
     const plan = new Map<Op, Access>();
     const state = this.#startOf(node, i);
+    const start = copyOf(state);
     for (const op of node.block.ops) {
       if (op.traits.accessBytes > 0) plan.set(op, this.#join(state, op, i));
       this.#follow(state, op);
     }
     this.#ends[i] = endsKnowledge(node) ? this.#unknown() : state;
+    this.#eager[i] = this.#makeEager(node, plan, start);
     return plan;
+  }
+
+  /** Takes the lookups of a node to where it begins, of those groups whose root is known there. */
+  #makeEager(node: Node, plan: Map<Op, Access>, start: State): Eager[] {
+    const eager: Eager[] = [];
+    const { ops } = node.block;
+    if (!this.#mayBeEager || ops.length < MIN_EAGER_INSNS) return eager;
+    let read = X0;
+    for (const op of ops) read |= readsOf(op).x;
+    for (const [op, access] of plan) {
+      if (!access.isHead || access.root === undefined || eager.length === MAX_EAGER) continue;
+      const base = baseOf(start, access.root, read);
+      if (!base) continue;
+      plan.set(op, { ...access, isHead: false, base: undefined });
+      eager.push({ op, access, base });
+    }
+    return eager;
   }
 
   /** What its dominator knew, less what may have changed on the way. */
@@ -137,14 +194,15 @@ class Grouping {
     const changed = i === 0 ? undefined : changedBetween(this.#nodes, node.idom, i);
     if (changed === undefined) return this.#unknown();
     const end = this.#ends[node.idom]!;
-    const state = { root: [...end.root], distance: [...end.distance], open: new Map(end.open) };
+    const state = copyOf(end);
     for (let r = 1; r < 32; r++) if (changed & (1 << r)) this.#forget(state, r);
     return state;
   }
 
   #unknown(): State {
     const root = Array.from({ length: 32 }, (_, r) => (r === 0 ? NUMBERS : this.#newRoot(`x${r}`)));
-    return { root, distance: new Array<number>(32).fill(0), open: new Map() };
+    const [distance, spread] = [new Array<number>(32).fill(0), new Array<number>(32).fill(0)];
+    return { root, distance, spread, open: new Map() };
   }
 
   #newRoot(origin: string): number {
@@ -155,6 +213,7 @@ class Grouping {
   #forget(state: State, r: number, origin = `x${r}`): void {
     state.root[r] = this.#newRoot(origin);
     state.distance[r] = 0;
+    state.spread[r] = 0;
   }
 
   /** Takes in what `op` does to the registers. */
@@ -166,16 +225,18 @@ class Grouping {
     if (value && Math.abs(value.distance) < MAX_DISTANCE) {
       state.root[rd] = value.root;
       state.distance[rd] = value.distance;
+      state.spread[rd] = value.spread;
     } else {
       this.#forget(state, rd, `${op.pc}`);
     }
   }
 
   #join(state: State, op: Op, i: number): Access {
-    const base = rs1Of(op);
-    const root = state.root[base]!;
-    const at = state.distance[base]! + op.imm;
-    const end = at + op.traits.accessBytes;
+    const from = rs1Of(op);
+    const root = state.root[from]!;
+    const at = state.distance[from]! + op.imm;
+    const spread = state.spread[from]!;
+    const end = at + spread + op.traits.accessBytes;
     const { stores } = op.traits;
     const open = state.open.get(root) ?? [];
     const known = open.find((g) => {
@@ -189,12 +250,18 @@ class Grouping {
       known.hasStore ||= stores;
       known.isLocal &&= known.home === i;
       known.members++;
-      return { group: known, window: undefined, at, isHead: false };
+      known.hasIndex ||= spread > 0;
+      return { group: known, window: undefined, at, spread, isHead: false, base: undefined, root };
     }
-    const fresh = { hasStore: stores, members: 1, home: i, isLocal: true, local: -1 };
-    const group: Group = { min: at, max: end, ...fresh };
+    const fresh = { hasStore: stores, members: 1, home: i, isLocal: true, local: -1, delta: -1 };
+    const group: Group = { min: at, max: end, hasIndex: spread > 0, ...fresh };
+    const window = this.#windowFor(op, i, root, at);
+    const base = spread > 0 ? baseOf(state, root, ~0) : undefined;
+    const access = { group, window, at, spread, isHead: true, base, root };
+    // Without a register that has the root, nothing but its own address can be looked up.
+    if (spread > 0 && !base) return { ...access, root: undefined };
     state.open.set(root, [group, ...open].slice(0, MAX_OPEN));
-    return { group, window: this.#windowFor(op, i, root, at), at, isHead: true };
+    return access;
   }
 
   #windowFor(op: Op, i: number, root: number, at: number): Window | undefined {
@@ -228,23 +295,66 @@ function deservesWindows(
   return insns <= MAX_WINDOWED_INSNS;
 }
 
-/** The value `op` gives to rd, where that is a known distance from something. */
-function valueAfter(
-  op: Op,
-  { root, distance }: State,
-): { root: number; distance: number } | undefined {
-  const copy = (r: number, add: number) => ({ root: root[r]!, distance: distance[r]! + add });
+/** A register of `among` (bits) that is at a known distance from a root. */
+function baseOf({ root, distance, spread }: State, from: number, among: number): Base | undefined {
+  for (let register = 0; register < 32; register++) {
+    if ((among & (1 << register)) === 0) continue;
+    if (root[register] === from && spread[register] === 0) {
+      return { register, distance: distance[register]! };
+    }
+  }
+  return undefined;
+}
+
+const copyOf = ({ root, distance, spread, open }: State): State => ({
+  root: [...root],
+  distance: [...distance],
+  spread: [...spread],
+  open: new Map(open),
+});
+
+interface Value {
+  readonly root: number;
+  readonly distance: number;
+  readonly spread: number;
+}
+
+const number = (least: number, most: number): Value | undefined =>
+  most - least < MAX_SPAN ? { root: NUMBERS, distance: least, spread: most - least } : undefined;
+
+/** The value `op` gives to rd, where that is a known distance from something, or has a bound. */
+function valueAfter(op: Op, { root, distance, spread }: State): Value | undefined {
+  const of = (r: number): Value => ({
+    root: root[r]!,
+    distance: distance[r]!,
+    spread: spread[r]!,
+  });
+  const plus = (a: Value, b: Value): Value | undefined => {
+    if (a.root !== NUMBERS && b.root !== NUMBERS) return undefined;
+    if (a.spread + b.spread > MAX_SPAN) return undefined;
+    const sum = { distance: a.distance + b.distance, spread: a.spread + b.spread };
+    return { root: a.root === NUMBERS ? b.root : a.root, ...sum };
+  };
   const [rs1, rs2] = [rs1Of(op), rs2Of(op)];
+  const { imm } = op;
   switch (op.insn.name) {
     case "addi":
-      return copy(rs1, op.imm);
+      return plus(of(rs1), { root: NUMBERS, distance: imm, spread: 0 });
     case "add":
-      if (rs1 === 0) return copy(rs2, 0);
-      return rs2 === 0 ? copy(rs1, 0) : undefined;
+      return plus(of(rs1), of(rs2));
     case "lui":
-      return { root: NUMBERS, distance: op.imm };
+      return number(imm, imm);
     case "auipc":
-      return { root: NUMBERS, distance: op.pc + op.imm };
+      return number(op.pc + imm, op.pc + imm);
+    case "andi":
+      return imm >= 0 ? number(0, imm) : undefined;
+    case "slli": {
+      const { root, distance, spread } = of(rs1);
+      if (root !== NUMBERS || imm > 12) return undefined;
+      return number(distance * 2 ** imm, (distance + spread) * 2 ** imm);
+    }
+    case "lbu":
+      return number(0, 255);
     default:
       return undefined;
   }

@@ -19,7 +19,7 @@ import {
 import type { Helper } from "../helper.ts";
 import { AccessEmit } from "./accessemit.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import type { Access } from "./groups.ts";
+import type { Access, Eager } from "./groups.ts";
 import { type Known, Trust } from "./trust.ts";
 import { follow, isDoneInWords, kindOf, unknownWidths, type Widths } from "./widths.ts";
 
@@ -54,6 +54,8 @@ export class JitEmit extends AccessEmit {
   readonly entry: number;
   /** Distance from there of the instruction that is left to the interpreter. */
   readonly exitOffset = this.newLocal(I32);
+  /** How far behind that the access is for which it was left. */
+  readonly missOffset = this.newLocal(I32);
   /** What is known of floating-point results in this block. */
   readonly trust = new Trust((type) => this.newLocal(type));
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
@@ -93,8 +95,7 @@ export class JitEmit extends AccessEmit {
   isNarrow(r: number): boolean {
     return (this.widths.narrow & (1 << r)) !== 0;
   }
-  /** Pushes x[r], i64. */
-  x(r: number): this {
+  override x(r: number): this {
     if (r === 0) return this.i64_const(0);
     if (!this.isNarrow(r)) return this.local_get(this.xLocal(r));
     this.local_get(this.wordLocal(r));
@@ -327,7 +328,9 @@ export class JitEmit extends AccessEmit {
     return this.#leave(exit).end();
   }
   #leave(exit: () => Label): this {
-    this.i32_const(this.op.pc - this.entry).local_set(this.exitOffset);
+    const at = this.leavesAt ?? this.op.pc;
+    this.i32_const(at - this.entry).local_set(this.exitOffset);
+    if (at !== this.op.pc) this.i32_const(this.op.pc - at).local_set(this.missOffset);
     return this.br(exit());
   }
 
@@ -355,10 +358,19 @@ export class JitEmit extends AccessEmit {
     return this.translate(readOnly ? readAt : writeAt, bytes);
   }
 
-  /** Begins a block with these accesses in groups, which knows of floating-point results what is `known`. */
-  startBlock(accesses: ReadonlyMap<Op, Access>, known: Known | undefined): void {
+  /**
+   * Begins a block at `pc` with these accesses in groups, of which it looks up `eager` first, and which knows of floating-point
+   * results what is `known`.
+   */
+  startBlock(
+    pc: number,
+    accesses: ReadonlyMap<Op, Access>,
+    eager: readonly Eager[],
+    known: Known | undefined,
+  ): void {
     this.trust.startBlock(known);
     this.startAccesses(accesses);
+    this.lookUpFirst(eager, pc);
   }
 
   pc(): this {

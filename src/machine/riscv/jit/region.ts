@@ -16,7 +16,7 @@ import { type Helper, serve } from "../helper.ts";
 import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
-import { type Access, groupsOf, mayLeave } from "./groups.ts";
+import { type Access, type Eager, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import { functionAt, knownFunction } from "./jumptarget.ts";
 import { type Open, Optimism } from "./optimism.ts";
@@ -58,6 +58,7 @@ export class RegionCompiler implements Control {
   readonly #neededIn: RegSet[];
   readonly #widthsIn: readonly Widths[];
   readonly #accesses: readonly ReadonlyMap<Op, Access>[];
+  readonly #eager: readonly (readonly Eager[])[];
   readonly #exits = new Exits();
   /** Registers that are narrow wherever the region is left to the interpreter and they are dirty: there, others are not. */
   #narrowAtExits = ~0;
@@ -94,9 +95,16 @@ export class RegionCompiler implements Control {
     this.#plans = this.#optimism.isOn ? segmentsOf(this.#shape.nodes) : undefined;
     this.#parking = new Parking(this.#shape.nodes);
     this.#dirtyIn = dirtyAtEntry(this.#shape.nodes, this.#parking);
-    const { accesses, windows } = groupsOf(this.#shape.nodes);
+    const { accesses, windows, eager } = groupsOf(this.#shape.nodes, !this.#optimism.isOn);
     this.#accesses = accesses;
-    this.#neededIn = neededAtEntry(this.#shape.nodes, this.#dirtyIn, accesses, this.#parking);
+    this.#eager = eager;
+    this.#neededIn = neededAtEntry(
+      this.#shape.nodes,
+      this.#dirtyIn,
+      accesses,
+      eager,
+      this.#parking,
+    );
     this.#widthsIn = widthsAtEntry(this.#shape.nodes);
     this.#e.openWindows(windows);
   }
@@ -137,6 +145,7 @@ export class RegionCompiler implements Control {
     this.#shape.nodes.forEach((n, i) => {
       const dirty = { ...this.#dirtyIn[i]! };
       const widths = { ...this.#widthsIn[i]! };
+      if (this.#eager[i]!.length > 0) this.#addExit(dirty, widths);
       for (const op of n.block.ops) {
         if (mayLeave(op, this.#accesses[i]!)) this.#addExit(dirty, widths);
         join(dirty, writesOf(op));
@@ -170,7 +179,8 @@ export class RegionCompiler implements Control {
       e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
     });
     if (e.hopesForHits) {
-      e.bank().f64_const(e.entry).local_get(e.exitOffset).callHelper(missed);
+      e.bank().f64_const(e.entry).local_get(e.exitOffset).local_get(e.missOffset).i32_add();
+      e.callHelper(missed);
     }
     e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
   }
@@ -229,7 +239,9 @@ export class RegionCompiler implements Control {
     this.#node = node;
     this.#dirty = { ...this.#dirtyIn[i]! };
     e.widths = { ...this.#widthsIn[i]! };
-    e.startBlock(this.#accesses[i]!, node.isHeader ? undefined : this.#known);
+    this.#trapDirty = { ...this.#dirty };
+    const known = node.isHeader ? undefined : this.#known;
+    e.startBlock(node.block.pc, this.#accesses[i]!, this.#eager[i]!, known);
     this.#known = undefined;
     const plan = this.#plans?.[i];
     this.#optimism.goOn(plan?.incoming ? this.#optimism.open : undefined);

@@ -8,7 +8,7 @@
  */
 import type { Op } from "./graph.ts";
 import { rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
-import { type Access, mayLeave } from "./groups.ts";
+import { type Access, type Eager, mayLeave } from "./groups.ts";
 import type { Parking } from "./parking.ts";
 import type { Node } from "./structure.ts";
 
@@ -95,9 +95,10 @@ export function neededAtEntry(
   nodes: readonly Node[],
   dirty: readonly RegSet[],
   accesses: readonly ReadonlyMap<Op, Access>[],
+  eager: readonly (readonly Eager[])[],
   parking: Parking,
 ): RegSet[] {
-  const own = nodes.map((n, i) => ownNeeds(n, dirty[i]!, accesses[i]!));
+  const own = nodes.map((n, i) => ownNeeds(n, dirty[i]!, accesses[i]!, eager[i]!));
   const into = own.map(({ needs }) => ({ ...needs }));
   const dirtyAt = (i: number): RegSet => {
     const { writes } = own[i]!;
@@ -125,6 +126,7 @@ function ownNeeds(
   n: Node,
   dirtyIn: RegSet,
   accesses: ReadonlyMap<Op, Access>,
+  eager: readonly Eager[],
 ): { needs: RegSet; writes: RegSet } {
   const { ops } = n.block;
   const needs = emptySet();
@@ -135,9 +137,13 @@ function ownNeeds(
     needs.x |= set.x & ~writes.x;
     needs.f |= set.f & ~writes.f;
   };
+  if (eager.length > 0) need(dirty);
+  for (const { base } of eager) needs.x |= (1 << base.register) & ~1;
   for (const op of ops) {
     if (mayLeave(op, accesses) || op.traits.doubtful) need(dirty);
     need(readsOf(op));
+    const base = accesses.get(op)?.base;
+    if (base) need({ x: (1 << base.register) & ~1, f: 0 });
     const written = writesOf(op);
     join(writes, written);
     join(dirty, written);
