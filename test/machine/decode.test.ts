@@ -1,6 +1,7 @@
 /**
- * 16-bit instructions, which the interpreter has handlers of their own for: each of them, over registers that are addresses
- * or anything, does what the 32-bit instruction that it abbreviates does, or is as illegal.
+ * The interpreter decodes by tables of its own. 16-bit instructions have their own handlers: each of them, over registers
+ * that are addresses or anything, does what the 32-bit instruction that it abbreviates does, or is as illegal. And 32-bit
+ * words that are no instruction are none for the interpreter either.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -98,3 +99,20 @@ for (const areAddresses of [true, false]) {
     }
   });
 }
+
+test("words that are nearly instructions, but none, are illegal", () => {
+  const decoder = new Decoder(RV64GC);
+  const stepper = new Stepper();
+  const random = new Random(32);
+  const registers = registersOf(random, true);
+  let illegal = 0;
+  for (let i = 0; i < 50_000; i++) {
+    const { match, mask } = random.pick(RV64GC);
+    const turned = 1 << (2 + random.below(30));
+    const word = (((random.u32() & ~mask) | match) ^ turned) >>> 0;
+    if (decoder.decode(word)) continue;
+    illegal++;
+    assert.equal(stepper.step(word, registers, false).trap, TRAP_ILLEGAL, word.toString(16));
+  }
+  assert.ok(illegal > 10_000);
+});
