@@ -21,7 +21,7 @@ export const HEAT_BUCKETS = 65536;
 export const PAGE_FLAGS = 0x10_0000;
 /**
  * What ways branches went when they were interpreted, by the low bits of their physical address: a byte that is
- * not 0 if one did not jump, and behind it one if it did.
+ * not 0 if one did not jump, and behind it one if it did (riscv/jit/ways.ts).
  */
 export const BRANCH_MARKS = 0x20_0000;
 export const BRANCH_BYTES = 0x20_0000;

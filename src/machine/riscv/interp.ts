@@ -31,6 +31,7 @@ import { NOWHERE, visit } from "./hostcalls.ts";
 import type { HalfInsn } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
 import { longOperands } from "./isa/operandbits.ts";
+import { ERRATIC } from "./jit/ways.ts";
 import { JUMP_BESIDE } from "./jumpcache.ts";
 import { emitHeatOffset, emitJumpOffset } from "./pchash.ts";
 import { WordEmit } from "./wordops.ts";
@@ -375,12 +376,18 @@ export class InterpEmit extends WordEmit {
     this.local_get(at).i32_load8_u(AWAY_MARKS).i32_const(1).i32_shl().i32_const(1).i32_or();
     this.i32_store8(AWAY_MARKS).end();
   }
-  /** See jit/ways.ts. */
+  /** The mark becomes one more than that of the other way, but for its highest bit, which stays: see jit/ways.ts. */
   #markWay(taken: 0 | 1): this {
+    const [at, mark] = [this.temp(I32), this.temp(I32)];
     this.local_get(this.#ip)
       .i32_const(BRANCH_BYTES - 2)
-      .i32_and();
-    return this.i32_const(1).i32_store8(BRANCH_MARKS + taken);
+      .i32_and()
+      .local_tee(at);
+    this.local_get(at)
+      .i32_load8_u(BRANCH_MARKS + 1 - taken)
+      .local_tee(mark);
+    this.i32_const(1).i32_add().local_get(mark).i32_const(ERRATIC).i32_and().i32_or();
+    return this.i32_store8(BRANCH_MARKS + taken);
   }
   jump(): this {
     return this.#relativeJump(true);

@@ -300,7 +300,8 @@ export class Translator {
       const ways = isChoosy ? this.#ways : undefined;
       const hopesForHome = this.#ways.mayHope(pc);
       const isAway = (pa: number): boolean => !hopesForHome || this.#away.isAway(pa);
-      const hints = { switches: this.#switches, ways, isAway };
+      const isErratic = (pa: number): boolean => this.#ways.isErratic(pa);
+      const hints = { switches: this.#switches, ways, isErratic, isAway };
       const graph = new Discovery(pt, this.#decoder, hints, pc).run();
       if (graph) graphs.push(graph);
     }

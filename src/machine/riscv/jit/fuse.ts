@@ -41,13 +41,22 @@ function fusePair(ops: Op[], i: number, k: number): void {
   const isSeen = rdOf(second) !== rdOf(first) || between.some((op) => maySee(op, 1 << rdOf(first)));
   // Where the first overwrites its own source, the second has nothing else to read.
   if (isSeen && source === rdOf(first)) return;
-  if (!isSeen) ops[i] = { ...first, insn: GONE, traits: traitsOf(GONE), word: 0, imm: 0 };
+  if (!isSeen) ops[i] = gone(first);
   const isUnsigned = second.insn.name === "srli";
   let extract = isUnsigned ? EXTRACTU : EXTRACT;
   if (second.imm < 32 || (isUnsigned && second.imm === 32)) extract = isUnsigned ? SHIFTU : SHIFT;
   const word = (rdOf(second) << 7) | (source << 15) | ((first.imm - 32) << 20) | (second.imm << 25);
   ops[k] = { ...second, insn: extract, traits: traitsOf(extract), word: word >>> 0, imm: 0 };
 }
+
+/** An instruction that does nothing, in the place of `op`. */
+export const gone = (op: Op): Op => ({
+  ...op,
+  insn: GONE,
+  traits: traitsOf(GONE),
+  word: 0,
+  imm: 0,
+});
 
 /** True if `op` reads the registers, or may leave the region and show them. */
 const maySee = (op: Op, registers: number): boolean =>

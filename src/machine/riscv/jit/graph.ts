@@ -13,6 +13,7 @@ import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
 import { fuse } from "./fuse.ts";
+import { straighten } from "./hammock.ts";
 import { Callee } from "./inline.ts";
 import type { Switches } from "./switches.ts";
 import type { Ways } from "./ways.ts";
@@ -38,6 +39,10 @@ export interface Op {
   readonly imm: number;
   /** It accesses memory, and that is not likely to be at home: see away.ts. */
   readonly isAway: boolean;
+  /** Of straight code that was a branch round instructions (hammock.ts): what finds out which way it goes, or is done only on that way. */
+  readonly guard?: "test" | "on" | "taken";
+  /** Of several that set a register under one condition, the first puts aside what was there, and the last selects that or what it makes. */
+  readonly aside?: "put" | "got";
 }
 
 /** What is known of how code ran. */
@@ -45,6 +50,8 @@ export interface Hints {
   readonly switches: Switches;
   /** Undefined if the region is to have all ways of its branches. */
   readonly ways: Ways | undefined;
+  /** True if the branch at a physical address often goes another way than the time before. */
+  readonly isErratic: (pa: number) => boolean;
   /** By the physical address of a load or store: see away.ts. */
   readonly isAway: (pa: number) => boolean;
 }
@@ -110,6 +117,7 @@ export class Discovery {
     if (!blocks.has(this.#entry)) return undefined;
     const inlined = this.#inlineCalls(blocks);
     for (const b of blocks.values()) fuse(b.ops);
+    straighten(blocks, this.#entry, ({ pc }) => this.#hints.isErratic(this.#physical(pc)));
     return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size + inlined };
   }
 

@@ -14,7 +14,7 @@
  */
 import { type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
 import { innermostLoops, type Loop, loopsOf } from "./loops.ts";
-import { readsOf, writesOf } from "./regs.ts";
+import { isConditional, readsOf, writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
 /** Bytes a group may span: well within a page, so that it seldom straddles two. */
@@ -221,7 +221,7 @@ class Grouping {
     const written = writesOf(op).x;
     if (written === 0) return;
     const rd = rdOf(op);
-    const value = valueAfter(op, state);
+    const value = isConditional(op) ? undefined : valueAfter(op, state);
     if (value && Math.abs(value.distance) < MAX_DISTANCE) {
       state.root[rd] = value.root;
       state.distance[rd] = value.distance;

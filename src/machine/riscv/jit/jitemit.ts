@@ -1,7 +1,7 @@
 /**
  * The emitter of compiled code: operands are known, guest registers are WebAssembly locals.
  *
- * x registers live in i64 locals or, narrow, in i32 ones (widths.ts), f registers in the first lanes of v128 locals:
+ * x registers are regemit.ts's, f registers live in the first lanes of v128 locals:
  * multiply-add with one rounding is a vector instruction, and a vector's bits are never touched. What is
  * loaded and stored where is the region's business (regs.ts).
  */
@@ -17,11 +17,11 @@ import {
   I64X2_SPLAT,
 } from "../../wasm/simd.ts";
 import type { Helper } from "../helper.ts";
-import { AccessEmit } from "./accessemit.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Access, Eager } from "./groups.ts";
+import { RegEmit } from "./regemit.ts";
 import { type Known, Trust } from "./trust.ts";
-import { follow, isDoneInWords, kindOf, unknownWidths, type Widths } from "./widths.ts";
+import { isDoneInWords, kindOf } from "./widths.ts";
 
 export const CTX = 0;
 export const BANK = 1;
@@ -46,10 +46,8 @@ export interface Control {
   fcsrWritten(): void;
 }
 
-export class JitEmit extends AccessEmit {
+export class JitEmit extends RegEmit {
   control!: Control;
-  /** What is known of the registers before `op`, and behind what it sets. */
-  widths: Widths = unknownWidths();
   /** Address of the region. */
   readonly entry: number;
   /** Distance from there of the instruction that is left to the interpreter. */
@@ -61,8 +59,6 @@ export class JitEmit extends AccessEmit {
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
   doubts: Label | undefined;
   readonly #indexOf: (h: Helper) => number;
-  readonly #x: number[] = [];
-  readonly #words: number[] = [];
   readonly #f: number[] = [];
 
   constructor(entry: number, indexOf: (h: Helper) => number) {
@@ -71,16 +67,6 @@ export class JitEmit extends AccessEmit {
     this.#indexOf = indexOf;
   }
 
-  /** The local of x[r], r > 0, where that is not narrow. */
-  xLocal(r: number): number {
-    this.#x[r] ??= this.newLocal(I64);
-    return this.#x[r];
-  }
-  /** The same where it is. */
-  wordLocal(r: number): number {
-    this.#words[r] ??= this.newLocal(I32);
-    return this.#words[r];
-  }
   fLocal(r: number): number {
     this.#f[r] ??= this.newLocal(V128);
     return this.#f[r];
@@ -92,74 +78,6 @@ export class JitEmit extends AccessEmit {
   bank(): this {
     return this.local_get(BANK);
   }
-  isNarrow(r: number): boolean {
-    return (this.widths.narrow & (1 << r)) !== 0;
-  }
-  override x(r: number): this {
-    if (r === 0) return this.i64_const(0);
-    if (!this.isNarrow(r)) return this.local_get(this.xLocal(r));
-    this.local_get(this.wordLocal(r));
-    return this.extended((this.widths.natural & (1 << r)) !== 0);
-  }
-  /** Pushes its low half, i32. */
-  #word(r: number): this {
-    if (r === 0) return this.i32_const(0);
-    return this.isNarrow(r)
-      ? this.local_get(this.wordLocal(r))
-      : this.local_get(this.xLocal(r)).i32_wrap_i64();
-  }
-  rs1(): this {
-    return this.isInWords ? this.rs1w() : this.x(rs1Of(this.op));
-  }
-  rs2(): this {
-    return this.isInWords ? this.rs2w() : this.x(rs2Of(this.op));
-  }
-  override rs1w(): this {
-    return this.#word(rs1Of(this.op));
-  }
-  override rs2w(): this {
-    return this.#word(rs2Of(this.op));
-  }
-  imm(): this {
-    return this.isInWords ? this.immw() : this.i64_const(this.op.imm);
-  }
-  override immw(): this {
-    return this.i32_const(this.op.imm);
-  }
-  setRd(value: () => void): this {
-    const isComparison = kindOf(this.op) === "compare";
-    this.inWords(isDoneInWords(this.op, this.widths), value, isComparison);
-    return this.#putRd();
-  }
-  override setRdW(value: () => void): this {
-    value();
-    return this.#putRd();
-  }
-  /** Sets rd to what is on the stack, which is i32 if rd is narrow from here on. */
-  #putRd(): this {
-    const rd = rdOf(this.op);
-    if (rd === 0) return this.drop();
-    follow(this.widths, this.op);
-    return this.local_set(this.isNarrow(rd) ? this.wordLocal(rd) : this.xLocal(rd));
-  }
-
-  /** Puts those of `registers` that are narrow into their i64 locals as well. */
-  widen(registers: number): void {
-    for (let r = 1; r < 32; r++) {
-      if (registers & this.widths.narrow & (1 << r)) this.x(r).local_set(this.xLocal(r));
-    }
-  }
-
-  /** Moves those of `registers` to their other locals that are to be where `narrow` says. */
-  convert(registers: number, narrow: number): void {
-    for (let r = 1; r < 32; r++) {
-      const isToNarrow = registers & narrow & ~this.widths.narrow & (1 << r);
-      if (isToNarrow) this.#word(r).local_set(this.wordLocal(r));
-    }
-    this.widen(registers & ~narrow);
-    this.widths.narrow = narrow;
-  }
-
   frs1(): this {
     return this.frsv(1).simdLane(F64X2_EXTRACT_LANE, 0);
   }
@@ -381,7 +299,9 @@ export class JitEmit extends AccessEmit {
   }
   branch(condition: () => void): this {
     const isInWords = isDoneInWords(this.op, this.widths);
-    this.control.branch(() => this.inWords(isInWords, condition));
+    const test = () => this.inWords(isInWords, condition);
+    if (this.op.guard === "test") return this.noteTest(test);
+    this.control.branch(test);
     return this;
   }
   jump(): this {

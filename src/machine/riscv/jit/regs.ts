@@ -46,9 +46,13 @@ export function sizeOf({ x, f }: RegSet): number {
   return n;
 }
 
+/** True if `op` may give to rd what was there. */
+export const isConditional = (op: Op): boolean => op.guard === "on" || op.guard === "taken";
+
 /** Registers that `op` reads. x0 is not a register. */
 export function readsOf(op: Op): RegSet {
-  const [t, set] = [op.traits, emptySet()];
+  const keepsRd = isConditional(op) || op.aside === "put";
+  const [t, set] = [op.traits, keepsRd ? writesOf(op) : emptySet()];
   if (t.rs1) set.x |= 1 << rs1Of(op);
   if (t.rs2) set.x |= 1 << rs2Of(op);
   if (t.frs1) set.f |= 1 << rs1Of(op);

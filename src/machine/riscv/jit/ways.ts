@@ -6,6 +6,9 @@
  * gone to is left out. A hint, never a fact: marks may be of other code that was in the page, or of another
  * page whose marks lie there too, and where a region has left out what is needed after all, the interpreter goes on (and
  * marks the way). A region that this happens to often is made again.
+ *
+ * A mark is one more than that of the other way was: so both count how often the branch changed its mind. In some 1,500
+ * times that is a good measure of how well processors predict it (hammock.ts).
  */
 import { BRANCH_BYTES, BRANCH_MARKS } from "../../layout.ts";
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
@@ -21,6 +24,8 @@ const MAX_REMAKES = 6;
 /** Regions that are remembered. */
 const MAX_REMEMBERED = 16384;
 const BRANCH_OPCODE = 0x63;
+/** A mark has this bit once the branch changed its mind 127 times. */
+export const ERRATIC = 0x80;
 
 interface Strays {
   left: number;
@@ -32,7 +37,7 @@ export class Ways {
   readonly #isOn: boolean;
   readonly #strays = new Map<number, Strays>();
 
-  /** If not `isOn`, all ways count as seen. */
+  /** If not `isOn`, all ways count as seen, often and in turns. */
   constructor(mem: PhysMem, isOn: boolean) {
     this.#mem = mem;
     this.#isOn = isOn;
@@ -43,6 +48,13 @@ export class Ways {
     const at = markOf(pa);
     const { u8 } = this.#mem;
     return u8[at + (taken ? 1 : 0)] === 0 && u8[at + (taken ? 0 : 1)] !== 0;
+  }
+
+  /** True if the branch at physical address `pa` often went another way than the time before. */
+  isErratic(pa: number): boolean {
+    const { u8 } = this.#mem;
+    const at = markOf(pa);
+    return !this.#isOn || ((u8[at]! | u8[at + 1]!) & ERRATIC) !== 0;
   }
 
   /** False if the region at `entry` is to have all ways. */

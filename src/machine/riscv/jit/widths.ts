@@ -8,9 +8,9 @@
  * What is known at a point holds on every way there (`word`, `natural`, `upper`); whether a register is
  * *narrow*, in its i32 local, is a choice that all ways there follow.
  */
-import { isSwitch, type Op, rs1Of, rs2Of } from "./graph.ts";
+import { isSwitch, type Op, rdOf, rs1Of, rs2Of } from "./graph.ts";
 import { loopsOf } from "./loops.ts";
-import { readsOf, writesOf } from "./regs.ts";
+import { isConditional, readsOf, writesOf } from "./regs.ts";
 import type { Node } from "./structure.ts";
 
 /** Bit r stands for x[r]. */
@@ -23,13 +23,21 @@ export interface Widths {
   upper: number;
   /** Those of them that are in i32 locals. x0 never is. */
   narrow: number;
+  /** The same four of what was put aside (hammock.ts), as below. */
+  aside: number;
 }
 
 const X0 = 1;
 
 /** Nothing is known of what comes from the context. */
-export const unknownWidths = (): Widths => ({ word: X0, natural: X0, upper: 0, narrow: 0 });
-const anything = (): Widths => ({ word: ~0, natural: ~0, upper: ~0, narrow: 0 });
+export const unknownWidths = (): Widths => ({
+  word: X0,
+  natural: X0,
+  upper: 0,
+  narrow: 0,
+  aside: 0,
+});
+const anything = (): Widths => ({ word: ~0, natural: ~0, upper: ~0, narrow: 0, aside: 0 });
 
 /** Instructions that can as well be done with 32 bits, if their operands have no more. */
 type Kind = "bits" | "compare" | "load" | "store";
@@ -47,12 +55,12 @@ function names(kind: Kind, list: string): [string, Kind][] {
 export const kindOf = (op: Op): Kind | undefined => KINDS.get(op.insn.name);
 
 const WORD = 1;
-const NATURAL = 3;
+export const NATURAL = 3;
 const UPPER = 4;
-const NARROW = 8;
+export const NARROW = 8;
 
-/** The width of what `op` gives to rd. */
-function widthAfter(op: Op, w: Widths): number {
+/** The width of what `op` computes for rd: narrow if that is an i32. */
+export function widthOfResult(op: Op, w: Widths): number {
   const [a, b] = [1 << rs1Of(op), 1 << rs2Of(op)];
   const { imm } = op;
   const of = (bits: number): number =>
@@ -108,12 +116,31 @@ function widthAfter(op: Op, w: Widths): number {
   }
 }
 
+/** The width of rd after `op`, which may be what is there. */
+function widthAfter(op: Op, w: Widths): number {
+  const made = widthOfResult(op, w);
+  if (!isConditional(op)) return made;
+  const was = op.aside === "got" ? w.aside : widthOf(rdOf(op), w);
+  if ((made & was & WORD) === 0) return 0;
+  return (made & was) | ((made | was) & NARROW);
+}
+
+/** The width of x[r]. */
+export function widthOf(r: number, w: Widths): number {
+  const bit = 1 << r;
+  const is = (set: number, width: number): number => (set & bit ? width : 0);
+  return is(w.word, WORD) | is(w.natural, NATURAL) | is(w.upper, UPPER) | is(w.narrow, NARROW);
+}
+
+/** True if rd is narrow behind `op`. */
+export const isNarrowAfter = (op: Op, w: Widths): boolean => (widthAfter(op, w) & NARROW) !== 0;
+
 /** True if `op` is to be done with the low halves of its operands. */
 export function isDoneInWords(op: Op, w: Widths): boolean {
   const sources = readsOf(op).x;
   switch (kindOf(op)) {
     case "bits":
-      return (widthAfter(op, w) & NARROW) !== 0;
+      return (widthOfResult(op, w) & NARROW) !== 0;
     case "compare":
       return (w.word & sources) === sources && (w.narrow & sources) !== 0;
     case "store":
@@ -128,6 +155,7 @@ export function follow(w: Widths, op: Op): void {
   const bit = writesOf(op).x;
   if (bit === 0) return;
   const width = widthAfter(op, w);
+  if (op.aside === "put") w.aside = widthOf(rdOf(op), w);
   const put = (set: number, is: boolean): number => (is ? set | bit : set & ~bit);
   w.word = put(w.word, (width & WORD) !== 0);
   w.natural = put(w.natural, (width & NATURAL) === NATURAL);

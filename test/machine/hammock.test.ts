@@ -1,0 +1,499 @@
+/**
+ * Short branches that compiled code makes straight (jit/hammock.ts): which are, and that all of them leave the same as
+ * when they are interpreted, wherever they are left, whatever registers and widths they work on.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BRANCH_MARKS } from "../../src/machine/layout.ts";
+import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
+import { Decoder } from "../../src/machine/riscv/decode.ts";
+import { RV64GC } from "../../src/machine/riscv/isa/rv64gc.ts";
+import { type Block, Discovery } from "../../src/machine/riscv/jit/graph.ts";
+import { Switches } from "../../src/machine/riscv/jit/switches.ts";
+import { Ways } from "../../src/machine/riscv/jit/ways.ts";
+import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
+import { Board, RW, RX } from "./board.ts";
+import { Random } from "./random.ts";
+
+const CODE = 0x1_0000;
+const DATA = 0x10_0000;
+const MAX_RUNS = 20_000;
+const INTERPRETED = Number.POSITIVE_INFINITY;
+const PROGRAMS = 250;
+
+/** The blocks that a region of the program is made of, all branches erratic. Those at `seldom` were not seen to go on. */
+function blocksOf(text: string, seldom: readonly number[] = []): Block[] {
+  const board = new Board(INTERPRETED);
+  const code = board.frame();
+  board.place(code, text, CODE);
+  board.map(CODE, code, RX);
+  const ways = new Ways(board.machine.mem, true);
+  for (const at of seldom) board.machine.mem.u8[BRANCH_MARKS + code + at + 1] = 1;
+  const hints = {
+    switches: new Switches(),
+    ways,
+    isErratic: () => true,
+    isAway: () => false,
+  };
+  const graph = new Discovery(board.space, new Decoder(RV64GC), hints, CODE).run();
+  return [...graph!.blocks.values()];
+}
+
+/** What is done under which condition in the first block, a letter each: - without, t or o if the branch is taken or goes on, ? the test itself. */
+const guardsOf = ([first]: readonly Block[]): string =>
+  first!.ops.map(({ guard }) => (guard === "test" ? "?" : (guard?.[0] ?? "-"))).join("");
+
+/** Programs that end in an ecall, with the shape that is made of them: guards of the first block, number of blocks. */
+const SHAPES: Record<string, [text: string, guards: string, blocks: number]> = {
+  "one instruction is skipped": [
+    `beq a0, a1, out
+     xor a2, a2, a3
+     out: ecall`,
+    "?o-",
+    1,
+  ],
+  "three are": [
+    `addi a4, a4, 1
+     blt a0, a1, out
+     xor a2, a2, a3
+     addw a3, a2, a2
+     sub a4, a3, a2
+     out: ecall`,
+    "-?ooo-",
+    1,
+  ],
+  "four are: left alone": [
+    `blt a0, a1, out
+     xor a2, a2, a3
+     addw a3, a2, a2
+     sub a4, a3, a2
+     sub a5, a3, a2
+     out: ecall`,
+    "-",
+    3,
+  ],
+  "of several for one register the last selects": [
+    `bltu a0, a1, out
+     xor a2, a2, a3
+     slli a2, a2, 48
+     addiw a2, a2, 5
+     out: ecall`,
+    "?--o-",
+    1,
+  ],
+  "what is skipped is elsewhere": [
+    `bgeu a0, a1, far
+     back: ebreak
+     far: add a2, a2, a0
+     jal zero, back`,
+    "?tt-",
+    1,
+  ],
+  "either way does something": [
+    `bne a0, a1, else
+     addi a2, a3, 1
+     jal zero, out
+     else: addi a3, a2, 2
+     out: ecall`,
+    "?oot-",
+    1,
+  ],
+  "either way sets the same register": [
+    `bne a0, a1, else
+     addi a2, a3, 1
+     jal zero, out
+     else: addi a2, a4, 2
+     out: ecall`,
+    "?-ot-",
+    1,
+  ],
+  "either way sets the same register, one after it reads it": [
+    `bge a0, a1, else
+     addi a2, a3, 1
+     jal zero, out
+     else: addi a2, a2, 2
+     out: ecall`,
+    "?oot-",
+    1,
+  ],
+  "either way sets the same register, one in two steps": [
+    `bge a0, a1, else
+     addi a2, a3, 1
+     jal zero, out
+     else: addi a2, a4, 2
+     slli a2, a2, 1
+     out: ecall`,
+    "?-o-t-",
+    1,
+  ],
+  "one after the other": [
+    `bge a0, a1, next
+     addi a0, a0, 3
+     next: blt a0, a2, out
+     add a2, a2, a0
+     out: ecall`,
+    "?o?o-",
+    1,
+  ],
+  "one inside another: the inner": [
+    `beq a0, a1, out
+     beq a0, a2, in
+     addi a0, a0, 3
+     in: add a2, a2, a0
+     out: ecall`,
+    "-",
+    3,
+  ],
+  "x0 is written": [
+    `bge a0, a1, out
+     addi zero, a0, 3
+     out: ecall`,
+    "?o-",
+    1,
+  ],
+  "a load is skipped: left alone": [
+    `bge a0, a1, out
+     lb a2, 0(a0)
+     out: ecall`,
+    "-",
+    3,
+  ],
+  "a division is: left alone": [
+    `bge a0, a1, out
+     div a2, a2, a3
+     out: ecall`,
+    "-",
+    3,
+  ],
+  "a call is: left alone": [
+    `bge a0, a1, out
+     jal ra, out
+     out: ecall`,
+    "-",
+    3,
+  ],
+  "somebody else comes to what is skipped: left alone": [
+    `blt a2, a3, in
+     bge a0, a1, out
+     in: addi a2, a2, 1
+     out: ecall`,
+    "-",
+    4,
+  ],
+  "somebody else comes to the middle of what is skipped: left alone": [
+    `blt a2, a3, in
+     bge a0, a1, out
+     addi a2, a2, 1
+     in: addi a2, a2, 1
+     out: ecall`,
+    "-",
+    5,
+  ],
+  "where the ways meet others come too": [
+    `blt a2, a3, first
+     jal zero, out
+     first: bge a0, a1, out
+     addi a2, a2, 1
+     out: ecall`,
+    "-",
+    4,
+  ],
+  "the region begins in what is skipped: left alone": [
+    `in: addi a2, a2, 1
+     out: addi a3, a3, 1
+     blt a0, a1, in
+     jal zero, out`,
+    "-",
+    3,
+  ],
+};
+
+for (const [name, [text, guards, blocks]] of Object.entries(SHAPES)) {
+  test(`shape: ${name}`, () => {
+    const found = blocksOf(text);
+    assert.equal(guardsOf(found), guards);
+    assert.equal(found.length, blocks);
+  });
+}
+
+/** What may come behind a short branch, and whether its last branch was only ever seen to be taken. */
+const ENDS: Record<string, [text: string, seldom: boolean]> = {
+  "a call": ["jal ra, far\necall\nfar: jal t0, far", false],
+  "a call of a small function": ["jal ra, far\necall\nfar: jalr zero, 0(ra)", false],
+  "a call by a register": [
+    "auipc t1, 0\njalr ra, 16(t1)\necall\naddi a0, a0, 1\njalr zero, 0(ra)",
+    false,
+  ],
+  "a system call": ["ecall\necall", false],
+  "a branch that was seen to go one way": ["beq a4, a5, far\necall\nfar: ebreak", true],
+};
+
+for (const [name, [end, isSeldom]] of Object.entries(ENDS)) {
+  test(`${name} behind a short branch is as without`, () => {
+    const seldom = isSeldom ? [8] : [];
+    const plain = `addi a0, a0, 1\naddi a1, a1, 1\n${end}`;
+    const short = `bne a0, a1, next\naddi a0, a0, 1\nnext: ${end}`;
+    const [expected, got] = [plain, short].map((text) => blocksOf(text, seldom));
+    assert.equal(guardsOf(got!).slice(0, 2), "?o");
+    // Copies of functions have other keys, as there were more blocks.
+    const tell = ({ back, target, unseen, isInlined, end, succ }: Block) => ({
+      ...{ back, target, unseen, isInlined: isInlined ?? false, end },
+      succ: succ.map((key) => Math.max(key, -1)),
+    });
+    assert.deepEqual(got!.map(tell), expected!.map(tell));
+  });
+}
+
+test("all instructions of straight code keep their addresses", () => {
+  const [block] = blocksOf(SHAPES["either way sets the same register, one in two steps"]![0]);
+  assert.deepEqual(
+    block!.ops.map(({ pc, len }) => [pc - CODE, len]),
+    [0, 4, 8, 12, 16, 20].map((at) => [at, 4]),
+  );
+});
+
+const REGS = "a0 a1 a2 a3 a4 t0 s2 zero".split(" ");
+const ALU = "add sub xor or and sll srl sra slt sltu mul addw subw sllw srlw sraw mulw".split(" ");
+const IMMEDIATE = "addi xori ori andi slti sltiu addiw".split(" ");
+const SHIFTS = "slli srli srai".split(" ");
+const WORD_SHIFTS = "slliw srliw sraiw".split(" ");
+const DEAR = "mulhu divw rem".split(" ");
+const BRANCHES = "beq bne blt bge bltu bgeu".split(" ");
+
+/** A loop full of short branches; what lies elsewhere is behind its end. */
+function randomProgram(random: Random): string {
+  const lines: string[] = [];
+  const elsewhere: string[] = [];
+  const n = 3 + random.below(8);
+  for (let i = 0; i < n; i++) lines.push(...randomPart(random, `p${i}`, elsewhere));
+  return `loop:
+${lines.join("\n")}
+addi t6, t6, -1
+bne t6, zero, loop
+ecall
+${elsewhere.join("\n")}`;
+}
+
+function randomPart(random: Random, label: string, elsewhere: string[]): string[] {
+  const r = () => random.pick(REGS);
+  const branch = (to: string) => `${random.pick(BRANCHES)} ${r()}, ${r()}, ${label}${to}`;
+  // Few registers, so that what is skipped depends on itself.
+  const few = [r(), r()];
+  const insns = (max = 3) =>
+    Array.from({ length: 1 + random.below(max) }, () => randomInsn(random, few));
+  const end = `${label}end: addi zero, zero, 0`;
+  switch (random.below(11)) {
+    case 0:
+      return [branch("end"), ...insns(4), end];
+    case 1:
+    case 2:
+      return [branch("end"), ...insns(), end];
+    case 3:
+      elsewhere.push(`${label}far:`, ...insns(), `jal zero, ${label}end`);
+      return [branch("far"), end];
+    case 4:
+    case 5:
+      return [
+        branch("else"),
+        ...insns(),
+        `jal zero, ${label}end`,
+        `${label}else:`,
+        ...insns(),
+        end,
+      ];
+    case 6:
+      return [
+        branch("in"),
+        ...insns(),
+        branch("end"),
+        ...insns(2),
+        `${label}in:`,
+        ...insns(2),
+        end,
+      ];
+    case 7:
+      elsewhere.push(`${label}f:`, ...insns(), "jalr zero, 0(ra)");
+      return [branch("end"), ...insns(), end, `jal ra, ${label}f`];
+    case 8:
+      // An address that is another if the branch goes on.
+      return [
+        `${random.pick(["lw", "sw"])} ${r()}, 8(s0)`,
+        branch("end"),
+        `addi s0, s0, ${random.pick([8, -8])}`,
+        end,
+        `${random.pick(["lw", "sw"])} ${r()}, 8(s0)`,
+      ];
+    case 9:
+      return [`${random.pick(["lb", "lw", "ld"])} ${r()}, ${random.below(16)}(s1)`];
+    default:
+      return [
+        `${random.pick(["sb", "sw", "sd"])} ${r()}, ${random.below(64)}(s0)`,
+        `${random.pick(["lhu", "lw", "ld"])} ${r()}, ${random.below(64)}(s0)`,
+      ];
+  }
+}
+
+function randomInsn(random: Random, few: readonly string[]): string {
+  const r = () => random.pick(random.below(3) ? few : REGS);
+  const kind = random.below(100);
+  if (kind < 40) return `${random.pick(ALU)} ${r()}, ${r()}, ${r()}`;
+  if (kind < 65) {
+    const imm = random.below(3) ? random.below(4096) - 2048 : 0;
+    return `${random.pick(IMMEDIATE)} ${r()}, ${r()}, ${imm}`;
+  }
+  if (kind < 72) return `${random.pick(WORD_SHIFTS)} ${r()}, ${r()}, ${random.below(32)}`;
+  if (kind < 80) return `${random.pick(SHIFTS)} ${r()}, ${r()}, ${random.below(64)}`;
+  if (kind < 86) return `lui ${r()}, ${random.below(0x100000)}`;
+  if (kind < 90) return `auipc ${r()}, ${random.below(0x100000)}`;
+  if (kind < 95) {
+    const to = r();
+    return `slli ${to}, ${r()}, 48\n${random.pick(["srli", "srai"])} ${to}, ${to}, 48`;
+  }
+  if (kind < 98) return `${random.pick(DEAR)} ${r()}, ${r()}, ${r()}`;
+  return `lw ${r()}, ${random.below(64)}(s0)`;
+}
+
+/** All that can be seen of a run, in small slices, of the program. */
+function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: string): string[] {
+  const random = new Random(seed);
+  board.space = board.newSpace();
+  board.place(code, text, CODE);
+  board.map(CODE, code, RX);
+  const { mem } = board.machine;
+  mem.u8.fill(0xa5, data, data + PAGE_SIZE);
+  board.map(DATA, data, RW);
+  const { ctx } = board;
+  ctx.clear();
+  ctx.setX(8, DATA + 64 * random.below(32));
+  // The last bytes of the page: some accesses fault.
+  ctx.setX(9, DATA + PAGE_SIZE - 12);
+  ctx.setX(31, 5 + random.below(20));
+  for (const r of [5, 10, 11, 12, 13, 14, 18]) {
+    const word = random.u32() | 0;
+    ctx.setX(r, random.below(4) ? word : word * 2 ** (1 + random.below(20)));
+  }
+  ctx.pc = CODE;
+  const seen: string[] = [];
+  for (let runs = 0; ; ) {
+    assert.ok(++runs < MAX_RUNS, `no progress at ${ctx.pc.toString(16)}`);
+    const trap = board.hart.run(ctx, board.space, 1 + random.below(8));
+    if (trap === TRAP_FUEL) continue;
+    seen.push(`${trap} ${board.state()}`);
+    if (trap === TRAP_ECALL) break;
+    ctx.pc += 4;
+  }
+  seen.push(Buffer.from(mem.u8.subarray(data, data + PAGE_SIZE)).toString("base64"));
+  return seen;
+}
+
+test("short branches of all kinds leave the same, interpreted and made straight", () => {
+  // With a threshold of 1 all branches count as erratic.
+  const [interp, jit] = [INTERPRETED, 1].map((threshold) => {
+    const board = new Board(threshold);
+    return { board, code: board.frame(), data: board.frame() };
+  });
+  for (let seed = 1; seed <= PROGRAMS; seed++) {
+    const text = randomProgram(new Random(seed));
+    const expected = trace(interp!.board, interp!.code, interp!.data, seed, text);
+    const got = trace(jit!.board, jit!.code, jit!.data, seed, text);
+    assert.deepEqual(got, expected, `seed ${seed}\n${text}`);
+  }
+  assert.ok(jit!.board.machine.stats.regionsMade > 0);
+});
+
+test("programs of these shapes that run once leave the same", () => {
+  const random = new Random(1);
+  const boards = [INTERPRETED, 1].map((threshold) => {
+    const board = new Board(threshold);
+    return { board, code: board.frame() };
+  });
+  const programs = Object.entries(SHAPES).filter(([, [text]]) => !text.startsWith("in:"));
+  for (const [name, [text]] of programs) {
+    for (let i = 0; i < 20; i++) {
+      const values = Array.from({ length: 6 }, () => random.below(3) * 2 ** (random.below(5) * 10));
+      const [expected, got] = boards.map(({ board, code }) => {
+        board.space = board.newSpace();
+        board.place(code, text, CODE);
+        board.map(CODE, code, RX);
+        board.ctx.clear();
+        values.forEach((value, k) => {
+          board.ctx.setX(10 + k, value);
+        });
+        return `${board.run(CODE)} ${board.state()}`;
+      });
+      assert.equal(got, expected, `${name} ${values}`);
+    }
+  }
+  assert.ok(boards[1]!.board.machine.stats.regionsMade >= programs.length);
+});
+
+/** Numbers made up one after the other; a branch on a bit that is set in one of a1 + 1, of those that a2 lets through. */
+const RANDOM_BITS = `
+  lui a6, 0x5851f
+  addi a6, a6, 0x42d
+  addi a7, zero, 1
+loop: mul a7, a7, a6
+  addi a7, a7, 1013
+  srli a3, a7, 20
+  and a3, a3, a1
+branch: bne a3, zero, next
+  addi a4, a4, 3
+next: addi a0, a0, -1
+  bne a0, zero, loop
+  ecall`;
+const BRANCH_AT = 7 * 4;
+
+for (const [mask, isErratic] of [
+  [0, false],
+  [1, true],
+  [3, true],
+  [255, false],
+] as const) {
+  test(`a branch that goes on one time in ${mask + 1} is ${isErratic ? "" : "not "}erratic`, () => {
+    const board = new Board(INTERPRETED);
+    const code = board.frame();
+    board.place(code, RANDOM_BITS, CODE);
+    board.map(CODE, code, RX);
+    board.ctx.setX(10, 1500);
+    board.ctx.setX(11, mask);
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    const ways = new Ways(board.machine.mem, true);
+    assert.equal(ways.isErratic(code + BRANCH_AT), isErratic);
+    // Marks may go round: a way that was seen stays so.
+    for (const taken of [true, false]) {
+      assert.equal(ways.isUnseen(code + BRANCH_AT, taken), taken && mask === 0);
+    }
+  });
+}
+
+test("ways that were seen stay so however often a branch changes its mind", () => {
+  const board = new Board(INTERPRETED);
+  const code = board.frame();
+  board.place(code, RANDOM_BITS, CODE);
+  board.map(CODE, code, RX);
+  const ways = new Ways(board.machine.mem, true);
+  for (let i = 0; i < 600; i++) {
+    board.ctx.setX(10, 1 + (i % 7));
+    board.ctx.setX(11, 1);
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    if (i < 4) continue;
+    for (const taken of [true, false]) {
+      assert.equal(ways.isUnseen(code + BRANCH_AT, taken), false, `${i}`);
+    }
+  }
+});
+
+test("a loop whose branch goes either way as it comes computes the same when it is compiled", () => {
+  const [jit, interp] = [300, INTERPRETED].map((threshold) => {
+    const board = new Board(threshold);
+    const code = board.frame();
+    board.place(code, RANDOM_BITS, CODE);
+    board.map(CODE, code, RX);
+    board.ctx.setX(10, 5000);
+    board.ctx.setX(11, 1);
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    return board;
+  });
+  assert.equal(jit!.state(), interp!.state());
+  assert.ok(jit!.machine.stats.regionsMade > 0);
+});
