@@ -462,10 +462,13 @@ for (const [mask, isErratic] of [
     assert.equal(board.run(CODE), TRAP_ECALL);
     const ways = new Ways(board.machine.mem, true);
     assert.equal(ways.isErratic(code + BRANCH_AT), isErratic);
-    // Marks may go round: a way that was seen stays so.
     for (const taken of [true, false]) {
       assert.equal(ways.isUnseen(code + BRANCH_AT, taken), taken && mask === 0);
     }
+    // What an earlier machine had of the code tells nothing about that.
+    const span = { va: CODE, code: board.machine.mem.u8.slice(code, code + 64) };
+    ways.learn(new Map([[CODE, code]]), [span]);
+    assert.equal(ways.isErratic(code + BRANCH_AT), isErratic);
   });
 }
 

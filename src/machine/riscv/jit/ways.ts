@@ -94,8 +94,8 @@ export class Ways {
         i += len;
         if (offset === undefined) continue;
         const at = markOf(pages.get(pc - (pc % 4096))! + (pc % 4096));
-        if (has(pc + len)) this.#mem.u8[at] = 1;
-        if (has(pc + offset)) this.#mem.u8[at + 1] = 1;
+        if (has(pc + len)) this.#mem.u8[at] ||= 1;
+        if (has(pc + offset)) this.#mem.u8[at + 1] ||= 1;
       }
     }
   }
