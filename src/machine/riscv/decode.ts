@@ -109,11 +109,14 @@ export class Decoder {
     }
     const chosen = sets.map(() => -1);
     const entries = new Uint8Array(setOf.length);
-    for (let i = 0; i < entries.length; i++) {
+    const asked = bits >>> at;
+    let i = 0;
+    do {
       const set = setOf[i]!;
       if (chosen[set] === -1) chosen[set] = this.#choose(sets[set]!, proven);
       entries[i] = chosen[set]!;
-    }
+      i = (i - asked) & asked;
+    } while (i !== 0);
     return entries;
   }
 
