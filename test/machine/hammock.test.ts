@@ -5,19 +5,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BRANCH_BYTES, BRANCH_MARKS } from "../../src/machine/layout.ts";
-import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
+import { PAGE_SIZE } from "../../src/machine/physmem.ts";
 import { Decoder } from "../../src/machine/riscv/decode.ts";
 import { RV64GC } from "../../src/machine/riscv/isa/rv64gc.ts";
 import { type Block, Discovery } from "../../src/machine/riscv/jit/graph.ts";
 import { Switches } from "../../src/machine/riscv/jit/switches.ts";
 import { Ways } from "../../src/machine/riscv/jit/ways.ts";
-import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
-import { Board, RW, RX } from "./board.ts";
+import { TRAP_ECALL } from "../../src/machine/traps.ts";
+import { Board, RX } from "./board.ts";
 import { Random } from "./random.ts";
+import { CODE, DATA, type Placed, placed, setValues, traceInSlices } from "./slices.ts";
 
-const CODE = 0x1_0000;
-const DATA = 0x10_0000;
-const MAX_RUNS = 20_000;
 const INTERPRETED = Number.POSITIVE_INFINITY;
 const PROGRAMS = 250;
 
@@ -356,49 +354,22 @@ function randomInsn(random: Random, few: readonly string[]): string {
   return `lw ${r()}, ${random.below(64)}(s0)`;
 }
 
-/** All that can be seen of a run, in small slices, of the program. */
-function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: string): string[] {
-  const random = new Random(seed);
-  board.space = board.newSpace();
-  board.place(code, text, CODE);
-  board.map(CODE, code, RX);
-  const { mem } = board.machine;
-  mem.u8.fill(0xa5, data, data + PAGE_SIZE);
-  board.map(DATA, data, RW);
-  const { ctx } = board;
-  ctx.clear();
-  ctx.setX(8, DATA + 64 * random.below(32));
-  // The last bytes of the page: some accesses fault.
-  ctx.setX(9, DATA + PAGE_SIZE - 12);
-  ctx.setX(31, 5 + random.below(20));
-  for (const r of [5, 10, 11, 12, 13, 14, 18]) {
-    const word = random.u32() | 0;
-    ctx.setX(r, random.below(4) ? word : word * 2 ** (1 + random.below(20)));
-  }
-  ctx.pc = CODE;
-  const seen: string[] = [];
-  for (let runs = 0; ; ) {
-    assert.ok(++runs < MAX_RUNS, `no progress at ${ctx.pc.toString(16)}`);
-    const trap = board.hart.run(ctx, board.space, 1 + random.below(8));
-    if (trap === TRAP_FUEL) continue;
-    seen.push(`${trap} ${board.state()}`);
-    if (trap === TRAP_ECALL) break;
-    ctx.pc += 4;
-  }
-  seen.push(Buffer.from(mem.u8.subarray(data, data + PAGE_SIZE)).toString("base64"));
-  return seen;
-}
+const trace = (on: Placed, seed: number, text: string): string[] =>
+  traceInSlices(on, text, seed, (ctx, random) => {
+    ctx.setX(8, DATA + 64 * random.below(32));
+    // The last bytes of the page: some accesses fault.
+    ctx.setX(9, DATA + PAGE_SIZE - 12);
+    ctx.setX(31, 5 + random.below(20));
+    setValues(ctx, random, [5, 10, 11, 12, 13, 14, 18]);
+  });
 
 test("short branches of all kinds leave the same, interpreted and made straight", () => {
   // With a threshold of 1 all branches count as erratic.
-  const [interp, jit] = [INTERPRETED, 1].map((threshold) => {
-    const board = new Board(threshold);
-    return { board, code: board.frame(), data: board.frame() };
-  });
+  const [interp, jit] = [INTERPRETED, 1].map(placed);
   for (let seed = 1; seed <= PROGRAMS; seed++) {
     const text = randomProgram(new Random(seed));
-    const expected = trace(interp!.board, interp!.code, interp!.data, seed, text);
-    const got = trace(jit!.board, jit!.code, jit!.data, seed, text);
+    const expected = trace(interp!, seed, text);
+    const got = trace(jit!, seed, text);
     assert.deepEqual(got, expected, `seed ${seed}\n${text}`);
   }
   assert.ok(jit!.board.machine.stats.regionsMade > 0);

@@ -4,15 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
-import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
-import { Board, RW, RX } from "./board.ts";
+import { PAGE_SIZE } from "../../src/machine/physmem.ts";
 import { Random } from "./random.ts";
+import { DATA, type Placed, placed, setValues, traceInSlices } from "./slices.ts";
 
 const PROGRAMS = 300;
-const CODE = 0x1_0000;
-const DATA = 0x10_0000;
-const MAX_RUNS = 20_000;
 
 const REGS = "a0 a1 a2 a3 a4 a5 t0 t1 s2 zero".split(" ");
 const WORD_OPS = "addw subw sllw srlw sraw mulw divw remw divuw remuw".split(" ");
@@ -82,49 +78,22 @@ function shiftPair(random: Random, r: () => string): string {
   ].join("\n");
 }
 
-/** All that can be seen of a run, in small slices, of the program. */
-function trace(board: Board, code: Paddr, data: Paddr, seed: number, text: string): string[] {
-  const random = new Random(seed);
-  board.space = board.newSpace();
-  board.place(code, text, CODE);
-  board.map(CODE, code, RX);
-  const { mem } = board.machine;
-  mem.u8.fill(0xa5, data, data + PAGE_SIZE);
-  board.map(DATA, data, RW);
-  const { ctx } = board;
-  ctx.clear();
-  ctx.setX(8, DATA + 64 * random.below(32));
-  // The last word of the page: some accesses fault.
-  ctx.setX(9, DATA + PAGE_SIZE - 4);
-  ctx.setX(30, 4 + random.below(20));
-  ctx.setX(31, 1 + random.below(9));
-  for (const r of [5, 6, 10, 11, 12, 13, 14, 15, 18]) {
-    const word = random.u32() | 0;
-    ctx.setX(r, random.below(4) ? word : word * 2 ** (1 + random.below(20)));
-  }
-  ctx.pc = CODE;
-  const seen: string[] = [];
-  for (let runs = 0; ; ) {
-    assert.ok(++runs < MAX_RUNS, `no progress at ${ctx.pc.toString(16)}`);
-    const trap = board.hart.run(ctx, board.space, 1 + random.below(8));
-    if (trap === TRAP_FUEL) continue;
-    seen.push(`${trap} ${board.state()}`);
-    if (trap === TRAP_ECALL) break;
-    ctx.pc += 4;
-  }
-  seen.push(Buffer.from(mem.u8.subarray(data, data + PAGE_SIZE)).toString("base64"));
-  return seen;
-}
+const trace = (on: Placed, seed: number, text: string): string[] =>
+  traceInSlices(on, text, seed, (ctx, random) => {
+    ctx.setX(8, DATA + 64 * random.below(32));
+    // The last word of the page: some accesses fault.
+    ctx.setX(9, DATA + PAGE_SIZE - 4);
+    ctx.setX(30, 4 + random.below(20));
+    ctx.setX(31, 1 + random.below(9));
+    setValues(ctx, random, [5, 6, 10, 11, 12, 13, 14, 15, 18]);
+  });
 
 test("loops over 32-bit values leave the same, interpreted and compiled", () => {
   // With a threshold above 1, ways that no branch has gone are not in the region.
-  const boards = [Number.POSITIVE_INFINITY, 1, 3].map((threshold) => {
-    const board = new Board(threshold);
-    return { board, code: board.frame(), data: board.frame() };
-  });
+  const boards = [Number.POSITIVE_INFINITY, 1, 3].map(placed);
   for (let seed = 1; seed <= PROGRAMS; seed++) {
     const text = randomProgram(new Random(seed));
-    const [interp, ...jits] = boards.map((b) => trace(b.board, b.code, b.data, seed, text));
+    const [interp, ...jits] = boards.map((on) => trace(on, seed, text));
     for (const jit of jits) assert.deepEqual(jit, interp, `seed ${seed}\n${text}`);
   }
   for (const { board } of boards.slice(1)) assert.ok(board.machine.stats.regionsMade > 0);
