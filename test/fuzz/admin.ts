@@ -9,6 +9,7 @@ import type { Syscall } from "../../src/syscall/declare.ts";
 import { buildTable } from "../../src/syscall/table.ts";
 import { buildGuest } from "../harness/cc.ts";
 import { TestKernel } from "../harness/kernel.ts";
+import { framesOf } from "./devframes.ts";
 import { VirtualHost } from "./virtualhost.ts";
 
 const MEMORY_MIB = 64;
@@ -109,7 +110,7 @@ function inventory(kernel: TestKernel): Record<string, number> {
     "queued signals": table.queuedSignals.count,
     mounts: vfs.mounts.all.length,
     keys: table.keys.keys.size,
-    "frames in use": pages.totalPages - pages.freePages - devfs.usedPages,
+    "frames in use": pages.totalPages - pages.freePages - framesOf(devfs),
   };
 }
 
