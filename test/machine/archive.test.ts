@@ -8,7 +8,7 @@ import { CTX_F } from "../../src/machine/layout.ts";
 import type { Paddr } from "../../src/machine/physmem.ts";
 import { TRAP_ECALL } from "../../src/machine/traps.ts";
 import type { TranslationSegment, TranslationStore } from "../../src/platform/translations.ts";
-import { Board, RX } from "./board.ts";
+import { Board, RW, RX } from "./board.ts";
 import { Random } from "./random.ts";
 
 /** fcsr with the inexact flag raised: arithmetic need not raise it. */
@@ -71,16 +71,16 @@ const holding = (content: Uint8Array): Shelf =>
 /** From one loop to the next: further than a region reaches. */
 const APART = 0x4000;
 
-/** Maps and places loops, of which the n-th adds `add` + n to a0 at each turn; they run one after the other. */
+/** Maps and places loops, of which the n-th adds `add(n)` to a0 at each turn; they run one after the other. */
 function placeProgram(
   board: Board,
   codes: readonly Paddr[],
   at: number,
-  add: number,
+  add: (n: number) => number,
   step = -1,
 ): void {
   codes.forEach((code, n) => {
-    const loop = `li a1, ${ROUNDS}\nloop: addi a0, a0, ${add + n}\naddi a1, a1, ${step}\nbnez a1, loop`;
+    const loop = `li a1, ${ROUNDS}\nloop: addi a0, a0, ${add(n)}\naddi a1, a1, ${step}\nbnez a1, loop`;
     const end =
       n < LOOPS - 1 ? `lui a2, ${(at + (n + 1) * APART) / 4096}\njalr x0, 0(a2)` : "ecall";
     board.place(code, `${loop}\n${end}`, at + n * APART);
@@ -94,6 +94,12 @@ function mapProgram(board: Board, at: number): Paddr[] {
     return code;
   });
 }
+
+/** One more from loop to loop. */
+const from =
+  (add: number) =>
+  (n: number): number =>
+    add + n;
 
 const expected = (add: number): number =>
   ROUNDS * Array.from({ length: LOOPS }, (_, n) => add + n).reduce((a, b) => a + b);
@@ -121,7 +127,7 @@ function runOnce(
 ): Ran {
   const board = new Board(THRESHOLD, 200, depth, store);
   for (let i = 0; i < frames; i++) board.frame();
-  placeProgram(board, mapProgram(board, at), at, add);
+  placeProgram(board, mapProgram(board, at), at, from(add));
   assert.equal(board.run(at), TRAP_ECALL);
   board.machine.finish();
   const { regionsMade, regionsRestored } = board.machine.stats;
@@ -170,7 +176,7 @@ test("code that differs behind the entry is not taken for it", () => {
   const shelf = new Shelf();
   runOnce(shelf);
   const board = new Board(THRESHOLD, 200, 150, shelf);
-  placeProgram(board, mapProgram(board, CODE), CODE, 1, -2);
+  placeProgram(board, mapProgram(board, CODE), CODE, from(1), -2);
   assert.equal(board.run(CODE), TRAP_ECALL);
   assert.equal(board.ctx.getX(A0), expected(1) / 2);
   assert.equal(board.machine.stats.regionsRestored, 0);
@@ -182,7 +188,7 @@ test("a restored region goes when its page is written, and comes back with its c
   const board = new Board(THRESHOLD, 200, 150, shelf);
   const codes = mapProgram(board, CODE);
   for (const add of [1, 5, 1]) {
-    placeProgram(board, codes, CODE, add);
+    placeProgram(board, codes, CODE, from(add));
     board.ctx.setX(A0, 0);
     assert.equal(board.run(CODE), TRAP_ECALL);
     assert.equal(board.ctx.getX(A0), expected(add));
@@ -190,27 +196,38 @@ test("a restored region goes when its page is written, and comes back with its c
   assert.ok(board.machine.stats.regionsRestored > made);
 });
 
+/** A machine that forgives so many doubts, whose program has one at each turn of a loop. */
+function runInDoubt(
+  store: Shelf,
+  maxDoubts: number,
+): { readonly made: number; readonly modules: number; readonly careful: number } {
+  const board = new Board(THRESHOLD, maxDoubts, 150, store);
+  const code = board.frame();
+  board.map(CODE, code, RX);
+  const loop = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop`;
+  board.place(code, `${loop}\necall`, CODE);
+  board.ctx.fcsr = INEXACT;
+  const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
+  // The sum is infinite: a doubt each time.
+  f[10] = f[11] = Number.MAX_VALUE;
+  assert.equal(board.run(CODE), TRAP_ECALL);
+  assert.equal(f[12], Number.POSITIVE_INFINITY);
+  board.machine.finish();
+  const { regionsMade, modules, regionsCareful } = board.machine.stats;
+  return { made: regionsMade, modules, careful: regionsCareful };
+}
+
 test("a region that was compiled again with care is found so at once", () => {
   const shelf = new Shelf();
-  const run = (): { readonly made: number; readonly modules: number; readonly careful: number } => {
-    const board = new Board(THRESHOLD, 3, 150, shelf);
-    const code = board.frame();
-    board.map(CODE, code, RX);
-    const loop = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop`;
-    board.place(code, `${loop}\necall`, CODE);
-    board.ctx.fcsr = INEXACT;
-    const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
-    // The sum is infinite: a doubt each time.
-    f[10] = f[11] = Number.MAX_VALUE;
-    assert.equal(board.run(CODE), TRAP_ECALL);
-    assert.equal(f[12], Number.POSITIVE_INFINITY);
-    board.machine.finish();
-    const { regionsMade, modules, regionsCareful } = board.machine.stats;
-    return { made: regionsMade, modules, careful: regionsCareful };
-  };
-  const first = run();
+  const first = runInDoubt(shelf, 3);
   assert.ok(first.careful > 0 && first.modules >= 2);
-  assert.deepEqual(run(), { made: 1, modules: 0, careful: 0 });
+  assert.deepEqual(runInDoubt(shelf, 3), { made: 1, modules: 0, careful: 0 });
+});
+
+test("a region that hopes in vain is not found a second time", () => {
+  const shelf = new Shelf();
+  assert.equal(runInDoubt(shelf, Number.POSITIVE_INFINITY).careful, 0);
+  assert.deepEqual(runInDoubt(shelf, 3), { made: 2, modules: 1, careful: 1 });
 });
 
 /** Rounds of an outer loop, of which every eighth goes back `a2` times in an inner one. */
@@ -249,6 +266,102 @@ test("a kept region that begins at an inner loop is left alone where there is on
   assert.equal(run(both, 8, 4 * THRESHOLD, 1_000_000), 1);
   assert.equal(run(both, 4 * THRESHOLD, 1, 1_000_000), 1);
   assert.equal(run(both, 4 * THRESHOLD, 3, 7), 1);
+});
+
+/** A machine that comes just so far that it asks for the first region; `others` is what the code of later loops adds. */
+function regionsAtFirst(store: Shelf, others: (n: number) => number): number {
+  const board = new Board(THRESHOLD, 200, 150, store);
+  placeProgram(board, mapProgram(board, CODE), CODE, (n) => (n === 0 ? 1 : others(n)));
+  board.ctx.pc = CODE;
+  board.hart.run(board.ctx, board.space, 100);
+  assert.ok(board.ctx.getX(A0) < ROUNDS, "still in the first loop");
+  return board.machine.stats.regionsRestored;
+}
+
+test("with the first come those that followed it, where their code is the same", () => {
+  const shelf = new Shelf();
+  const { made } = runOnce(shelf);
+  assert.equal(regionsAtFirst(shelf, from(1)), made);
+  assert.equal(
+    regionsAtFirst(shelf, (n) => (n === 5 ? 50 : 1 + n)),
+    made - 1,
+  );
+  assert.equal(
+    regionsAtFirst(shelf, () => 50),
+    1,
+  );
+});
+
+/** A loop, and from there a function that calls itself. */
+const RECURSIVE = `
+li a1, ${ROUNDS}
+loop: addi a1, a1, -1
+bnez a1, loop
+li a0, 14
+jal ra, fib
+ecall
+fib: li a5, 2
+blt a0, a5, done
+addi sp, sp, -24
+sd ra, 16(sp)
+sd s0, 8(sp)
+addi s0, a0, -2
+addi a0, a0, -1
+jal ra, fib
+sd a0, 0(sp)
+addi a0, s0, 0
+jal ra, fib
+ld a1, 0(sp)
+add a0, a0, a1
+ld s0, 8(sp)
+ld ra, 16(sp)
+addi sp, sp, 24
+done: jalr x0, 0(ra)`;
+
+test("a function that calls itself does so wherever it stands in its module", () => {
+  const shelf = new Shelf();
+  const run = () => {
+    const board = new Board(THRESHOLD, 200, 150, shelf);
+    const [code, stack] = [board.frame(), board.frame()];
+    board.map(CODE, code, RX);
+    board.map(OTHER, stack, RW);
+    board.place(code, RECURSIVE, CODE);
+    board.ctx.setX(2, OTHER + 4096);
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    assert.equal(board.ctx.getX(A0), 377);
+    board.machine.finish();
+    const { regionsMade, regionsRestored, modules } = board.machine.stats;
+    return { made: regionsMade, restored: regionsRestored, modules };
+  };
+  const { made } = run();
+  assert.ok(made > 1);
+  assert.deepEqual(run(), { made, restored: made, modules: 0 });
+});
+
+test("of regions made again the last one comes along", () => {
+  const shelf = new Shelf();
+  const run = () => {
+    const board = new Board(THRESHOLD, 3, 150, shelf);
+    const codes = [board.frame(), board.frame()] as const;
+    codes.forEach((code, i) => {
+      board.map(CODE + i * APART, code, RX);
+    });
+    const first = `li a1, ${ROUNDS}\nloop: addi a1, a1, -1\nbnez a1, loop`;
+    const then = `lui a2, ${(CODE + APART) / 4096}\njalr x0, 0(a2)`;
+    board.place(codes[0], `${first}\n${then}`, CODE);
+    const sum = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop\necall`;
+    board.place(codes[1], sum, CODE + APART);
+    board.ctx.fcsr = INEXACT;
+    const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
+    f[10] = f[11] = Number.MAX_VALUE;
+    assert.equal(board.run(CODE), TRAP_ECALL);
+    assert.equal(f[12], Number.POSITIVE_INFINITY);
+    board.machine.finish();
+    const { doubts, regionsRestored } = board.machine.stats;
+    return { doubts, restored: regionsRestored };
+  };
+  assert.ok(run().doubts > 0);
+  assert.deepEqual(run(), { doubts: 0, restored: 2 });
 });
 
 test("machines whose calls nest otherwise do not share them", () => {

@@ -140,8 +140,10 @@ class TranslationFiles implements TranslationStore {
 
   /** Removes the segments used longest ago while there are too many, and what killed machines left. */
   #prune(): void {
-    const now = new Date();
-    for (const s of this.segments) if (s.reads > INDEX_READS) utimesSync(s.path, now, now);
+    // Seconds, and no Date: the first of a thread loads the time zones, which takes milliseconds.
+    const now = Date.now();
+    const used = this.segments.filter((s) => s.reads > INDEX_READS);
+    for (const { path } of used) utimesSync(path, now / 1000, now / 1000);
     const files = readdirSync(this.#directory)
       .map((name) => join(this.#directory, name))
       .map((path) => ({ path, st: statSync(path) }))
@@ -152,7 +154,7 @@ class TranslationFiles implements TranslationStore {
       if (path.endsWith(SUFFIX)) {
         bytes += st.size;
         if (++count > MAX_SEGMENTS || bytes > MAX_BYTES) rmSync(path, { force: true });
-      } else if (path.endsWith(".tmp") && now.getTime() - st.mtimeMs > DAY_MS) {
+      } else if (path.endsWith(".tmp") && now - st.mtimeMs > DAY_MS) {
         rmSync(path, { force: true });
       }
     }

@@ -37,6 +37,8 @@ import { emitHeatOffset, emitJumpOffset } from "./pchash.ts";
 import { WordEmit } from "./wordops.ts";
 
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
+/** Visits of a jump target before the translator hears of it, if that is not hot before: most of a program's never get so far. */
+const FIRST_REPORT = 16;
 export const NO_VISIT = 1 << 30;
 
 const BANK = 1;
@@ -190,7 +192,7 @@ export class InterpEmit extends WordEmit {
   }
 
   /**
-   * Counts in the bucket of #pc; the translator hears of powers of two, and of all past the threshold. Only a bucket
+   * Counts in the bucket of #pc; the translator hears of powers of two from FIRST_REPORT on, and of all past the threshold. Only a bucket
    * that was full can have a region (jit/patience.ts), so nothing else is looked up.
    */
   #countVisit(isKnown: Label): void {
@@ -204,7 +206,11 @@ export class InterpEmit extends WordEmit {
     this.else_();
     this.#lookUp(isKnown);
     this.end();
-    this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub().i32_and().i32_eqz();
+    this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub();
+    this.i32_const(FIRST_REPORT - 1)
+      .i32_or()
+      .i32_and()
+      .i32_eqz();
     this.local_get(this.#heat).i32_const(threshold).i32_ge_u();
     this.i32_or().unlikely().if_();
     this.bank().local_get(this.#pc).f64_convert_i64_u().local_get(this.#heat);

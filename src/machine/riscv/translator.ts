@@ -25,11 +25,12 @@ import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { Away } from "./jit/away.ts";
 import { RegionClock } from "./jit/clock.ts";
-import { compileBatch, type Functions, link, type Unlinked } from "./jit/compile.ts";
+import { assemble, compileRegion, type Functions, link, type Unlinked } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
 import { Patience } from "./jit/patience.ts";
 import { CompileQueue, type Target } from "./jit/queue.ts";
+import type { RegionRecord } from "./jit/record.ts";
 import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
@@ -308,15 +309,16 @@ export class Translator {
     if (graphs.length === 0) return;
     this.#makeRoom(graphs.length);
     const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));
-    const module = compileBatch(graphs, this.#maxDepth, hopes);
+    const codes = graphs.map((graph, i) => compileRegion(graph, this.#maxDepth, hopes[i]!));
+    const module = assemble(codes.map(({ code }) => code));
     const funcs = this.#link(module);
     this.stats.modules++;
     this.stats.bytesTranslated += module.bytes.length;
     graphs.forEach(({ entry, pages, insns }, i) => {
-      this.#install(entry, pages, module.innerLoops[i]!, funcs[`r${i}`]);
+      this.#install(entry, pages, codes[i]!.innerLoops, funcs[`r${i}`]);
       this.stats.insnsTranslated += insns;
     });
-    this.#archive?.keep(graphs, hopes, module, this.mem);
+    this.#archive?.keep(graphs, hopes, codes, this.mem);
   }
 
   #link(module: Unlinked): Functions {
@@ -343,18 +345,28 @@ export class Translator {
     return region;
   }
 
-  /** The region at `pc` as an earlier machine made it of the same code, if one did. */
+  /** The region at `pc` as an earlier machine made it of the same code, if one did; others that may be wanted soon come with it. */
   #restore(pt: PageTable, pc: number): Region | undefined {
-    const mayHave = ({ hope }: { hope: Hope }): boolean => {
-      const { arithmetic, hits } = this.#hopeFor(pc);
-      return (arithmetic || !hope.arithmetic) && (hits || !hope.hits);
+    if (!this.#archive) return undefined;
+    const isWanted = ({ entry, hope }: RegionRecord): boolean => {
+      const { arithmetic, hits } = this.#hopeFor(entry);
+      if ((hope.arithmetic && !arithmetic) || (hope.hits && !hits)) return false;
+      return entry === pc || this.#isNew(pt, entry);
     };
-    const found = this.#archive?.restore(pt, pc, mayHave);
-    if (!found) return undefined;
-    this.#makeRoom(1);
-    this.stats.regionsRestored++;
-    this.#ways.learn(found.pages, found.spans);
-    return this.#install(pc, found.pages, found.innerLoops, found.func);
+    const found = this.#archive.restore(pt, pc, isWanted);
+    if (found.length === 0) return undefined;
+    this.#makeRoom(found.length);
+    for (const { entry, pages, spans, innerLoops, func } of found) {
+      this.stats.regionsRestored++;
+      this.#ways.learn(pages, spans);
+      this.#install(entry, pages, innerLoops, func);
+    }
+    return this.#regions.find(pt, pc);
+  }
+
+  /** There is no region at `pc`, nor one that has it as an inner loop. */
+  #isNew(pt: PageTable, pc: number): boolean {
+    return !this.#regions.find(pt, pc) && !this.#regions.haveInnerLoop(pt, pc);
   }
 
   /** From now on a store to the page comes to `pageWritten` first. */

@@ -18,6 +18,23 @@ export const VOID = 0x40;
 /** A value type byte. */
 export type ValType = 0x7f | 0x7e | 0x7d | 0x7c | 0x7b;
 
+/** What a body calls without knowing its number. */
+export interface FuncSymbol {
+  readonly name: string;
+  readonly params: readonly ValType[];
+  readonly results: readonly ValType[];
+}
+
+/** Where a body has room for the number of a function: FUNC_INDEX_BYTES of them; null is the function itself. */
+export interface FuncRef {
+  readonly at: number;
+  readonly to: FuncSymbol | null;
+}
+
+/** A function's number as a LEB128 of full length, as object files have it (tool conventions, R_WASM_FUNCTION_INDEX_LEB). */
+export const FUNC_INDEX_BYTES = 5;
+const NO_INDEX = new Uint8Array(FUNC_INDEX_BYTES);
+
 /** The nesting depth at which a block, loop or if was opened: what `br` takes. */
 export type Label = number;
 
@@ -26,6 +43,8 @@ export class Asm extends ByteSink {
   depth = 0;
   /** Branch hints: position, then 0 for unlikely or 1 for likely; pairs in ascending order. */
   readonly hints: number[] = [];
+  /** Calls of functions whose numbers the module is to fill in. */
+  readonly refs: FuncRef[] = [];
 
   /** Marks the next `if` or `br_if` as hardly ever taken. */
   unlikely(): this {
@@ -79,6 +98,17 @@ export class Asm extends ByteSink {
   }
   call(func: number): this {
     return this.byte(0x10).u32(func);
+  }
+  /** Calls a function whose number is not known yet. */
+  callTo(to: FuncSymbol | null): this {
+    return this.byte(0x10).#ref(to);
+  }
+  returnCallTo(to: FuncSymbol | null): this {
+    return this.byte(0x12).#ref(to);
+  }
+  #ref(to: FuncSymbol | null): this {
+    this.refs.push({ at: this.len, to });
+    return this.bytes(NO_INDEX);
   }
   call_indirect(type: number): this {
     return this.byte(0x11).u32(type).u32(0);

@@ -4,7 +4,18 @@
  * Imported functions come before defined ones in the index space, so all imports are
  * declared before the first function is added. Source: WebAssembly core specification §5.5.
  */
-import { type Asm, F32, F64, I32, I64, V128, type ValType } from "./asm.ts";
+import {
+  type Asm,
+  F32,
+  F64,
+  FUNC_INDEX_BYTES,
+  type FuncRef,
+  type FuncSymbol,
+  I32,
+  I64,
+  V128,
+  type ValType,
+} from "./asm.ts";
 import { ByteSink } from "./bytes.ts";
 
 /** Most 64 KiB pages that a 32-bit memory can have. */
@@ -15,10 +26,30 @@ export interface FuncType {
   readonly results: readonly ValType[];
 }
 
+/** A function that can be put into any module: all that it knows of one are the numbers of types. */
+export interface FuncCode {
+  /** Its locals, its instructions and the final `end`. */
+  readonly bytes: Uint8Array;
+  /** As Asm's, by position in `bytes`. */
+  readonly hints: readonly number[];
+  readonly refs: readonly FuncRef[];
+}
+
+/** `locals` are the types after the parameters; the body lacks its final `end`. */
+export function funcCode(locals: readonly ValType[], body: Asm): FuncCode {
+  const s = localsOf(locals);
+  const start = s.len;
+  s.bytes(body.view()).byte(0x0b);
+  return {
+    bytes: s.view(),
+    hints: body.hints.map((v, i) => (i % 2 === 0 ? v + start : v)),
+    refs: body.refs.map(({ at, to }) => ({ at: at + start, to })),
+  };
+}
+
 interface Func {
   readonly type: number;
-  readonly locals: readonly ValType[];
-  readonly body: Asm;
+  readonly code: FuncCode;
   readonly exported: string | undefined;
 }
 
@@ -57,14 +88,26 @@ export class ModuleBuilder {
     return this.#funcImports++;
   }
 
-  /** Index that the next `func` will get. */
-  get nextFunc(): number {
-    return this.#funcImports + this.#funcs.length;
-  }
-
   /** Adds a function: `locals` are the types after the parameters; the body lacks its final `end`. */
   func(type: number, locals: readonly ValType[], body: Asm, exported?: string): number {
-    this.#funcs.push({ type, locals, body, exported });
+    return this.#add({ type, code: funcCode(locals, body), exported });
+  }
+
+  /** Adds a function whose calls are of itself and of what `indexOf` knows. */
+  place(
+    type: number,
+    { bytes, hints, refs }: FuncCode,
+    indexOf: (to: FuncSymbol) => number,
+    exported: string,
+  ): number {
+    const own = this.#funcImports + this.#funcs.length;
+    const placed = bytes.slice();
+    for (const { at, to } of refs) setIndex(placed, at, to === null ? own : indexOf(to));
+    return this.#add({ type, code: { bytes: placed, hints, refs: [] }, exported });
+  }
+
+  #add(func: Func): number {
+    this.#funcs.push(func);
     return this.#funcImports + this.#funcs.length - 1;
   }
 
@@ -77,9 +120,8 @@ export class ModuleBuilder {
       [3, (s) => this.#functionSection(s)],
       [7, (s) => this.#exportSection(s)],
     ];
-    const heads = this.#funcs.map((f) => localsOf(f.locals));
-    sections.push([0, (s) => this.#hintSection(s, heads)]);
-    sections.push([10, (s) => this.#codeSection(s, heads)]);
+    sections.push([0, (s) => this.#hintSection(s)]);
+    sections.push([10, (s) => this.#codeSection(s)]);
     for (const [id, write] of sections) {
       const s = new ByteSink();
       write(s);
@@ -118,31 +160,29 @@ export class ModuleBuilder {
     }
   }
 
-  #hintSection(s: ByteSink, heads: ByteSink[]): void {
+  #hintSection(s: ByteSink): void {
     s.name("metadata.code.branch_hint");
-    s.u32(this.#funcs.filter((f) => f.body.hints.length > 0).length);
-    for (let i = 0; i < this.#funcs.length; i++) {
-      const hints = this.#funcs[i]!.body.hints;
-      if (hints.length === 0) continue;
+    s.u32(this.#funcs.filter(({ code }) => code.hints.length > 0).length);
+    this.#funcs.forEach(({ code: { hints } }, i) => {
+      if (hints.length === 0) return;
       s.u32(this.#funcImports + i).u32(hints.length / 2);
-      for (let k = 0; k < hints.length; k += 2) {
-        s.u32(hints[k]! + heads[i]!.len)
+      for (let k = 0; k < hints.length; k += 2)
+        s.u32(hints[k]!)
           .byte(1)
           .byte(hints[k + 1]!);
-      }
-    }
+    });
   }
 
-  #codeSection(s: ByteSink, heads: ByteSink[]): void {
+  #codeSection(s: ByteSink): void {
     s.u32(this.#funcs.length);
-    for (let i = 0; i < this.#funcs.length; i++) {
-      const head = heads[i]!;
-      const body = this.#funcs[i]!.body;
-      s.u32(head.len + body.len + 1)
-        .bytes(head.view())
-        .bytes(body.view())
-        .byte(0x0b);
-    }
+    for (const { code } of this.#funcs) s.u32(code.bytes.length).bytes(code.bytes);
+  }
+}
+
+/** Writes a function's number into the room for it. */
+function setIndex(code: Uint8Array, at: number, index: number): void {
+  for (let i = 0; i < FUNC_INDEX_BYTES; i++) {
+    code[at + i] = ((index >>> (7 * i)) & 0x7f) | (i < FUNC_INDEX_BYTES - 1 ? 0x80 : 0);
   }
 }
 

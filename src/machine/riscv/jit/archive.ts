@@ -1,40 +1,47 @@
 /**
  * Translations of earlier machines, found by the code they were made of; and this machine's, for later ones.
  *
- * A segment is what one machine made: records (record.ts) one after the other, then an index sorted by
- * entry, then a footer. Only the indexes are read at the start. Whatever a segment holds, what comes of it is a module
- * that WebAssembly accepted, for code that was compared with what is in memory.
+ * A segment is what one machine made: records (record.ts) in the order in which code got hot, then an index
+ * (segmentindex.ts). Only the indexes are read at the start. A program mostly goes the way that it went before, so who
+ * asks for a region gets what follows in its segment too, as far as the same code is there now: as a file is read ahead.
  *
- *   index entry: f64 entry, u32 hash of the code there, u32 offset, u32 length and u32 sum of the record
- *   footer: u32 magic, u32 kind of machine (see kindOf), u32 entries, u32 sum of the index
+ * Whatever a segment holds, what comes of it is a module that WebAssembly accepted, for code that was compared with
+ * what is in memory.
  */
 import { failed } from "../../../abi/errno.ts";
-import { wordSum } from "../../../lib/wordsum.ts";
 import type { TranslationSegment, TranslationStore } from "../../../platform/translations.ts";
 import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import { codeHash, executableAt, pagesWith, type Span, spansOf } from "./code.ts";
-import type { Compiled, Functions, Unlinked } from "./compile.ts";
+import { assemble, type Functions, type RegionCode, type Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
-import { decodeRecord, encodeRecord, type RegionSource } from "./record.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  entryOf,
+  RECORD_HEAD,
+  type RegionRecord,
+  recordBytes,
+} from "./record.ts";
 import type { Hope } from "./region.ts";
+import { encodeIndex, type IndexEntry, SegmentIndex } from "./segmentindex.ts";
 
-const MAGIC = 0x31544b56;
-const INDEX_ENTRY = 24;
-const FOOTER = 16;
 /** Entries that an index may have; more than a machine ever makes. */
 const MAX_ENTRIES = 1 << 17;
 /** Most bytes that one machine leaves. */
 const MAX_SEGMENT_BYTES = 96 << 20;
-/** Modules that are kept at hand for their further regions. */
-const MAX_LINKED = 512;
 /** Regions that make a segment worth keeping; while there are few, those of the shortest program are. */
 const MIN_REGIONS = 8;
 const FEW_SEGMENTS = 8;
+/** Records that are looked at together, and bytes that are read for them. */
+const MAX_AHEAD = 64;
+const MIN_AHEAD = 4;
+const AHEAD_BYTES = 64 << 10;
 
 /** A region as an earlier machine made it. */
 export interface Restored {
+  readonly entry: number;
   readonly pages: ReadonlyMap<number, number>;
   readonly func: unknown;
   readonly innerLoops: readonly number[];
@@ -42,34 +49,26 @@ export interface Restored {
   readonly spans: readonly Span[];
 }
 
-/** Where a record is. */
-interface Place {
-  readonly segment: TranslationSegment;
-  readonly offset: number;
-  readonly length: number;
-  readonly sum: number;
+/** A record that fits what is in memory. */
+interface Fitting {
+  readonly record: RegionRecord;
+  readonly pages: ReadonlyMap<number, number>;
 }
 
-interface IndexEntry {
-  readonly entry: number;
-  readonly hash: number;
-  readonly offset: number;
-  readonly length: number;
-  readonly sum: number;
-}
-
-interface Linked {
-  readonly regions: readonly RegionSource[];
-  readonly funcs: Functions;
+/** What one earlier machine left, and how well its order foretells what is wanted. */
+interface Segment {
+  readonly file: TranslationSegment;
+  readonly index: SegmentIndex;
+  /** Records to look at together next time. */
+  ahead: number;
 }
 
 export class Archive {
   readonly #store: TranslationStore;
   readonly #kind: number;
   readonly #link: (module: Unlinked) => Functions;
-  readonly #indexes: Index[] = [];
-  /** Modules that were looked at, in order of last use; null: damaged. Those that regions run in live without this. */
-  readonly #linked = new Map<string, Linked | null>();
+  /** The newest first. */
+  readonly #segments: Segment[] = [];
   readonly #mine: IndexEntry[] = [];
   #end = 0;
   #isBroken = false;
@@ -79,185 +78,156 @@ export class Archive {
     this.#store = store;
     this.#kind = kindOf(depth);
     this.#link = link;
-    for (const segment of store.segments) {
-      const index = Index.read(segment, this.#kind);
-      if (index) this.#indexes.push(index);
+    for (const file of store.segments) {
+      const index = SegmentIndex.read(file, this.#kind, MAX_ENTRIES);
+      if (index) this.#segments.push({ file, index, ahead: MAX_AHEAD });
     }
   }
 
-  /** A region for the code that is at `pc`, of those that may be had. */
+  /**
+   * A region for the code that is at `pc`, and with it such as may be wanted soon; nothing if there is none at `pc`.
+   * `isWanted`: it may be had, and there is none like it.
+   */
   restore(
     pt: PageTable,
     pc: number,
-    mayHave: (source: RegionSource) => boolean,
-  ): Restored | undefined {
-    if (this.#indexes.length === 0) return undefined;
-    const pa = executableAt(pt, pc);
-    if (pa < 0) return undefined;
-    const hash = codeHash(pt.mem, pa);
-    for (const index of this.#indexes) {
-      for (const place of index.find(pc, hash)) {
-        const linked = this.#at(place);
-        const i = linked?.regions.findIndex((r) => r.entry === pc) ?? -1;
-        if (!linked || i < 0) continue;
-        const source = linked.regions[i]!;
-        const pages = mayHave(source) ? pagesWith(pt, source.spans) : undefined;
-        if (!pages) continue;
-        const { innerLoops, spans } = source;
-        return { pages, func: linked.funcs[`r${i}`], innerLoops, spans };
+    isWanted: (record: RegionRecord) => boolean,
+  ): readonly Restored[] {
+    let hash: number | undefined;
+    for (const segment of this.#segments) {
+      if (!segment.index.mayHave(pc)) continue;
+      hash ??= hashAt(pt, pc);
+      if (hash === undefined) return [];
+      for (const offset of segment.index.find(pc, hash)) {
+        const found = this.#readAhead(segment, offset, pt, isWanted);
+        if (found.length > 0) return this.#linked(found);
       }
     }
-    return undefined;
+    return [];
   }
 
-  /** Keeps a module for later machines: `graphs` are of what is in memory now. */
-  keep(graphs: readonly Graph[], hopes: readonly Hope[], module: Compiled, mem: PhysMem): void {
-    if (this.#isBroken) return;
-    const regions = graphs.map((graph, i) => ({
-      entry: graph.entry,
-      hope: hopes[i]!,
-      innerLoops: module.innerLoops[i]!,
-      spans: spansOf(graph, mem),
-    }));
-    const bytes = encodeRecord({ module, regions });
-    const length = bytes.length;
-    if (this.#end + length > MAX_SEGMENT_BYTES) return;
-    if (this.#mine.length + graphs.length > MAX_ENTRIES) return;
-    if (failed(this.#store.append(bytes))) {
-      this.#isBroken = true;
-      return;
-    }
-    const sum = wordSum(bytes);
-    for (const { entry, pages } of graphs) {
+  /** Keeps regions for later machines: `graphs` are of what is in memory now. */
+  keep(
+    graphs: readonly Graph[],
+    hopes: readonly Hope[],
+    codes: readonly RegionCode[],
+    mem: PhysMem,
+  ): void {
+    graphs.forEach((graph, i) => {
+      const { entry, pages } = graph;
+      const { code, innerLoops } = codes[i]!;
+      const spans = spansOf(graph, mem);
+      const bytes = encodeRecord({ entry, hope: hopes[i]!, innerLoops, spans, code });
+      if (this.#isBroken || this.#end + bytes.length > MAX_SEGMENT_BYTES) return;
+      if (this.#mine.length === MAX_ENTRIES) return;
+      if (failed(this.#store.append(bytes))) {
+        this.#isBroken = true;
+        return;
+      }
       const inPage = entry % PAGE_SIZE;
       const hash = codeHash(mem, pages.get(entry - inPage)! + inPage);
-      this.#mine.push({ entry, hash, offset: this.#end, length, sum });
-    }
-    this.#end += length;
+      this.#mine.push({ entry, hash, offset: this.#end });
+      this.#end += bytes.length;
+    });
   }
 
   /** The machine is ending. */
   finish(): void {
     const least = this.#store.segments.length < FEW_SEGMENTS ? 1 : MIN_REGIONS;
     const isWorth = !this.#isBroken && this.#mine.length >= least;
-    this.#store.finish(isWorth && !failed(this.#store.append(this.#index())));
+    const index = (): Uint8Array => encodeIndex(this.#mine, this.#kind);
+    this.#store.finish(isWorth && !failed(this.#store.append(index())));
     this.#isBroken = true;
   }
 
-  /** The linked module of the record at a place; null if it is damaged. */
-  #at(place: Place): Linked | null {
-    const key = `${this.#store.segments.indexOf(place.segment)}+${place.offset}`;
-    let linked = this.#linked.get(key);
-    this.#linked.delete(key);
-    if (linked === undefined) linked = this.#open(place);
-    this.#linked.set(key, linked);
-    if (this.#linked.size > MAX_LINKED) {
-      for (const oldest of this.#linked.keys()) {
-        this.#linked.delete(oldest);
-        break;
-      }
+  /** The record at `offset` and those behind it that fit; nothing if the first does not. */
+  #readAhead(
+    segment: Segment,
+    offset: number,
+    pt: PageTable,
+    isWanted: (record: RegionRecord) => boolean,
+  ): Fitting[] {
+    const found: Fitting[] = [];
+    const isInner = (entry: number): boolean =>
+      found.some(({ record }) => record.innerLoops.includes(entry));
+    for (const { at, bytes } of recordsFrom(segment, offset)) {
+      const isFirst = at === offset;
+      const entry = entryOf(bytes);
+      if (!isFirst && (isInner(entry) || !this.#isNewest(segment, at, entry, pt))) continue;
+      const record = decoded(bytes);
+      const pages = record && isWanted(record) ? pagesWith(pt, record.spans) : undefined;
+      if (record && pages) found.push({ record, pages });
+      else if (isFirst) return found;
     }
-    return linked;
+    segment.ahead = Math.min(MAX_AHEAD, Math.max(MIN_AHEAD, 2 * found.length));
+    return found;
   }
 
-  #open({ segment, offset, length, sum }: Place): Linked | null {
-    if (length > segment.sizeBytes) return null;
-    const bytes = new Uint8Array(length);
-    if (failed(segment.read(offset, bytes)) || wordSum(bytes) !== sum) return null;
+  /** Of the code that is at `entry` no region was made later than the one whose record is at `offset` of a segment. */
+  #isNewest(segment: Segment, offset: number, entry: number, pt: PageTable): boolean {
+    const hash = hashAt(pt, entry);
+    if (hash === undefined) return false;
+    for (const s of this.#segments) {
+      const [newest] = s.index.find(entry, hash);
+      if (newest !== undefined) return s === segment && newest === offset;
+    }
+    return false;
+  }
+
+  /** As a module; if that is refused, what was asked for alone. */
+  #linked(found: readonly Fitting[]): readonly Restored[] {
     try {
-      const { module, regions } = decodeRecord(bytes);
-      const funcs = this.#link(module);
-      // Copies, lest the code keep all of the record.
-      const own = regions.map((r) => ({
-        ...r,
-        spans: r.spans.map(({ va, code }) => ({ va, code: code.slice() })),
-      }));
-      return { regions: own, funcs };
+      const funcs = this.#link(assemble(found.map(({ record }) => record.code)));
+      return found.map(({ record: { entry, innerLoops, spans }, pages }, i) => {
+        return { entry, pages, func: funcs[`r${i}`], innerLoops, spans };
+      });
     } catch (e) {
-      if (isRefusal(e)) return null;
-      throw e;
+      if (!isRefusal(e)) throw e;
+      return found.length > 1 ? this.#linked(found.slice(0, 1)) : [];
     }
   }
+}
 
-  /** Index and footer of what was added. */
-  #index(): Uint8Array {
-    const list = this.#mine.sort((a, b) => a.entry - b.entry);
-    const size = list.length * INDEX_ENTRY;
-    const out = new Uint8Array(size + FOOTER);
-    const view = new DataView(out.buffer);
-    list.forEach(({ entry, hash, offset, length, sum }, i) => {
-      const at = i * INDEX_ENTRY;
-      view.setFloat64(at, entry, true);
-      view.setUint32(at + 8, hash, true);
-      view.setUint32(at + 12, offset, true);
-      view.setUint32(at + 16, length, true);
-      view.setUint32(at + 20, sum, true);
-    });
-    view.setUint32(size, MAGIC, true);
-    view.setUint32(size + 4, this.#kind, true);
-    view.setUint32(size + 8, list.length, true);
-    view.setUint32(size + 12, wordSum(out.subarray(0, size)), true);
-    return out;
+/** A hash of the code at `pc`, if there is any. */
+function hashAt(pt: PageTable, pc: number): number | undefined {
+  const pa = executableAt(pt, pc);
+  return pa < 0 ? undefined : codeHash(pt.mem, pa);
+}
+
+/** The records from `offset` on, as many as are to be looked at. */
+function* recordsFrom(
+  { file, index, ahead }: Segment,
+  offset: number,
+): Generator<{ at: number; bytes: Uint8Array<ArrayBuffer> }> {
+  const rest = index.start - offset;
+  let chunk = new Uint8Array(Math.min(AHEAD_BYTES, rest));
+  if (failed(file.read(offset, chunk))) return;
+  let at = 0;
+  for (let n = 0; n < ahead && at + RECORD_HEAD <= chunk.length; n++) {
+    const length = recordBytes(chunk, at);
+    if (n === 0 && length > chunk.length && length <= rest) {
+      chunk = new Uint8Array(length);
+      if (failed(file.read(offset, chunk))) return;
+    }
+    if (at + length > chunk.length) return;
+    yield { at: offset + at, bytes: chunk.subarray(at, at + length) };
+    at += length;
+  }
+}
+
+/** Undefined for what is damaged. */
+function decoded(bytes: Uint8Array<ArrayBuffer>): RegionRecord | undefined {
+  try {
+    return decodeRecord(bytes);
+  } catch (e) {
+    if (e instanceof RangeError) return undefined;
+    throw e;
   }
 }
 
 /** What code depends on beside the guest's: how deep calls nest, and how this host's processor multiplies and adds. */
 const kindOf = (depth: number): number => depth * 2 + (HAS_FUSED_MADD ? 1 : 0);
 
-/** It was no record, or no module. */
+/** It was no module. */
 const isRefusal = (e: unknown): boolean =>
-  e instanceof RangeError ||
-  e instanceof WebAssembly.CompileError ||
-  e instanceof WebAssembly.LinkError;
-
-/** The index of one segment, as it was read. */
-class Index {
-  readonly #segment: TranslationSegment;
-  readonly #view: DataView;
-  readonly #count: number;
-
-  private constructor(segment: TranslationSegment, view: DataView) {
-    this.#segment = segment;
-    this.#view = view;
-    this.#count = view.byteLength / INDEX_ENTRY;
-  }
-
-  /** Undefined if the segment is damaged, or for other machines. */
-  static read(segment: TranslationSegment, kind: number): Index | undefined {
-    const { sizeBytes } = segment;
-    const footer = new DataView(new ArrayBuffer(FOOTER));
-    if (sizeBytes < FOOTER) return undefined;
-    if (failed(segment.read(sizeBytes - FOOTER, new Uint8Array(footer.buffer)))) return undefined;
-    const count = footer.getUint32(8, true);
-    const length = count * INDEX_ENTRY;
-    const isOurs = footer.getUint32(0, true) === MAGIC && footer.getUint32(4, true) === kind;
-    if (!isOurs || count > MAX_ENTRIES || length + FOOTER > sizeBytes) return undefined;
-    const bytes = new Uint8Array(length);
-    if (failed(segment.read(sizeBytes - FOOTER - length, bytes))) return undefined;
-    if (wordSum(bytes) !== footer.getUint32(12, true)) return undefined;
-    return new Index(segment, new DataView(bytes.buffer));
-  }
-
-  /** Places of regions that may be the one at `entry`, the one made last first. */
-  *find(entry: number, hash: number): Generator<Place> {
-    const view = this.#view;
-    let low = 0;
-    let high = this.#count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (view.getFloat64(middle * INDEX_ENTRY, true) <= entry) low = middle + 1;
-      else high = middle;
-    }
-    while (--low >= 0) {
-      const at = low * INDEX_ENTRY;
-      if (view.getFloat64(at, true) !== entry) return;
-      if (view.getUint32(at + 8, true) !== hash) continue;
-      yield {
-        segment: this.#segment,
-        offset: view.getUint32(at + 12, true),
-        length: view.getUint32(at + 16, true),
-        sum: view.getUint32(at + 20, true),
-      };
-    }
-  }
-}
+  e instanceof WebAssembly.CompileError || e instanceof WebAssembly.LinkError;

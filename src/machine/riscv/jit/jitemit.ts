@@ -58,13 +58,11 @@ export class JitEmit extends RegEmit {
   readonly trust = new Trust((type) => this.newLocal(type));
   /** Where doubts and traps of optimistic code go; undefined where code is careful. */
   doubts: Label | undefined;
-  readonly #indexOf: (h: Helper) => number;
   readonly #f: number[] = [];
 
-  constructor(entry: number, indexOf: (h: Helper) => number) {
+  constructor(entry: number) {
     super();
     this.entry = entry;
-    this.#indexOf = indexOf;
   }
 
   fLocal(r: number): number {
@@ -212,10 +210,10 @@ export class JitEmit extends RegEmit {
     return (this.op.word >>> shift) & mask;
   }
   callHelper(helper: Helper): this {
-    return this.call(this.#indexOf(helper));
+    return this.callTo(helper);
   }
   tailCallHelper(helper: Helper): this {
-    return this.return_call(this.#indexOf(helper));
+    return this.returnCallTo(helper);
   }
 
   ecall(): this {

@@ -12,7 +12,7 @@
 import { BANK_FUEL } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
 import { I64, type Label } from "../../wasm/asm.ts";
-import { type Helper, serve } from "../helper.ts";
+import { serve } from "../helper.ts";
 import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
@@ -39,6 +39,9 @@ import { follow, unknownWidths, type Widths, widthsAtEntry } from "./widths.ts";
 /** Entries that a jump table may have: one for every two bytes between its targets. */
 const MAX_TABLE = 2048;
 
+/** Number of the type of a region's function, in each module of regions. */
+export const REGION_TYPE = 0;
+
 /** What a region is compiled to hope for; where that fails, it leaves to the interpreter. */
 export interface Hope {
   /** Native floating-point results are right. */
@@ -49,8 +52,6 @@ export interface Hope {
 
 export class RegionCompiler implements Control {
   readonly #e: JitEmit;
-  readonly #regionType: number;
-  #self = 0;
   readonly #maxDepth: number;
   readonly #shape: Structure;
   readonly #parking: Parking;
@@ -78,16 +79,9 @@ export class RegionCompiler implements Control {
   /** The segments of each node; undefined where code is careful. */
   readonly #plans: readonly Plan[] | undefined;
 
-  constructor(
-    graph: Graph,
-    regionType: number,
-    maxDepth: number,
-    indexOf: (h: Helper) => number,
-    hope: Hope,
-  ) {
-    this.#regionType = regionType;
+  constructor(graph: Graph, maxDepth: number, hope: Hope) {
     this.#maxDepth = maxDepth;
-    this.#e = new JitEmit(graph.entry, indexOf);
+    this.#e = new JitEmit(graph.entry);
     this.#e.control = this;
     this.#e.hopesForHits = hope.hits;
     this.#shape = structure(graph);
@@ -114,9 +108,8 @@ export class RegionCompiler implements Control {
     return this.#shape.innerLoops;
   }
 
-  /** The function's body, which is to be the `self`-th of its module; its locals are `localTypes`. */
-  compile(self: number): JitEmit {
-    this.#self = self;
+  /** The function's body; its locals are `localTypes`. */
+  compile(): JitEmit {
     const e = this.#e;
     const { nodes } = this.#shape;
     const here = () => setPc(e, e.entry);
@@ -355,7 +348,7 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     const pc = () => e.i64_const(target);
     // What calls itself is as valid as it is, and needs no look at the jump cache.
-    if (target === e.entry) this.#call(() => e.call(this.#self), pc, back);
+    if (target === e.entry) this.#call(() => e.callTo(null), pc, back);
     else this.#callIndirect(() => knownFunction(e, target), pc, back);
   }
 
@@ -393,7 +386,7 @@ export class RegionCompiler implements Control {
   #callIndirect(func: () => void, target: () => void, back: number): void {
     const call = (): void => {
       func();
-      this.#e.call_indirect(this.#regionType);
+      this.#e.call_indirect(REGION_TYPE);
     };
     this.#call(call, target, back);
   }
@@ -507,7 +500,7 @@ export class RegionCompiler implements Control {
     const e = this.#e;
     e.ctx().bank().local_get(FUEL).local_get(DEPTH);
     func();
-    e.return_call_indirect(this.#regionType);
+    e.return_call_indirect(REGION_TYPE);
   }
 
   #burnFuel(out: () => void): void {
