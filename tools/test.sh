@@ -9,8 +9,7 @@ cd "$(dirname "$0")/.."
 missing=""
 for pair in riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu qemu-riscv64:qemu-user qemu-riscv64-static:qemu-user-static gcc:gcc \
   mke2fs:e2fsprogs debugfs:e2fsprogs e2fsck:e2fsprogs xz:xz-utils gpgv:gpgv gpg:gnupg \
-  python3:python3 flock:util-linux qemu-img:qemu-utils sfdisk:fdisk xorriso:xorriso genisoimage:genisoimage isoinfo:genisoimage \
-  mkzftree:zisofs-tools; do
+  python3:python3 flock:util-linux qemu-img:qemu-utils sfdisk:fdisk xorriso:xorriso genisoimage:genisoimage isoinfo:genisoimage; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -e /usr/riscv64-linux-gnu/include/stdio.h ] || missing="$missing libc6-dev-riscv64-cross"
