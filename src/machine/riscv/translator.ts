@@ -50,8 +50,12 @@ import { softFloatImport } from "./softfloat/softfloat.ts";
 const ADOPTIONS_PER_COOLING = 32;
 /** And before the ways that branches went are forgotten. */
 const ADOPTIONS_PER_FORGETTING = 512;
-/** Visits of a target before a translation of an earlier machine is looked for. */
-const RESTORE_THRESHOLD = 64;
+/**
+ * Visits of a target before a translation of an earlier machine is looked for: having one costs as much as so many visits of
+ * the interpreter, and what was hot in another program need not get hot in this one. With it come others that are on their way.
+ */
+const RESTORE_THRESHOLD = 512;
+const WARM_THRESHOLD = 64;
 /** Visits are counted in 16 bits. */
 const MAX_THRESHOLD = 0xffff;
 const TWO32 = 0x1_0000_0000;
@@ -348,12 +352,13 @@ export class Translator {
   /** The region at `pc` as an earlier machine made it of the same code, if one did; others that may be wanted soon come with it. */
   #restore(pt: PageTable, pc: number): Region | undefined {
     if (!this.#archive) return undefined;
-    const isWanted = ({ entry, hope }: RegionRecord): boolean => {
+    const mayHave = ({ entry, hope }: RegionRecord): boolean => {
       const { arithmetic, hits } = this.#hopeFor(entry);
-      if ((hope.arithmetic && !arithmetic) || (hope.hits && !hits)) return false;
-      return entry === pc || this.#isNew(pt, entry);
+      return (arithmetic || !hope.arithmetic) && (hits || !hope.hits);
     };
-    const found = this.#archive.restore(pt, pc, isWanted);
+    const isWarm = (entry: number): boolean =>
+      this.#patience.visits(entry) >= WARM_THRESHOLD && this.#isNew(pt, entry);
+    const found = this.#archive.restore(pt, pc, mayHave, isWarm);
     if (found.length === 0) return undefined;
     this.#makeRoom(found.length);
     for (const { entry, pages, spans, innerLoops, func } of found) {

@@ -35,7 +35,7 @@ const MAX_SEGMENT_BYTES = 96 << 20;
 const MIN_REGIONS = 8;
 const FEW_SEGMENTS = 8;
 /** Records that are looked at together, and bytes that are read for them. */
-const MAX_AHEAD = 64;
+const MAX_AHEAD = 16;
 const MIN_AHEAD = 4;
 const AHEAD_BYTES = 64 << 10;
 
@@ -85,13 +85,14 @@ export class Archive {
   }
 
   /**
-   * A region for the code that is at `pc`, and with it such as may be wanted soon; nothing if there is none at `pc`.
-   * `isWanted`: it may be had, and there is none like it.
+   * A region for the code that is at `pc`, and with it those behind it that begin where `isWarm` says; nothing if there is none
+   * at `pc`. `mayHave`: it hopes for nothing that was hoped for in vain.
    */
   restore(
     pt: PageTable,
     pc: number,
-    isWanted: (record: RegionRecord) => boolean,
+    mayHave: (record: RegionRecord) => boolean,
+    isWarm: (entry: number) => boolean,
   ): readonly Restored[] {
     let hash: number | undefined;
     for (const segment of this.#segments) {
@@ -99,7 +100,7 @@ export class Archive {
       hash ??= hashAt(pt, pc);
       if (hash === undefined) return [];
       for (const offset of segment.index.find(pc, hash)) {
-        const found = this.#readAhead(segment, offset, pt, isWanted);
+        const found = this.#readAhead(segment, offset, pt, mayHave, isWarm);
         if (found.length > 0) return this.#linked(found);
       }
     }
@@ -145,17 +146,19 @@ export class Archive {
     segment: Segment,
     offset: number,
     pt: PageTable,
-    isWanted: (record: RegionRecord) => boolean,
+    mayHave: (record: RegionRecord) => boolean,
+    isWarm: (entry: number) => boolean,
   ): Fitting[] {
     const found: Fitting[] = [];
-    const isInner = (entry: number): boolean =>
-      found.some(({ record }) => record.innerLoops.includes(entry));
+    const comesAlong = (at: number, entry: number): boolean =>
+      isWarm(entry) &&
+      !found.some(({ record }) => record.innerLoops.includes(entry)) &&
+      this.#isNewest(segment, at, entry, pt);
     for (const { at, bytes } of recordsFrom(segment, offset)) {
       const isFirst = at === offset;
-      const entry = entryOf(bytes);
-      if (!isFirst && (isInner(entry) || !this.#isNewest(segment, at, entry, pt))) continue;
+      if (!isFirst && !comesAlong(at, entryOf(bytes))) continue;
       const record = decoded(bytes);
-      const pages = record && isWanted(record) ? pagesWith(pt, record.spans) : undefined;
+      const pages = record && mayHave(record) ? pagesWith(pt, record.spans) : undefined;
       if (record && pages) found.push({ record, pages });
       else if (isFirst) return found;
     }

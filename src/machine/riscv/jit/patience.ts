@@ -74,6 +74,11 @@ export class Patience {
     return false;
   }
 
+  /** Visits of `pc` so far, and of what shares its bucket. */
+  visits(pc: number): number {
+    return this.#mem.u16[(HEAT_TABLE >>> 1) + bucketOf(pc)]!;
+  }
+
   /** The target `pc`, which is due, is reported again only after so many visits: true if that can be. */
   rest(pc: number, visits: number): boolean {
     const bucket = bucketOf(pc);
