@@ -394,6 +394,27 @@ test("damaged segments cost their translations, and nothing else", () => {
   assert.equal(runOnce(holding(new Uint8Array(4096))).a0, expected(1));
 });
 
+test("records that say they are short or long cost their translations, and nothing else", () => {
+  const shelf = new Shelf();
+  const { made } = runShort(shelf, 25, from(1));
+  const sound = shelf.bytes;
+  const view = new DataView(sound.buffer);
+  const end = sound.length - 16 * (1 + view.getUint32(sound.length - 8, true));
+  const starts = [0];
+  for (let at = 0; at < end; starts.push(at)) at += 8 + view.getUint32(at, true);
+  assert.equal(starts.pop(), end);
+  const last = starts.at(-1)!;
+  for (const at of [0, starts[1]!, last]) {
+    // The latter leaves a head for one more at the end, that says it is empty.
+    for (const length of [0, 1, 23, 24, 1 << 20, 0xffffffff, end - 16 - at]) {
+      const bytes = sound.slice();
+      bytes.fill(0, end - 8, end);
+      new DataView(bytes.buffer).setUint32(at, length, true);
+      assert.ok(runShort(holding(bytes), 5, from(1)).restored < made);
+    }
+  }
+});
+
 test("a store that takes nothing is asked once", () => {
   let asked = 0;
   const full = Object.assign(new Shelf(), {

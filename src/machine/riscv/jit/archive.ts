@@ -2,8 +2,8 @@
  * Translations of earlier machines, found by the code they were made of; and this machine's, for later ones.
  *
  * A segment is what one machine made: records (record.ts) in the order in which code got hot, then an index
- * (segmentindex.ts). Only the indexes are read at the start. A program mostly goes the way that it went before, so who
- * asks for a region gets what follows in its segment too, as far as the same code is there now: as a file is read ahead.
+ * (segmentindex.ts). Only the indexes are read at the start. A program mostly goes the way that it went before, so with
+ * a region come those that follow in its segment, if they are warm and their code is there: as a file is read ahead.
  *
  * Whatever a segment holds, what comes of it is a module that WebAssembly accepted, for code that was compared with
  * what is in memory.
@@ -20,6 +20,7 @@ import {
   decodeRecord,
   encodeRecord,
   entryOf,
+  MIN_RECORD_BYTES,
   RECORD_HEAD,
   type RegionRecord,
   recordBytes,
@@ -203,6 +204,7 @@ function* recordsFrom(
   offset: number,
 ): Generator<{ at: number; bytes: Uint8Array<ArrayBuffer> }> {
   const rest = index.start - offset;
+  if (rest < MIN_RECORD_BYTES) return;
   let chunk = new Uint8Array(Math.min(AHEAD_BYTES, rest));
   if (failed(file.read(offset, chunk))) return;
   let at = 0;
@@ -212,7 +214,7 @@ function* recordsFrom(
       chunk = new Uint8Array(length);
       if (failed(file.read(offset, chunk))) return;
     }
-    if (at + length > chunk.length) return;
+    if (length < MIN_RECORD_BYTES || at + length > chunk.length) return;
     yield { at: offset + at, bytes: chunk.subarray(at, at + length) };
     at += length;
   }

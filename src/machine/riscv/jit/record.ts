@@ -21,6 +21,8 @@ import type { Hope } from "./region.ts";
 export const RECORD_HEAD = 8;
 /** Bytes of the rest before its lists. */
 const BODY_HEAD = 24;
+/** A record that has less is none. */
+export const MIN_RECORD_BYTES = RECORD_HEAD + BODY_HEAD;
 const HOPES_FOR_ARITHMETIC = 1;
 const HOPES_FOR_HITS = 2;
 const SELF = 0xff;
