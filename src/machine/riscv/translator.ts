@@ -7,17 +7,8 @@
  */
 
 import type { TranslationStore } from "../../platform/translations.ts";
-import {
-  BANK_SWITCH,
-  BANK_WRITE,
-  BANK_WRITE_PAGES,
-  PAGE_HAS_CODE,
-  PAGE_IN_WRITE_TLB,
-  PAGE_TLB_ENTRIES,
-  TLB_ENTRIES,
-} from "../layout.ts";
+import { BANK_SWITCH } from "../layout.ts";
 import type { MachineStats } from "../machine.ts";
-import { protectHome } from "../mmu/home.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
@@ -25,6 +16,7 @@ import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { Away } from "./jit/away.ts";
 import { RegionClock } from "./jit/clock.ts";
+import { CodePages } from "./jit/codepages.ts";
 import { assemble, compileRegion, type Functions, link, type Unlinked } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
@@ -96,6 +88,7 @@ export class Translator {
   readonly #runtime: Runtime;
   #step: EnterFunc | undefined;
   readonly #banks = new Map<number, PageTable>();
+  readonly #codePages: CodePages;
   readonly #regions = new Regions();
   readonly #clock: RegionClock;
   readonly #switches = new Switches();
@@ -126,6 +119,7 @@ export class Translator {
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
     this.#ways = new Ways(mem, threshold > 1);
     this.#away = new Away(mem);
+    this.#codePages = new CodePages(mem, this.#banks);
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
@@ -199,8 +193,7 @@ export class Translator {
       this.#patience.pageWritten(page);
       for (const region of regions) this.#drop(region);
     }
-    const at = this.mem.pageFlags + page;
-    this.mem.u8[at] = this.mem.u8[at]! & ~PAGE_HAS_CODE;
+    this.#codePages.unprotect(page);
   }
 
   /**
@@ -343,7 +336,7 @@ export class Translator {
     this.#table.set(region.slot, func);
     this.#regions.add(region);
     this.#patience.regionMade(entry);
-    for (const pa of pages.values()) this.#protect(pa >>> 12);
+    for (const pa of pages.values()) this.#codePages.protect(pa >>> 12);
     this.stats.regionsMade++;
     this.stats.regions = this.#regions.size;
     return region;
@@ -374,32 +367,6 @@ export class Translator {
     return !this.#regions.find(pt, pc) && !this.#regions.haveInnerLoop(pt, pc);
   }
 
-  /** From now on a store to the page comes to `pageWritten` first. */
-  #protect(page: number): void {
-    const at = this.mem.pageFlags + page;
-    const flags = this.mem.u8[at]!;
-    this.mem.u8[at] = PAGE_HAS_CODE;
-    if (flags & PAGE_IN_WRITE_TLB) this.#dropWriteEntries(page);
-  }
-
-  #dropWriteEntries(page: number): void {
-    for (const bank of this.#banks.keys()) {
-      this.#dropEntriesOf(page * 4096, bank + BANK_WRITE, TLB_ENTRIES);
-      this.#dropEntriesOf(page * 4096, bank + BANK_WRITE_PAGES, PAGE_TLB_ENTRIES);
-      protectHome(this.mem, bank, page * 4096);
-    }
-  }
-
-  #dropEntriesOf(pa: number, tlb: number, entries: number): void {
-    const u32 = this.mem.u32;
-    const from = tlb >>> 2;
-    for (let i = from; i < from + entries * 4; i += 4) {
-      // The window's last access ends 8 bytes after where the last begins.
-      const end = ((u32[i]! + u32[i + 2]!) >>> 0) + 8;
-      if (pa < end && pa >= end - 7 - u32[i + 3]!) u32.fill(0, i, i + 4);
-    }
-  }
-
   #drop(region: Region): void {
     this.epoch++;
     this.#regions.remove(region);
@@ -409,10 +376,7 @@ export class Translator {
     this.#freeSlots.push(region.slot);
     for (const pa of region.pages.values()) {
       const page = pa >>> 12;
-      if (this.#regions.onPage(page).length === 0) {
-        const at = this.mem.pageFlags + page;
-        this.mem.u8[at] = this.mem.u8[at]! & ~PAGE_HAS_CODE;
-      }
+      if (this.#regions.onPage(page).length === 0) this.#codePages.unprotect(page);
     }
     this.stats.regionsDropped++;
     this.stats.regions = this.#regions.size;
