@@ -196,38 +196,43 @@ test("a restored region goes when its page is written, and comes back with its c
   assert.ok(board.machine.stats.regionsRestored > made);
 });
 
-/** A machine that forgives so many doubts, whose program has one at each turn of a loop. */
+/** Runs a program whose sums of fa0 and fa1 are infinite, and so in doubt each time; the machine forgives so many. */
 function runInDoubt(
   store: Shelf,
   maxDoubts: number,
-): { readonly made: number; readonly modules: number; readonly careful: number } {
+  ...pages: readonly string[]
+): Board["machine"]["stats"] {
   const board = new Board(THRESHOLD, maxDoubts, 150, store);
-  const code = board.frame();
-  board.map(CODE, code, RX);
-  const loop = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop`;
-  board.place(code, `${loop}\necall`, CODE);
+  pages.forEach((text, n) => {
+    const code = board.frame();
+    board.map(CODE + n * APART, code, RX);
+    board.place(code, text, CODE + n * APART);
+  });
   board.ctx.fcsr = INEXACT;
   const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
-  // The sum is infinite: a doubt each time.
   f[10] = f[11] = Number.MAX_VALUE;
   assert.equal(board.run(CODE), TRAP_ECALL);
   assert.equal(f[12], Number.POSITIVE_INFINITY);
   board.machine.finish();
-  const { regionsMade, modules, regionsCareful } = board.machine.stats;
-  return { made: regionsMade, modules, careful: regionsCareful };
+  return board.machine.stats;
 }
+
+const SUM = "loop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop";
+const LONG_SUM = `lui a1, 2\n${SUM}\necall`;
 
 test("a region that was compiled again with care is found so at once", () => {
   const shelf = new Shelf();
-  const first = runInDoubt(shelf, 3);
-  assert.ok(first.careful > 0 && first.modules >= 2);
-  assert.deepEqual(runInDoubt(shelf, 3), { made: 1, modules: 0, careful: 0 });
+  const first = runInDoubt(shelf, 3, LONG_SUM);
+  assert.ok(first.regionsCareful > 0 && first.modules >= 2);
+  const { regionsMade, modules, regionsCareful } = runInDoubt(shelf, 3, LONG_SUM);
+  assert.deepEqual([regionsMade, modules, regionsCareful], [1, 0, 0]);
 });
 
 test("a region that hopes in vain is not found a second time", () => {
   const shelf = new Shelf();
-  assert.equal(runInDoubt(shelf, Number.POSITIVE_INFINITY).careful, 0);
-  assert.deepEqual(runInDoubt(shelf, 3), { made: 2, modules: 1, careful: 1 });
+  assert.equal(runInDoubt(shelf, Number.POSITIVE_INFINITY, LONG_SUM).regionsCareful, 0);
+  const { regionsMade, modules, regionsCareful } = runInDoubt(shelf, 3, LONG_SUM);
+  assert.deepEqual([regionsMade, modules, regionsCareful], [2, 1, 1]);
 });
 
 /** Rounds of an outer loop, of which every eighth goes back `a2` times in an inner one. */
@@ -297,6 +302,16 @@ test("with the first come those that followed it, where they are warm and the sa
   assert.equal(restored(5, isFirst), made - (LOOPS - 1));
 });
 
+test("what is cold stays where it is", () => {
+  const shelf = new Shelf();
+  runOnce(shelf);
+  const board = new Board(THRESHOLD, 200, 150, shelf);
+  placeProgram(board, mapProgram(board, CODE), CODE, from(1));
+  board.ctx.pc = CODE;
+  board.hart.run(board.ctx, board.space, THRESHOLD);
+  assert.equal(board.machine.stats.regionsRestored, 1);
+});
+
 /** A loop, and from there a function that calls itself. */
 const RECURSIVE = `
 li a1, ${ROUNDS}
@@ -345,28 +360,16 @@ test("a function that calls itself does so wherever it stands in its module", ()
 
 test("of regions made again the last one comes along", () => {
   const shelf = new Shelf();
-  const run = () => {
-    const board = new Board(THRESHOLD, 3, 150, shelf);
-    const codes = [board.frame(), board.frame()] as const;
-    codes.forEach((code, i) => {
-      board.map(CODE + i * APART, code, RX);
-    });
-    const first = `li a1, ${ROUNDS}\nloop: addi a1, a1, -1\nbnez a1, loop`;
-    const then = `lui a2, ${(CODE + APART) / 4096}\njalr x0, 0(a2)`;
-    board.place(codes[0], `${first}\n${then}`, CODE);
-    const sum = `lui a1, 2\nloop: fadd.d fa2, fa0, fa1\naddi a1, a1, -1\nbnez a1, loop\necall`;
-    board.place(codes[1], sum, CODE + APART);
-    board.ctx.fcsr = INEXACT;
-    const f = new Float64Array(board.machine.mem.u8.buffer, board.ctx.addr + CTX_F, 32);
-    f[10] = f[11] = Number.MAX_VALUE;
-    assert.equal(board.run(CODE), TRAP_ECALL);
-    assert.equal(f[12], Number.POSITIVE_INFINITY);
-    board.machine.finish();
-    const { doubts, regionsRestored } = board.machine.stats;
-    return { doubts, restored: regionsRestored };
-  };
-  assert.ok(run().doubts > 0);
-  assert.deepEqual(run(), { doubts: 0, restored: 2 });
+  // Two loops in turns: when the first is looked for, the second is warm.
+  const first = `li a3, 100\nagain: li a1, 30\nloop: addi a1, a1, -1\nbnez a1, loop
+lui a2, ${(CODE + APART) / 4096}\njalr x0, 0(a2)`;
+  const second = `li a1, 20\n${SUM}\naddi a3, a3, -1\nbeqz a3, done
+lui a2, ${CODE / 4096}\njalr x0, 4(a2)\ndone: ecall`;
+  const made = runInDoubt(shelf, 3, first, second);
+  assert.ok(made.doubts > 0 && made.regionsCareful > 0);
+  const { doubts, regionsRestored, modules } = runInDoubt(shelf, 3, first, second);
+  assert.ok(regionsRestored >= 2);
+  assert.deepEqual([doubts, modules], [0, 0]);
 });
 
 test("machines whose calls nest otherwise do not share them", () => {
