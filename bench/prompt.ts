@@ -26,16 +26,16 @@ export async function atPrompt<T>(
   const exited = new Promise((resolve) => child.once("exit", resolve));
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   let seen = "";
-  await new Promise<void>((resolve) => {
+  const isThere = await new Promise<boolean>((resolve) => {
     child.stdout.on("data", (chunk: Buffer) => {
       seen += chunk;
-      if (PROMPTS.some((p) => seen.endsWith(p))) resolve();
+      if (PROMPTS.some((p) => seen.endsWith(p))) resolve(true);
     });
-    child.stdout.once("end", resolve);
+    child.stdout.once("end", () => resolve(false));
   });
   const msToPrompt = performance.now() - started;
   try {
-    if (child.exitCode !== null || child.pid === undefined) throw new Error(`no prompt: ${seen}`);
+    if (!isThere || child.pid === undefined) throw new Error(`no prompt: ${seen}`);
     return await look({ pid: child.pid, msToPrompt });
   } finally {
     child.stdin.end("poweroff\n");
