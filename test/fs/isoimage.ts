@@ -97,6 +97,7 @@ export function mountIso(bytes: Uint8Array, data = "", isReadOnly = true): Mount
   const disks = new Disks();
   const options = { isCopyOnWrite: false, overlayLimitBytes: 0, serial: "" };
   disks.add(new Vkd(0, new MemoryStore(bytes), options));
+  // Nobody maps a file of it or reads by pages: whoever asked for a frame would fail at once.
   const frames = null as unknown as PageAllocator;
   const type = new Iso9660Type(disks, frames, { log: (_level, text) => messages.push(text) });
   const rdev = disks.all[0]!.rdev;

@@ -7,9 +7,9 @@ import { test } from "node:test";
 import { CTX_F } from "../../src/machine/layout.ts";
 import type { Paddr } from "../../src/machine/physmem.ts";
 import { TRAP_ECALL } from "../../src/machine/traps.ts";
-import type { TranslationSegment, TranslationStore } from "../../src/platform/translations.ts";
 import { Board, RW, RX } from "./board.ts";
 import { Random } from "./random.ts";
+import { holding, Shelf } from "./shelf.ts";
 
 /** fcsr with the inexact flag raised: arithmetic need not raise it. */
 const INEXACT = 1;
@@ -19,54 +19,6 @@ const A0 = 10;
 const LOOPS = 12;
 const ROUNDS = 2000;
 const THRESHOLD = 1000;
-
-/** A store in memory: what earlier machines left, and what the next will find. */
-class Shelf implements TranslationStore {
-  segments: TranslationSegment[] = [];
-  readonly named = new Map<string, Uint8Array>();
-  #growing: Uint8Array[] = [];
-
-  kept(name: string): Uint8Array<ArrayBuffer> | null {
-    const bytes = this.named.get(name);
-    return bytes ? new Uint8Array(bytes) : null;
-  }
-
-  keep(name: string, bytes: Uint8Array): void {
-    this.named.set(name, bytes.slice());
-  }
-
-  append(bytes: Uint8Array): number {
-    this.#growing.push(bytes.slice());
-    return 0;
-  }
-
-  finish(isWhole: boolean): void {
-    if (isWhole) this.segments.unshift(segmentOf(Buffer.concat(this.#growing)));
-    this.#growing = [];
-  }
-
-  /** What is in the latest segment. */
-  get bytes(): Uint8Array {
-    const [first] = this.segments;
-    const bytes = new Uint8Array(first!.sizeBytes);
-    first!.read(0, bytes);
-    return bytes;
-  }
-}
-
-function segmentOf(content: Uint8Array): TranslationSegment {
-  return {
-    sizeBytes: content.length,
-    read(offset, into) {
-      if (offset < 0 || offset + into.length > content.length) return -5;
-      into.set(content.subarray(offset, offset + into.length));
-      return 0;
-    },
-  };
-}
-
-const holding = (content: Uint8Array): Shelf =>
-  Object.assign(new Shelf(), { segments: [segmentOf(content)] });
 
 /** From one loop to the next: further than a region reaches. */
 const APART = 0x4000;
@@ -370,6 +322,16 @@ lui a2, ${CODE / 4096}\njalr x0, 4(a2)\ndone: ecall`;
   const { doubts, regionsRestored, modules } = runInDoubt(shelf, 3, first, second);
   assert.ok(regionsRestored >= 2);
   assert.deepEqual([doubts, modules], [0, 0]);
+});
+
+test("a machine that compiles early finds them before it does", () => {
+  const shelf = new Shelf();
+  const { made } = runOnce(shelf);
+  const board = new Board(100, 200, 150, shelf);
+  placeProgram(board, mapProgram(board, CODE), CODE, from(1));
+  assert.equal(board.run(CODE), TRAP_ECALL);
+  const { regionsRestored, modules } = board.machine.stats;
+  assert.deepEqual([regionsRestored, modules], [made, 0]);
 });
 
 test("machines whose calls nest otherwise do not share them", () => {

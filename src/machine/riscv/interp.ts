@@ -36,9 +36,9 @@ import { JUMP_BESIDE } from "./jumpcache.ts";
 import { emitHeatOffset, emitJumpOffset } from "./pchash.ts";
 import { WordEmit } from "./wordops.ts";
 
-/** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 /** Visits of a jump target before the translator hears of it, if that is not hot before: most of a program's never get so far. */
 const FIRST_REPORT = 16;
+/** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
 
 const BANK = 1;

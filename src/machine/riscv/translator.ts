@@ -47,6 +47,7 @@ const ADOPTIONS_PER_FORGETTING = 512;
  * the interpreter, and what was hot in another program need not get hot in this one. With it come others that are on their way.
  */
 const RESTORE_THRESHOLD = 512;
+/** Visits of those. */
 const WARM_THRESHOLD = 64;
 /** Visits are counted in 16 bits. */
 const MAX_THRESHOLD = 0xffff;
@@ -212,7 +213,8 @@ export class Translator {
     const isInner = this.#regions.haveInnerLoop(pt, pc);
     const isDue = (): boolean => count >= this.#threshold && this.#patience.isDue(pt, pc, isInner);
     if (isInner && !isDue()) return 0;
-    const restored = count >= RESTORE_THRESHOLD ? this.#restore(pt, pc) : undefined;
+    const restored =
+      count >= Math.min(RESTORE_THRESHOLD, this.#threshold) ? this.#restore(pt, pc) : undefined;
     if (restored) {
       setJump(this.mem, bank, pc, restored.slot);
       return restored.slot;

@@ -119,9 +119,9 @@ export class ModuleBuilder {
       [2, (s) => s.u32(this.#importCount).bytes(this.#imports.view())],
       [3, (s) => this.#functionSection(s)],
       [7, (s) => this.#exportSection(s)],
+      [0, (s) => this.#hintSection(s)],
+      [10, (s) => this.#codeSection(s)],
     ];
-    sections.push([0, (s) => this.#hintSection(s)]);
-    sections.push([10, (s) => this.#codeSection(s)]);
     for (const [id, write] of sections) {
       const s = new ByteSink();
       write(s);
