@@ -7,6 +7,7 @@
  * Source: WebAssembly core specification §5.4; branch hinting proposal.
  */
 import { ByteSink } from "./bytes.ts";
+import { type FuncRef, type FuncSymbol, NO_INDEX } from "./funccode.ts";
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
@@ -17,23 +18,6 @@ export const VOID = 0x40;
 
 /** A value type byte. */
 export type ValType = 0x7f | 0x7e | 0x7d | 0x7c | 0x7b;
-
-/** What a body calls without knowing its number. */
-export interface FuncSymbol {
-  readonly name: string;
-  readonly params: readonly ValType[];
-  readonly results: readonly ValType[];
-}
-
-/** Where a body has room for the number of a function: FUNC_INDEX_BYTES of them; null is the function itself. */
-export interface FuncRef {
-  readonly at: number;
-  readonly to: FuncSymbol | null;
-}
-
-/** A function's number as a LEB128 of full length, as object files have it (tool conventions, R_WASM_FUNCTION_INDEX_LEB). */
-export const FUNC_INDEX_BYTES = 5;
-const NO_INDEX = new Uint8Array(FUNC_INDEX_BYTES);
 
 /** The nesting depth at which a block, loop or if was opened: what `br` takes. */
 export type Label = number;

@@ -4,19 +4,9 @@
  * Imported functions come before defined ones in the index space, so all imports are
  * declared before the first function is added. Source: WebAssembly core specification §5.5.
  */
-import {
-  type Asm,
-  F32,
-  F64,
-  FUNC_INDEX_BYTES,
-  type FuncRef,
-  type FuncSymbol,
-  I32,
-  I64,
-  V128,
-  type ValType,
-} from "./asm.ts";
+import { type Asm, F32, F64, I32, I64, V128, type ValType } from "./asm.ts";
 import { ByteSink } from "./bytes.ts";
+import { type FuncCode, type FuncSymbol, funcCode, placed } from "./funccode.ts";
 
 /** Most 64 KiB pages that a 32-bit memory can have. */
 export const MAX_MEMORY_PAGES = 65536;
@@ -24,27 +14,6 @@ export const MAX_MEMORY_PAGES = 65536;
 export interface FuncType {
   readonly params: readonly ValType[];
   readonly results: readonly ValType[];
-}
-
-/** A function that can be put into any module: all that it knows of one are the numbers of types. */
-export interface FuncCode {
-  /** Its locals, its instructions and the final `end`. */
-  readonly bytes: Uint8Array;
-  /** As Asm's, by position in `bytes`. */
-  readonly hints: readonly number[];
-  readonly refs: readonly FuncRef[];
-}
-
-/** `locals` are the types after the parameters; the body lacks its final `end`. */
-export function funcCode(locals: readonly ValType[], body: Asm): FuncCode {
-  const s = localsOf(locals);
-  const start = s.len;
-  s.bytes(body.view()).byte(0x0b);
-  return {
-    bytes: s.view(),
-    hints: body.hints.map((v, i) => (i % 2 === 0 ? v + start : v)),
-    refs: body.refs.map(({ at, to }) => ({ at: at + start, to })),
-  };
 }
 
 interface Func {
@@ -96,14 +65,13 @@ export class ModuleBuilder {
   /** Adds a function whose calls are of itself and of what `indexOf` knows. */
   place(
     type: number,
-    { bytes, hints, refs }: FuncCode,
+    code: FuncCode,
     indexOf: (to: FuncSymbol) => number,
     exported: string,
   ): number {
     const own = this.#funcImports + this.#funcs.length;
-    const placed = bytes.slice();
-    for (const { at, to } of refs) setIndex(placed, at, to === null ? own : indexOf(to));
-    return this.#add({ type, code: { bytes: placed, hints, refs: [] }, exported });
+    const indexed = placed(code, (to) => (to === null ? own : indexOf(to)));
+    return this.#add({ type, code: indexed, exported });
   }
 
   #add(func: Func): number {
@@ -177,26 +145,6 @@ export class ModuleBuilder {
     s.u32(this.#funcs.length);
     for (const { code } of this.#funcs) s.u32(code.bytes.length).bytes(code.bytes);
   }
-}
-
-/** Writes a function's number into the room for it. */
-function setIndex(code: Uint8Array, at: number, index: number): void {
-  for (let i = 0; i < FUNC_INDEX_BYTES; i++) {
-    code[at + i] = ((index >>> (7 * i)) & 0x7f) | (i < FUNC_INDEX_BYTES - 1 ? 0x80 : 0);
-  }
-}
-
-/** The declaration of a function's locals: runs of equal types. */
-function localsOf(types: readonly ValType[]): ByteSink {
-  const runs: [number, ValType][] = [];
-  for (const t of types) {
-    const last = runs.at(-1);
-    if (last && last[1] === t) last[0]++;
-    else runs.push([1, t]);
-  }
-  const s = new ByteSink().u32(runs.length);
-  for (const [n, t] of runs) s.u32(n).byte(t);
-  return s;
 }
 
 /** A value type as the text format writes it. */

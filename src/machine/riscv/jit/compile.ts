@@ -8,8 +8,9 @@
 
 import { readAt, readSpan, writeAt, writeSpan } from "../../mmu/lookup.ts";
 import type { PhysMem } from "../../physmem.ts";
-import { Asm, type FuncSymbol } from "../../wasm/asm.ts";
-import { type FuncCode, funcCode, MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
+import { Asm } from "../../wasm/asm.ts";
+import { type FuncCode, type FuncSymbol, funcCode } from "../../wasm/funccode.ts";
+import { MAX_MEMORY_PAGES, ModuleBuilder } from "../../wasm/module.ts";
 import type { Helper } from "../helper.ts";
 import type { Runtime } from "../runtime.ts";
 import { REGION_PARAMS, REGION_RESULTS, TABLE_SIZE } from "../runtime.ts";

@@ -12,8 +12,8 @@
  * Records lie one after the other.
  */
 import { wordSum } from "../../../lib/wordsum.ts";
-import type { FuncSymbol, ValType } from "../../wasm/asm.ts";
-import type { FuncCode } from "../../wasm/module.ts";
+import type { ValType } from "../../wasm/asm.ts";
+import type { FuncCode, FuncSymbol } from "../../wasm/funccode.ts";
 import type { Span } from "./code.ts";
 import type { Hope } from "./region.ts";
 
