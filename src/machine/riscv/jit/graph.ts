@@ -69,6 +69,8 @@ export interface Block {
   target?: number | undefined;
   /** Where the branch at the end may go, but was never seen to: that is not in this region. */
   unseen?: number | undefined;
+  /** Where the branch at the end went the last time that it was interpreted, so mostly goes. */
+  usual?: number | undefined;
   /** That is a function of which this region has a copy of its own, or the place such a copy returns to. */
   isInlined?: boolean;
 }
@@ -177,6 +179,9 @@ export class Discovery {
     b.succ = [...new Set(targets)].filter((t) => blocks.has(t));
     const unseen = this.#unseenWay(last);
     if (unseen !== undefined && !blocks.has(unseen)) b.unseen = unseen;
+    if (last.traits.flow !== "branch") return;
+    const isTaken = this.#hints.ways?.lastTaken(this.#physical(last.pc));
+    if (isTaken !== undefined) b.usual = isTaken ? last.pc + last.imm : b.end;
   }
 
   /** Where a branch never went. */

@@ -5,6 +5,8 @@
 interface Linked {
   readonly succ: readonly number[];
   readonly preds: readonly number[];
+  /** Of several successors, the one that control mostly goes to, if that is known. */
+  readonly usual?: number | undefined;
 }
 
 export interface Loop {
@@ -18,7 +20,8 @@ export interface Loop {
  * All loops; the nodes of inner ones are among those of outer ones.
  *
  * Where a region starts at the header of an inner loop, the outer ones lead back to it as well. One latch whose
- * loop lies inside those of all others tells them apart: then these are two loops with one header.
+ * loop lies inside those of all others tells them apart, or that control mostly comes back by: then these are two
+ * loops with one header.
  */
 export function loopsOf(nodes: readonly Linked[]): Loop[] {
   const latches = new Map<number, Set<number>>();
@@ -30,15 +33,30 @@ export function loopsOf(nodes: readonly Linked[]): Loop[] {
   for (const [header, from] of latches) {
     const bodies = [...from].map((latch) => withLatch(nodes, latch, header));
     const all = new Set(bodies.flatMap((body) => [...body]));
-    const core = bodies.reduce((least, body) => (body.size < least.size ? body : least));
-    const inner = [...core];
-    const isNest = core.size < all.size && bodies.every((body) => inner.every((i) => body.has(i)));
+    const least = bodies.reduce((least, body) => (body.size < least.size ? body : least));
+    const inner = [...least];
+    const isInAll = bodies.every((body) => inner.every((i) => body.has(i)));
+    const usual = isInAll ? undefined : usualLatch(nodes, header);
+    const core = usual === undefined ? least : withLatch(nodes, usual, header);
+    const isNest = core.size < all.size && (isInAll || usual !== undefined);
     const isInnermost = (body: ReadonlySet<number>) =>
       headers.every((h) => h === header || !body.has(h));
     if (isNest) loops.push({ header, body: core, isInnermost: isInnermost(core) });
     loops.push({ header, body: all, isInnermost: !isNest && isInnermost(all) });
   }
   return loops;
+}
+
+/** The latch that control mostly comes back to the header by. */
+function usualLatch(nodes: readonly Linked[], header: number): number | undefined {
+  for (let i = header, left = nodes.length; left > 0; left--) {
+    const { succ, usual } = nodes[i]!;
+    const next = succ.length === 1 ? succ[0]! : usual;
+    if (next === undefined) return undefined;
+    if (next === header) return i;
+    i = next;
+  }
+  return undefined;
 }
 
 function withLatch(nodes: readonly Linked[], latch: number, header: number): ReadonlySet<number> {

@@ -23,7 +23,7 @@ export class Parking {
 
   constructor(nodes: readonly Node[]) {
     this.#parked = nodes.map(() => null);
-    if (!nodes[0]!.isHeader) return;
+    if (nodes[0]!.loops.length === 0) return;
     const loop = loopsOf(nodes).find(({ header, isInnermost }) => header === 0 && isInnermost);
     if (!loop || !isPlain(nodes, loop.body)) return;
     const parked = without(ALL, touchedIn(nodes, loop.body));

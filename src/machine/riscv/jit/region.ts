@@ -64,9 +64,8 @@ export class RegionCompiler implements Control {
   /** Registers that are narrow wherever the region is left to the interpreter and they are dirty: there, others are not. */
   #narrowAtExits = ~0;
   readonly #labels: Label[] = [];
-  readonly #headerLabels: Label[] = [];
-  /** Of headers that two loops have. */
-  readonly #outerLabels: Label[] = [];
+  /** For each header, those of its loops, outermost first. */
+  readonly #loopLabels: Label[][] = [];
   #at = 0;
   #node!: Node;
   /** Registers that may differ from the context when the current instruction is done. */
@@ -114,7 +113,7 @@ export class RegionCompiler implements Control {
     const { nodes } = this.#shape;
     const here = () => setPc(e, e.entry);
     this.#optimism.leaveIfSlow(here);
-    if (!nodes[0]!.isHeader) {
+    if (nodes[0]!.loops.length === 0) {
       this.#burnFuel(() => {
         here();
         this.#leave(TRAP_FUEL);
@@ -180,19 +179,37 @@ export class RegionCompiler implements Control {
 
   /** Block `i` and all that it dominates. */
   #tree(i: number): void {
-    const e = this.#e;
-    const node = this.#shape.nodes[i]!;
-    if (!node.isHeader) {
+    this.#loopLabels[i] = [];
+    this.#loop(i, 0);
+  }
+
+  /**
+   * Block `i` from its k-th loop on inwards, and all that it dominates. What is behind a loop comes behind its end: V8 takes
+   * each local that is set inside for one that the loop carries, and keeps a register or a stack slot for it all the way round.
+   */
+  #loop(i: number, k: number): void {
+    const loop = this.#shape.nodes[i]!.loops[k];
+    if (loop) this.#around(i, k, 0);
+    else {
+      if (k > 0) this.#atHeader(i);
       this.#within(i, 0);
+    }
+  }
+
+  /** The k-th loop of block `i` inside the wasm blocks whose ends are its exits from the j-th. */
+  #around(i: number, k: number, j: number): void {
+    const e = this.#e;
+    const exit = this.#shape.nodes[i]!.loops[k]!.exits[j];
+    if (exit === undefined) {
+      this.#loopLabels[i]![k] = e.loop();
+      this.#loop(i, k + 1);
+      e.end().unreachable();
       return;
     }
-    const isNest = node.preds.some((p) => p >= i && !node.core!.has(p));
-    if (isNest) this.#outerLabels[i] = e.loop();
-    this.#headerLabels[i] = e.loop();
-    this.#atHeader(i);
-    this.#within(i, 0);
-    e.end().unreachable();
-    if (isNest) e.end().unreachable();
+    this.#labels[exit] = e.block();
+    this.#around(i, k, j + 1);
+    e.end();
+    this.#tree(exit);
   }
 
   /** The code of block `i` inside the wasm blocks whose ends are its merge children from the k-th. */
@@ -210,8 +227,8 @@ export class RegionCompiler implements Control {
 
   /** The label of the loop at header `to` that the current node is a latch of. */
   #backTo(to: number): Label {
-    const { core } = this.#shape.nodes[to]!;
-    return core!.has(this.#at) ? this.#headerLabels[to]! : this.#outerLabels[to]!;
+    const k = this.#shape.nodes[to]!.loops.findLastIndex(({ body }) => body.has(this.#at));
+    return this.#loopLabels[to]![k]!;
   }
 
   #atHeader(i: number): void {
@@ -233,7 +250,7 @@ export class RegionCompiler implements Control {
     this.#dirty = { ...this.#dirtyIn[i]! };
     e.widths = { ...this.#widthsIn[i]! };
     this.#trapDirty = { ...this.#dirty };
-    const known = node.isHeader ? undefined : this.#known;
+    const known = node.loops.length > 0 ? undefined : this.#known;
     e.startBlock(node.block.pc, this.#accesses[i]!, this.#eager[i]!, known);
     this.#known = undefined;
     const plan = this.#plans?.[i];

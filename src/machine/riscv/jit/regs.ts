@@ -157,6 +157,6 @@ function ownNeeds(
   const stays = last.traits.flow === "next" || n.block.isInlined === true;
   if (!stays || n.succ.length === 0) need(dirty);
   // Running out of fuel at a header leaves too.
-  if (n.isHeader) join(needs, dirtyIn);
+  if (n.loops.length > 0) join(needs, dirtyIn);
   return { needs, writes };
 }

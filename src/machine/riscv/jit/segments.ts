@@ -101,8 +101,8 @@ function extentOf(
 
 /** True if node `s` is reached from node `i` alone. */
 function isOnlyBehind(nodes: readonly Node[], i: number, s: number): boolean {
-  const { isHeader, isMerge } = nodes[s]!;
-  return s > i && !isHeader && !isMerge;
+  const { loops, isMerge } = nodes[s]!;
+  return s > i && loops.length === 0 && !isMerge;
 }
 
 /** True if a segment that goes on into the node has something to do there. */

@@ -17,16 +17,23 @@ export interface Node {
   readonly block: Block;
   readonly succ: number[];
   readonly preds: number[];
+  /** The successor that control mostly goes to, if that is known. */
+  usual: number | undefined;
   /** Immediate dominator; the entry's is itself. */
   idom: number;
   /** Dominator-tree children that several forward edges lead to, last first. */
   merges: number[];
-  /** Target of a back edge. */
-  isHeader: boolean;
-  /** Of two loops with this header, the nodes of the inner one: see loops.ts. */
-  core: ReadonlySet<number> | undefined;
-  /** Reached by several forward edges, or by a jump table. */
+  /** The loops with this header, outermost first; there are two at most: see loops.ts. */
+  loops: Nest[];
+  /** Reached by several forward edges, by a jump table, or from inside a loop that it is behind. */
   isMerge: boolean;
+}
+
+/** A loop in its place. */
+export interface Nest {
+  readonly body: ReadonlySet<number>;
+  /** Nodes behind it, and behind no loop around it, that nodes in it are the immediate dominators of; last first. */
+  readonly exits: number[];
 }
 
 export interface Structure {
@@ -55,7 +62,9 @@ export function structure(graph: Graph): Structure {
     for (const { from, to } of bad) from.succ.splice(from.succ.indexOf(to), 1);
     nodes = place(entry);
   }
-  if (unroll(nodes)) nodes = place(entry);
+  const inward = rotated(entry);
+  if (inward) nodes = place(inward);
+  if (unroll(nodes)) nodes = place(inward ?? entry);
   const innerLoops = innerLoopsOf(nodes).map((i) => nodes[i]!.block.pc);
   return {
     nodes: shape(nodes),
@@ -104,6 +113,26 @@ interface Placed extends Node {
   readonly vertex: Vertex;
 }
 
+/** Instructions of a block that is worth a copy in front of a loop. */
+const MAX_ROTATED = 8;
+
+/**
+ * A copy of the entry as a new one, if that makes an outer loop an inner one: where a region starts at the latch of a small
+ * loop whose header is the next block, which other loops lead back to, these would lie inside.
+ * Other ways from the copy leave the region, as they may lead into the middle of one.
+ */
+function rotated(entry: Vertex): Vertex | undefined {
+  if (entry.block.ops.length > MAX_ROTATED) return undefined;
+  for (const next of entry.succ.filter((s) => s !== entry)) {
+    const copy: Vertex = { block: entry.block, succ: [next] };
+    const nodes = place(copy);
+    const latch = nodes.findIndex(({ vertex }) => vertex === entry);
+    const [inner, outer] = loopsOf(nodes).filter(({ header }) => header === nodes[0]!.succ[0]);
+    if (outer && inner!.body.has(latch) && badEdges(nodes).length === 0) return copy;
+  }
+  return undefined;
+}
+
 /** The vertices in reverse postorder, with their dominators. */
 function place(entry: Vertex): Placed[] {
   const order = reversePostorder(entry);
@@ -115,12 +144,13 @@ function place(entry: Vertex): Placed[] {
     preds: [],
     idom: 0,
     merges: [],
-    isHeader: false,
-    core: undefined,
+    loops: [],
+    usual: undefined,
     isMerge: false,
   }));
   nodes.forEach((n, i) => {
     for (const s of n.succ) nodes[s]!.preds.push(i);
+    n.usual = n.succ.find((s) => nodes[s]!.block.pc === n.block.usual);
   });
   setDominators(nodes);
   return nodes;
@@ -137,19 +167,28 @@ function badEdges(nodes: readonly Placed[]): { from: Vertex; to: Vertex }[] {
   return bad;
 }
 
-/** Finds headers and merges. */
+/** Finds loops and merges. */
 function shape(nodes: Placed[]): Node[] {
   nodes.forEach((n, i) => {
     n.isMerge = n.preds.filter((p) => p < i).length >= 2;
-    for (const s of n.succ) if (s <= i) nodes[s]!.isHeader = true;
   });
-  for (const { header, body } of loopsOf(nodes)) nodes[header]!.core ??= body;
+  const nests: Nest[] = [];
+  for (const { header, body } of loopsOf(nodes).sort((a, b) => b.body.size - a.body.size)) {
+    const nest = { body, exits: [] };
+    nodes[header]!.loops.push(nest);
+    nests.push(nest);
+  }
   // A jump table needs a label to branch to for each of its targets.
   nodes.forEach((n, i) => {
     if (isSwitch(n.block.ops.at(-1)!)) for (const s of n.succ) nodes[s]!.isMerge ||= s > i;
   });
   for (let i = nodes.length - 1; i > 0; i--) {
-    if (nodes[i]!.isMerge) nodes[nodes[i]!.idom]!.merges.push(i);
+    const { idom, isMerge } = nodes[i]!;
+    const left = nests.find(({ body }) => body.has(idom) && !body.has(i));
+    if (left) {
+      nodes[i]!.isMerge = true;
+      left.exits.push(i);
+    } else if (isMerge) nodes[idom]!.merges.push(i);
   }
   return nodes;
 }

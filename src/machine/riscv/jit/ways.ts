@@ -57,6 +57,14 @@ export class Ways {
     return !this.#isOn || ((u8[at]! | u8[at + 1]!) & ERRATIC) !== 0;
   }
 
+  /** True if the branch at physical address `pa` was taken the last time, false if not; undefined if nobody saw. */
+  lastTaken(pa: number): boolean | undefined {
+    const at = markOf(pa);
+    const ahead = (this.#mem.u8[at + 1]! - this.#mem.u8[at]!) & (ERRATIC - 1);
+    if (ahead === 1) return true;
+    return ahead === ERRATIC - 1 ? false : undefined;
+  }
+
   /** False if the region at `entry` is to have all ways. */
   isChoosy(entry: number): boolean {
     return this.#isOn && this.mayHope(entry);
