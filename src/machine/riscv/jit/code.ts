@@ -18,12 +18,13 @@ export interface Span {
 /** Bytes from an entry on that `codeHash` looks at. */
 const HASHED_BYTES = 32;
 
-/** All instructions of a region, in order of address. */
+/** All instructions of a region and its jump tables, in order of address. */
 export function spansOf(graph: Graph, mem: PhysMem): Span[] {
   const ends = new Map<number, number>();
   for (const b of graph.blocks.values()) {
     for (const op of b.ops) ends.set(op.pc, op.pc + op.len);
   }
+  for (const { va, length } of graph.tables) ends.set(va, Math.max(ends.get(va) ?? 0, va + length));
   const spans: Span[] = [];
   let start = -1;
   let end = -1;

@@ -7,7 +7,7 @@
  * instructions the JIT leaves to the interpreter, pages that are not executable, and its bounds. It reads guest memory, so
  * it takes nothing for granted: whatever bytes there are, it ends.
  */
-import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
+import { type PageTable, PTE_V, PTE_W, PTE_X } from "../../mmu/pagetable.ts";
 import type { Decoder } from "../decode.ts";
 import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
@@ -15,6 +15,7 @@ import { type Traits, traitsOf } from "../traits.ts";
 import { fuse } from "./fuse.ts";
 import { straighten } from "./hammock.ts";
 import { Callee } from "./inline.ts";
+import { type JumpTable, jumpTableOf, LOAD } from "./jumptable.ts";
 import type { Switches } from "./switches.ts";
 import type { Ways } from "./ways.ts";
 
@@ -39,6 +40,8 @@ export interface Op {
   readonly imm: number;
   /** It accesses memory, and that is not likely to be at home: see away.ts. */
   readonly isAway: boolean;
+  /** It may be left out, so nobody else may rely on what it looks up: see jumptable.ts. */
+  readonly isAlone?: boolean;
   /** Of straight code that was a branch round instructions (hammock.ts): what finds out which way it goes, or is done only on that way. */
   readonly guard?: "test" | "on" | "taken";
   /** Of several that set a register under one condition, the first puts aside what was there, and the last selects that or what it makes. */
@@ -71,6 +74,8 @@ export interface Block {
   unseen?: number | undefined;
   /** Where the branch at the end went the last time that it was interpreted, so mostly goes. */
   usual?: number | undefined;
+  /** What the indirect jump at the end goes by. */
+  table?: JumpTable;
   /** That is a function of which this region has a copy of its own, or the place such a copy returns to. */
   isInlined?: boolean;
 }
@@ -82,6 +87,8 @@ export interface Graph {
   /** Virtual page address → physical, for every page an instruction was read from. */
   readonly pages: Map<number, number>;
   readonly insns: number;
+  /** What was read beside instructions. */
+  readonly tables: readonly { va: number; length: number }[];
 }
 
 export class Discovery {
@@ -120,7 +127,9 @@ export class Discovery {
     const inlined = this.#inlineCalls(blocks);
     for (const b of blocks.values()) fuse(b.ops);
     straighten(blocks, this.#entry, ({ pc }) => this.#hints.isErratic(this.#physical(pc)));
-    return { entry: this.#entry, blocks, pages: this.#pages, insns: this.#ops.size + inlined };
+    const tables = this.#findTables(blocks);
+    const insns = this.#ops.size + inlined;
+    return { entry: this.#entry, blocks, pages: this.#pages, insns, tables };
   }
 
   /** Reads on from `pc` until control leaves, telling of every direct target. */
@@ -182,6 +191,28 @@ export class Discovery {
     if (last.traits.flow !== "branch") return;
     const isTaken = this.#hints.ways?.lastTaken(this.#physical(last.pc));
     if (isTaken !== undefined) b.usual = isTaken ? last.pc + last.imm : b.end;
+  }
+
+  /** Finds what indirect jumps go by that stay in the region, and where that lies. */
+  #findTables(blocks: ReadonlyMap<number, Block>): { va: number; length: number }[] {
+    const tables: { va: number; length: number }[] = [];
+    const around = { entry: this.#entry, ops: this.#ops, word: (va: number) => this.#word(va) };
+    for (const b of blocks.values()) {
+      if (b.succ.length === 0 || !isSwitch(b.ops.at(-1)!)) continue;
+      const table = jumpTableOf(b.ops, around);
+      if (!table?.targets.some((pc) => b.succ.includes(pc))) continue;
+      b.table = table;
+      b.ops[table.first + LOAD] = { ...b.ops[table.first + LOAD]!, isAlone: true };
+      tables.push({ va: table.va, length: table.targets.length * 4 });
+    }
+    return tables;
+  }
+
+  /** 32 bits of executable memory that nobody writes to, at an even address. */
+  #word(va: number): number | undefined {
+    if (this.#pt.get(va) & PTE_W || this.#pt.get(va + 2) & PTE_W) return undefined;
+    const [low, high] = [this.#half(va), this.#half(va + 2)];
+    return low < 0 || high < 0 ? undefined : low | (high << 16);
   }
 
   /** Where a branch never went. */

@@ -238,6 +238,7 @@ class Grouping {
     const spread = state.spread[from]!;
     const end = at + spread + op.traits.accessBytes;
     const { stores } = op.traits;
+    if (op.isAlone) return alone(at, end, i);
     const open = state.open.get(root) ?? [];
     const known = open.find((g) => {
       // A store elsewhere may never happen: it must not ask for more than the first member needs.
@@ -276,6 +277,14 @@ class Grouping {
     }
     return window;
   }
+}
+
+/** A load in a group of its own. */
+function alone(min: number, max: number, home: number): Access {
+  const none = { isLocal: true, local: -1, delta: -1, hasIndex: false };
+  const group: Group = { min, max, hasStore: false, members: 1, home, ...none };
+  const [window, base, root] = [undefined, undefined, undefined];
+  return { group, window, at: min, spread: 0, isHead: true, base, root };
 }
 
 /** True if after the node nothing learnt before holds: the kernel may have run. */

@@ -15,9 +15,10 @@ import { I64, type Label } from "../../wasm/asm.ts";
 import { serve } from "../helper.ts";
 import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
 import { type Exit, Exits } from "./exits.ts";
-import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
+import { type Graph, isDoubtful, isReturn, type Op, rdOf, rs1Of } from "./graph.ts";
 import { type Access, type Eager, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
+import type { JumpTable } from "./jumptable.ts";
 import { functionAt, knownFunction } from "./jumptarget.ts";
 import { type Open, Optimism } from "./optimism.ts";
 import { Parking } from "./parking.ts";
@@ -266,6 +267,7 @@ export class RegionCompiler implements Control {
     const { ops } = node.block;
     ops.forEach((op, k) => {
       endAt(k);
+      if (k === node.block.table?.first) this.#goByIndex(node.block.table, op);
       e.op = op;
       e.releaseTemps();
       const segment = plan?.starts.get(k);
@@ -396,6 +398,36 @@ export class RegionCompiler implements Control {
       .br_if(outside);
     const table = Array.from({ length: entries }, (_, i) => labels.get(low + i * 2) ?? outside);
     e.local_get(offset).i32_wrap_i64().i32_const(1).i32_shr_u().br_table(table, outside);
+    e.end();
+  }
+
+  /** Goes where the table says for the index that `shift` reads, if that is in this region and the table where it was. */
+  #goByIndex({ base, va, isWord, targets }: JumpTable, shift: Op): void {
+    const e = this.#e;
+    const { nodes } = this.#shape;
+    const inside = new Set(nodes[this.#at]!.succ.map((s) => nodes[s]!.block.pc));
+    const otherwise = e.block();
+    const ways = new Map<number, Label>();
+    for (const pc of targets) if (inside.has(pc) && !ways.has(pc)) ways.set(pc, e.block());
+    e.op = shift;
+    e.x(base).i64_const(va).i64_ne().unlikely().br_if(otherwise);
+    if (!isWord && !e.isNarrow(rs1Of(shift))) {
+      e.rs1().i64_const(targets.length).i64_ge_u().unlikely().br_if(otherwise);
+    }
+    e.rs1w().br_table(
+      targets.map((pc) => ways.get(pc) ?? otherwise),
+      otherwise,
+    );
+    const [i, dirty, widths] = [this.#at, this.#dirty, e.widths];
+    for (const pc of [...ways.keys()].reverse()) {
+      e.end();
+      const r = rdOf(shift);
+      this.#dirty = { ...dirty, x: dirty.x | (1 << r) };
+      e.widths = { ...widths, narrow: widths.narrow & ~(1 << r) };
+      e.i64_const(pc).local_set(e.xLocal(r));
+      this.#go(pc);
+      [this.#at, this.#dirty, e.widths] = [i, dirty, widths];
+    }
     e.end();
   }
 
