@@ -27,6 +27,8 @@ const MAX_RUN = 1200;
 const MAX_INLINED = 100;
 /** How far a function may be of which it has a copy, bytes: distances fit 32 bits. */
 const MAX_DISTANCE = 2 ** 30;
+/** Of the targets of a jump by a table, those that are in the region, if compiled code is to look into the table for it. */
+const MIN_INSIDE = 3 / 4;
 /** How far from the entry a region may reach, bytes. */
 const REACH = 8192;
 
@@ -198,7 +200,11 @@ export class Discovery {
     const tables: { va: number; length: number }[] = [];
     const around = { entry: this.#entry, ops: this.#ops, word: (va: number) => this.#word(va) };
     for (const b of blocks.values()) {
-      if (b.succ.length === 0 || !isSwitch(b.ops.at(-1)!)) continue;
+      const jump = b.ops.at(-1)!;
+      if (!isSwitch(jump)) continue;
+      // Where it mostly leaves the region, one jump more is no help.
+      const seen = this.#hints.switches.targetsOf(jump.pc).length;
+      if (b.succ.length === 0 || b.succ.length < seen * MIN_INSIDE) continue;
       const table = jumpTableOf(b.ops, around);
       if (!table?.targets.some((pc) => b.succ.includes(pc))) continue;
       b.table = table;
