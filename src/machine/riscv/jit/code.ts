@@ -21,10 +21,13 @@ const HASHED_BYTES = 32;
 /** All instructions of a region and its jump tables, in order of address. */
 export function spansOf(graph: Graph, mem: PhysMem): Span[] {
   const ends = new Map<number, number>();
+  const reach = (va: number, length: number): void => {
+    ends.set(va, Math.max(ends.get(va) ?? 0, va + length));
+  };
   for (const b of graph.blocks.values()) {
-    for (const op of b.ops) ends.set(op.pc, op.pc + op.len);
+    for (const op of b.ops) reach(op.pc, op.len);
   }
-  for (const { va, length } of graph.tables) ends.set(va, Math.max(ends.get(va) ?? 0, va + length));
+  for (const { va, length } of graph.tables) reach(va, length);
   const spans: Span[] = [];
   let start = -1;
   let end = -1;

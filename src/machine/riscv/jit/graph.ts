@@ -14,7 +14,7 @@ import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
 import { fuse } from "./fuse.ts";
 import { straighten } from "./hammock.ts";
-import { Callee } from "./inline.ts";
+import { Callee, divide } from "./inline.ts";
 import { type JumpTable, jumpTableOf, LOAD } from "./jumptable.ts";
 import type { Switches } from "./switches.ts";
 import type { Ways } from "./ways.ts";
@@ -240,11 +240,11 @@ export class Discovery {
     let insns = 0;
     for (const caller of [...blocks.values()]) {
       const call = caller.ops.at(-1)!;
-      if (caller.target === undefined || !isCall(call)) continue;
-      if (Math.abs(caller.target - this.#entry) > MAX_DISTANCE) continue;
+      const target = isCall(call) ? (caller.target ?? this.#soleTarget(call)) : undefined;
+      if (target === undefined || Math.abs(target - this.#entry) > MAX_DISTANCE) continue;
       const firstKey = -1 - blocks.size;
       const decode = (pc: number) => this.#decode(pc);
-      const callee = new Callee(caller.target, rdOf(call), caller.end, firstKey, decode);
+      const callee = new Callee(target, rdOf(call), caller.end, firstKey, decode);
       const known = new Map(this.#pages);
       const copies = insns < MAX_INLINED ? callee.blocks() : undefined;
       if (!copies) {
@@ -256,11 +256,19 @@ export class Discovery {
         blocks.set(key, copy);
         insns += copy.ops.length;
       }
-      caller.isInlined = true;
-      caller.back = undefined;
-      caller.succ = [firstKey];
+      const isSure = caller.target !== undefined;
+      const way = isSure ? caller : divide(caller, target, blocks);
+      way.isInlined = true;
+      way.back = undefined;
+      way.succ = [firstKey];
     }
     return insns;
+  }
+
+  /** The only function that a call by a register was seen to call. */
+  #soleTarget(call: Op): number | undefined {
+    const [target, ...others] = this.#hints.switches.targetsOf(call.pc);
+    return call.imm === 0 && others.length === 0 ? target : undefined;
   }
 
   #inReach(pc: number): boolean {

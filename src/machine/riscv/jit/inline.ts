@@ -6,13 +6,41 @@
  * Nothing is assumed that is not so: the copy is made of the same instructions, and the register that the call linked
  * holds the return address, because the function does not write it. A jump to what the other link register
  * holds is no return: compilers that make code at run time use t0 for anything.
+ *
+ * Where a register says what is called, and that was always the same function, compiled code looks whether it is that one again.
  */
+import { insn, WORD } from "../isa/insn.ts";
+import { traitsOf } from "../traits.ts";
 import { type Block, isCall, isReturn, type Op, rdOf, rs1Of } from "./graph.ts";
 import { writesOf } from "./regs.ts";
 
 /** Bounds of a function to copy. */
 const MAX_INSNS = 16;
 const MAX_BLOCKS = 5;
+
+/** A branch to `imm` behind it if the register holds that number: guests have no such instruction. */
+const IS_TARGET = insn("istarget", WORD(0), "", (e) => e.branch(() => e.rs1().imm().i64_eq()));
+const RS1 = 31 << 15;
+
+/**
+ * Has a block that calls what a register says look first whether that is `target`: the block that calls it then, and may do so in
+ * a way of its own. Where it begins is no address of code, and nobody sees it.
+ */
+export function divide(caller: Block, target: number, blocks: Map<number, Block>): Block {
+  const call = caller.ops.pop()!;
+  const { pc } = call;
+  const test = { insn: IS_TARGET, traits: traitsOf(IS_TARGET), word: call.word & RS1, imm: target };
+  caller.ops.push({ ...call, ...test, len: 0 });
+  const { end, succ, back } = caller;
+  const other: Block = { pc, ops: [call], end, succ, back };
+  const known: Block = { pc: pc + target, ops: [call], end, succ, back, target };
+  const key = -1 - blocks.size;
+  blocks.set(key, other).set(key - 1, known);
+  caller.end = pc;
+  caller.succ = [key, key - 1];
+  caller.back = undefined;
+  return known;
+}
 
 export class Callee {
   readonly #link: number;

@@ -15,7 +15,7 @@ import { I64, type Label } from "../../wasm/asm.ts";
 import { serve } from "../helper.ts";
 import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
 import { type Exit, Exits } from "./exits.ts";
-import { type Graph, isDoubtful, isReturn, type Op, rdOf, rs1Of } from "./graph.ts";
+import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, type Eager, groupsOf, mayLeave } from "./groups.ts";
 import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
 import type { JumpTable } from "./jumptable.ts";
@@ -33,12 +33,10 @@ import {
 } from "./regs.ts";
 import { type Plan, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
+import { goByIndex, stayInside } from "./switchemit.ts";
 import { loadRegs, setPc, storePc, storeRegs } from "./transfer.ts";
 import type { Known } from "./trust.ts";
 import { follow, unknownWidths, type Widths, widthsAtEntry } from "./widths.ts";
-
-/** Entries that a jump table may have: one for every two bytes between its targets. */
-const MAX_TABLE = 2048;
 
 /** Number of the type of a region's function, in each module of regions. */
 export const REGION_TYPE = 0;
@@ -267,7 +265,7 @@ export class RegionCompiler implements Control {
     const { ops } = node.block;
     ops.forEach((op, k) => {
       endAt(k);
-      if (k === node.block.table?.first) this.#goByIndex(node.block.table, op);
+      if (k === node.block.table?.first) this.#goByTable(node.block.table, op);
       e.op = op;
       e.releaseTemps();
       const segment = plan?.starts.get(k);
@@ -354,7 +352,7 @@ export class RegionCompiler implements Control {
       this.#chain(known);
       return;
     }
-    this.#stayInside(target);
+    stayInside(e, this.#ways(), target);
     this.#spill();
     if (isReturn(op)) {
       e.local_get(FUEL);
@@ -371,64 +369,28 @@ export class RegionCompiler implements Control {
     else this.#callIndirect(() => knownFunction(e, target), pc, back);
   }
 
-  /** Branches to the block at the address in a local, if the graph has an edge to it. */
-  #stayInside(target: number): void {
-    const e = this.#e;
+  /** Where the jump at the end of this block may go inside of the region: labels by address. */
+  #ways(): Map<number, Label> {
     const { nodes } = this.#shape;
     const labels = new Map<number, Label>();
     for (const s of nodes[this.#at]!.succ) {
-      const label = s <= this.#at ? this.#backTo(s) : this.#labels[s]!;
-      labels.set(nodes[s]!.block.pc, label);
+      labels.set(nodes[s]!.block.pc, s <= this.#at ? this.#backTo(s) : this.#labels[s]!);
     }
-    if (labels.size === 0) return;
-    // The ways of a table have no room for it.
-    e.convert(~0, 0);
-    const low = Math.min(...labels.keys());
-    const entries = (Math.max(...labels.keys()) - low) / 2 + 1;
-    if (labels.size <= 2 || entries > MAX_TABLE) {
-      for (const [pc, label] of labels) e.local_get(target).i64_const(pc).i64_eq().br_if(label);
-      return;
-    }
-    const outside = e.block();
-    const offset = e.temp(I64);
-    e.local_get(target).i64_const(low).i64_sub().local_tee(offset);
-    e.i64_const(entries * 2)
-      .i64_ge_u()
-      .unlikely()
-      .br_if(outside);
-    const table = Array.from({ length: entries }, (_, i) => labels.get(low + i * 2) ?? outside);
-    e.local_get(offset).i32_wrap_i64().i32_const(1).i32_shr_u().br_table(table, outside);
-    e.end();
+    return labels;
   }
 
-  /** Goes where the table says for the index that `shift` reads, if that is in this region and the table where it was. */
-  #goByIndex({ base, va, isWord, targets }: JumpTable, shift: Op): void {
+  /** Goes where a jump table leads that is read by what comes next, from `shift` on. */
+  #goByTable(table: JumpTable, shift: Op): void {
     const e = this.#e;
-    const { nodes } = this.#shape;
-    const inside = new Set(nodes[this.#at]!.succ.map((s) => nodes[s]!.block.pc));
-    const otherwise = e.block();
-    const ways = new Map<number, Label>();
-    for (const pc of targets) if (inside.has(pc) && !ways.has(pc)) ways.set(pc, e.block());
-    e.op = shift;
-    e.x(base).i64_const(va).i64_ne().unlikely().br_if(otherwise);
-    if (!isWord && !e.isNarrow(rs1Of(shift))) {
-      e.rs1().i64_const(targets.length).i64_ge_u().unlikely().br_if(otherwise);
-    }
-    e.rs1w().br_table(
-      targets.map((pc) => ways.get(pc) ?? otherwise),
-      otherwise,
-    );
-    const [i, dirty, widths] = [this.#at, this.#dirty, e.widths];
-    for (const pc of [...ways.keys()].reverse()) {
-      e.end();
-      const r = rdOf(shift);
+    const [at, dirty, widths] = [this.#at, this.#dirty, e.widths];
+    const r = rdOf(shift);
+    goByIndex(e, table, shift, new Set(this.#ways().keys()), (pc) => {
       this.#dirty = { ...dirty, x: dirty.x | (1 << r) };
       e.widths = { ...widths, narrow: widths.narrow & ~(1 << r) };
       e.i64_const(pc).local_set(e.xLocal(r));
       this.#go(pc);
-      [this.#at, this.#dirty, e.widths] = [i, dirty, widths];
-    }
-    e.end();
+      [this.#at, this.#dirty, e.widths] = [at, dirty, widths];
+    });
   }
 
   /** Calls the guest function that `func` pushes. */
