@@ -67,7 +67,7 @@ export function jumpTableOf(ops: readonly Op[], around: Surroundings): JumpTable
   const va = addressIn(ops.slice(0, first), base) ?? guess(base, around);
   if (va === undefined || va % 4 !== 0) return undefined;
   const targets: number[] = [];
-  for (; targets.length < MAX_ENTRIES; ) {
+  while (targets.length < MAX_ENTRIES) {
     const distance = around.word(va + targets.length * 4);
     if (distance === undefined || distance % 2 !== 0 || Math.abs(distance) > MAX_DISTANCE) break;
     targets.push(va + distance);
@@ -104,7 +104,7 @@ function guess(r: number, { entry, ops, word }: Surroundings): number | undefine
   }
   const page = entry - (entry % 4096);
   for (let at = entry - 8; at >= page && at >= entry - MAX_BEFORE; at -= 2) {
-    const [high, low] = [word(at)! >>> 0, word(at + 4)! >>> 0];
+    const [high, low] = [(word(at) ?? 0) >>> 0, (word(at + 4) ?? 0) >>> 0];
     if ((high & 0xfff) !== (AUIPC | (r << 7))) continue;
     if ((low & 0xfffff) !== (ADDI | (r << 7) | (r << 15))) continue;
     return at + immOf("U", high) + immOf("I", low);

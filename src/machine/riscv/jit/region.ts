@@ -184,7 +184,7 @@ export class RegionCompiler implements Control {
 
   /**
    * Block `i` from its k-th loop on inwards, and all that it dominates. What is behind a loop comes behind its end: V8 takes
-   * each local that is set inside for one that the loop carries, and keeps a register or a stack slot for it all the way round.
+   * each local that is set inside for one that the loop carries, and it costs time to find out that most are not.
    */
   #loop(i: number, k: number): void {
     const loop = this.#shape.nodes[i]!.loops[k];

@@ -62,7 +62,7 @@ export function structure(graph: Graph): Structure {
     for (const { from, to } of bad) from.succ.splice(from.succ.indexOf(to), 1);
     nodes = place(entry);
   }
-  const inward = rotated(entry);
+  const inward = nodes[0]!.preds.length > 0 ? rotated(entry) : undefined;
   if (inward) nodes = place(inward);
   if (unroll(nodes)) nodes = place(inward ?? entry);
   const innerLoops = innerLoopsOf(nodes).map((i) => nodes[i]!.block.pc);
