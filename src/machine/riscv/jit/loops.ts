@@ -52,7 +52,8 @@ function usualLatch(nodes: readonly Linked[], header: number): number | undefine
   for (let i = header, left = nodes.length; left > 0; left--) {
     const { succ, usual } = nodes[i]!;
     const next = succ.length === 1 ? succ[0]! : usual;
-    if (next === undefined) return undefined;
+    // Before the header, it is a loop around this one that control comes back by.
+    if (next === undefined || i < header) return undefined;
     if (next === header) return i;
     i = next;
   }
