@@ -173,6 +173,28 @@ for (const [tier, threshold] of [
       assert.equal(count(board, 30), 30);
     });
 
+    test("code is not entered any more wherever the jump cache had it", () => {
+      const board = new Board(threshold);
+      // Eight pages' addresses go all over the cache.
+      const pages = Array.from({ length: 8 }, (_, i) => CODE + i * PAGE_SIZE);
+      for (const page of pages) {
+        const code = board.frame();
+        board.map(page, code, RX);
+        board.place(code, COUNT, page);
+      }
+      const run = (page: number): number => {
+        board.ctx.setX(A1, 30);
+        return board.run(page);
+      };
+      for (const page of pages) assert.equal(run(page), TRAP_ECALL);
+      for (const page of pages) board.space.setFlags(page, PTE_R);
+      board.space.invalidate(CODE, pages.length * PAGE_SIZE);
+      for (const page of pages) {
+        assert.equal(run(page), TRAP_FAULT_FETCH);
+        assert.equal(board.hart.faultAddr, page);
+      }
+    });
+
     test("address spaces with other code at the same address do not mix", () => {
       const board = new Board(threshold);
       const [first, one, two] = [board.space, board.frame(), board.frame()];

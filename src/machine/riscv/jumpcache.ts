@@ -43,5 +43,5 @@ export function forgetJumps(
 
 /** Empties the jump cache of a bank. */
 export function forgetAllJumps({ bulk }: PhysMem, bank: number): void {
-  bulk.zero(bank + BANK_JUMP, BANK_JUMP_BYTES - BANK_JUMP);
+  bulk.zero(bank + BANK_JUMP, BANK_JUMP_BYTES);
 }
