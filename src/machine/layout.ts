@@ -14,9 +14,11 @@ export const DECODE_TABLE = 0x1_0000;
 /** Further tables of handler numbers, by other bits: 128 bytes each. */
 export const DECODE_TABLES = 0x2_0000;
 export const DECODE_TABLES_END = 0x3_0000;
-/** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces. */
+/** How often jump targets were interpreted: a u16 for all pcs that share a bucket, of all address spaces (riscv/heat.ts). */
 export const HEAT_TABLE = 0x6_0000;
 export const HEAT_BUCKETS = 65536;
+/** As far behind a bucket, the u16 of those who share it with the entry of a region. */
+export const HEAT_BESIDE = 0x2_0000;
 /** One byte of flags per physical page, for all 4 GiB that there can be. */
 export const PAGE_FLAGS = 0x10_0000;
 /**

@@ -56,6 +56,8 @@ export interface MachineStats {
   /** Times that compiled code left for a branch that goes where its region does not, and regions made again for that. */
   strays: number;
   regionsRemade: number;
+  /** Regions whose code WebAssembly did not accept, by a fault of the compiler's: they are interpreted. */
+  regionsRefused: number;
   /** Nanoseconds spent making regions, V8's own lazy part aside. */
   translateNs: number;
   /** Times that the interpreter reported a jump target: to find its region, or to have one made. */
@@ -82,6 +84,7 @@ export class Machine {
     regionsCareful: 0,
     strays: 0,
     regionsRemade: 0,
+    regionsRefused: 0,
     translateNs: 0,
     visits: 0,
     tlbMisses: 0,

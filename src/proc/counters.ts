@@ -72,6 +72,11 @@ export const counters: readonly Counter[] = [
     "regions compiled again with care",
     (t) => t.machine.stats.regionsCareful,
   ),
+  counter(
+    "machdep.jit.regions_refused",
+    "regions that WebAssembly refused: please report",
+    (t) => t.machine.stats.regionsRefused,
+  ),
   counter("machdep.jit.modules", "modules made", (t) => t.machine.stats.modules),
   counter("machdep.jit.insns", "instructions compiled", (t) => t.machine.stats.insnsTranslated),
   counter("machdep.jit.bytes", "bytes of WebAssembly made", (t) => t.machine.stats.bytesTranslated),

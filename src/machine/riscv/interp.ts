@@ -20,12 +20,14 @@ import {
   BRANCH_MARKS,
   CTX_PC,
   DECODE_TABLE,
+  HEAT_BESIDE,
   HEAT_TABLE,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
 import { I32, I64, type Label } from "../wasm/asm.ts";
 import { type Decoder, FIELDS, FIRST_BITS, TABLE_BYTES, tableAt } from "./decode.ts";
+import { emitIsOfAnother } from "./heat.ts";
 import { type Helper, serve } from "./helper.ts";
 import { NOWHERE, visit } from "./hostcalls.ts";
 import type { HalfInsn } from "./isa/c.ts";
@@ -192,19 +194,23 @@ export class InterpEmit extends WordEmit {
   }
 
   /**
-   * Counts in the bucket of #pc; the translator hears of powers of two from FIRST_REPORT on, and of all past the threshold. Only a bucket
-   * that was full can have a region (jit/patience.ts), so nothing else is looked up.
+   * Counts a visit of #pc (heat.ts); the translator hears of powers of two from FIRST_REPORT on, and of all past the threshold. Only what is
+   * past that can have a region, so nothing else is looked up.
    */
   #countVisit(isKnown: Label): void {
     const { threshold, indexOf } = this.#options;
-    const bucket = this.#handler;
+    const [bucket, low] = [this.#handler, this.#slot];
     this.local_get(this.#pc).i32_wrap_i64();
-    emitHeatOffset(this, bucket).local_tee(bucket);
-    this.i32_load16_u(HEAT_TABLE).i32_const(1).i32_add().local_tee(this.#heat);
-    this.i32_const(threshold).i32_lt_u().if_();
-    this.local_get(bucket).local_get(this.#heat).i32_store16(HEAT_TABLE);
+    emitHeatOffset(this, low).local_set(bucket);
+    this.#countIn(HEAT_TABLE, bucket);
+    this.else_();
+    emitIsOfAnother(this, () => this.local_get(this.#heat).i32_const(1).i32_sub(), low);
+    this.if_();
+    this.#countIn(HEAT_TABLE + HEAT_BESIDE, bucket);
+    this.end();
     this.else_();
     this.#lookUp(isKnown);
+    this.end();
     this.end();
     this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub();
     this.i32_const(FIRST_REPORT - 1)
@@ -217,6 +223,13 @@ export class InterpEmit extends WordEmit {
     this.call(indexOf(visit));
     this.local_tee(this.#handler).br_if(isKnown);
     this.end();
+  }
+
+  /** Opens an if: #heat, one more than a counter has, is below the threshold, and stored there. */
+  #countIn(table: number, bucket: number): void {
+    this.local_get(bucket).i32_load16_u(table).i32_const(1).i32_add().local_tee(this.#heat);
+    this.i32_const(this.#options.threshold).i32_lt_u().if_();
+    this.local_get(bucket).local_get(this.#heat).i32_store16(table);
   }
 
   /** Sets base, pageVa and ip for the instruction at #pc. */

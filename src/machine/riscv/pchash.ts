@@ -24,7 +24,7 @@ export function emitJumpOffset(a: Asm, scratch: number): Asm {
   return emitFold(a, scratch).i32_const(3).i32_shl().i32_const(JUMP_INDEX_MASK).i32_and();
 }
 
-/** `heatOffset` at run time, likewise. */
+/** `heatOffset` at run time, likewise; the scratch local has the pc then. */
 export function emitHeatOffset(a: Asm, scratch: number): Asm {
   return emitFold(a, scratch).i32_const(HEAT_SHIFT).i32_shr_u().i32_const(HEAT_MASK).i32_and();
 }

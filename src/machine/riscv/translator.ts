@@ -12,12 +12,21 @@ import type { MachineStats } from "../machine.ts";
 import type { PageTable } from "../mmu/pagetable.ts";
 import type { PhysMem } from "../physmem.ts";
 import { Decoder } from "./decode.ts";
+import { MAX_HEAT } from "./heat.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { Away } from "./jit/away.ts";
 import { RegionClock } from "./jit/clock.ts";
 import { CodePages } from "./jit/codepages.ts";
-import { assemble, compileRegion, type Functions, link, type Unlinked } from "./jit/compile.ts";
+import {
+  assemble,
+  compileRegion,
+  type Functions,
+  isRefusal,
+  link,
+  type RegionCode,
+  type Unlinked,
+} from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
 import { Discovery, type Graph } from "./jit/graph.ts";
 import { Patience } from "./jit/patience.ts";
@@ -49,8 +58,6 @@ const ADOPTIONS_PER_FORGETTING = 512;
 const RESTORE_THRESHOLD = 512;
 /** Visits of those. */
 const WARM_THRESHOLD = 64;
-/** Visits are counted in 16 bits. */
-const MAX_THRESHOLD = 0xffff;
 const TWO32 = 0x1_0000_0000;
 
 export interface TranslatorOptions {
@@ -114,7 +121,7 @@ export class Translator {
     this.#maxDepth = maxDepth;
     this.stats = stats;
     this.#clockNs = clockNs;
-    this.#threshold = threshold > MAX_THRESHOLD ? Number.POSITIVE_INFINITY : threshold;
+    this.#threshold = threshold > MAX_HEAT ? Number.POSITIVE_INFINITY : threshold;
     this.#patience = new Patience(mem, this.#threshold);
     this.#clock = new RegionClock(maxRegions);
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
@@ -309,15 +316,36 @@ export class Translator {
     this.#makeRoom(graphs.length);
     const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));
     const codes = graphs.map((graph, i) => compileRegion(graph, this.#maxDepth, hopes[i]!));
-    const module = assemble(codes.map(({ code }) => code));
-    const funcs = this.#link(module);
-    this.stats.modules++;
-    this.stats.bytesTranslated += module.bytes.length;
-    graphs.forEach(({ entry, pages, insns }, i) => {
-      this.#install(entry, pages, codes[i]!.innerLoops, funcs[`r${i}`]);
+    const funcs = this.#functionsOf(codes);
+    graphs.forEach((graph, i) => {
+      const { entry, pages, insns } = graph;
       this.stats.insnsTranslated += insns;
+      if (funcs[i] === undefined) {
+        this.#patience.uncompilable(entry);
+        return;
+      }
+      this.#install(entry, pages, codes[i]!.innerLoops, funcs[i]);
+      this.#archive?.keep(graph, hopes[i]!, codes[i]!, this.mem);
     });
-    this.#archive?.keep(graphs, hopes, codes, this.mem);
+  }
+
+  /**
+   * The functions of these in one module; undefined for one that WebAssembly refuses. That is a fault of ours, but none that what runs here
+   * should end for: its code is left to the interpreter.
+   */
+  #functionsOf(codes: readonly RegionCode[]): readonly unknown[] {
+    const module = assemble(codes.map(({ code }) => code));
+    try {
+      const funcs = this.#link(module);
+      this.stats.modules++;
+      this.stats.bytesTranslated += module.bytes.length;
+      return codes.map((_, i) => funcs[`r${i}`]);
+    } catch (e) {
+      if (!isRefusal(e)) throw e;
+      if (codes.length > 1) return codes.flatMap((code) => this.#functionsOf([code]));
+      this.stats.regionsRefused++;
+      return [undefined];
+    }
   }
 
   #link(module: Unlinked): Functions {

@@ -1,5 +1,5 @@
 /**
- * The part of the WebAssembly JavaScript interface the machine uses.
+ * The part of the WebAssembly JavaScript interface that the machine and its tests use.
  *
  * The core is checked without DOM or Node types, so it declares what it needs.
  * Source: WebAssembly JavaScript Interface (W3C).
@@ -31,6 +31,7 @@ declare namespace WebAssembly {
   class LinkError extends Error {}
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
+    static exports(module: Module): readonly { readonly name: string }[];
   }
   class Instance {
     constructor(module: Module, imports?: Record<string, Record<string, unknown>>);

@@ -14,7 +14,7 @@ import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import { codeHash, executableAt, pagesWith, type Span, spansOf } from "./code.ts";
-import { assemble, type Functions, type RegionCode, type Unlinked } from "./compile.ts";
+import { assemble, type Functions, isRefusal, type RegionCode, type Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
 import {
   decodeRecord,
@@ -108,29 +108,21 @@ export class Archive {
     return [];
   }
 
-  /** Keeps regions for later machines: `graphs` are of what is in memory now. */
-  keep(
-    graphs: readonly Graph[],
-    hopes: readonly Hope[],
-    codes: readonly RegionCode[],
-    mem: PhysMem,
-  ): void {
-    graphs.forEach((graph, i) => {
-      const { entry, pages } = graph;
-      const { code, innerLoops } = codes[i]!;
-      const spans = spansOf(graph, mem);
-      const bytes = encodeRecord({ entry, hope: hopes[i]!, innerLoops, spans, code });
-      if (this.#isBroken || this.#end + bytes.length > MAX_SEGMENT_BYTES) return;
-      if (this.#mine.length === MAX_ENTRIES) return;
-      if (failed(this.#store.append(bytes))) {
-        this.#isBroken = true;
-        return;
-      }
-      const inPage = entry % PAGE_SIZE;
-      const hash = codeHash(mem, pages.get(entry - inPage)! + inPage);
-      this.#mine.push({ entry, hash, offset: this.#end });
-      this.#end += bytes.length;
-    });
+  /** Keeps a region for later machines: `graph` is of what is in memory now. */
+  keep(graph: Graph, hope: Hope, { code, innerLoops }: RegionCode, mem: PhysMem): void {
+    const { entry, pages } = graph;
+    const spans = spansOf(graph, mem);
+    const bytes = encodeRecord({ entry, hope, innerLoops, spans, code });
+    if (this.#isBroken || this.#end + bytes.length > MAX_SEGMENT_BYTES) return;
+    if (this.#mine.length === MAX_ENTRIES) return;
+    if (failed(this.#store.append(bytes))) {
+      this.#isBroken = true;
+      return;
+    }
+    const inPage = entry % PAGE_SIZE;
+    const hash = codeHash(mem, pages.get(entry - inPage)! + inPage);
+    this.#mine.push({ entry, hash, offset: this.#end });
+    this.#end += bytes.length;
   }
 
   /** The machine is ending. */
@@ -232,7 +224,3 @@ function decoded(bytes: Uint8Array<ArrayBuffer>): RegionRecord | undefined {
 
 /** What code depends on beside the guest's: how deep calls nest, and how this host's processor multiplies and adds. */
 const kindOf = (depth: number): number => depth * 2 + (HAS_FUSED_MADD ? 1 : 0);
-
-/** It was no module. */
-const isRefusal = (e: unknown): boolean =>
-  e instanceof WebAssembly.CompileError || e instanceof WebAssembly.LinkError;

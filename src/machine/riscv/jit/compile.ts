@@ -81,6 +81,10 @@ export function link(
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), { e }).exports;
 }
 
+/** An error of `link`: the bytes are no such module. */
+export const isRefusal = (e: unknown): boolean =>
+  e instanceof WebAssembly.CompileError || e instanceof WebAssembly.LinkError;
+
 /** What these functions call beside themselves, by name. */
 function symbolsOf(codes: readonly FuncCode[]): Map<string, FuncSymbol> {
   const found = new Map<string, FuncSymbol>();

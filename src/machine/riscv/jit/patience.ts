@@ -1,14 +1,12 @@
 /**
  * How hot a jump target must be before it is compiled.
  *
- * The interpreter counts visits in buckets that many targets share, and reports each visit of a full one. The
- * bucket of a compiled region is kept full, so that every jump to it is reported until the jump
- * cache knows it; others that share it count their own visits here.
+ * The interpreter counts visits, of many targets together, and reports them when they are enough (heat.ts). Where each visit is
+ * reported, as there are regions of the same bucket, or of the same address in another address space, they are counted here.
  */
-import { HEAT_BUCKETS, HEAT_TABLE } from "../../layout.ts";
 import type { PageTable } from "../../mmu/pagetable.ts";
 import type { PhysMem } from "../../physmem.ts";
-import { heatOffset } from "../pchash.ts";
+import { HeatTable } from "../heat.ts";
 import { followsCall } from "./graph.ts";
 
 /**
@@ -35,7 +33,7 @@ const MAX_WAITING = 16384;
 const UNCOMPILABLE_WAIT = 1_000_000;
 
 export class Patience {
-  readonly #mem: PhysMem;
+  readonly #heat: HeatTable;
   readonly #threshold: number;
   /** How often translations of a physical page were dropped because it was written. */
   readonly #drops = new Map<number, number>();
@@ -43,47 +41,43 @@ export class Patience {
   readonly #pageWaits = new Map<number, number>();
   /** Entries that must wait longer than others: for how many visits yet. */
   readonly #waits = new Map<number, number>();
-  /** Regions by the bucket of their entry. */
-  readonly #regionsIn = new Uint16Array(HEAT_BUCKETS);
 
   /** `threshold`: visits of an ordinary target before it is compiled. */
   constructor(mem: PhysMem, threshold: number) {
-    this.#mem = mem;
+    this.#heat = new HeatTable(mem);
     this.#threshold = threshold;
   }
 
   /**
-   * True if `pc`, whose bucket is full, has been visited often enough itself to be compiled; `isInner`: a region
-   * has it as an inner loop.
+   * True if `pc`, of which enough visits were counted, or which is reported each time, has been visited often enough itself to be
+   * compiled; `isInner`: a region has it as an inner loop.
    */
   isDue(pt: PageTable, pc: number, isInner: boolean): boolean {
-    const bucket = bucketOf(pc);
-    // A bucket with a region stays full, others start again: what this visit stands for.
-    const isShared = this.#regionsIn[bucket]! > 0;
-    const visits = isShared ? 1 : Math.max(1, this.#threshold);
+    // What this visit stands for.
+    const isReported = this.#heat.isReported(pc);
+    const visits = isReported ? 1 : Math.max(1, this.#threshold);
     let wait = this.#waits.get(pc);
     if (wait === undefined) {
-      wait = this.#forWithin(pt, pc, isInner) + (isShared ? this.#threshold >>> 1 : 0);
+      wait = this.#forWithin(pt, pc, isInner) + (isReported ? this.#threshold >>> 1 : 0);
     } else {
       wait = Math.max(0, wait - visits);
     }
     if (wait > 0 && this.#waits.size >= MAX_WAITING) this.#waits.clear();
     if (wait > 0 || this.#waits.has(pc)) this.#waits.set(pc, wait);
     if (wait === 0 && !this.#isReluctant(pt.get(pc) >>> 12, visits)) return true;
-    if (!isShared) this.#setHeat(bucket, 0);
+    this.#heat.setVisits(pc, 0);
     return false;
   }
 
-  /** Visits of `pc` so far, and of what shares its bucket. */
+  /** Visits of `pc` so far, and of what counts with it. */
   visits(pc: number): number {
-    return this.#mem.u16[(HEAT_TABLE >>> 1) + bucketOf(pc)]!;
+    return this.#heat.visits(pc);
   }
 
   /** The target `pc`, which is due, is reported again only after so many visits: true if that can be. */
   rest(pc: number, visits: number): boolean {
-    const bucket = bucketOf(pc);
-    if (this.#regionsIn[bucket]! > 0 || visits >= this.#threshold) return false;
-    this.#setHeat(bucket, this.#threshold - visits);
+    if (this.#heat.isReported(pc) || visits >= this.#threshold) return false;
+    this.#heat.setVisits(pc, this.#threshold - visits);
     return true;
   }
 
@@ -94,15 +88,12 @@ export class Patience {
 
   /** There is a region more at `entry`. */
   regionMade(entry: number): void {
-    const bucket = bucketOf(entry);
-    this.#regionsIn[bucket]!++;
-    this.#setHeat(bucket, this.#threshold);
+    this.#heat.regionMade(entry);
   }
 
   regionDropped(entry: number): void {
     this.#waits.delete(entry);
-    const bucket = bucketOf(entry);
-    if (--this.#regionsIn[bucket]! === 0) this.#setHeat(bucket, 0);
+    this.#heat.regionDropped(entry);
   }
 
   /** Translations of this physical page were dropped because it was written. */
@@ -115,13 +106,9 @@ export class Patience {
     this.#pageWaits.delete(page);
   }
 
-  /** Halves the heat of what is not compiled: many programs share the buckets, one after the other. */
+  /** Halves what was counted: many programs share the buckets, one after the other. */
   cool(): void {
-    const { u16 } = this.#mem;
-    for (let i = 0; i < HEAT_BUCKETS; i++) {
-      const at = (HEAT_TABLE >>> 1) + i;
-      if (this.#regionsIn[i] === 0) u16[at] = u16[at]! >>> 1;
-    }
+    this.#heat.cool();
   }
 
   /** True while a page that keeps being written has not been visited often since it last was. */
@@ -141,10 +128,4 @@ export class Patience {
     if (isInner) return this.#threshold * INNER_PATIENCE;
     return followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
   }
-
-  #setHeat(bucket: number, heat: number): void {
-    this.#mem.u16[(HEAT_TABLE >>> 1) + bucket] = heat;
-  }
 }
-
-const bucketOf = (pc: number): number => heatOffset(pc | 0) >>> 1;
