@@ -26,7 +26,7 @@ import { isDoneInWords, kindOf } from "./widths.ts";
 export const CTX = 0;
 export const BANK = 1;
 export const FUEL = 2;
-/** Compiled callers that wait for this function to return; see region.ts. */
+/** Compiled callers that wait for this function to return; see leave.ts. */
 export const DEPTH = 3;
 const RM_DYN = 7;
 

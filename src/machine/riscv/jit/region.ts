@@ -9,17 +9,26 @@
  * A guest call is a WebAssembly call, and a guest return a WebAssembly return of the fuel left and where the guest
  * returns to. That is only a prediction: the caller compares that with what it expects, and otherwise goes where it says.
  */
-import { BANK_FUEL } from "../../layout.ts";
 import { TRAP_FUEL } from "../../traps.ts";
-import { I64, type Label } from "../../wasm/asm.ts";
-import { serve } from "../helper.ts";
-import { interpret, missed, NOWHERE, proceed } from "../hostcalls.ts";
+import type { Label } from "../../wasm/asm.ts";
 import { type Exit, Exits } from "./exits.ts";
 import { type Graph, isDoubtful, isReturn, type Op, rdOf } from "./graph.ts";
 import { type Access, type Eager, groupsOf, mayLeave } from "./groups.ts";
-import { type Control, DEPTH, FUEL, JitEmit } from "./jitemit.ts";
+import { type Control, JitEmit } from "./jitemit.ts";
 import type { JumpTable } from "./jumptable.ts";
 import { functionAt, knownFunction } from "./jumptarget.ts";
+import {
+  burnFuel,
+  callGuest,
+  callKernel,
+  chain,
+  endWith,
+  interpretFromExit,
+  proceedAt,
+  REGION_TYPE,
+  returnTo,
+  tailCall,
+} from "./leave.ts";
 import { type Open, Optimism } from "./optimism.ts";
 import { Parking } from "./parking.ts";
 import {
@@ -34,12 +43,9 @@ import {
 import { type Plan, segmentsOf } from "./segments.ts";
 import { type Node, type Structure, structure } from "./structure.ts";
 import { goByIndex, stayInside } from "./switchemit.ts";
-import { loadRegs, setPc, storePc, storeRegs } from "./transfer.ts";
+import { loadRegs, setPc, storeRegs } from "./transfer.ts";
 import type { Known } from "./trust.ts";
 import { follow, unknownWidths, type Widths, widthsAtEntry } from "./widths.ts";
-
-/** Number of the type of a region's function, in each module of regions. */
-export const REGION_TYPE = 0;
 
 /** What a region is compiled to hope for; where that fails, it leaves to the interpreter. */
 export interface Hope {
@@ -113,9 +119,9 @@ export class RegionCompiler implements Control {
     const here = () => setPc(e, e.entry);
     this.#optimism.leaveIfSlow(here);
     if (nodes[0]!.loops.length === 0) {
-      this.#burnFuel(() => {
+      burnFuel(e, () => {
         here();
-        this.#leave(TRAP_FUEL);
+        endWith(e, TRAP_FUEL);
       });
     }
     loadRegs(e, this.#neededIn[0]!);
@@ -126,7 +132,7 @@ export class RegionCompiler implements Control {
       e.unreachable().end();
       storeRegs(e, stores);
       if (next) e.br(next.label);
-      else this.#interpretFromExit();
+      else interpretFromExit(e);
     }
     return e.unreachable();
   }
@@ -161,19 +167,6 @@ export class RegionCompiler implements Control {
   #exitWith(dirty: RegSet): Label {
     this.#e.widen(dirty.x & ~this.#narrowAtExits);
     return this.#exits.of(dirty).label;
-  }
-
-  /** All registers are in the context: the interpreter's turn, at the instruction that was left. */
-  #interpretFromExit(): void {
-    const e = this.#e;
-    storePc(e, () => {
-      e.i64_const(e.entry).local_get(e.exitOffset).i64_extend_i32_s().i64_add();
-    });
-    if (e.hopesForHits) {
-      e.bank().f64_const(e.entry).local_get(e.exitOffset).local_get(e.missOffset).i32_add();
-      e.callHelper(missed);
-    }
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH).tailCallHelper(interpret);
   }
 
   /** Block `i` and all that it dominates. */
@@ -231,13 +224,14 @@ export class RegionCompiler implements Control {
   }
 
   #atHeader(i: number): void {
-    const pc = this.#shape.nodes[i]!.block.pc;
+    const e = this.#e;
+    const { pc } = this.#shape.nodes[i]!.block;
     this.#dirty = { ...this.#dirtyIn[i]! };
-    this.#e.widths = { ...this.#widthsIn[i]! };
-    this.#burnFuel(() => {
+    e.widths = { ...this.#widthsIn[i]! };
+    burnFuel(e, () => {
       this.#spill();
-      setPc(this.#e, pc);
-      this.#leave(TRAP_FUEL);
+      setPc(e, pc);
+      endWith(e, TRAP_FUEL);
     });
   }
 
@@ -354,11 +348,8 @@ export class RegionCompiler implements Control {
     }
     stayInside(e, this.#ways(), target);
     this.#spill();
-    if (isReturn(op)) {
-      e.local_get(FUEL);
-      pc();
-      e.return_();
-    } else this.#tailCall(() => functionAt(e, pc));
+    if (isReturn(op)) returnTo(e, pc);
+    else tailCall(e, () => functionAt(e, pc));
   }
 
   #callKnown(target: number, back: number): void {
@@ -402,60 +393,38 @@ export class RegionCompiler implements Control {
     this.#call(call, target, back);
   }
 
-  /**
-   * Calls a guest function and goes on where it should return to, if control does come back
-   * there. Too deep, it is a tail call.
-   */
+  /** Calls a guest function and goes on where it should return to, if control does come back there. */
   #call(call: () => void, target: () => void, back: number): void {
     const e = this.#e;
     this.#spill();
+    const pc = callGuest(e, this.#maxDepth, call, target);
+    const elsewhere = () => proceedAt(e, () => e.local_get(pc));
     const to = this.#shape.edge(this.#at, back);
-    e.local_get(DEPTH).i32_const(this.#maxDepth).i32_ge_u().unlikely().if_();
-    this.#proceed(target);
-    e.end();
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
-    call();
-    const pc = e.temp(I64);
-    e.local_set(pc).local_set(FUEL);
     if (to === undefined) {
-      this.#proceed(() => e.local_get(pc));
+      elsewhere();
       return;
     }
     // A trap comes from nowhere, so this tells that too.
     e.local_get(pc).i64_const(back).i64_ne().unlikely().if_();
-    this.#proceed(() => e.local_get(pc));
+    elsewhere();
     e.end();
-    this.#optimism.leaveIfSlow(() => setPc(e, back));
-    e.closeWindows();
-    e.widths = unknownWidths();
-    loadRegs(e, this.#neededIn[to]!);
-    this.#dirty = emptySet();
-    this.#go(back);
+    this.#goOnBehind(back, to);
   }
 
-  /** The same as a tail call to where the jump cache leads, but small instead of fast; a trap is passed on. */
-  #proceed(pc: () => void): void {
-    const e = this.#e;
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH);
-    pc();
-    e.tailCallHelper(proceed);
-  }
-
-  /** Has the kernel serve a call. Where that answers with fuel, it is behind the ecall that things go on. */
   ecall(): void {
     const e = this.#e;
     const { op } = e;
     const back = op.pc + op.len;
     this.#spill();
-    setPc(e, op.pc);
-    e.ctx().bank().local_get(FUEL).callHelper(serve);
-    e.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    e.local_get(FUEL).i64_const(NOWHERE).return_().end();
+    callKernel(e, op.pc);
     const to = this.#shape.edge(this.#at, back);
-    if (to === undefined) {
-      this.#tailCall(() => knownFunction(e, back));
-      return;
-    }
+    if (to === undefined) chain(e, back);
+    else this.#goOnBehind(back, to);
+  }
+
+  /** Goes on at `back`, in block `to`, after a call that may have changed anything. */
+  #goOnBehind(back: number, to: number): void {
+    const e = this.#e;
     this.#optimism.leaveIfSlow(() => setPc(e, back));
     e.closeWindows();
     e.widths = unknownWidths();
@@ -465,9 +434,10 @@ export class RegionCompiler implements Control {
   }
 
   trap(code: number): void {
+    const e = this.#e;
     this.#spill();
-    setPc(this.#e, this.#e.op.pc);
-    this.#leave(code);
+    setPc(e, e.op.pc);
+    endWith(e, code);
   }
 
   /** Control goes to `pc`: a block of this region, or out of it. */
@@ -504,31 +474,10 @@ export class RegionCompiler implements Control {
   /** Leaves for the region at a known address. */
   #chain(pc: number): void {
     this.#spill();
-    this.#tailCall(() => knownFunction(this.#e, pc));
-  }
-
-  #tailCall(func: () => void): void {
-    const e = this.#e;
-    e.ctx().bank().local_get(FUEL).local_get(DEPTH);
-    func();
-    e.return_call_indirect(REGION_TYPE);
-  }
-
-  #burnFuel(out: () => void): void {
-    const e = this.#e;
-    e.local_get(FUEL).i32_const(1).i32_sub().local_tee(FUEL);
-    e.i32_const(0).i32_lt_s().unlikely().if_();
-    out();
-    e.end();
+    chain(this.#e, pc);
   }
 
   #spill(): void {
     storeRegs(this.#e, this.#dirty);
-  }
-
-  #leave(trap: number): void {
-    const e = this.#e;
-    e.bank().local_get(FUEL).i32_store(BANK_FUEL);
-    e.i32_const(~trap).i64_const(NOWHERE).return_();
   }
 }
