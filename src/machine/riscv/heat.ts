@@ -1,8 +1,8 @@
 /**
  * The heat table: how often jump targets were interpreted, and where there are regions. In TypeScript, and as generated code.
  *
- * Targets that share a bucket count their visits together until one of them has a region. Then the bucket is tagged with what is
- * left of that one's low 32 bits: the interpreter looks it up in the jump cache, and reports it if it is not there, while the others
+ * Targets that share a bucket count their visits together until one of them has a region. Then the bucket is tagged with what it
+ * does not tell of that one's low 32 bits: the interpreter looks it up in the jump cache, and reports it if it is not there, while the others
  * count at the same place of a second table. Where several have regions all are looked up and reported.
  * Invariant: a bucket is tagged if, and only if, a region begins in it, with that region's tag or as SEVERAL.
  */
@@ -16,7 +16,7 @@ export const MAX_HEAT = 0x7fff;
 const TAGGED = 0x8000;
 const SEVERAL = 0xffff;
 
-/** Bits 19 and up of a pc that its bucket does not tell, and 1 and 2. */
+/** Bits 19 and up of a pc, and 1 and 2: with its bucket, which has the others folded with these, all of the low 32. */
 const tagOf = (low: number): number => TAGGED | ((low >>> 19) << 2) | ((low >>> 1) & 3);
 
 /** `tagOf` at run time, of the pc (i32) in a local. */
