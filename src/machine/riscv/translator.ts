@@ -36,7 +36,7 @@ import type { Hope } from "./jit/region.ts";
 import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import { isBranchAt, Ways } from "./jit/ways.ts";
-import { forgetAllJumps, forgetJumps, setJump } from "./jumpcache.ts";
+import { forgetAllJumps, forgetJumps, occupyZero, setJump } from "./jumpcache.ts";
 import {
   buildRuntime,
   buildStep,
@@ -173,9 +173,10 @@ export class Translator {
     return ~this.#step(ctx, bank, 1);
   }
 
-  /** The bank at `addr` now serves `pt`. */
+  /** The bank at `addr`, emptied, now serves `pt`. */
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
+    occupyZero(this.mem, addr);
     if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#patience.cool();
     if (this.#adoptions % ADOPTIONS_PER_FORGETTING === 0) {
       this.#ways.forget();
