@@ -55,11 +55,16 @@ export async function verifySignature(
 ): Promise<string> {
   const { status, stdout, stderr } = await gpgv(inRelease, keyring);
   if (status === 0 && stdout.length > 0) return stdout;
-  const reasons = stderr.split("\n").map((line) => line.replace(/^gpgv: /, ""));
-  const reason =
-    reasons.find((line) => /BAD|No public key|expired|no valid OpenPGP|revoked/i.test(line)) ??
-    `gpgv ended with status ${status}`;
-  throw new ImageError(`${from}: the signature is not valid for ${keyring}: ${reason.trim()}`);
+  const reason = reasonOf(stderr) ?? `gpgv ended with status ${status}`;
+  throw new ImageError(`${from}: the signature is not valid for ${keyring}: ${reason}`);
+}
+
+/** The line in which gpgv says what is wrong. Its others name keys, in hexadecimal digits that may spell anything. */
+export function reasonOf(stderr: string): string | undefined {
+  const lines = stderr.split("\n").map((line) => line.replace(/^gpgv: /, "").trim());
+  return lines.find((line) =>
+    /\b(BAD signature|No public key|expired|no valid OpenPGP|revoked)\b/i.test(line),
+  );
 }
 
 function gpgv(input: string, keyring: string) {
