@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
 import { assemble } from "../../src/machine/riscv/assemble.ts";
+import { Patience } from "../../src/machine/riscv/jit/patience.ts";
 import { heatOffset } from "../../src/machine/riscv/pchash.ts";
 import { TRAP_ECALL } from "../../src/machine/traps.ts";
 import { Board, RX } from "./board.ts";
@@ -122,4 +123,17 @@ test("an address whose tag looks like several regions' is as good as others", ()
   assert.equal(loops.run(last, HOT).made, 1);
   loops.forgetJumps(last);
   assert.deepEqual(loops.run(last, HOT), { visits: 1, made: 0 });
+});
+
+test("what could not be compiled waits, and however many there are, no more is remembered than there is room for", () => {
+  const { machine, space } = new Board(1);
+  const patience = new Patience(machine.mem, 1);
+  const pcs = Array.from({ length: 20_000 }, (_, i) => FIRST + 2 * i);
+  const isDue = (pc: number): boolean => patience.isDue(space, pc, false);
+  for (const pc of pcs) {
+    assert.ok(isDue(pc));
+    patience.uncompilable(pc);
+  }
+  assert.ok(isDue(pcs[0]!), "forgotten");
+  assert.ok(!isDue(pcs.at(-1)!));
 });

@@ -62,8 +62,7 @@ export class Patience {
     } else {
       wait = Math.max(0, wait - visits);
     }
-    if (wait > 0 && this.#waits.size >= MAX_WAITING) this.#waits.clear();
-    if (wait > 0 || this.#waits.has(pc)) this.#waits.set(pc, wait);
+    if (wait > 0 || this.#waits.has(pc)) this.#setWait(pc, wait);
     if (wait === 0 && !this.#isReluctant(pt.get(pc) >>> 12, visits)) return true;
     this.#heat.setVisits(pc, 0);
     return false;
@@ -83,7 +82,7 @@ export class Patience {
 
   /** Nothing could be made of the code at `pc`. */
   uncompilable(pc: number): void {
-    this.#waits.set(pc, UNCOMPILABLE_WAIT);
+    this.#setWait(pc, UNCOMPILABLE_WAIT);
   }
 
   /** There is a region more at `entry`. */
@@ -127,5 +126,10 @@ export class Patience {
     if (this.#threshold <= 1) return 0;
     if (isInner) return this.#threshold * INNER_PATIENCE;
     return followsCall(pt, pc) ? this.#threshold * RETURN_PATIENCE : 0;
+  }
+
+  #setWait(pc: number, visits: number): void {
+    if (this.#waits.size >= MAX_WAITING && !this.#waits.has(pc)) this.#waits.clear();
+    this.#waits.set(pc, visits);
   }
 }
