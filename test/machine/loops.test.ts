@@ -4,7 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Op } from "../../src/machine/riscv/jit/graph.ts";
+import { splitLatches } from "../../src/machine/riscv/jit/latches.ts";
 import { loopsOf } from "../../src/machine/riscv/jit/loops.ts";
+import type { Vertex } from "../../src/machine/riscv/jit/unroll.ts";
 import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
 import { Board, RW, RX } from "./board.ts";
 
@@ -118,6 +121,37 @@ wrap:
   bltu s6, a6, body
   ecall`;
 
+/** Two ways of three end in the loop's latch, as gcc makes of a partition: the short one is an inner loop with a latch of its own. */
+const PARTITION = `
+  addi t0, zero, 0
+again:
+  add a3, s1, t0
+  add a4, s1, s5
+  addi a5, zero, 0
+left:
+  lbu a2, 0(a3)
+  addi a6, zero, 2
+  bltu a2, a6, next
+right:
+  addi a4, a4, -1
+  lbu a7, 0(a4)
+  bltu a6, a7, right
+  bgeu a3, a4, crossed
+  sb a7, 0(a3)
+  sb a2, 0(a4)
+  xor s6, s6, a4
+next:
+  addi a3, a3, 1
+  addi a5, a5, 1
+  jal zero, left
+crossed:
+  slli s7, s7, 1
+  xor s7, s7, a5
+  addi t0, t0, 7
+  addi t1, zero, 30
+  bltu t0, t1, again
+  ecall`;
+
 /** Values handed on from register to register, as in SHA-256; the loop ends in any of its copies. */
 const MIX = `
   addi t0, zero, 0
@@ -178,7 +212,7 @@ function finish(board: Board, fuel: number): string {
   return assert.fail("no end");
 }
 
-for (const [name, text] of Object.entries({ SIEVE, SEARCH, SHIFTS, MIX })) {
+for (const [name, text] of Object.entries({ SIEVE, SEARCH, SHIFTS, PARTITION, MIX })) {
   const wanted = finish(boardWith(Number.POSITIVE_INFINITY, text), 1000);
   for (const threshold of [1, 2, 20, 300]) {
     for (const fuel of [1, 7, 1000]) {
@@ -256,4 +290,36 @@ test("control that comes back to a header from a loop around it takes none of th
     [1, [1, 2, 3, 5]],
     [0, [0, 1, 2, 3, 4, 5]],
   ]);
+});
+
+/** Blocks of one instruction each, with these successors. */
+function placed(succ: number[][]) {
+  const op = { traits: { flow: "next" } } as unknown as Op;
+  const vertices: Vertex[] = succ.map((_, pc) => ({
+    block: { pc, ops: [op], end: pc + 1, succ: [] },
+    succ: [],
+  }));
+  succ.forEach((to, i) => {
+    vertices[i]!.succ.push(...to.map((s) => vertices[s]!));
+  });
+  return linked(succ, new Map()).map((n, i) => ({ ...n, vertex: vertices[i]! }));
+}
+
+test("the short one of several ways to a latch gets a latch of its own", () => {
+  // 0 goes to the latch, 4, at once, or by way of 1, 2 or 3; 5 is behind the loop.
+  const nodes = placed([[1, 4], [2, 5], [4, 3], [4], [0], []]);
+  assert.ok(splitLatches(nodes));
+  const [header, , second, third, latch] = nodes.map(({ vertex }) => vertex);
+  const copy = header!.succ[1]!;
+  assert.notEqual(copy, latch);
+  assert.equal(copy.block, latch!.block);
+  assert.deepEqual(copy.succ, [header]);
+  assert.equal(second!.succ[0], latch);
+  assert.equal(third!.succ[0], latch);
+});
+
+test("a latch that ways meet before, or that leads out of its loop, is left alone", () => {
+  // The ways by 1 and 2 meet in 3.
+  assert.ok(!splitLatches(placed([[1, 2], [3], [3], [0, 4], []])));
+  assert.ok(!splitLatches(placed([[1, 2], [3], [3], [4], [0]])));
 });

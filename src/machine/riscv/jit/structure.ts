@@ -9,6 +9,7 @@
  * "A Simple, Fast Dominance Algorithm".
  */
 import { type Block, type Graph, isSwitch } from "./graph.ts";
+import { splitLatches } from "./latches.ts";
 import { innerLoopsOf, loopsOf } from "./loops.ts";
 import { unroll, type Vertex } from "./unroll.ts";
 
@@ -64,6 +65,7 @@ export function structure(graph: Graph): Structure {
   }
   const inward = nodes[0]!.preds.length > 0 ? rotated(entry) : undefined;
   if (inward) nodes = place(inward);
+  if (splitLatches(nodes)) nodes = place(inward ?? entry);
   if (unroll(nodes)) nodes = place(inward ?? entry);
   const innerLoops = innerLoopsOf(nodes).map((i) => nodes[i]!.block.pc);
   return {
