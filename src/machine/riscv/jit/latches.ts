@@ -29,7 +29,8 @@ export function splitLatches(nodes: readonly Placed[]): boolean {
     if (latch === undefined || latch === header || others.length > 0) continue;
     const { preds, succ, vertex } = nodes[latch]!;
     const { ops, back } = vertex.block;
-    if (preds.length < 2 || succ.length > 1 || back !== undefined || ops.length > MAX_LATCH) continue;
+    if (preds.length < 2 || succ.length > 1 || back !== undefined || ops.length > MAX_LATCH)
+      continue;
     const end = preds.find((p) => isShort(nodes, header, p));
     if (end === undefined) continue;
     const from = nodes[end]!.vertex.succ;
