@@ -5,11 +5,11 @@
  * (object, offset), since neither its page nor a mapping of it need stay.
  * Whoever is woken learns it from its waiter, never from the word: a wake that
  * was counted is never lost, and the restarted call returns 0.
- * Invariant: a queue is in its map exactly while someone waits on it.
  */
 import { EINVAL, failed } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
 import { Waiter, WaitQueue } from "../kern/waitqueue.ts";
+import { WaitWords } from "../kern/waitwords.ts";
 import type { VmObject } from "../vm/object.ts";
 import type { Vmspace } from "../vm/vmspace.ts";
 import type { Lwp } from "./lwp.ts";
@@ -41,7 +41,7 @@ export class FutexWaiter extends Waiter {
   override cancel(): void {
     const { queue, key } = this;
     super.cancel();
-    if (queue?.isEmpty && key?.space.get(key.word) === queue) key.space.delete(key.word);
+    if (queue?.isEmpty) key?.space.settle(key.word);
   }
 }
 
@@ -73,26 +73,26 @@ export class PiQueue extends FutexQueue {
   }
 }
 
-/** Names one futex: a map to look in, and the key there. */
+/** Names one futex: where to look, and for what. */
 export interface FutexKey {
-  readonly space: Map<number, WaitQueue>;
+  readonly space: WaitWords;
   readonly word: number;
 }
 
 export class FutexTable {
-  readonly #private = new Map<Vmspace, Map<number, WaitQueue>>();
+  readonly #private = new Map<Vmspace, WaitWords>();
 
   privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
     let space = this.#private.get(vmspace);
     if (!space) {
-      space = new Map();
+      space = new WaitWords();
       this.#private.set(vmspace, space);
     }
     return { space, word: uaddr };
   }
 
   sharedKey(object: VmObject, offset: number): FutexKey {
-    object.waitWords ??= new Map();
+    object.waitWords ??= new WaitWords();
     return { space: object.waitWords, word: offset };
   }
 
@@ -136,7 +136,7 @@ export class FutexTable {
       }
       w = next;
     }
-    if (queue.isEmpty) key.space.delete(key.word);
+    if (queue.isEmpty) key.space.settle(key.word);
     for (const w of chosen) w.wake();
     return chosen.length;
   }
@@ -161,16 +161,16 @@ export class FutexTable {
       this.enqueue(to, w);
       done++;
     }
-    if (from.isEmpty) key.space.delete(key.word);
+    if (from.isEmpty) key.space.settle(key.word);
     return done;
   }
 }
 
-function queueOf(key: FutexKey): FutexQueue {
-  let queue = key.space.get(key.word) as FutexQueue | undefined;
+function queueOf({ space, word }: FutexKey): FutexQueue {
+  let queue = space.getOrKept(word) as FutexQueue | undefined;
   if (!queue) {
     queue = new FutexQueue();
-    key.space.set(key.word, queue);
+    space.set(word, queue);
   }
   return queue;
 }

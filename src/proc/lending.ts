@@ -21,10 +21,13 @@ export class PiWaiter extends FutexWaiter {
   }
 
   override cancel(): void {
-    const { queue } = this;
+    const { queue, key } = this;
     super.cancel();
     if (!(queue instanceof PiQueue)) return;
-    if (queue.isEmpty) queue.owner.piQueues.delete(queue);
+    if (queue.isEmpty) {
+      queue.owner.piQueues.delete(queue);
+      key?.space.delete(key.word);
+    }
     if (queue.hasRealtime) borrow(queue.owner);
   }
 }

@@ -11,7 +11,7 @@
  */
 import { EAGAIN, EFBIG, ENOMEM, type Errno, failed } from "../abi/errno.ts";
 import { FILE_PAGE, SHMEM_PAGE } from "../kern/cgroup/memorygroup.ts";
-import type { WaitQueue } from "../kern/waitqueue.ts";
+import type { WaitWords } from "../kern/waitwords.ts";
 import type { Paddr } from "../machine/physmem.ts";
 import type { ErrSeq } from "./errseq.ts";
 import type { PageAllocator } from "./page.ts";
@@ -37,7 +37,7 @@ export abstract class VmObject {
   /** Stores through a map may have reached the last page's bytes past the end. */
   mayHaveTail = false;
   /** Who sleeps on words of this object, by byte offset: shared futexes. Null while nobody ever did. */
-  waitWords: Map<number, WaitQueue> | null = null;
+  waitWords: WaitWords | null = null;
   refs = 1;
   sizeBytes: number;
   /** mremap(2) makes no map of it longer. */
