@@ -6,46 +6,33 @@
  * takes the word to (decode.ts): cold code waits for memory, so what is looked at must be little.
  * Within a page the next instruction is at `ip`, a physical address; leaving the page goes through the fetch TLB.
  *
- * Backward branches, calls, returns and indirect jumps are counted, in buckets; one that is full may have a
- * compiled region, and the jump cache is the door to that.
+ * Backward branches, calls, returns and indirect jumps are visits of where they go: entrance.ts.
  */
 import {
   AWAY_MARKS,
   BANK_FETCH,
   BANK_FUEL,
   BANK_HOME,
-  BANK_JUMP,
   BANK_SWITCH,
   BRANCH_BYTES,
   BRANCH_MARKS,
   CTX_PC,
   DECODE_TABLE,
-  HEAT_BESIDE,
-  HEAT_TABLE,
 } from "../layout.ts";
 import { fetchHigh, fetchSlot, fetchSlow } from "../mmu/access.ts";
 import { TRAP_ECALL, TRAP_FAULT_FETCH, TRAP_FUEL, TRAP_ILLEGAL } from "../traps.ts";
 import { I32, I64, type Label } from "../wasm/asm.ts";
 import { type Decoder, FIELDS, FIRST_BITS, TABLE_BYTES, tableAt } from "./decode.ts";
-import { emitIsOfAnother } from "./heat.ts";
+import { BANK, DEPTH, EntranceEmit, FUEL } from "./entrance.ts";
 import { type Helper, serve } from "./helper.ts";
-import { NOWHERE, visit } from "./hostcalls.ts";
+import { NOWHERE } from "./hostcalls.ts";
 import type { HalfInsn } from "./isa/c.ts";
 import type { Insn } from "./isa/insn.ts";
 import { longOperands } from "./isa/operandbits.ts";
 import { ERRATIC } from "./jit/ways.ts";
-import { JUMP_BESIDE } from "./jumpcache.ts";
-import { emitHeatOffset, emitJumpOffset } from "./pchash.ts";
-import { WordEmit } from "./wordops.ts";
 
-/** Visits of a jump target before the translator hears of it, if that is not hot before: most of a program's never get so far. */
-const FIRST_REPORT = 16;
 /** Set in the depth given to the interpreter: it must not ask for a region at the first pc. */
 export const NO_VISIT = 1 << 30;
-
-const BANK = 1;
-const FUEL = 2;
-const DEPTH = 3;
 
 // jal and jalr with ra or t0 for rd are calls, jalr with x0 for rd and one of those for rs1 is a return.
 const LINK = 1;
@@ -54,51 +41,27 @@ const LINK_MASK = 0x1b;
 /** Bytes that a processor fetches from memory at once. */
 const CACHE_LINE = 64;
 
-export interface InterpOptions {
-  /** Stop after one instruction, and never enter compiled code. */
-  readonly single: boolean;
-  /** Visits of a jump target before the translator is asked to compile it. */
-  readonly threshold: number;
-  /** See WebAssembly calls in jit/region.ts. */
-  readonly maxDepth: number;
-  readonly indexOf: (h: Helper) => number;
-  /** Type index of a region function. */
-  readonly regionType: number;
-}
-
 /** Emits the interpreter as a function (ctx, bank, fuel, depth) → result, as regions are (jit/region.ts). */
-export class InterpEmit extends WordEmit {
-  readonly #options: InterpOptions;
+export class InterpEmit extends EntranceEmit {
   readonly #ip = this.newLocal(I32);
   readonly #base = this.newLocal(I32);
-  readonly #handler = this.newLocal(I32);
   readonly #cause = this.newLocal(I32);
-  readonly #slot = this.newLocal(I32);
-  readonly #heat = this.newLocal(I32);
-  /** Guest calls that were interpreted here and have not returned. */
-  readonly #calls = this.newLocal(I32);
-  readonly #pc = this.newLocal(I64);
   readonly #pageVa = this.newLocal(I64);
   #refetch: Label = 0;
   #jumped: Label = 0;
   #advance: Label = 0;
   #trapped: Label = 0;
 
-  constructor(options: InterpOptions) {
-    super();
-    this.#options = options;
-  }
-
   generate(decoder: Decoder): void {
-    const { single } = this.#options;
-    this.ctx().i64_load(CTX_PC).local_set(this.#pc);
+    const { single } = this.options;
+    this.ctx().i64_load(CTX_PC).local_set(this.target);
     const isFirst = this.newLocal(I32);
     this.local_get(DEPTH).i32_const(NO_VISIT).i32_and().local_set(isFirst);
     this.local_get(DEPTH).local_get(isFirst).i32_xor().local_set(DEPTH);
     const jump = this.loop();
     if (!single) {
       this.local_get(isFirst).i32_eqz().if_();
-      this.#visitJumpCache();
+      this.visitJumpCache();
       this.end().i32_const(0).local_set(isFirst);
     }
     this.#refetch = this.loop();
@@ -114,136 +77,44 @@ export class InterpEmit extends WordEmit {
     this.end();
     this.i32_const(TRAP_ILLEGAL).local_set(this.#cause);
     this.end(); // trapped
-    this.#currentPc().local_set(this.#pc);
-    this.#leave(() => this.local_get(this.#cause));
+    this.#currentPc().local_set(this.target);
+    this.leave(() => this.local_get(this.#cause));
     this.end(); // advance
     if (single) {
-      this.#currentPc().local_set(this.#pc);
-      this.#leave(() => this.i32_const(TRAP_FUEL));
+      this.#currentPc().local_set(this.target);
+      this.leave(() => this.i32_const(TRAP_FUEL));
     } else {
       // At the page's last half may begin what ends in the next: `fetchFirst` sees to that.
       this.local_get(this.#ip).local_get(this.#base).i32_sub().i32_const(4094).i32_lt_u();
       this.likely().if_();
       this.#fetchNext().br(next);
       this.end();
-      this.#currentPc().local_set(this.#pc);
+      this.#currentPc().local_set(this.target);
       this.br(this.#refetch);
     }
     this.end(); // jumped
-    if (single) this.#leave(() => this.i32_const(TRAP_FUEL));
+    if (single) this.leave(() => this.i32_const(TRAP_FUEL));
     else this.br(jump);
     this.end(); // next
     this.end(); // fetchFault
-    this.#leave(() => this.i32_const(TRAP_FAULT_FETCH));
+    this.leave(() => this.i32_const(TRAP_FAULT_FETCH));
     this.end(); // refetch
     this.end(); // jump
     this.unreachable();
   }
 
-  /** Burns fuel for a jump to #pc; enters compiled code, or counts the visit. */
-  #visitJumpCache(): void {
-    this.local_get(FUEL).i32_const(1).i32_sub().local_tee(FUEL);
-    this.i32_const(0).i32_lt_s().unlikely().if_();
-    this.#leave(() => this.i32_const(TRAP_FUEL));
-    this.end();
-    if (this.#options.threshold === Number.POSITIVE_INFINITY) return;
-    const isCold = this.block();
-    const isKnown = this.block();
-    this.#countVisit(isKnown);
-    this.br(isCold);
-    this.end(); // isKnown
-    this.#enterRegion();
-    this.end(); // isCold
-  }
-
-  /** Looks #pc up in the jump cache: sets #handler if it is there. */
-  #lookUp(isKnown: Label): void {
-    this.bank().local_get(this.#pc).i32_wrap_i64();
-    emitJumpOffset(this, this.#slot).i32_add().local_set(this.#slot);
-    for (const isBeside of [false, true]) {
-      if (isBeside)
-        this.local_get(this.#slot).i32_const(JUMP_BESIDE).i32_xor().local_set(this.#slot);
-      this.local_get(this.#slot).i64_load(BANK_JUMP).local_get(this.#pc).i64_eq();
-      this.if_();
-      this.local_get(this.#slot)
-        .i32_load(BANK_JUMP + 8)
-        .local_tee(this.#handler)
-        .br_if(isKnown);
-      this.end();
-    }
-  }
-
-  /**
-   * Goes on in the function whose number is in #handler. Inside a guest function that this interpreter
-   * called itself, that is a call: it comes back when the guest function returns.
-   */
-  #enterRegion(): void {
-    const { regionType, maxDepth } = this.#options;
-    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
-    this.local_get(this.#calls).i32_const(0).i32_ne();
-    this.local_get(DEPTH).i32_const(maxDepth).i32_lt_u().i32_and().if_();
-    this.ctx().bank().local_get(FUEL).local_get(DEPTH).i32_const(1).i32_add();
-    this.local_get(this.#handler).call_indirect(regionType);
-    this.local_set(this.#pc).local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
-    this.local_get(FUEL).local_get(this.#pc).return_().end();
-    this.local_get(this.#calls).i32_const(1).i32_sub().local_set(this.#calls);
-    this.else_();
-    this.ctx().bank().local_get(FUEL).local_get(DEPTH).local_get(this.#handler);
-    this.return_call_indirect(regionType);
-    this.end();
-  }
-
-  /**
-   * Counts a visit of #pc (heat.ts); the translator hears of powers of two from FIRST_REPORT on, and of all past the threshold. Only what is
-   * past that can have a region, so nothing else is looked up.
-   */
-  #countVisit(isKnown: Label): void {
-    const { threshold, indexOf } = this.#options;
-    const [bucket, low] = [this.#handler, this.#slot];
-    this.local_get(this.#pc).i32_wrap_i64();
-    emitHeatOffset(this, low).local_set(bucket);
-    this.#countIn(HEAT_TABLE, bucket);
-    this.else_();
-    emitIsOfAnother(this, () => this.local_get(this.#heat).i32_const(1).i32_sub(), low);
-    this.if_();
-    this.#countIn(HEAT_TABLE + HEAT_BESIDE, bucket);
-    this.end();
-    this.else_();
-    this.#lookUp(isKnown);
-    this.end();
-    this.end();
-    this.local_get(this.#heat).local_get(this.#heat).i32_const(1).i32_sub();
-    this.i32_const(FIRST_REPORT - 1)
-      .i32_or()
-      .i32_and()
-      .i32_eqz();
-    this.local_get(this.#heat).i32_const(threshold).i32_ge_u();
-    this.i32_or().unlikely().if_();
-    this.bank().local_get(this.#pc).f64_convert_i64_u().local_get(this.#heat);
-    this.call(indexOf(visit));
-    this.local_tee(this.#handler).br_if(isKnown);
-    this.end();
-  }
-
-  /** Opens an if: #heat, one more than a counter has, is below the threshold, and stored there. */
-  #countIn(table: number, bucket: number): void {
-    this.local_get(bucket).i32_load16_u(table).i32_const(1).i32_add().local_tee(this.#heat);
-    this.i32_const(this.#options.threshold).i32_lt_u().if_();
-    this.local_get(bucket).local_get(this.#heat).i32_store16(table);
-  }
-
-  /** Sets base, pageVa and ip for the instruction at #pc. */
+  /** Sets base, pageVa and ip for the instruction at `target`. */
   #enterPage(fetchFault: Label): void {
-    fetchSlot(this, BANK, this.#pc).local_tee(this.#slot).i64_load(BANK_FETCH);
-    this.local_get(this.#pc).i64_const(-4096).i64_and().i64_const(1).i64_or().i64_eq();
+    fetchSlot(this, BANK, this.target).local_tee(this.slot).i64_load(BANK_FETCH);
+    this.local_get(this.target).i64_const(-4096).i64_and().i64_const(1).i64_or().i64_eq();
     this.likely().if_(I32);
-    this.local_get(this.#slot).i32_load(BANK_FETCH + 8);
+    this.local_get(this.slot).i32_load(BANK_FETCH + 8);
     this.else_();
-    this.bank().local_get(this.#pc).callHelper(fetchSlow);
+    this.bank().local_get(this.target).callHelper(fetchSlow);
     this.end();
     this.local_tee(this.#base).i32_eqz().unlikely().br_if(fetchFault);
-    this.local_get(this.#pc).i64_const(-4096).i64_and().local_set(this.#pageVa);
-    this.local_get(this.#pc).i32_wrap_i64().i32_const(4095).i32_and();
+    this.local_get(this.target).i64_const(-4096).i64_and().local_set(this.#pageVa);
+    this.local_get(this.target).i32_wrap_i64().i32_const(4095).i32_and();
     this.local_get(this.#base).i32_or().local_set(this.#ip);
     // What follows in the page is waited for too, soon: it comes meanwhile.
     this.local_get(this.#ip).i32_const(CACHE_LINE).i32_add().i32_const(4095).i32_and();
@@ -257,12 +128,12 @@ export class InterpEmit extends WordEmit {
 
   /** The same anywhere: what begins in the last half may go on in the next page. */
   #fetchFirst(fetchFault: Label): void {
-    const high = this.#handler;
+    const high = this.handler;
     this.#fetchNext();
     this.local_get(this.#ip).i32_const(4095).i32_and().i32_const(4094).i32_eq();
     this.local_get(this.word).i32_const(3).i32_and().i32_const(3).i32_eq();
     this.i32_and().unlikely().if_();
-    this.#currentPc().local_set(this.#pc);
+    this.#currentPc().local_set(this.target);
     this.bank().local_get(this.#pageVa).i64_const(4096).i64_add().callHelper(fetchHigh);
     this.local_tee(high).i32_const(-1).i32_eq().br_if(fetchFault);
     this.local_get(this.word).i32_const(0xffff).i32_and();
@@ -281,16 +152,16 @@ export class InterpEmit extends WordEmit {
       const further = tables.map(({ field }) =>
         FIELDS.indexOf(field) < asked ? illegal : looks[FIELDS.indexOf(field)]!,
       );
-      this.local_get(this.#handler).br_table([...labels, ...further], illegal);
+      this.local_get(this.handler).br_table([...labels, ...further], illegal);
     };
     this.local_get(this.word).i32_const(FIRST_BITS).i32_and();
-    this.i32_load8_u(DECODE_TABLE).local_set(this.#handler);
+    this.i32_load8_u(DECODE_TABLE).local_set(this.handler);
     jump(0);
     FIELDS.forEach(({ at, width }, i) => {
       this.end();
-      this.local_get(this.#handler).i32_const(TABLE_BYTES).i32_mul();
+      this.local_get(this.handler).i32_const(TABLE_BYTES).i32_mul();
       this.field(at, 2 ** width - 1).i32_add();
-      this.i32_load8_u(tableAt(-decoder.firstTable)).local_set(this.#handler);
+      this.i32_load8_u(tableAt(-decoder.firstTable)).local_set(this.handler);
       jump(i + 1);
     });
     for (const form of forms) {
@@ -336,9 +207,9 @@ export class InterpEmit extends WordEmit {
     this.br(this.#advance);
   }
 
-  /** Saves pc (from #pc) and fuel, and returns. */
-  #leave(trap: () => void): void {
-    this.ctx().local_get(this.#pc).i64_store(CTX_PC);
+  /** Saves pc (from `target`) and fuel, and returns. */
+  protected leave(trap: () => void): void {
+    this.ctx().local_get(this.target).i64_store(CTX_PC);
     this.bank().local_get(FUEL).i32_store(BANK_FUEL);
     trap();
     this.i32_const(-1).i32_xor().i64_const(NOWHERE).return_();
@@ -350,12 +221,12 @@ export class InterpEmit extends WordEmit {
   }
 
   callHelper(helper: Helper): this {
-    return this.call(this.#options.indexOf(helper));
+    return this.call(this.options.indexOf(helper));
   }
 
   /** The code behind has not changed, or the call comes out. */
   ecall(): this {
-    if (this.#options.single) return this.trap(TRAP_ECALL);
+    if (this.options.single) return this.trap(TRAP_ECALL);
     this.ctx().#currentPc().i64_store(CTX_PC);
     this.ctx().bank().local_get(FUEL).callHelper(serve);
     this.local_tee(FUEL).i32_const(0).i32_lt_s().unlikely().if_();
@@ -413,14 +284,14 @@ export class InterpEmit extends WordEmit {
   }
   /** A forward jump that does not link is a long step; others go by the jump cache. */
   #relativeJump(mayLink: boolean): this {
-    const offset = this.#heat;
+    const offset = this.heat;
     const { rd } = this.form.operands;
     const links = mayLink && typeof rd !== "number";
     // A jump to itself is a loop too: it must burn fuel.
     this.immw().local_tee(offset).i32_const(1).i32_lt_s();
     if (links) this.field(rd.at, 31).i32_or();
     this.if_();
-    this.#currentPc().local_get(offset).i64_extend_i32_s().i64_add().local_set(this.#pc);
+    this.#currentPc().local_get(offset).i64_extend_i32_s().i64_add().local_set(this.target);
     if (links) this.#countCall();
     this.br(this.#jumped);
     this.end();
@@ -430,7 +301,7 @@ export class InterpEmit extends WordEmit {
   jumpTo(target: () => void, link: boolean): this {
     const { rd, rs1 } = this.form.operands;
     target();
-    this.local_set(this.#pc);
+    this.local_set(this.target);
     if (link) this.setRd(() => this.nextPc());
     if ((rd === 0 || typeof rd !== "number") && typeof rs1 !== "number") {
       this.#isLink(rs1.at);
@@ -447,7 +318,7 @@ export class InterpEmit extends WordEmit {
     this.#countCall();
     this.bank().#currentPc().i64_store(BANK_SWITCH);
     this.bank()
-      .local_get(this.#pc)
+      .local_get(this.target)
       .i64_store(BANK_SWITCH + 8);
     return this.br(this.#jumped);
   }
@@ -457,7 +328,7 @@ export class InterpEmit extends WordEmit {
     if (rd === 0) return;
     if (typeof rd === "number") this.i32_const(1);
     else this.#isLink(rd.at);
-    this.local_get(this.#calls).i32_add().local_set(this.#calls);
+    this.local_get(this.calls).i32_add().local_set(this.calls);
   }
   /** Pushes whether the register at this bit is one that links: ra or t0, x1 and x5. Source: unprivileged spec, "jal". */
   #isLink(at: number): this {
@@ -469,20 +340,20 @@ export class InterpEmit extends WordEmit {
 
   /** Back to code that was being interpreted, or to the compiled caller; with neither it is a jump. */
   #return(): void {
-    this.local_get(this.#calls).if_();
-    this.local_get(this.#calls).i32_const(1).i32_sub().local_set(this.#calls);
+    this.local_get(this.calls).if_();
+    this.local_get(this.calls).i32_const(1).i32_sub().local_set(this.calls);
     this.br(this.#refetch);
     this.end();
     this.local_get(DEPTH).if_();
-    this.local_get(FUEL).local_get(this.#pc).return_();
+    this.local_get(FUEL).local_get(this.target).return_();
     this.end();
   }
 
   fenceI(): this {
     // Compiled callers that wait may be of the code that was written: none is returned to.
     this.nextPc()
-      .local_set(this.#pc)
-      .#leave(() => this.i32_const(TRAP_FUEL));
+      .local_set(this.target)
+      .leave(() => this.i32_const(TRAP_FUEL));
     return this;
   }
 }
