@@ -1,6 +1,6 @@
 /**
- * Owns the generated code of one Worker: the runtime with the interpreter, and what the JIT
- * compiled. Decides what to compile when.
+ * Decides what to compile when, for the generated code of one Worker: the runtime with the interpreter, and what the
+ * JIT compiled, which jit/codecache.ts has.
  *
  * The interpreter counts visits to jump targets and reports them here (`visit`). Targets that were
  * visited often enough are compiled several at a time (jit/queue.ts).
@@ -16,8 +16,7 @@ import { MAX_HEAT } from "./heat.ts";
 import { RV64GC } from "./isa/rv64gc.ts";
 import { Archive } from "./jit/archive.ts";
 import { Away } from "./jit/away.ts";
-import { RegionClock } from "./jit/clock.ts";
-import { CodePages } from "./jit/codepages.ts";
+import { CodeCache } from "./jit/codecache.ts";
 import {
   assemble,
   compileRegion,
@@ -33,10 +32,8 @@ import { Patience } from "./jit/patience.ts";
 import { CompileQueue, type Target } from "./jit/queue.ts";
 import type { RegionRecord } from "./jit/record.ts";
 import type { Hope } from "./jit/region.ts";
-import { type Region, Regions } from "./jit/regions.ts";
 import { Switches } from "./jit/switches.ts";
 import { isBranchAt, Ways } from "./jit/ways.ts";
-import { forgetAllJumps, forgetJumps, occupyZero, setJump } from "./jumpcache.ts";
 import {
   buildRuntime,
   buildStep,
@@ -83,8 +80,6 @@ export interface Runner {
 }
 
 export class Translator {
-  /** Changes whenever generated code that may be running goes stale. */
-  epoch = 0;
   readonly mem: PhysMem;
   readonly stats: MachineStats;
   readonly #clockNs: () => number;
@@ -96,9 +91,7 @@ export class Translator {
   readonly #runtime: Runtime;
   #step: EnterFunc | undefined;
   readonly #banks = new Map<number, PageTable>();
-  readonly #codePages: CodePages;
-  readonly #regions = new Regions();
-  readonly #clock: RegionClock;
+  readonly #cache: CodeCache;
   readonly #switches = new Switches();
   readonly #doubts: Doubts;
   readonly #misses: Doubts;
@@ -108,9 +101,7 @@ export class Translator {
   readonly #queue = new CompileQueue();
   readonly #away: Away;
   #runner: Runner | undefined;
-  #nextSlot = 1;
   #adoptions = 0;
-  #freeSlots: number[] = [];
 
   constructor(
     mem: PhysMem,
@@ -123,11 +114,9 @@ export class Translator {
     this.#clockNs = clockNs;
     this.#threshold = threshold > MAX_HEAT ? Number.POSITIVE_INFINITY : threshold;
     this.#patience = new Patience(mem, this.#threshold);
-    this.#clock = new RegionClock(maxRegions);
     this.#archive = store === null ? null : new Archive(store, maxDepth, (m) => this.#link(m));
     this.#ways = new Ways(mem, threshold > 1);
     this.#away = new Away(mem);
-    this.#codePages = new CodePages(mem, this.#banks);
     this.#doubts = new Doubts(maxDoubts);
     this.#misses = new Doubts(maxMisses);
     this.#decoder.install(mem);
@@ -157,7 +146,13 @@ export class Translator {
       store,
     };
     this.#runtime = buildRuntime(this.#parts);
-    this.#table.set(0, this.#runtime.miss);
+    const functions = { table: this.#table, miss: this.#runtime.miss };
+    this.#cache = new CodeCache(mem, stats, functions, this.#banks, this.#patience, maxRegions);
+  }
+
+  /** Changes whenever generated code that may be running goes stale. */
+  get epoch(): number {
+    return this.#cache.epoch;
   }
 
   /** Runs the context at `ctx` against the bank for `fuel` jumps, on behalf of `runner`: the trap. */
@@ -176,7 +171,7 @@ export class Translator {
   /** The bank at `addr`, emptied, now serves `pt`. */
   adoptBank(addr: number, pt: PageTable): void {
     this.#banks.set(addr, pt);
-    occupyZero(this.mem, addr);
+    this.#cache.adopted(addr);
     if (++this.#adoptions % ADOPTIONS_PER_COOLING === 0) this.#patience.cool();
     if (this.#adoptions % ADOPTIONS_PER_FORGETTING === 0) {
       this.#ways.forget();
@@ -191,18 +186,12 @@ export class Translator {
 
   /** An executable mapping of the address space of this bank has changed. */
   codeRemapped(bank: number): void {
-    this.epoch++;
-    forgetAllJumps(this.mem, bank);
+    this.#cache.remapped(bank);
   }
 
   /** Drops what was compiled from a physical page. */
   pageWritten(page: number): void {
-    const regions = this.#regions.onPage(page);
-    if (regions.length > 0) {
-      this.#patience.pageWritten(page);
-      for (const region of regions) this.#drop(region);
-    }
-    this.#codePages.unprotect(page);
+    if (this.#cache.dropPage(page)) this.#patience.pageWritten(page);
   }
 
   /**
@@ -213,34 +202,24 @@ export class Translator {
     const pt = this.#banks.get(bank)!;
     this.stats.visits++;
     this.#noteSwitch(bank, pc);
-    const known = this.#regions.find(pt, pc);
-    if (known) {
-      setJump(this.mem, bank, pc, known.slot);
-      return known.slot;
-    }
-    const isInner = this.#regions.haveInnerLoop(pt, pc);
+    const known = this.#cache.lookUp(bank, pc);
+    if (known !== 0) return known;
+    const isInner = this.#cache.haveInnerLoop(pt, pc);
     const isDue = (): boolean => count >= this.#threshold && this.#patience.isDue(pt, pc, isInner);
     if (isInner && !isDue()) return 0;
-    const restored =
-      count >= Math.min(RESTORE_THRESHOLD, this.#threshold) ? this.#restore(pt, pc) : undefined;
-    if (restored) {
-      setJump(this.mem, bank, pc, restored.slot);
-      return restored.slot;
+    if (count >= Math.min(RESTORE_THRESHOLD, this.#threshold) && this.#restore(pt, pc)) {
+      return this.#cache.lookUp(bank, pc);
     }
     if (!isInner && !isDue()) return 0;
     const rest = (visits: number) => this.#patience.rest(pc, visits);
-    const isTime = this.#queue.isTime({ pt, pc }, this.#regions.size, rest);
+    const isTime = this.#queue.isTime({ pt, pc }, this.#cache.size, rest);
     if (!isTime && this.#threshold > 1) return 0;
     const begin = this.#clockNs();
     this.#compile(this.#queue.take());
     this.stats.translateNs += this.#clockNs() - begin;
-    const made = this.#regions.find(pt, pc);
-    if (!made) {
-      this.#patience.uncompilable(pc);
-      return 0;
-    }
-    setJump(this.mem, bank, pc, made.slot);
-    return made.slot;
+    const made = this.#cache.lookUp(bank, pc);
+    if (made === 0) this.#patience.uncompilable(pc);
+    return made;
   }
 
   /** The region at `entry` was in doubt; one that often is is compiled again, with care. */
@@ -269,9 +248,9 @@ export class Translator {
 
   #compileAgain(bank: number, entry: number): void {
     const pt = this.#banks.get(bank)!;
-    const region = this.#regions.find(pt, entry);
+    const region = this.#cache.find(pt, entry);
     if (!region) return;
-    this.#drop(region);
+    this.#cache.drop(region);
     this.stats.regionsCareful++;
     // An earlier machine may have come to this as well.
     if (this.#restore(pt, entry)) return;
@@ -281,9 +260,9 @@ export class Translator {
   /** Compiles a region again, as what is known of the ways through it has changed. */
   #remake(bank: number, entry: number): void {
     const pt = this.#banks.get(bank)!;
-    const region = this.#regions.find(pt, entry);
+    const region = this.#cache.find(pt, entry);
     if (!region) return;
-    this.#drop(region);
+    this.#cache.drop(region);
     this.stats.regionsRemade++;
     this.#compile([{ pt, pc: entry }]);
   }
@@ -301,7 +280,7 @@ export class Translator {
     const graphs: Graph[] = [];
     const taken = new Map<number, PageTable>();
     for (const { pt, pc } of targets) {
-      if (taken.get(pc) === pt || this.#regions.find(pt, pc)) continue;
+      if (taken.get(pc) === pt || this.#cache.find(pt, pc)) continue;
       taken.set(pc, pt);
       // Careful code has no calls on its way out.
       const isChoosy = this.#ways.isChoosy(pc) && this.#misses.mayHope(pc);
@@ -314,18 +293,19 @@ export class Translator {
       if (graph) graphs.push(graph);
     }
     if (graphs.length === 0) return;
-    this.#makeRoom(graphs.length);
+    this.#cache.makeRoom(graphs.length);
     const hopes = graphs.map(({ entry }) => this.#hopeFor(entry));
     const codes = graphs.map((graph, i) => compileRegion(graph, this.#maxDepth, hopes[i]!));
     const funcs = this.#functionsOf(codes);
     graphs.forEach((graph, i) => {
       const { entry, pages, insns } = graph;
+      const { innerLoops } = codes[i]!;
       this.stats.insnsTranslated += insns;
       if (funcs[i] === undefined) {
         this.#patience.uncompilable(entry);
         return;
       }
-      this.#install(entry, pages, codes[i]!.innerLoops, funcs[i]);
+      this.#cache.add({ entry, pages, innerLoops }, funcs[i]);
       this.#archive?.keep(graph, hopes[i]!, codes[i]!, this.mem);
     });
   }
@@ -357,25 +337,9 @@ export class Translator {
     return { arithmetic: this.#doubts.mayHope(entry), hits: this.#misses.mayHope(entry) };
   }
 
-  #install(
-    entry: number,
-    pages: ReadonlyMap<number, number>,
-    innerLoops: readonly number[],
-    func: unknown,
-  ): Region {
-    const region = { entry, slot: this.#takeSlot(), pages, innerLoops, isIdle: false };
-    this.#table.set(region.slot, func);
-    this.#regions.add(region);
-    this.#patience.regionMade(entry);
-    for (const pa of pages.values()) this.#codePages.protect(pa >>> 12);
-    this.stats.regionsMade++;
-    this.stats.regions = this.#regions.size;
-    return region;
-  }
-
-  /** The region at `pc` as an earlier machine made it of the same code, if one did; others that may be wanted soon come with it. */
-  #restore(pt: PageTable, pc: number): Region | undefined {
-    if (!this.#archive) return undefined;
+  /** Adds the region at `pc` as an earlier machine made it of the same code, if one did; others that may be wanted soon come with it. */
+  #restore(pt: PageTable, pc: number): boolean {
+    if (!this.#archive) return false;
     const mayHave = ({ entry, hope }: RegionRecord): boolean => {
       const { arithmetic, hits } = this.#hopeFor(entry);
       return (arithmetic || !hope.arithmetic) && (hits || !hope.hits);
@@ -383,48 +347,18 @@ export class Translator {
     const isWarm = (entry: number): boolean =>
       this.#patience.visits(entry) >= WARM_THRESHOLD && this.#isNew(pt, entry);
     const found = this.#archive.restore(pt, pc, mayHave, isWarm);
-    if (found.length === 0) return undefined;
-    this.#makeRoom(found.length);
-    for (const { entry, pages, spans, innerLoops, func } of found) {
+    if (found.length === 0) return false;
+    this.#cache.makeRoom(found.length);
+    for (const piece of found) {
       this.stats.regionsRestored++;
-      this.#ways.learn(pages, spans);
-      this.#install(entry, pages, innerLoops, func);
+      this.#ways.learn(piece.pages, piece.spans);
+      this.#cache.add(piece, piece.func);
     }
-    return this.#regions.find(pt, pc);
+    return this.#cache.find(pt, pc) !== undefined;
   }
 
   /** There is no region at `pc`, nor one that has it as an inner loop. */
   #isNew(pt: PageTable, pc: number): boolean {
-    return !this.#regions.find(pt, pc) && !this.#regions.haveInnerLoop(pt, pc);
-  }
-
-  #drop(region: Region): void {
-    this.epoch++;
-    this.#regions.remove(region);
-    this.#patience.regionDropped(region.entry);
-    forgetJumps(this.mem, this.#banks.keys(), region);
-    this.#table.set(region.slot, this.#runtime.miss);
-    this.#freeSlots.push(region.slot);
-    for (const pa of region.pages.values()) {
-      const page = pa >>> 12;
-      if (this.#regions.onPage(page).length === 0) this.#codePages.unprotect(page);
-    }
-    this.stats.regionsDropped++;
-    this.stats.regions = this.#regions.size;
-  }
-
-  /** For `n` regions more. */
-  #makeRoom(n: number): void {
-    for (const region of this.#clock.inTheWay(this.#regions, n)) {
-      this.#drop(region);
-      this.stats.regionsEvicted++;
-    }
-    if (!this.#clock.isScarce(this.#regions, n)) return;
-    for (const bank of this.#banks.keys()) forgetAllJumps(this.mem, bank);
-  }
-
-  /** There are more slots than regions may be. */
-  #takeSlot(): number {
-    return this.#freeSlots.pop() ?? this.#nextSlot++;
+    return !this.#cache.find(pt, pc) && !this.#cache.haveInnerLoop(pt, pc);
   }
 }
