@@ -7,14 +7,7 @@
  */
 import { isSwitch } from "./graph.ts";
 import { loopsOf } from "./loops.ts";
-import type { Vertex } from "./unroll.ts";
-
-/** What is needed of a node in reverse postorder. */
-interface Placed {
-  readonly vertex: Vertex;
-  readonly succ: readonly number[];
-  readonly preds: readonly number[];
-}
+import type { Placed } from "./unroll.ts";
 
 /** Instructions of a latch that is copied. */
 const MAX_LATCH = 8;

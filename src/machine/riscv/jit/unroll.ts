@@ -14,8 +14,8 @@ export interface Vertex {
   readonly succ: Vertex[];
 }
 
-/** What is needed of a node in reverse postorder. */
-interface Placed {
+/** What copying needs of a node in reverse postorder. */
+export interface Placed {
   readonly vertex: Vertex;
   readonly succ: readonly number[];
   readonly preds: readonly number[];
