@@ -4,10 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Decoder } from "../../src/machine/riscv/decode.ts";
+import { RV64GC } from "../../src/machine/riscv/isa/rv64gc.ts";
 import type { Op } from "../../src/machine/riscv/jit/graph.ts";
 import { splitLatches } from "../../src/machine/riscv/jit/latches.ts";
 import { loopsOf } from "../../src/machine/riscv/jit/loops.ts";
 import type { Vertex } from "../../src/machine/riscv/jit/unroll.ts";
+import { traitsOf } from "../../src/machine/riscv/traits.ts";
 import { TRAP_ECALL, TRAP_FUEL } from "../../src/machine/traps.ts";
 import { Board, RW, RX } from "./board.ts";
 
@@ -292,9 +295,12 @@ test("control that comes back to a header from a loop around it takes none of th
   ]);
 });
 
+const NOP = 0x13;
+
 /** Blocks of one instruction each, with these successors. */
 function placed(succ: number[][]) {
-  const op = { traits: { flow: "next" } } as unknown as Op;
+  const insn = new Decoder(RV64GC).decode(NOP)!;
+  const op: Op = { pc: 0, len: 4, word: NOP, insn, traits: traitsOf(insn), imm: 0, isAway: false };
   const vertices: Vertex[] = succ.map((_, pc) => ({
     block: { pc, ops: [op], end: pc + 1, succ: [] },
     succ: [],

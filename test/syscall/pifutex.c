@@ -157,6 +157,43 @@ static void waiting(void)
 
 static pthread_mutex_t mutex;
 static long total;
+static void *gives_up(void *result)
+{
+	struct timespec soon;
+	clock_gettime(CLOCK_REALTIME, &soon);
+	soon.tv_nsec += 5000000;
+	soon.tv_sec += soon.tv_nsec / 1000000000;
+	soon.tv_nsec %= 1000000000;
+	*(int *)result = futex(&word, FUTEX_LOCK_PI, &soon) == 0 ? 0 : errno;
+	return NULL;
+}
+
+/* One word, by turns of those who wait for a change, and a lock. */
+static void turns(void)
+{
+	struct timespec shortly = {0, 2000000};
+	struct locker s;
+	for (int i = 0; i < 3; i++) {
+		pthread_t thread;
+		int result = 0;
+		word = 5;
+		CHECK_ERRNO("nobody wakes", syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 5, &shortly, 0, 0), ETIMEDOUT);
+		word = 0;
+		CHECK("a lock then", futex(&word, FUTEX_LOCK_PI, NULL) == 0);
+		start(&s, &word, NULL, 0);
+		CHECK("which is handed on", futex(&word, FUTEX_UNLOCK_PI, NULL) == 0);
+		pthread_join(s.thread, NULL);
+		CHECK("to who waited", s.result == 0 && word == 0);
+		CHECK("again", futex(&word, FUTEX_LOCK_PI, NULL) == 0);
+		pthread_create(&thread, NULL, gives_up, &result);
+		pthread_join(thread, NULL);
+		CHECK("until who waits gives up", result == ETIMEDOUT);
+		CHECK("no change wakes nobody", syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0) == 0);
+		CHECK("given back", futex(&word, FUTEX_UNLOCK_PI, NULL) == 0);
+	}
+	word = 0;
+}
+
 static void *adds(void *unused)
 {
 	(void)unused;
@@ -221,6 +258,7 @@ int main(void)
 	word = 0;
 	plain();
 	waiting();
+	turns();
 	mutexes();
 	processes();
 	return t_end();

@@ -13,13 +13,8 @@ import { RegionClock } from "./clock.ts";
 import { CodePages } from "./codepages.ts";
 import { type Region, Regions } from "./regions.ts";
 
-/** What a region is made of. */
-export interface Piece {
-  readonly entry: number;
-  /** Virtual page address → physical page address. */
-  readonly pages: ReadonlyMap<number, number>;
-  readonly innerLoops: readonly number[];
-}
+/** What a region is made of, beside its function. */
+type Piece = Pick<Region, "entry" | "pages" | "innerLoops">;
 
 /** Who is told of regions that come and go. */
 type Observer = Pick<HeatTable, "regionMade" | "regionDropped">;
