@@ -168,6 +168,12 @@ static void *gives_up(void *result)
 	return NULL;
 }
 
+static void *sleeps(void *unused)
+{
+	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 7, 0, 0, 0);
+	return unused;
+}
+
 /* One word, by turns of those who wait for a change, and a lock. */
 static void turns(void)
 {
@@ -190,6 +196,12 @@ static void turns(void)
 		CHECK("until who waits gives up", result == ETIMEDOUT);
 		CHECK("no change wakes nobody", syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0) == 0);
 		CHECK("given back", futex(&word, FUTEX_UNLOCK_PI, NULL) == 0);
+		long woken;
+		word = 7;
+		pthread_create(&thread, NULL, sleeps, NULL);
+		while ((woken = syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0)) == 0) usleep(1000);
+		CHECK("who waits for a change after a lock is woken", woken == 1);
+		if (woken == 1) pthread_join(thread, NULL);
 	}
 	word = 0;
 }
