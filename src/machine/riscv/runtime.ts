@@ -189,7 +189,7 @@ function jumpSlot(a: Asm, scratch: number): Asm {
   return emitJumpOffset(a, scratch).i32_add();
 }
 
-/** See `proceed` in interp.ts. */
+/** See `proceed` in hostcalls.ts. */
 function proceedBody(regionType: number): Asm {
   const [ctx, bank, fuel, depth, pc, slot] = [0, 1, 2, 3, 4, 5];
   const a = new Asm();
