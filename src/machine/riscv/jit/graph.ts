@@ -12,6 +12,7 @@ import type { Decoder } from "../decode.ts";
 import { expand } from "../isa/c.ts";
 import { type Insn, immOf } from "../isa/insn.ts";
 import { type Traits, traitsOf } from "../traits.ts";
+import { forward, type Stored } from "./forward.ts";
 import { fuse } from "./fuse.ts";
 import { straighten } from "./hammock.ts";
 import { Callee, divide } from "./inline.ts";
@@ -48,6 +49,8 @@ export interface Op {
   readonly guard?: "test" | "on" | "taken";
   /** Of several that set a register under one condition, the first puts aside what was there, and the last selects that or what it makes. */
   readonly aside?: "put" | "got";
+  /** What a load finds was just stored in these pieces. */
+  readonly stored?: Stored;
 }
 
 /** What is known of how code ran. */
@@ -129,6 +132,7 @@ export class Discovery {
     const inlined = this.#inlineCalls(blocks);
     for (const b of blocks.values()) fuse(b.ops);
     straighten(blocks, this.#entry, ({ pc }) => this.#hints.isErratic(this.#physical(pc)));
+    for (const b of blocks.values()) forward(b.ops);
     const tables = this.#findTables(blocks);
     const insns = this.#ops.size + inlined;
     return { entry: this.#entry, blocks, pages: this.#pages, insns, tables };

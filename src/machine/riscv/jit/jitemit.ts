@@ -17,6 +17,7 @@ import {
   I64X2_SPLAT,
 } from "../../wasm/simd.ts";
 import type { Helper } from "../helper.ts";
+import { pushStored } from "./forward.ts";
 import { type Op, rdOf, rs1Of, rs2Of, rs3Of } from "./graph.ts";
 import type { Access, Eager } from "./groups.ts";
 import { RegEmit } from "./regemit.ts";
@@ -252,7 +253,10 @@ export class JitEmit extends RegEmit {
 
   load(bytes: number, op: (offset: number) => void): this {
     const offset = this.address(bytes, readAt);
-    this.inWords(kindOf(this.op) === "load", () => op(offset));
+    const load = () => this.inWords(kindOf(this.op) === "load", () => op(offset));
+    const { stored } = this.op;
+    if (stored) pushStored(this, stored, bytes, load);
+    else load();
     return this;
   }
 

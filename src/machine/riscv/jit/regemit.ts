@@ -67,7 +67,7 @@ export abstract class RegEmit extends AccessEmit {
     return r === 0 ? this.i64_const(0) : this.#whole(r, this.#local(r));
   }
   /** Pushes its low half, i32. */
-  #word(r: number): this {
+  word(r: number): this {
     return r === 0 ? this.i32_const(0) : this.#low(r, this.#local(r));
   }
   /** The same of a register that `op` computes with. */
@@ -77,7 +77,7 @@ export abstract class RegEmit extends AccessEmit {
   }
   #sourceWord(r: number): this {
     const made = this.#madeFor(r);
-    return made === undefined ? this.#word(r) : this.#low(r, made);
+    return made === undefined ? this.word(r) : this.#low(r, made);
   }
   #whole(r: number, local: number): this {
     this.local_get(local);
@@ -193,7 +193,7 @@ export abstract class RegEmit extends AccessEmit {
   convert(registers: number, narrow: number): void {
     for (let r = 1; r < 32; r++) {
       const isToNarrow = registers & narrow & ~this.widths.narrow & (1 << r);
-      if (isToNarrow) this.#word(r).local_set(this.wordLocal(r));
+      if (isToNarrow) this.word(r).local_set(this.wordLocal(r));
     }
     this.widen(registers & ~narrow);
     this.widths.narrow = narrow;
