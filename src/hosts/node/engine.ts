@@ -8,7 +8,7 @@ import { setFlagsFromString } from "node:v8";
  * collections. This is one of the few settings that compiled code does not depend on, see below.
  */
 export function tuneHeap(): void {
-  setFlagsFromString("--min-semi-space-size=8");
+  setFlagsFromString("--min-semi-space-size=16");
 }
 
 /**

@@ -16,10 +16,10 @@ export interface KernelFiles {
   /** Where the source is. */
   readonly file: string;
   /** ASCII, as the build makes it. */
-  readonly source: SharedArrayBuffer;
+  readonly source: ArrayBuffer;
   /** Where the compiled form is to be kept; null where it cannot be. */
   readonly keptAt: string | null;
-  readonly compiled: SharedArrayBuffer | null;
+  readonly compiled: ArrayBuffer | null;
   /** The process runs nothing but vkernel: all of V8's settings are ours. */
   readonly isAlone: boolean;
 }
@@ -40,7 +40,10 @@ function readKernel(url: string, isAlone: boolean): KernelFiles {
  * process before, and none but vkernel's will.
  */
 export function sendKernel(worker: Worker, isAlone = false): Worker {
-  if (!import.meta.url.endsWith(".ts")) worker.postMessage(readKernel(import.meta.url, isAlone));
+  if (import.meta.url.endsWith(".ts")) return worker;
+  const files = readKernel(import.meta.url, isAlone);
+  // Handed over: of memory that is shared Node.js makes a copy of its own before it makes a string.
+  worker.postMessage(files, files.compiled ? [files.source, files.compiled] : [files.source]);
   return worker;
 }
 
@@ -48,21 +51,21 @@ export function sendKernel(worker: Worker, isAlone = false): Worker {
 export const zlibOf = (url: string): typeof import("node:zlib") =>
   createRequire(url)("node:zlib") as typeof import("node:zlib");
 
-function readCompiled(path: string, zlib: typeof import("node:zlib")): SharedArrayBuffer | null {
+function readCompiled(path: string, zlib: typeof import("node:zlib")): ArrayBuffer | null {
   try {
     const bytes = Buffer.from(read(path));
     const data = bytes.subarray(0, -SUM_BYTES);
     const isWhole = bytes.readUInt32LE(data.length) === zlib.crc32(data);
-    return isWhole ? (bytes.buffer as SharedArrayBuffer) : null;
+    return isWhole ? bytes.buffer : null;
   } catch {
     return null;
   }
 }
 
-function read(path: string): SharedArrayBuffer {
+function read(path: string): ArrayBuffer {
   const fd = openSync(path, "r");
   try {
-    const bytes = new Uint8Array(new SharedArrayBuffer(fstatSync(fd).size));
+    const bytes = new Uint8Array(new ArrayBuffer(fstatSync(fd).size));
     for (let done = 0; done < bytes.length; ) {
       const n = readSync(fd, bytes, done, bytes.length - done, done);
       if (n === 0) throw new Error(`${path} was cut short`);
