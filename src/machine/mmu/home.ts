@@ -74,9 +74,12 @@ export const showHome: Helper = {
 export const homeByte = (a: Asm, bank: number, page: number): Asm =>
   a.local_get(bank).local_get(page).i32_wrap_i64().i32_add().i32_load8_u(BANK_HOME_MAP);
 
-/** Pushes the physical address of what is at home. */
-export const homePhysical = (a: Asm, bank: number, va: number): Asm =>
-  a.local_get(bank).i32_load(BANK_HOME).local_get(va).i32_wrap_i64().i32_add();
+/** Pushes the distance home: the same as long as the bank has this address space. */
+export const homeDistance = (a: Asm, bank: number): Asm => a.local_get(bank).i32_load(BANK_HOME);
+
+/** Pushes the physical address of what is at home; the distance is in the local `home`. */
+export const homePhysical = (a: Asm, home: number, va: number): Asm =>
+  a.local_get(home).local_get(va).i32_wrap_i64().i32_add();
 
 /** Forgets `n` pages from page `first` on. */
 export function forgetHome(mem: PhysMem, bank: number, first: number, n: number): void {

@@ -12,6 +12,7 @@ import {
   HOME_WRITE,
   HOME_WRITE_BOTH,
   homeByte,
+  homeDistance,
   homePhysical,
 } from "../../mmu/home.ts";
 import {
@@ -41,6 +42,8 @@ export abstract class AccessEmit extends WordEmit {
   /** What misses the TLB leaves the region; else it is looked for, and things go on. */
   hopesForHits = false;
   #accesses: ReadonlyMap<Op, Access> = new Map();
+  /** The distance home, see `openHome`. */
+  readonly #home = this.newLocal(I32);
   readonly #windows: Window[] = [];
   readonly #groupLocals: number[] = [];
   #groupsUsed = 0;
@@ -153,7 +156,7 @@ export abstract class AccessEmit extends WordEmit {
     }
     this.end();
     this.exit().end();
-    homePhysical(this, BANK, va);
+    homePhysical(this, this.#home, va);
     return this;
   }
 
@@ -213,6 +216,11 @@ export abstract class AccessEmit extends WordEmit {
     }
     // Added where the ways meet, so that V8 knows the sum to have no upper half.
     this.end().local_get(va).i32_wrap_i64().i32_add();
+  }
+
+  /** Where the function begins: hardly any does without. That the bank might get another address space matters to nobody: who sleeps leaves all compiled code. */
+  openHome(): void {
+    if (this.hopesForHits) homeDistance(this, BANK).local_set(this.#home);
   }
 
   /** Gives the windows that the accesses will use their locals, which are zero when the function begins. */

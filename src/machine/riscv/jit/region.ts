@@ -124,6 +124,7 @@ export class RegionCompiler implements Control {
         endWith(e, TRAP_FUEL);
       });
     }
+    e.openHome();
     loadRegs(e, this.#neededIn[0]!);
     const exits = this.#openExits();
     this.#tree(0);
