@@ -21,6 +21,8 @@ import type { PhysMem } from "./physmem.ts";
 
 const NX = 1;
 const TWO32 = 0x1_0000_0000;
+/** Words of f0..f31. */
+const F_WORDS = 64;
 
 export class Context {
   /** Byte offset of the record in machine memory. */
@@ -126,6 +128,17 @@ export class Context {
   /** f0..f31 as raw little-endian bytes (256), live. */
   get fBytes(): Uint8Array {
     return this.#mem.u8.subarray(this.addr + CTX_F, this.addr + CTX_F + 256);
+  }
+
+  /** Copies f0..f31 as they are to 64 words of `to`, from `at` on. */
+  copyFTo(to: Uint32Array, at: number): void {
+    const from = this.#at + (CTX_F >> 2);
+    for (let i = 0; i < F_WORDS; i++) to[at + i] = this.#u32[from + i]!;
+  }
+  /** Sets f0..f31 to 64 words of `from`, from `at` on. */
+  setFFrom(from: Uint32Array, at: number): void {
+    const to = this.#at + (CTX_F >> 2);
+    for (let i = 0; i < F_WORDS; i++) this.#u32[to + i] = from[at + i]!;
   }
 
   free(): void {

@@ -25,8 +25,7 @@ import { forceSignal, restoreMask, setMask } from "./signal.ts";
 import { SigSet } from "./sigset.ts";
 
 const REGS_WORD = RtSigframe.regs.offset >> 2;
-const FREGS_OFFSET = RtSigframe.fregs.offset;
-const FREGS_BYTES = RtSigframe.fregs.size;
+const FREGS_WORD = RtSigframe.fregs.offset >> 2;
 const RA = 1;
 const SP = 2;
 const A0 = 10;
@@ -77,7 +76,7 @@ export function leaveHandler(td: Lwp): void {
     context.setXParts(i, scratch.words[at]! | 0, scratch.words[at + 1]! | 0);
   }
   context.pc = RtSigframe.pc.get(v, 0);
-  context.fBytes.set(bytes.subarray(FREGS_OFFSET, FREGS_OFFSET + FREGS_BYTES));
+  context.setFFrom(scratch.words, FREGS_WORD);
   context.fcsr = RtSigframe.fcsr.get(v, 0) & 0xff;
   context.dropReservation();
   setAltStack(
@@ -149,7 +148,7 @@ function frameOf(td: Lwp, info: SigInfo): Uint8Array {
     scratch.words[at] = context.xlo(i);
     scratch.words[at + 1] = context.xhi(i);
   }
-  bytes.set(context.fBytes, FREGS_OFFSET);
+  context.copyFTo(scratch.words, FREGS_WORD);
   RtSigframe.fcsr.set(v, 0, context.fcsr);
   return bytes;
 }

@@ -10,6 +10,9 @@ import { SIGRTMIN } from "../abi/signal.ts";
 import { type SigInfo, userSignal } from "./siginfo.ts";
 import { firstIn, SigSet, SYNCHRONOUS_LO } from "./sigset.ts";
 
+/** Users that are remembered though they have no signals: a Map whose only keys come and go makes its table anew every other time. */
+const KEPT = 4;
+
 /** How many signals are queued in the whole machine, and for each real user: RLIMIT_SIGPENDING. */
 export class QueuedSignals {
   count = 0;
@@ -27,7 +30,7 @@ export class QueuedSignals {
   remove(uid: number): void {
     this.count--;
     const left = this.of(uid) - 1;
-    if (left === 0) this.#byUser.delete(uid);
+    if (left === 0 && this.#byUser.size > KEPT) this.#byUser.delete(uid);
     else this.#byUser.set(uid, left);
   }
 }
@@ -86,7 +89,9 @@ export class PendingSignals {
       this.set.remove(sig);
       return userSignal(sig, 0, 0);
     }
-    const [entry] = this.#queue.splice(at, 1) as [Entry];
+    const entry = this.#queue[at]!;
+    if (at === this.#queue.length - 1) this.#queue.pop();
+    else this.#queue.splice(at, 1);
     this.#uncount(entry);
     if (sig < SIGRTMIN || !this.#queue.some(({ info }) => info.signo === sig)) this.set.remove(sig);
     return entry.info;

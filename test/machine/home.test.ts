@@ -47,6 +47,7 @@ const BODIES = [
   // One lookup for two, or for three, 400 bytes apart.
   "ld t0, 8(a3)\nld t1, -16(a3)\nadd a2, a2, t0\nadd a2, a2, t1",
   "ld t0, 0(a3)\nsd a1, 400(a3)\nlw t1, 200(a3)\nadd a2, a2, t0\nadd a2, a2, t1",
+  "andi a3, a3, -8\namoadd.d t0, a1, (a3)\nadd a2, a2, t0",
 ] as const;
 
 const FLAGS = [RW, PTE_R, RW, PTE_R | PTE_X] as const;

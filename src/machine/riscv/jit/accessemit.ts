@@ -42,7 +42,7 @@ export abstract class AccessEmit extends WordEmit {
   /** What misses the TLB leaves the region; else it is looked for, and things go on. */
   hopesForHits = false;
   #accesses: ReadonlyMap<Op, Access> = new Map();
-  /** The distance home, see `openHome`. */
+  /** The distance home. */
   readonly #home = this.newLocal(I32);
   readonly #windows: Window[] = [];
   readonly #groupLocals: number[] = [];
@@ -218,7 +218,10 @@ export abstract class AccessEmit extends WordEmit {
     this.end().local_get(va).i32_wrap_i64().i32_add();
   }
 
-  /** Where the function begins: hardly any does without. That the bank might get another address space matters to nobody: who sleeps leaves all compiled code. */
+  /**
+   * Where the function begins, as hardly any does without. It holds to the end: a bank gets another address space only when its own has left
+   * all compiled code.
+   */
   openHome(): void {
     if (this.hopesForHits) homeDistance(this, BANK).local_set(this.#home);
   }

@@ -42,6 +42,8 @@ interface Store {
 
 /** Instructions from the last store to a load by another register: farther, it hardly waits. */
 const MAX_DISTANCE = 8;
+/** Stores that are remembered: two numbers of eight pieces. */
+const MAX_STORES = 16;
 
 const STORES: ReadonlySet<string> = new Set(["sb", "sh", "sw", "sd"]);
 const LOADS: ReadonlySet<string> = new Set(["lh", "lhu", "lw", "lwu", "ld"]);
@@ -66,7 +68,8 @@ export function forward(ops: Op[]): void {
     if (op.traits.stores) {
       const isKnown = STORES.has(op.insn.name) && !op.guard;
       const store = { op, isAll: (bytesIn.get(rs2Of(op)) ?? 8) <= op.traits.accessBytes };
-      stores = isKnown ? [...stores.filter((s) => !mayOverlap(s.op, op)), store] : [];
+      const others = stores.filter((s) => !mayOverlap(s.op, op)).slice(1 - MAX_STORES);
+      stores = isKnown ? [...others, store] : [];
       since = 0;
     }
     const written = writesOf(op).x;
