@@ -55,6 +55,8 @@ export class Pipe {
   length = 0;
   #ring = new Uint8Array(0);
   #head = 0;
+  /** The part of the ring that was moved last: messages are often as long as the one before, and in the same place. */
+  #window = this.#ring;
 
   /** The machine is charged for the capacity, a control group for what there is of the ring. */
   readonly #kmem: KernelMemory;
@@ -109,7 +111,7 @@ export class Pipe {
   /** The longest run of bytes that can be read without wrapping. */
   peek(max: number): Uint8Array {
     const n = Math.min(max, this.length, this.#ring.length - this.#head);
-    return this.#ring.subarray(this.#head, this.#head + n);
+    return this.#part(this.#head, n);
   }
 
   drop(count: number): void {
@@ -137,7 +139,14 @@ export class Pipe {
     let tail = this.#head + this.length;
     if (tail >= this.#ring.length) tail -= this.#ring.length;
     const n = Math.min(want, tail < this.#head ? this.#head - tail : this.#ring.length - tail);
-    return this.#ring.subarray(tail, tail + n);
+    return this.#part(tail, n);
+  }
+
+  #part(at: number, count: number): Uint8Array {
+    const last = this.#window;
+    if (last.byteOffset === at && last.length === count) return last;
+    this.#window = this.#ring.subarray(at, at + count);
+    return this.#window;
   }
 
   commit(count: number): void {
@@ -153,7 +162,7 @@ export class Pipe {
     this.length = 0;
     this.#head = 0;
     this.#purse.drop(this.#ring.length);
-    this.#ring = new Uint8Array(0);
+    this.#ring = this.#window = new Uint8Array(0);
     this.settle();
   }
 
@@ -199,7 +208,7 @@ export class Pipe {
     ring.set(first);
     ring.set(this.#ring.subarray(0, this.length - first.length), first.length);
     this.#purse.hold(size - this.#ring.length);
-    this.#ring = ring;
+    this.#ring = this.#window = ring;
     this.#head = 0;
   }
 }
