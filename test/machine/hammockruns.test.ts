@@ -2,14 +2,11 @@
  * Random programs with short branches of all kinds leave the same, interpreted and made straight (jit/hammock.ts), wherever they are
  * left, whatever registers and widths they work on.
  */
-import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Context } from "../../src/machine/context.ts";
 import { PAGE_SIZE } from "../../src/machine/physmem.ts";
-import { Random } from "./random.ts";
-import { DATA, type Placed, placed, setValues, traceInSlices } from "./slices.ts";
-
-const INTERPRETED = Number.POSITIVE_INFINITY;
-const PROGRAMS = 250;
+import type { Random } from "./random.ts";
+import { assertAlike, DATA, setValues } from "./slices.ts";
 
 const REGS = "a0 a1 a2 a3 a4 t0 s2 zero".split(" ");
 const ALU = "add sub xor or and sll srl sra slt sltu mul addw subw sllw srlw sraw mulw".split(" ");
@@ -112,23 +109,15 @@ function randomInsn(random: Random, few: readonly string[]): string {
   return `lw ${r()}, ${random.below(64)}(s0)`;
 }
 
-const trace = (on: Placed, seed: number, text: string): string[] =>
-  traceInSlices(on, text, seed, (ctx, random) => {
-    ctx.setX(8, DATA + 64 * random.below(32));
-    // The last bytes of the page: some accesses fault.
-    ctx.setX(9, DATA + PAGE_SIZE - 12);
-    ctx.setX(31, 5 + random.below(20));
-    setValues(ctx, random, [5, 10, 11, 12, 13, 14, 18]);
-  });
+function setUp(ctx: Context, random: Random): void {
+  ctx.setX(8, DATA + 64 * random.below(32));
+  // The last bytes of the page: some accesses fault.
+  ctx.setX(9, DATA + PAGE_SIZE - 12);
+  ctx.setX(31, 5 + random.below(20));
+  setValues(ctx, random, [5, 10, 11, 12, 13, 14, 18]);
+}
 
 test("short branches of all kinds leave the same, interpreted and made straight", () => {
   // With a threshold of 1 all branches count as erratic.
-  const [interp, jit] = [INTERPRETED, 1].map(placed);
-  for (let seed = 1; seed <= PROGRAMS; seed++) {
-    const text = randomProgram(new Random(seed));
-    const expected = trace(interp!, seed, text);
-    const got = trace(jit!, seed, text);
-    assert.deepEqual(got, expected, `seed ${seed}\n${text}`);
-  }
-  assert.ok(jit!.board.machine.stats.regionsMade > 0);
+  assertAlike({ count: 250, text: randomProgram, setUp }, [1]);
 });

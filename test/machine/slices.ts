@@ -1,4 +1,7 @@
-/** A random program's run in slices of a few units of fuel, so that it is left and entered everywhere: all that can be seen of it. */
+/**
+ * Random programs that leave the same, interpreted and compiled: they run in slices of a few units of fuel, so that they are left and entered
+ * everywhere, and all is compared that can be seen of them.
+ */
 import assert from "node:assert/strict";
 import type { Context } from "../../src/machine/context.ts";
 import { PAGE_SIZE, type Paddr } from "../../src/machine/physmem.ts";
@@ -11,14 +14,24 @@ export const CODE = 0x1_0000;
 export const DATA = 0x10_0000;
 const MAX_RUNS = 20_000;
 
+/** What a test's programs are like. */
+export interface Programs {
+  /** How many are tried. */
+  readonly count: number;
+  /** Begins at CODE and ends with an ecall. */
+  readonly text: (random: Random) => string;
+  /** Sets the registers that it begins with. */
+  readonly setUp: (ctx: Context, random: Random) => void;
+}
+
 /** A board with a frame for each. */
-export interface Placed {
+interface Placed {
   readonly board: Board;
   readonly code: Paddr;
   readonly data: Paddr;
 }
 
-export function placed(threshold: number): Placed {
+function placed(threshold: number): Placed {
   const board = new Board(threshold);
   return { board, code: board.frame(), data: board.frame() };
 }
@@ -31,15 +44,33 @@ export function setValues(ctx: Context, random: Random, registers: readonly numb
   }
 }
 
+/** The programs leave the same, interpreted, and compiled after each of these numbers of visits. */
+export function assertAlike({ count, text, setUp }: Programs, thresholds: readonly number[]): void {
+  const interpreted = placed(Number.POSITIVE_INFINITY);
+  const compiled = thresholds.map(placed);
+  for (let seed = 1; seed <= count; seed++) {
+    const program = text(new Random(seed));
+    const expected = traceInSlices(interpreted, program, seed, setUp);
+    for (const on of compiled) {
+      assert.deepEqual(
+        traceInSlices(on, program, seed, setUp),
+        expected,
+        `seed ${seed}\n${program}`,
+      );
+    }
+  }
+  for (const { board } of compiled) assert.ok(board.machine.stats.regionsMade > 0);
+}
+
 /**
  * Runs the program up to its ecall, each trap before that behind the instruction that it came from: the registers at each, and
  * what is on the page in the end. `setUp` sets the registers; the fuel is random as well, by the seed.
  */
-export function traceInSlices(
+function traceInSlices(
   { board, code, data }: Placed,
   text: string,
   seed: number,
-  setUp: (ctx: Context, random: Random) => void,
+  setUp: Programs["setUp"],
 ): string[] {
   const random = new Random(seed);
   board.space = board.newSpace();
