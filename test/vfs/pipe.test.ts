@@ -56,6 +56,34 @@ test("bytes come out as they went in, within the capacity", () => {
   );
 });
 
+test("messages of one length keep to the ring that there is", () => {
+  const { td } = new World();
+  const pipe = new Pipe(1);
+  const [reader, writer] = [new PipeFile(pipe, O_RDONLY), new PipeFile(pipe, O_WRONLY)];
+  const write = (n: number, byte: number) =>
+    writer.write(td, Uio.kernel(new Uint8Array(n).fill(byte)));
+  const read = (n: number): number[] => {
+    const into = new Uint8Array(n);
+    return [...into.subarray(0, reader.read(td, Uio.kernel(into)))];
+  };
+  write(4, 1);
+  assert.deepEqual(read(4), [1, 1, 1, 1]);
+  write(4, 2);
+  pipe.resize(2 * pipe.capacity);
+  assert.deepEqual(read(4), [2, 2, 2, 2]);
+  write(4, 3);
+  assert.deepEqual([...read(1), ...read(3)], [3, 3, 3, 3]);
+  // All is gone with the last who has it open.
+  write(4, 4);
+  reader.release();
+  writer.release();
+  const again = [new PipeFile(pipe, O_RDONLY), new PipeFile(pipe, O_WRONLY)] as const;
+  again[1].write(td, Uio.kernel(new Uint8Array(4).fill(5)));
+  const into = new Uint8Array(9);
+  assert.equal(again[0].read(td, Uio.kernel(into)), 4);
+  assert.deepEqual([...into], [5, 5, 5, 5, 0, 0, 0, 0, 0]);
+});
+
 test("a long write sleeps, keeps its progress, and ends when all is taken", () => {
   const { td } = new World();
   const pipe = new Pipe(1);
