@@ -22,6 +22,6 @@ export interface TranslationStore {
   keep(name: string, bytes: Uint8Array): void;
   /** Appends to the segment of this machine, which others see once it is finished: 0, or an error. */
   append(bytes: Uint8Array): number;
-  /** No more comes; what was appended is kept if `isWhole`. */
-  finish(isWhole: boolean): void;
+  /** No more comes; what was appended is kept if `isWhole`, and has all that was worth keeping of the segments in `merged`. */
+  finish(isWhole: boolean, merged: readonly TranslationSegment[]): void;
 }

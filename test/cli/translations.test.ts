@@ -1,6 +1,15 @@
 /** Translations that are kept in the cache directory, as the command's user meets them. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { openTranslations } from "../../src/hosts/node/translations.ts";
@@ -63,7 +72,7 @@ test("what was made last is found first", () => {
   for (let n = 1; n <= 5; n++) {
     const store = open();
     assert.equal(store.append(new Uint8Array(n)), 0);
-    store.finish(true);
+    store.finish(true, []);
     // Names tell milliseconds apart.
     for (const now = Date.now(); Date.now() === now; );
   }
@@ -72,7 +81,37 @@ test("what was made last is found first", () => {
     store.segments.map((s) => s.sizeBytes),
     [5, 4, 3, 2, 1],
   );
-  store.finish(false);
+  store.finish(false, []);
+});
+
+test("a segment of which something was read was used, whatever its machine leaves; what was merged goes", () => {
+  const program = join(dir, "program");
+  writeFileSync(program, "");
+  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
+  for (let n = 1; n <= 3; n++) {
+    const store = open();
+    assert.equal(store.append(new Uint8Array(100 * n)), 0);
+    store.finish(true, []);
+    for (const now = Date.now(); Date.now() === now; );
+  }
+  const files = (): string[] => segments().sort();
+  const paths = files().map((name) => join(build(), name));
+  const [first, , third] = paths as [string, string, string];
+  const longAgo = new Date(0);
+  for (const path of paths) utimesSync(path, longAgo, longAgo);
+  const store = open();
+  // Its index takes two; the newest is the first.
+  for (let i = 0; i < 3; i++) assert.equal(store.segments[0]!.read(0, new Uint8Array(8)), 0);
+  for (let i = 0; i < 2; i++) assert.equal(store.segments[2]!.read(0, new Uint8Array(8)), 0);
+  store.finish(false, []);
+  assert.ok(Date.now() - statSync(third).mtimeMs < 60_000);
+  assert.equal(statSync(first).mtimeMs, 0);
+
+  const merging = open();
+  merging.append(new Uint8Array(1));
+  merging.finish(true, merging.segments.slice(1));
+  const sizes = files().map((name) => statSync(join(build(), name)).size);
+  assert.deepEqual(sizes, [300, 1]);
 });
 
 /** The directory of this build, the only one. */

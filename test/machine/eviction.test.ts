@@ -55,7 +55,7 @@ test("regions that nobody came to since room is scarce give way, the eldest firs
   const add = (): void => {
     const entry = 0x1000 * (all.length + 1);
     const pages = new Map([[entry, entry]]);
-    all.push({ entry, slot: all.length + 1, pages, innerLoops: [], isIdle: false });
+    all.push({ entry, slot: all.length + 1, pages, innerLoops: [], aways: [], isIdle: false });
     regions.add(all.at(-1)!);
   };
   while (all.length < 12) {

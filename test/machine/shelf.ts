@@ -21,7 +21,8 @@ export class Shelf implements TranslationStore {
     return 0;
   }
 
-  finish(isWhole: boolean): void {
+  finish(isWhole: boolean, merged: readonly TranslationSegment[]): void {
+    this.segments = this.segments.filter((segment) => !merged.includes(segment));
     if (isWhole) this.segments.unshift(segmentOf(Buffer.concat(this.#growing)));
     this.#growing = [];
   }

@@ -7,6 +7,7 @@
 import {
   closeSync,
   fstatSync,
+  futimesSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -14,7 +15,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -28,6 +28,8 @@ import { buildDirectory } from "./builddir.ts";
 const MAX_SEGMENTS = 32;
 const MAX_BYTES = 256 << 20;
 const DAY_MS = 86_400_000;
+/** When a segment was used is known to within this. */
+const HOUR_MS = 3_600_000;
 const SUFFIX = ".seg";
 /** Reads that it takes to know what is in a segment; more mean that something of it was wanted. */
 const INDEX_READS = 2;
@@ -49,13 +51,17 @@ export function openTranslations(
 class SegmentFile implements TranslationSegment {
   readonly path: string;
   readonly sizeBytes: number;
+  /** When it was used. */
+  readonly #usedMs: number;
   readonly #fd: number;
-  reads = 0;
+  #reads = 0;
 
   constructor(path: string) {
     this.path = path;
     this.#fd = openSync(path, "r");
-    this.sizeBytes = fstatSync(this.#fd).size;
+    const { size, mtimeMs } = fstatSync(this.#fd);
+    this.sizeBytes = size;
+    this.#usedMs = mtimeMs;
   }
 
   read(offset: number, into: Uint8Array): number {
@@ -65,14 +71,18 @@ class SegmentFile implements TranslationSegment {
         if (n === 0) return EIO;
         done += n;
       }
-      this.reads++;
+      this.#reads++;
       return 0;
     } catch {
       return EIO;
     }
   }
 
-  close(): void {
+  /** No more is read at the time `now`; notes for others that it was used, if it was. */
+  close(now: number): void {
+    const isUsed = this.#reads > INDEX_READS;
+    // Seconds, and no Date: the first of a thread loads the time zones, which takes milliseconds.
+    if (isUsed && now - this.#usedMs > HOUR_MS) futimesSync(this.#fd, now / 1000, now / 1000);
     closeSync(this.#fd);
   }
 }
@@ -123,7 +133,8 @@ class TranslationFiles implements TranslationStore {
     }
   }
 
-  finish(isWhole: boolean): void {
+  finish(isWhole: boolean, merged: readonly TranslationSegment[]): void {
+    const now = Date.now();
     try {
       if (this.#fd >= 0) {
         closeSync(this.#fd);
@@ -131,19 +142,18 @@ class TranslationFiles implements TranslationStore {
         else rmSync(this.#aside);
       }
       this.#fd = -1;
-      for (const s of this.segments) s.close();
-      if (isWhole) this.#prune();
+      for (const s of this.segments) {
+        s.close(now);
+        if (merged.includes(s)) rmSync(s.path, { force: true });
+      }
+      if (isWhole) this.#prune(now);
     } catch {
       // The next machine finds less, that is all.
     }
   }
 
   /** Removes the segments used longest ago while there are too many, and what killed machines left. */
-  #prune(): void {
-    // Seconds, and no Date: the first of a thread loads the time zones, which takes milliseconds.
-    const now = Date.now();
-    const used = this.segments.filter((s) => s.reads > INDEX_READS);
-    for (const { path } of used) utimesSync(path, now / 1000, now / 1000);
+  #prune(now: number): void {
     const files = readdirSync(this.#directory)
       .map((name) => join(this.#directory, name))
       .map((path) => ({ path, st: statSync(path) }))

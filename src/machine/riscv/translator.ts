@@ -27,7 +27,7 @@ import {
   type Unlinked,
 } from "./jit/compile.ts";
 import { Doubts } from "./jit/doubts.ts";
-import { Discovery, type Graph } from "./jit/graph.ts";
+import { awaysOf, Discovery, type Graph } from "./jit/graph.ts";
 import { Patience } from "./jit/patience.ts";
 import { CompileQueue, type Target } from "./jit/queue.ts";
 import type { RegionRecord } from "./jit/record.ts";
@@ -241,9 +241,16 @@ export class Translator {
     this.stats.misses++;
     if (!this.#misses.mayHope(entry)) return;
     if (this.#misses.note(entry, this.#clockNs())) this.#compileAgain(bank, entry);
-    else if (this.#away.missed(this.#banks.get(bank)!, pc) && this.#ways.strayed(entry)) {
+    else if (this.#hopedInVain(bank, entry, pc) && this.#ways.strayed(entry)) {
       this.#remake(bank, entry);
     }
+  }
+
+  /** The access at `pc` of the region at `entry` hoped for home, and should not have. */
+  #hopedInVain(bank: number, entry: number, pc: number): boolean {
+    const pt = this.#banks.get(bank)!;
+    const region = this.#cache.find(pt, entry);
+    return region !== undefined && !region.aways.includes(pc) && this.#away.missed(pt, pc);
   }
 
   #compileAgain(bank: number, entry: number): void {
@@ -305,8 +312,9 @@ export class Translator {
         this.#patience.uncompilable(entry);
         return;
       }
-      this.#cache.add({ entry, pages, innerLoops }, funcs[i]);
-      this.#archive?.keep(graph, hopes[i]!, codes[i]!, this.mem);
+      const aways = awaysOf(graph);
+      this.#cache.add({ entry, pages, innerLoops, aways }, funcs[i]);
+      this.#archive?.keep(graph, hopes[i]!, codes[i]!, aways, this.mem);
     });
   }
 
@@ -352,6 +360,7 @@ export class Translator {
     for (const piece of found) {
       this.stats.regionsRestored++;
       this.#ways.learn(piece.pages, piece.spans);
+      this.#away.learn(piece.pages, piece.aways);
       this.#cache.add(piece, piece.func);
     }
     return this.#cache.find(pt, pc) !== undefined;

@@ -9,13 +9,14 @@
  * what is in memory.
  */
 import { failed } from "../../../abi/errno.ts";
-import type { TranslationSegment, TranslationStore } from "../../../platform/translations.ts";
+import type { TranslationStore } from "../../../platform/translations.ts";
 import type { PageTable } from "../../mmu/pagetable.ts";
 import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 import { HAS_FUSED_MADD } from "../softfloat/fusedmadd.ts";
 import { codeHash, executableAt, pagesWith, type Span, spansOf } from "./code.ts";
 import { assemble, type Functions, isRefusal, type RegionCode, type Unlinked } from "./compile.ts";
 import type { Graph } from "./graph.ts";
+import { type IndexedSegment, mergeSmall } from "./merge.ts";
 import {
   decodeRecord,
   encodeRecord,
@@ -32,9 +33,6 @@ import { encodeIndex, type IndexEntry, SegmentIndex } from "./segmentindex.ts";
 const MAX_ENTRIES = 1 << 17;
 /** Most bytes that one machine leaves. */
 const MAX_SEGMENT_BYTES = 96 << 20;
-/** Regions that make a segment worth keeping; while there are few, those of the shortest program are. */
-const MIN_REGIONS = 8;
-const FEW_SEGMENTS = 8;
 /** Records that are looked at together, and bytes that are read for them. */
 const MAX_AHEAD = 16;
 const MIN_AHEAD = 4;
@@ -46,6 +44,7 @@ export interface Restored {
   readonly pages: ReadonlyMap<number, number>;
   readonly func: unknown;
   readonly innerLoops: readonly number[];
+  readonly aways: readonly number[];
   /** The code it was made of. */
   readonly spans: readonly Span[];
 }
@@ -57,9 +56,7 @@ interface Fitting {
 }
 
 /** What one earlier machine left, and how well its order foretells what is wanted. */
-interface Segment {
-  readonly file: TranslationSegment;
-  readonly index: SegmentIndex;
+interface Segment extends IndexedSegment {
   /** Records to look at together next time. */
   ahead: number;
 }
@@ -109,29 +106,43 @@ export class Archive {
   }
 
   /** Keeps a region for later machines: `graph` is of what is in memory now. */
-  keep(graph: Graph, hope: Hope, { code, innerLoops }: RegionCode, mem: PhysMem): void {
+  keep(
+    graph: Graph,
+    hope: Hope,
+    { code, innerLoops }: RegionCode,
+    aways: readonly number[],
+    mem: PhysMem,
+  ): void {
     const { entry, pages } = graph;
     const spans = spansOf(graph, mem);
-    const bytes = encodeRecord({ entry, hope, innerLoops, spans, code });
-    if (this.#isBroken || this.#end + bytes.length > MAX_SEGMENT_BYTES) return;
-    if (this.#mine.length === MAX_ENTRIES) return;
-    if (failed(this.#store.append(bytes))) {
-      this.#isBroken = true;
-      return;
-    }
     const inPage = entry % PAGE_SIZE;
     const hash = codeHash(mem, pages.get(entry - inPage)! + inPage);
-    this.#mine.push({ entry, hash, offset: this.#end });
-    this.#end += bytes.length;
+    this.#append(entry, hash, encodeRecord({ entry, hope, innerLoops, aways, spans, code }));
   }
 
-  /** The machine is ending. */
+  /** The machine is ending: what it made is kept, and what many small segments have goes with it. */
   finish(): void {
-    const least = this.#store.segments.length < FEW_SEGMENTS ? 1 : MIN_REGIONS;
-    const isWorth = !this.#isBroken && this.#mine.length >= least;
+    const isWorth = !this.#isBroken && this.#mine.length > 0;
+    const append = (entry: number, hash: number, record: Uint8Array): boolean =>
+      this.#append(entry, hash, record);
+    const merged = isWorth ? mergeSmall(this.#segments, this.#mine, append) : [];
     const index = (): Uint8Array => encodeIndex(this.#mine, this.#kind);
-    this.#store.finish(isWorth && !failed(this.#store.append(index())));
+    const isWhole = isWorth && !this.#isBroken && !failed(this.#store.append(index()));
+    this.#store.finish(isWhole, isWhole ? merged : []);
     this.#isBroken = true;
+  }
+
+  /** Appends a record to this machine's segment: false if that cannot be. */
+  #append(entry: number, hash: number, record: Uint8Array): boolean {
+    if (this.#isBroken || this.#end + record.length > MAX_SEGMENT_BYTES) return false;
+    if (this.#mine.length === MAX_ENTRIES) return false;
+    if (failed(this.#store.append(record))) {
+      this.#isBroken = true;
+      return false;
+    }
+    this.#mine.push({ entry, hash, offset: this.#end });
+    this.#end += record.length;
+    return true;
   }
 
   /** The record at `offset` and those behind it that fit; nothing if the first does not. */
@@ -174,8 +185,8 @@ export class Archive {
   #linked(found: readonly Fitting[]): readonly Restored[] {
     try {
       const funcs = this.#link(assemble(found.map(({ record }) => record.code)));
-      return found.map(({ record: { entry, innerLoops, spans }, pages }, i) => {
-        return { entry, pages, func: funcs[`r${i}`], innerLoops, spans };
+      return found.map(({ record: { entry, innerLoops, aways, spans }, pages }, i) => {
+        return { entry, pages, func: funcs[`r${i}`], innerLoops, aways, spans };
       });
     } catch (e) {
       if (!isRefusal(e)) throw e;

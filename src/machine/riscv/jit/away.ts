@@ -7,7 +7,7 @@
  */
 import { AWAY_MARKS, BRANCH_BYTES } from "../../layout.ts";
 import { type PageTable, PTE_V, PTE_X } from "../../mmu/pagetable.ts";
-import type { PhysMem } from "../../physmem.ts";
+import { PAGE_SIZE, type PhysMem } from "../../physmem.ts";
 
 /** Eight marks. */
 const OFTEN = 0xff;
@@ -36,14 +36,24 @@ export class Away {
     this.#misses.clear();
   }
 
-  /** The access at `pc` left its region. True if that may be because it hoped for home. */
+  /** An earlier machine made a region of this code, in which these accesses did not hope for home. */
+  learn(pages: ReadonlyMap<number, number>, aways: readonly number[]): void {
+    for (const pc of aways) this.#note(pages.get(pc - (pc % PAGE_SIZE))! + (pc % PAGE_SIZE), MANY);
+  }
+
+  /** The access at `pc`, which hoped for home, left its region. True if that hope was vain often. */
   missed(pt: PageTable, pc: number): boolean {
     const pte = pt.get(pc);
     if ((pte & (PTE_V | PTE_X)) !== (PTE_V | PTE_X)) return false;
-    const pa = ((pte & ~0xfff) >>> 0) + (pc % 4096);
-    const misses = (this.#misses.get(pa) ?? 0) + 1;
-    if (misses === 1 && this.#misses.size >= MAX_REMEMBERED) this.#misses.clear();
+    const pa = ((pte & ~0xfff) >>> 0) + (pc % PAGE_SIZE);
+    return this.#note(pa, 1) >= MANY;
+  }
+
+  /** Counts misses of the instruction at physical address `pa`: how many there were. */
+  #note(pa: number, more: number): number {
+    const misses = (this.#misses.get(pa) ?? 0) + more;
+    if (misses === more && this.#misses.size >= MAX_REMEMBERED) this.#misses.clear();
     this.#misses.set(pa, misses);
-    return misses >= MANY;
+    return misses;
   }
 }

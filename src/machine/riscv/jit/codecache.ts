@@ -14,7 +14,7 @@ import { CodePages } from "./codepages.ts";
 import { type Region, Regions } from "./regions.ts";
 
 /** What a region is made of, beside its function. */
-type Piece = Pick<Region, "entry" | "pages" | "innerLoops">;
+type Piece = Pick<Region, "entry" | "pages" | "innerLoops" | "aways">;
 
 /** Who is told of regions that come and go. */
 type Observer = Pick<HeatTable, "regionMade" | "regionDropped">;
@@ -79,10 +79,10 @@ export class CodeCache {
   }
 
   /** A region whose function is `func`; there is room for it. */
-  add({ entry, pages, innerLoops }: Piece, func: unknown): void {
+  add({ entry, pages, innerLoops, aways }: Piece, func: unknown): void {
     const slot = this.#freeSlots.pop() ?? this.#nextSlot++;
     this.#table.set(slot, func);
-    this.#regions.add({ entry, slot, pages, innerLoops, isIdle: false });
+    this.#regions.add({ entry, slot, pages, innerLoops, aways, isIdle: false });
     this.#observer.regionMade(entry);
     for (const pa of pages.values()) this.#codePages.protect(pa >>> 12);
     this.#stats.regionsMade++;

@@ -96,6 +96,12 @@ export interface Graph {
   readonly tables: readonly { va: number; length: number }[];
 }
 
+/** The accesses of a region that do not hope for home, by their addresses. */
+export function awaysOf({ blocks }: Graph): number[] {
+  const ops = [...blocks.values()].flatMap((block) => block.ops);
+  return [...new Set(ops.filter((op) => op.isAway).map((op) => op.pc))];
+}
+
 export class Discovery {
   readonly #pt: PageTable;
   readonly #decoder: Decoder;

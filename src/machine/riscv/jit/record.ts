@@ -2,8 +2,10 @@
  * A region as bytes: its function, and what it was made of. Little-endian:
  *
  *   u32 length of all that follows, a multiple of 4, and u32 sum of it
- *   f64 entry, u8 hopes, u8 symbols, u16 inner loops, u16 spans, u16 references, u32 hints, u32 length of the code
+ *   f64 entry, u8 hopes, u8 symbols, u16 inner loops, u16 spans, u16 references, u32 accesses away, u32 hints,
+ *   u32 length of the code
  *   each inner loop: f64 where it begins
+ *   each access away: i32 bytes from the entry
  *   each span: f64 va, u32 length, code
  *   each symbol: u8 length, name, u8 parameters, types, u8 results, types
  *   each reference: u32 where, u8 symbol or SELF
@@ -20,7 +22,7 @@ import type { Hope } from "./region.ts";
 /** Bytes before what has a sum. */
 export const RECORD_HEAD = 8;
 /** Bytes of the rest before its lists. */
-const BODY_HEAD = 24;
+const BODY_HEAD = 28;
 /** A record that has less is none. */
 export const MIN_RECORD_BYTES = RECORD_HEAD + BODY_HEAD;
 const HOPES_FOR_ARITHMETIC = 1;
@@ -32,15 +34,18 @@ export interface RegionRecord {
   readonly hope: Hope;
   /** Where its loops begin that lie in others. */
   readonly innerLoops: readonly number[];
+  /** Accesses that do not hope for home: see away.ts. */
+  readonly aways: readonly number[];
   readonly spans: readonly Span[];
   readonly code: FuncCode;
 }
 
-export function encodeRecord({ entry, hope, innerLoops, spans, code }: RegionRecord): Uint8Array {
+export function encodeRecord(record: RegionRecord): Uint8Array {
+  const { entry, hope, innerLoops, aways, spans, code } = record;
   const symbols = new Map<string, FuncSymbol>();
   for (const { to } of code.refs) if (to) symbols.set(to.name, to);
   let size = RECORD_HEAD + BODY_HEAD + innerLoops.length * 8 + code.refs.length * 5;
-  size += code.hints.length * 4 + code.bytes.length;
+  size += (aways.length + code.hints.length) * 4 + code.bytes.length;
   for (const s of spans) size += 12 + s.code.length;
   for (const [name, s] of symbols) size += 3 + name.length + s.params.length + s.results.length;
   // Whole words: sums of such are fast.
@@ -54,12 +59,17 @@ export function encodeRecord({ entry, hope, innerLoops, spans, code }: RegionRec
   view.setUint16(at + 10, innerLoops.length, true);
   view.setUint16(at + 12, spans.length, true);
   view.setUint16(at + 14, code.refs.length, true);
-  view.setUint32(at + 16, code.hints.length, true);
-  view.setUint32(at + 20, code.bytes.length, true);
+  view.setUint32(at + 16, aways.length, true);
+  view.setUint32(at + 20, code.hints.length, true);
+  view.setUint32(at + 24, code.bytes.length, true);
   at += BODY_HEAD;
   for (const pc of innerLoops) {
     view.setFloat64(at, pc, true);
     at += 8;
+  }
+  for (const pc of aways) {
+    view.setInt32(at, pc - entry, true);
+    at += 4;
   }
   for (const s of spans) {
     view.setFloat64(at, s.va, true);
@@ -114,11 +124,14 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): RegionRecord {
   const loopCount = view.getUint16(at + 10, true);
   const spanCount = view.getUint16(at + 12, true);
   const refCount = view.getUint16(at + 14, true);
-  const hintCount = view.getUint32(at + 16, true);
-  const codeBytes = view.getUint32(at + 20, true);
+  const awayCount = view.getUint32(at + 16, true);
+  const hintCount = view.getUint32(at + 20, true);
+  const codeBytes = view.getUint32(at + 24, true);
   at += BODY_HEAD;
   const innerLoops: number[] = [];
   for (let i = 0; i < loopCount; i++, at += 8) innerLoops.push(view.getFloat64(at, true));
+  const aways: number[] = [];
+  for (let i = 0; i < awayCount; i++, at += 4) aways.push(entry + view.getInt32(at, true));
   const spans: Span[] = [];
   for (let i = 0; i < spanCount; i++) {
     const end = at + 12 + view.getUint32(at + 8, true);
@@ -150,5 +163,5 @@ export function decodeRecord(bytes: Uint8Array<ArrayBuffer>): RegionRecord {
     hits: (hopes & HOPES_FOR_HITS) !== 0,
   };
   const code = { bytes: bytes.subarray(at, at + codeBytes), hints, refs };
-  return { entry, hope, innerLoops, spans, code };
+  return { entry, hope, innerLoops, aways, spans, code };
 }

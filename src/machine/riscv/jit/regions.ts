@@ -16,6 +16,8 @@ export interface Region {
   readonly pages: ReadonlyMap<number, number>;
   /** Where its loops begin that lie in others. */
   readonly innerLoops: readonly number[];
+  /** Its accesses that do not hope for home: see away.ts. */
+  readonly aways: readonly number[];
   /** Nobody came to it since `markIdle`. */
   isIdle: boolean;
 }

@@ -73,6 +73,16 @@ export class SegmentIndex {
     return new SegmentIndex(start, count, bytes.buffer);
   }
 
+  /** All entries, in the order of their records. */
+  entries(): IndexEntry[] {
+    const list = Array.from({ length: this.#count }, (_, i) => {
+      const at = i * ENTRY_WORDS + 2;
+      const [hash, offset] = [this.#u32[at]!, this.#u32[at + 1]!];
+      return { entry: this.#f64[i * ENTRY_F64S]!, hash, offset };
+    });
+    return list.sort((a, b) => a.offset - b.offset);
+  }
+
   /** False for most of the entries that are not here. */
   mayHave(entry: number): boolean {
     const bit = bitOf(entry);
