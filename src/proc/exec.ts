@@ -253,7 +253,6 @@ function commit(td: Lwp, vs: Vmspace, request: ExecRequest, prepared: Prepared):
   td.leaveKeyrings(false);
   p.leaveKeyring();
   leaveMemory(td);
-  if (p.vmspace.refs === 1) p.table.futexes.forget(p.vmspace);
   p.ended.minorFaults += p.vmspace.faults;
   p.vmspace.release();
   p.vmspace = vs;

@@ -17,6 +17,7 @@ import {
   SIGKILL,
 } from "../abi/signal.ts";
 import { releaseExe } from "./exe.ts";
+import { wakeWord } from "./futex.ts";
 import { HAS_TRAP, type Lwp } from "./lwp.ts";
 import { abandonPi } from "./pifutex.ts";
 import { addThread, addUsage, type Proc } from "./proc.ts";
@@ -60,8 +61,7 @@ export function leaveMemory(td: Lwp): void {
   abandonPi(td);
   const isShared = p.threads.length > 1 || p.vmspace.refs > 1;
   if (td.clearTidAddr !== 0 && isShared && p.vmspace.storeU32(td.clearTidAddr, 0) >= 0) {
-    const { futexes } = p.table;
-    futexes.wakeWord(p.vmspace, td.clearTidAddr, 1);
+    wakeWord(p.vmspace, td.clearTidAddr, 1);
   }
   td.clearTidAddr = 0;
 }
@@ -144,7 +144,6 @@ function giveBack(p: Proc): void {
   const { vmspace } = p;
   p.ended.maxRssPages = vmspace.peakRssPages;
   p.ended.minorFaults += vmspace.faults;
-  if (vmspace.refs === 1) p.table.futexes.forget(vmspace);
   vmspace.release();
   p.sigactions.refs--;
   releaseExe(p);

@@ -79,91 +79,96 @@ export interface FutexKey {
   readonly word: number;
 }
 
-export class FutexTable {
-  readonly #private = new Map<Vmspace, WaitWords>();
+export function privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
+  vmspace.waitWords ??= new WaitWords();
+  return { space: vmspace.waitWords, word: uaddr };
+}
 
-  privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
-    let space = this.#private.get(vmspace);
-    if (!space) {
-      space = new WaitWords();
-      this.#private.set(vmspace, space);
+export function sharedKey(object: VmObject, offset: number): FutexKey {
+  object.waitWords ??= new WaitWords();
+  return { space: object.waitWords, word: offset };
+}
+
+/** True if threads wait there for a lock: nobody can wait for a mere wakeup then. */
+export function isLock(key: FutexKey): boolean {
+  return key.space.get(key.word) instanceof PiQueue;
+}
+
+export function futexWait(key: FutexKey, waiter: FutexWaiter): void {
+  waiter.key = key;
+  const queue = queueOf(key);
+  waiter.td.watchWith(waiter, queue);
+  queue.sort(waiter);
+}
+
+/** Puts `waiter` on the queue of `key`; somebody else sees to it that it leaves that in time. */
+export function futexEnqueue(key: FutexKey, waiter: FutexWaiter): void {
+  waiter.key = key;
+  const queue = queueOf(key);
+  queue.add(waiter);
+  queue.sort(waiter);
+}
+
+/** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. EINVAL for a lock. */
+export function futexWake(key: FutexKey, count: number, bitset: number): number {
+  const queue = key.space.get(key.word);
+  if (!queue) return 0;
+  if (queue instanceof PiQueue) return EINVAL;
+  const first = queue.first() as FutexWaiter;
+  // Mostly there is one.
+  if (first.next === null && count > 0) {
+    if ((first.bitset & bitset) === 0) return 0;
+    queue.remove(first);
+    key.space.settle(key.word);
+    first.wake();
+    return 1;
+  }
+  return wakeSome(key, queue, count, bitset);
+}
+
+function wakeSome(key: FutexKey, queue: WaitQueue, count: number, bitset: number): number {
+  // All leave before any is woken: who waits for several words leaves all of their queues then.
+  const chosen: FutexWaiter[] = [];
+  for (let w = queue.first(); w && chosen.length < count; ) {
+    const next: Waiter | null = w.next;
+    if ((w as FutexWaiter).bitset & bitset) {
+      queue.remove(w);
+      chosen.push(w as FutexWaiter);
     }
-    return { space, word: uaddr };
+    w = next;
   }
+  if (queue.isEmpty) key.space.settle(key.word);
+  for (const w of chosen) w.wake();
+  return chosen.length;
+}
 
-  sharedKey(object: VmObject, offset: number): FutexKey {
-    object.waitWords ??= new WaitWords();
-    return { space: object.waitWords, word: offset };
-  }
+/** Wakes up to `count` waiters of the word at `uaddr`, private or shared: the kernel's own wake. */
+export function wakeWord(vmspace: Vmspace, uaddr: number, count: number): void {
+  futexWake(privateKey(vmspace, uaddr), count, FUTEX_BITSET_MATCH_ANY);
+  const shared = vmspace.sharedWord(uaddr);
+  if (!shared || failed(shared)) return;
+  futexWake(sharedKey(shared.object, shared.offset), count, FUTEX_BITSET_MATCH_ANY);
+}
 
-  /** True if threads wait there for a lock: nobody can wait for a mere wakeup then. */
-  isLock(key: FutexKey): boolean {
-    return key.space.get(key.word) instanceof PiQueue;
+/** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */
+export function futexRequeue(
+  key: FutexKey,
+  to: FutexKey,
+  wakeCount: number,
+  moveCount: number,
+): number {
+  let done = futexWake(key, wakeCount, FUTEX_BITSET_MATCH_ANY);
+  if (done < 0 || isLock(to)) return EINVAL;
+  const from = key.space.get(key.word);
+  if (!from || (key.space === to.space && key.word === to.word)) return done;
+  for (let moved = 0; moved < moveCount && !from.isEmpty; moved++) {
+    const w = from.first() as FutexWaiter;
+    from.remove(w);
+    futexEnqueue(to, w);
+    done++;
   }
-
-  /** An address space is gone, and with it everyone who could wait there. */
-  forget(vmspace: Vmspace): void {
-    this.#private.delete(vmspace);
-  }
-
-  wait(key: FutexKey, waiter: FutexWaiter): void {
-    waiter.key = key;
-    const queue = queueOf(key);
-    waiter.td.watchWith(waiter, queue);
-    queue.sort(waiter);
-  }
-
-  /** Puts `waiter` on the queue of `key`; somebody else sees to it that it leaves that in time. */
-  enqueue(key: FutexKey, waiter: FutexWaiter): void {
-    waiter.key = key;
-    const queue = queueOf(key);
-    queue.add(waiter);
-    queue.sort(waiter);
-  }
-
-  /** Wakes up to `count` waiters whose bits meet `bitset`; how many were woken. EINVAL for a lock. */
-  wake(key: FutexKey, count: number, bitset: number): number {
-    const queue = key.space.get(key.word);
-    if (!queue) return 0;
-    if (queue instanceof PiQueue) return EINVAL;
-    // All leave before any is woken: who waits for several words leaves all of their queues then.
-    const chosen: FutexWaiter[] = [];
-    for (let w = queue.first(); w && chosen.length < count; ) {
-      const next: Waiter | null = w.next;
-      if ((w as FutexWaiter).bitset & bitset) {
-        queue.remove(w);
-        chosen.push(w as FutexWaiter);
-      }
-      w = next;
-    }
-    if (queue.isEmpty) key.space.settle(key.word);
-    for (const w of chosen) w.wake();
-    return chosen.length;
-  }
-
-  /** Wakes up to `count` waiters of the word at `uaddr`, private or shared: the kernel's own wake. */
-  wakeWord(vmspace: Vmspace, uaddr: number, count: number): void {
-    this.wake(this.privateKey(vmspace, uaddr), count, FUTEX_BITSET_MATCH_ANY);
-    const shared = vmspace.sharedWord(uaddr);
-    if (!shared || failed(shared)) return;
-    this.wake(this.sharedKey(shared.object, shared.offset), count, FUTEX_BITSET_MATCH_ANY);
-  }
-
-  /** Wakes `wakeCount`, then moves up to `moveCount` more to `to`; woken + moved. */
-  requeue(key: FutexKey, to: FutexKey, wakeCount: number, moveCount: number): number {
-    let done = this.wake(key, wakeCount, FUTEX_BITSET_MATCH_ANY);
-    if (done < 0 || this.isLock(to)) return EINVAL;
-    const from = key.space.get(key.word);
-    if (!from || (key.space === to.space && key.word === to.word)) return done;
-    for (let moved = 0; moved < moveCount && !from.isEmpty; moved++) {
-      const w = from.first() as FutexWaiter;
-      from.remove(w);
-      this.enqueue(to, w);
-      done++;
-    }
-    if (from.isEmpty) key.space.settle(key.word);
-    return done;
-  }
+  if (from.isEmpty) key.space.settle(key.word);
+  return done;
 }
 
 function queueOf({ space, word }: FutexKey): FutexQueue {

@@ -7,7 +7,7 @@
  */
 import type { KernelMemory } from "../kern/kmem.ts";
 import type { Abandonable } from "../kern/thread.ts";
-import { type FutexKey, type FutexTable, FutexWaiter } from "./futex.ts";
+import { type FutexKey, FutexWaiter, futexEnqueue, futexWait } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 
 /** What a waiter and its words take, about. */
@@ -53,10 +53,10 @@ export class FutexGroup implements Abandonable {
   }
 
   /** The thread waits on all of `keys`, as soon as it sleeps. */
-  wait(table: FutexTable, keys: readonly FutexKey[]): void {
+  wait(keys: readonly FutexKey[]): void {
     keys.forEach((key, i) => {
-      if (i === 0) table.wait(key, this.#waiters[0]!);
-      else table.enqueue(key, this.#waiters[i]!);
+      if (i === 0) futexWait(key, this.#waiters[0]!);
+      else futexEnqueue(key, this.#waiters[i]!);
     });
   }
 

@@ -11,7 +11,7 @@
  */
 import { EAGAIN, EDEADLK, EFAULT, EINVAL, EPERM, ESRCH, failed } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
-import { type FutexKey, type FutexWaiter, PiQueue } from "./futex.ts";
+import { type FutexKey, type FutexWaiter, futexWait, PiQueue } from "./futex.ts";
 import { borrow, MAX_LOCK_DEPTH, PiWaiter } from "./lending.ts";
 import type { Lwp } from "./lwp.ts";
 
@@ -42,7 +42,6 @@ export function waitPi(
   word: number,
   until: Timespec | null,
 ): FutexWaiter | number {
-  const { table } = td.proc;
   const value = td.proc.vmspace.loadU32(word);
   const owner = failed(value) ? null : td.findThread(value & FUTEX_TID_MASK);
   if (!owner) return ESRCH;
@@ -54,7 +53,7 @@ export function waitPi(
     owner.piQueues.add(queue as PiQueue);
   }
   const waiter = new PiWaiter(td, until, word);
-  table.futexes.wait(key, waiter);
+  futexWait(key, waiter);
   if (td.rtPriority > 0) {
     (queue as PiQueue).hasRealtime = true;
     borrow(owner);

@@ -24,7 +24,6 @@ import type { Vfs } from "../vfs/vfs.ts";
 import type { PageAllocator } from "../vm/page.ts";
 import { enterCgroup, forgetCgroup, leaveCgroup } from "./cgroups.ts";
 import { CoreSettings } from "./coredump.ts";
-import { FutexTable } from "./futex.ts";
 import { KeyTable } from "./keys/keytable.ts";
 import type { Lwp } from "./lwp.ts";
 import { Nsproxy } from "./nsproxy.ts";
@@ -85,7 +84,6 @@ export class ProcTable {
   forks = 0;
   /** Logins so far: see /proc/PID/sessionid. */
   logins = 0;
-  readonly futexes = new FutexTable();
   /** The name spaces that process 1 is in. */
   readonly userns: UserNamespace;
   readonly pidns: PidNamespace;

@@ -5,6 +5,7 @@
  * walk is bounded. See set_robust_list(2), get_robust_list(2).
  */
 import { failed } from "../abi/errno.ts";
+import { wakeWord } from "./futex.ts";
 import type { Lwp } from "./lwp.ts";
 import { FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS } from "./pifutex.ts";
 
@@ -36,15 +37,14 @@ function abandon(td: Lwp, word: number, isPending: boolean): boolean {
   const mem = td.proc.vmspace;
   const value = mem.loadU32(word);
   if (failed(value)) return false;
-  const { futexes } = td.proc.table;
   if (isPending && value === 0) {
-    futexes.wakeWord(mem, word, 1);
+    wakeWord(mem, word, 1);
     return true;
   }
   if ((value & FUTEX_TID_MASK) !== td.ownTid) return true;
   const marked = ((value & FUTEX_WAITERS) | FUTEX_OWNER_DIED) >>> 0;
   if (failed(mem.storeU32(word, marked))) return false;
-  if (value & FUTEX_WAITERS) futexes.wakeWord(mem, word, 1);
+  if (value & FUTEX_WAITERS) wakeWord(mem, word, 1);
   return true;
 }
 

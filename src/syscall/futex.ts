@@ -11,7 +11,17 @@ import {
   failed,
 } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
-import { FUTEX_BITSET_MATCH_ANY, type FutexKey, FutexWaiter } from "../proc/futex.ts";
+import {
+  FUTEX_BITSET_MATCH_ANY,
+  type FutexKey,
+  FutexWaiter,
+  futexRequeue,
+  futexWait,
+  futexWake,
+  isLock,
+  privateKey,
+  sharedKey,
+} from "../proc/futex.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { tryLockPi, unlockPi, waitPi } from "../proc/pifutex.ts";
 import { int, uaddr, uint } from "./args.ts";
@@ -47,7 +57,6 @@ export const sys_futex = syscall(
     if (td.restart.data instanceof FutexWaiter && td.restart.data.wasWoken) return 0;
     const key = futexKey(td, word, isPrivate);
     if (typeof key === "number") return key;
-    const table = td.proc.table.futexes;
     switch (command) {
       case FUTEX_WAIT:
         return wait(td, key, word, val, timeout, FUTEX_BITSET_MATCH_ANY, op);
@@ -55,10 +64,10 @@ export const sys_futex = syscall(
         if (val3 === 0) return EINVAL;
         return wait(td, key, word, val, timeout, val3 | 0, op | WAIT_IS_ABSOLUTE);
       case FUTEX_WAKE:
-        return table.wake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
+        return futexWake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
       case FUTEX_WAKE_BITSET:
         if (val3 === 0) return EINVAL;
-        return table.wake(key, Math.max(1, val | 0), val3 | 0);
+        return futexWake(key, Math.max(1, val | 0), val3 | 0);
       case FUTEX_CMP_REQUEUE:
       case FUTEX_REQUEUE: {
         const to = futexKey(td, word2, isPrivate);
@@ -70,16 +79,16 @@ export const sys_futex = syscall(
         }
         const moveCount = secondCount(td);
         if ((val | 0) < 0 || moveCount < 0) return EINVAL;
-        return table.requeue(key, to, val | 0, moveCount);
+        return futexRequeue(key, to, val | 0, moveCount);
       }
       case FUTEX_WAKE_OP: {
         const second = futexKey(td, word2, isPrivate);
         if (typeof second === "number") return second;
         const holds = applyWakeOp(td, word2, val3);
         if (holds < 0) return holds;
-        const woken = table.wake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
+        const woken = futexWake(key, Math.max(1, val | 0), FUTEX_BITSET_MATCH_ANY);
         if (holds === 0) return woken;
-        return woken + table.wake(second, Math.max(1, secondCount(td)), FUTEX_BITSET_MATCH_ANY);
+        return woken + futexWake(second, Math.max(1, secondCount(td)), FUTEX_BITSET_MATCH_ANY);
       }
       case FUTEX_LOCK_PI:
         return lockPi(td, key, word, timeout, true);
@@ -136,10 +145,10 @@ function wait(
   if (failed(now)) return EFAULT;
   if (now !== val) return EAGAIN;
   if (clock.isPast(r.deadlineNs)) return ETIMEDOUT;
-  if (td.proc.table.futexes.isLock(key)) return EINVAL;
+  if (isLock(key)) return EINVAL;
   const waiter = new FutexWaiter(td, bitset, until);
   r.data = waiter;
-  td.proc.table.futexes.wait(key, waiter);
+  futexWait(key, waiter);
   td.sleepUntil(until ? clock.wasSet : null, "futex", r.deadlineNs);
   // A timed wait must not begin anew after a handler ran: see signal(7).
   return timeout === 0 ? ERESTARTSYS : ERESTART_RESTARTBLOCK;
@@ -180,11 +189,10 @@ function lockPi(
 export function futexKey(td: Lwp, word: number, isPrivate: boolean): FutexKey | number {
   if (word % 4 !== 0) return EINVAL;
   if (word >= USER_END) return EFAULT;
-  const table = td.proc.table.futexes;
-  if (isPrivate) return table.privateKey(td.proc.vmspace, word);
+  if (isPrivate) return privateKey(td.proc.vmspace, word);
   const shared = td.proc.vmspace.sharedWord(word);
-  if (shared === null) return table.privateKey(td.proc.vmspace, word);
-  return failed(shared) ? shared : table.sharedKey(shared.object, shared.offset);
+  if (shared === null) return privateKey(td.proc.vmspace, word);
+  return failed(shared) ? shared : sharedKey(shared.object, shared.offset);
 }
 
 /** Does FUTEX_WAKE_OP's arithmetic on the second word; 1 if the old value met the condition. */

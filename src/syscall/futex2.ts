@@ -13,7 +13,14 @@ import {
   failed,
 } from "../abi/errno.ts";
 import type { Timespec } from "../kern/clock.ts";
-import { type FutexKey, FutexWaiter } from "../proc/futex.ts";
+import {
+  type FutexKey,
+  FutexWaiter,
+  futexRequeue,
+  futexWait,
+  futexWake,
+  isLock,
+} from "../proc/futex.ts";
 import { FutexGroup, type FutexWait } from "../proc/futexgroup.ts";
 import type { Lwp } from "../proc/lwp.ts";
 import { flags, int, size, uaddr, uint } from "./args.ts";
@@ -43,7 +50,7 @@ export const sys_futex_wake = syscall(
     const key = futexKey(td, word, (how & FUTEX2_PRIVATE) !== 0);
     if (typeof key === "number") return key;
     if (count === 0) return 0;
-    return td.proc.table.futexes.wake(key, Math.max(1, count), mask | 0);
+    return futexWake(key, Math.max(1, count), mask | 0);
   },
 );
 
@@ -63,10 +70,10 @@ export const sys_futex_wait = syscall(
     if (failed(now)) return EFAULT;
     if (now !== value) return EAGAIN;
     if (isOver(td)) return ETIMEDOUT;
-    if (td.proc.table.futexes.isLock(key)) return EINVAL;
+    if (isLock(key)) return EINVAL;
     const waiter = new FutexWaiter(td, mask | 0, until);
     td.restart.data = waiter;
-    td.proc.table.futexes.wait(key, waiter);
+    futexWait(key, waiter);
     return sleep(td, until);
   },
 );
@@ -86,7 +93,7 @@ export const sys_futex_requeue = syscall(
     const now = td.proc.vmspace.loadU32(from.uaddr);
     if (failed(now)) return EFAULT;
     if (now !== from.value) return EAGAIN;
-    return td.proc.table.futexes.requeue(keys[0]!, keys[1]!, wakeCount, moveCount);
+    return futexRequeue(keys[0]!, keys[1]!, wakeCount, moveCount);
   },
 );
 
@@ -110,11 +117,11 @@ export const sys_futex_waitv = syscall(
       if (now !== value) return EAGAIN;
     }
     if (isOver(td)) return ETIMEDOUT;
-    if (keys.some((key) => td.proc.table.futexes.isLock(key))) return EINVAL;
+    if (keys.some((key) => isLock(key))) return EINVAL;
     const group = before ?? FutexGroup.create(td, waits);
     if (!group) return ENOMEM;
     r.data = group;
-    group.wait(td.proc.table.futexes, keys);
+    group.wait(keys);
     return sleep(td, until);
   },
 );

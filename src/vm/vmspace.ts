@@ -9,6 +9,7 @@
 import { EFAULT, EINVAL, ENOMEM, EPERM, type Errno, failed } from "../abi/errno.ts";
 import { PROT_WRITE } from "../abi/mman.ts";
 import type { KernelMemory } from "../kern/kmem.ts";
+import type { WaitWords } from "../kern/waitwords.ts";
 import { WIDE_ZERO } from "../lib/wide.ts";
 import { type FrameSource, type PageTable, PTE_FLAGS, PTE_W } from "../machine/mmu/pagetable.ts";
 import type { Paddr } from "../machine/physmem.ts";
@@ -104,6 +105,8 @@ export class Vmspace extends CopyIo implements PageUnmapper {
   majorFaults = 0;
   /** Map entries paid for. */
   paidEntries = 0;
+  /** Who sleeps on words of it, by address: private futexes. Null while nobody ever did. */
+  waitWords: WaitWords | null = null;
 
   /** Pays for its entries: the purse of who made it. */
   readonly kmem: KernelMemory;
