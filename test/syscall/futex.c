@@ -162,6 +162,8 @@ static void wakes(int private)
 	CHECK("the highest bit", futex(&a, FUTEX_WAKE_BITSET | f, 10, NULL, NULL, 0x80000000u) == 1 &&
 					 finishes(&s[2]));
 	CHECK("bit 1", futex(&a, FUTEX_WAKE_BITSET | f, 10, NULL, NULL, 2) == 1 && finishes(&s[1]));
+	CHECK("the only one sleeps on, for bits of others",
+	      futex(&a, FUTEX_WAKE_BITSET | f, 10, NULL, NULL, 6) == 0 && !s[0].done);
 	CHECK("any bit", futex(&a, FUTEX_WAKE | f, 10, NULL, NULL, 0) == 1 && finishes(&s[0]));
 }
 
@@ -183,6 +185,9 @@ static void requeues(int private)
 	CHECK("both places", futex(&a, FUTEX_WAKE | f, 10, NULL, NULL, 0) == 1 &&
 				     futex(&b, FUTEX_WAKE | f, 10, NULL, NULL, 0) == 1);
 	CHECK("all are done", finishes(&s[4]) && finishes(&s[5]));
+	start(&s[0], &a, FUTEX_WAIT | f, 0);
+	CHECK("the only one moved asleep", futex(&a, FUTEX_CMP_REQUEUE | f, 0, (void *)1L, &b, 0) == 1 && !s[0].done);
+	CHECK("and woken there", futex(&b, FUTEX_WAKE | f, 10, NULL, NULL, 0) == 1 && finishes(&s[0]));
 }
 
 static void wake_ops(void)
