@@ -79,11 +79,13 @@ export interface FutexKey {
   readonly word: number;
 }
 
+/** The futex at an address of this space alone. */
 export function privateKey(vmspace: Vmspace, uaddr: number): FutexKey {
   vmspace.waitWords ??= new WaitWords();
   return { space: vmspace.waitWords, word: uaddr };
 }
 
+/** The futex that all see who map this byte of the object. */
 export function sharedKey(object: VmObject, offset: number): FutexKey {
   object.waitWords ??= new WaitWords();
   return { space: object.waitWords, word: offset };
@@ -94,6 +96,7 @@ export function isLock(key: FutexKey): boolean {
   return key.space.get(key.word) instanceof PiQueue;
 }
 
+/** The thread of `waiter` waits for `key`, as soon as it sleeps. */
 export function futexWait(key: FutexKey, waiter: FutexWaiter): void {
   waiter.key = key;
   const queue = queueOf(key);

@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { openTranslations } from "../../src/hosts/node/translations.ts";
+import type { TranslationStore } from "../../src/platform/translations.ts";
 import { imageOf, scratch, vkernel } from "./cli.ts";
 
 const dir = scratch();
@@ -65,17 +66,22 @@ function work(): Ran {
   return { stdout: r.stdout, restored: count("regions_restored"), made: count("regions_made") };
 }
 
-test("what was made last is found first", () => {
-  const program = join(dir, "program");
-  writeFileSync(program, "");
-  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
-  for (let n = 1; n <= 5; n++) {
+/** Leaves segments of these sizes in one store after the other. */
+function leave(open: () => TranslationStore, sizes: readonly number[]): void {
+  for (const size of sizes) {
     const store = open();
-    assert.equal(store.append(new Uint8Array(n)), 0);
+    assert.equal(store.append(new Uint8Array(size)), 0);
     store.finish(true, []);
     // Names tell milliseconds apart.
     for (const now = Date.now(); Date.now() === now; );
   }
+}
+
+test("what was made last is found first", () => {
+  const program = join(dir, "program");
+  writeFileSync(program, "");
+  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
+  leave(open, [1, 2, 3, 4, 5]);
   const store = open();
   assert.deepEqual(
     store.segments.map((s) => s.sizeBytes),
@@ -88,12 +94,7 @@ test("a segment of which something was read was used, whatever its machine leave
   const program = join(dir, "program");
   writeFileSync(program, "");
   const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
-  for (let n = 1; n <= 3; n++) {
-    const store = open();
-    assert.equal(store.append(new Uint8Array(100 * n)), 0);
-    store.finish(true, []);
-    for (const now = Date.now(); Date.now() === now; );
-  }
+  leave(open, [100, 200, 300]);
   const files = (): string[] => segments().sort();
   const paths = files().map((name) => join(build(), name));
   const [first, , third] = paths as [string, string, string];
@@ -112,6 +113,21 @@ test("a segment of which something was read was used, whatever its machine leave
   merging.finish(true, merging.segments.slice(1));
   const sizes = files().map((name) => statSync(join(build(), name)).size);
   assert.deepEqual(sizes, [300, 1]);
+});
+
+test("a store whose directory is gone leaves nothing open", () => {
+  const program = join(dir, "program");
+  writeFileSync(program, "");
+  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
+  leave(open, [100, 200]);
+  const openFiles = (): number => readdirSync("/proc/self/fd").length;
+  const before = openFiles();
+  const store = open();
+  store.append(new Uint8Array(1));
+  assert.equal(openFiles(), before + 3);
+  rmSync(builds, { recursive: true });
+  store.finish(true, []);
+  assert.equal(openFiles(), before);
 });
 
 /** The directory of this build, the only one. */

@@ -81,8 +81,12 @@ class SegmentFile implements TranslationSegment {
   /** No more is read at the time `now`; notes for others that it was used, if it was. */
   close(now: number): void {
     const isUsed = this.#reads > INDEX_READS;
-    // Seconds, and no Date: the first of a thread loads the time zones, which takes milliseconds.
-    if (isUsed && now - this.#usedMs > HOUR_MS) futimesSync(this.#fd, now / 1000, now / 1000);
+    try {
+      // Seconds, and no Date: the first of a thread loads the time zones, which takes milliseconds.
+      if (isUsed && now - this.#usedMs > HOUR_MS) futimesSync(this.#fd, now / 1000, now / 1000);
+    } catch {
+      // It may go sooner, that is all.
+    }
     closeSync(this.#fd);
   }
 }
@@ -135,6 +139,7 @@ class TranslationFiles implements TranslationStore {
 
   finish(isWhole: boolean, merged: readonly TranslationSegment[]): void {
     const now = Date.now();
+    for (const s of this.segments) s.close(now);
     try {
       if (this.#fd >= 0) {
         closeSync(this.#fd);
@@ -142,10 +147,7 @@ class TranslationFiles implements TranslationStore {
         else rmSync(this.#aside);
       }
       this.#fd = -1;
-      for (const s of this.segments) {
-        s.close(now);
-        if (merged.includes(s)) rmSync(s.path, { force: true });
-      }
+      for (const s of this.segments) if (merged.includes(s)) rmSync(s.path, { force: true });
       if (isWhole) this.#prune(now);
     } catch {
       // The next machine finds less, that is all.

@@ -31,17 +31,17 @@ export function mergeSmall(
 ): readonly TranslationSegment[] {
   const isSmall = ({ file }: IndexedSegment): boolean => file.sizeBytes < SMALL_BYTES;
   if (segments.filter(isSmall).length < MANY) return [];
-  const merged: TranslationSegment[] = [];
-  const newer = new Set(mine.map(keyOf));
-  for (const segment of segments) {
+  const made = new Set(mine.map(keyOf));
+  return segments.flatMap((segment, i) => {
+    if (!isSmall(segment)) return [];
+    const newer = segments.slice(0, i);
     const latest = new Map(segment.index.entries().map((e) => [keyOf(e), e]));
-    if (isSmall(segment)) {
-      const wanted = [...latest].flatMap(([key, e]) => (newer.has(key) ? [] : [e]));
-      if (wanted.every(appender(segment, append))) merged.push(segment.file);
-    }
-    for (const key of latest.keys()) newer.add(key);
-  }
-  return merged;
+    // Large segments may have very many: they are only asked.
+    const wanted = [...latest].flatMap(([key, e]) =>
+      made.has(key) || newer.some(({ index }) => index.has(e)) ? [] : [e],
+    );
+    return wanted.every(appender(segment, append)) ? [segment.file] : [];
+  });
 }
 
 /** Appends the record of an entry of the segment: false if that cannot be. What is damaged is left out. */

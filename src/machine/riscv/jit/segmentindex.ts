@@ -89,6 +89,11 @@ export class SegmentIndex {
     return (this.#filter[bit >>> 5]! & (1 << (bit & 31))) !== 0;
   }
 
+  /** True if there is a region at an entry, of code with that hash. */
+  has({ entry, hash }: IndexEntry): boolean {
+    return this.mayHave(entry) && this.find(entry, hash).length > 0;
+  }
+
   /** Offsets of the records of regions that may be the one at `entry`, the one made last first. */
   find(entry: number, hash: number): readonly number[] {
     let low = 0;
