@@ -30,14 +30,14 @@ ExecStart=
 ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200,57600,38400,9600 - xterm
 `;
 
+/**
+ * Names its programs without "busybox": those of them that need no exec then run in the shell's
+ * own child (busybox's FEATURE_PREFER_APPLETS, as Debian builds it).
+ */
 const RC = `#!/usr/bin/busybox sh
 # Brings the system up: mounts what programs expect. Run once by init.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-mount() { busybox mount "$@"; }
-mkdir() { busybox mkdir "$@"; }
 
-# Not with read, which takes a byte at a time: that was an eighth of a boot.
-mounts() { busybox cut -d ' ' -f 2 /proc/mounts; }
 mounted() { case $mounts in *"$nl$1$nl"*) return 0 ;; esac; return 1; }
 attach() { # type directory options
   mounted "$2" || { [ -d "$2" ] || mkdir -p "$2"; mount -t "$1" -o "$3" "$1" "$2"; }
@@ -46,7 +46,8 @@ attach() { # type directory options
 [ -e /proc/mounts ] || mount -t proc -o nosuid,nodev,noexec proc /proc
 nl='
 '
-mounts=$nl$(mounts)$nl
+# Not with read, which takes a byte at a time: that was an eighth of a boot.
+mounts=$nl$(cut -d ' ' -f 2 /proc/mounts)$nl
 attach sysfs /sys nosuid,nodev,noexec
 attach devtmpfs /dev mode=755,nosuid
 attach devpts /dev/pts gid=5,mode=620,ptmxmode=666
@@ -54,17 +55,15 @@ attach tmpfs /dev/shm mode=1777,nosuid,nodev
 attach tmpfs /run mode=755,nosuid,nodev
 attach tmpfs /tmp mode=1777,nosuid,nodev
 mkdir -p /run/lock /run/user
-isWritable() { true >/var/.writable; } 2>/dev/null
+isWritable() { true >>/etc/inittab; } 2>/dev/null
 isWritable || mount -o remount,rw / 2>/dev/null
 if ! isWritable; then
   attach tmpfs /var/tmp mode=1777
   attach tmpfs /var/log mode=755
   attach tmpfs /root mode=700
-else
-  busybox rm -f /var/.writable
 fi
-busybox hostname -F /etc/hostname 2>/dev/null
-busybox ip link set lo up 2>/dev/null
+hostname -F /etc/hostname 2>/dev/null
+ip link set lo up 2>/dev/null
 for script in /etc/rc.d/*; do [ -x "$script" ] && "$script"; done
 :
 `;
@@ -80,11 +79,11 @@ const rcConsole = (shell: string) => `#!/usr/bin/busybox sh
 # A root shell on the console; init starts it again when it ends.
 export HOME=/root USER=root LOGNAME=root SHELL=${shell}
 # init calls every console a vt102; what the kernel was told is in its first environment
-nl='
-'
-env=$nl$(busybox tr '\\0' '\\n' </proc/1/environ 2>/dev/null)$nl
-case $env in *"\${nl}TERM="*) TERM=\${env#*"\${nl}TERM="}; TERM=\${TERM%%"$nl"*} ;; *) TERM= ;; esac
-export TERM="\${TERM:-linux}"
+TERM=linux
+while IFS= read -r -d '' variable; do
+  case $variable in TERM=?*) TERM=\${variable#TERM=} ;; esac
+done </proc/1/environ 2>/dev/null
+export TERM
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root 2>/dev/null || cd /
 exec ${shell} -l
