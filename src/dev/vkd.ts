@@ -79,6 +79,10 @@ export class Vkd implements Disk {
     return this.#isForcedReadOnly || this.#store.isReadOnly;
   }
 
+  get isVolatile(): boolean {
+    return this.isCopyOnWrite;
+  }
+
   get discardBytes(): number {
     return this.#store.isReadOnly ? 0 : (this.#store.discardBytes ?? 0);
   }

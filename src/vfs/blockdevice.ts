@@ -38,6 +38,8 @@ export interface BlockDevice {
   readonly rdev: number;
   readonly sizeBytes: number;
   readonly isReadOnly: boolean;
+  /** What is written to it ends with the machine; absent: it stays. */
+  readonly isVolatile?: boolean;
   readonly counts: DiskCounts;
   /** Fills `into` whole. 0, or EIO beyond the end or when the host fails. */
   read(offset: number, into: Uint8Array): number;

@@ -36,6 +36,8 @@ export interface FileSystem {
   /** Device number shown in st_dev. */
   readonly dev: number;
   readonly isReadOnly: boolean;
+  /** Its disk's contents end with the machine: what is dirty at the end need not be written. */
+  readonly isVolatile?: boolean;
   /** False where names come and go by themselves (procfs): the name cache must ask again. */
   readonly isNameCacheable: boolean;
   /** The user name space of who made it; absent: the first one. */

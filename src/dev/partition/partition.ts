@@ -39,6 +39,10 @@ export class Partition implements Disk {
     return this.#isForcedReadOnly || this.place.whole.isReadOnly;
   }
 
+  get isVolatile(): boolean {
+    return this.place.whole.isVolatile ?? false;
+  }
+
   get blockSize(): number {
     return this.place.whole.blockSize;
   }

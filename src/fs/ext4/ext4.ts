@@ -64,6 +64,10 @@ export class Ext4 implements FileSystem, Committer, ErrorWatcher {
     return this.volume.isReadOnly;
   }
 
+  get isVolatile(): boolean {
+    return this.volume.device.isVolatile ?? false;
+  }
+
   get options(): MountOptions {
     return this.#options;
   }

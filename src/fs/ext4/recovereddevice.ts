@@ -49,6 +49,10 @@ export class RecoveredDevice implements BlockDevice {
     return this.#below.isReadOnly;
   }
 
+  get isVolatile(): boolean {
+    return this.#below.isVolatile ?? false;
+  }
+
   /** Writes every block home; the log may be emptied then. 0 or EIO, and it can be tried again. */
   settle(): number {
     const block = new Uint8Array(this.#blockSize);
