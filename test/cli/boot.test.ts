@@ -44,6 +44,24 @@ test("init gives a shell with line editing, ^C, ^Z and fg; poweroff ends with 0 
   assert.deepEqual(r.after, r.before);
 });
 
+test("what comes up by itself: names, mounts, and places to write where the root cannot be written", () => {
+  const logs = "grep -c ' /var/log tmpfs' /proc/mounts";
+  for (const [disk, places] of [
+    ["-R", 0],
+    ["-c", 1],
+  ] as const) {
+    const r = onTerminal(
+      [disk, minimal],
+      [
+        { expect: PROMPT, send: `echo $(hostname) $TERM $(${logs}) $(ls /run)\r` },
+        { expect: `vkernel xterm ${places} .*lock user.*${PROMPT}`, send: "poweroff\r" },
+      ],
+    );
+    assert.equal(r.missed, null, r.transcript);
+    assert.equal(r.status, 0, r.transcript);
+  }
+});
+
 test("vi edits a file on the terminal", () => {
   const r = onTerminal(
     ["-R", minimal],

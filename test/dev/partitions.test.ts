@@ -152,6 +152,20 @@ describe("partition tables", { skip: hasSfdisk ? false : "no sfdisk(8) here" }, 
   });
 });
 
+it("what is written to a part of a disk lasts as long as the disk", () => {
+  const bytes = partitioned(MBR);
+  for (const isCopyOnWrite of [false, true]) {
+    const options = { isCopyOnWrite, overlayLimitBytes: MIB, serial: "" };
+    const vkd = new Vkd(3, new MemoryStore(bytes), options);
+    const disks = new Disks();
+    disks.add(vkd);
+    rescanPartitions(disks, vkd, () => false);
+    const parts = disks.all.filter((d) => d.place);
+    assert.ok(parts.length > 0);
+    assert.ok(parts.every((d) => d.isVolatile === isCopyOnWrite));
+  }
+});
+
 it("a raw ext4 image, and a FAT one, have no partitions", () => {
   const fat = new Uint8Array(MIB);
   fat.set([0xeb, 0x3c, 0x90]);

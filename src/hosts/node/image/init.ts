@@ -82,7 +82,7 @@ export HOME=/root USER=root LOGNAME=root SHELL=${shell}
 TERM=linux
 while IFS= read -r -d '' variable; do
   case $variable in TERM=?*) TERM=\${variable#TERM=} ;; esac
-done </proc/1/environ 2>/dev/null
+done 2>/dev/null </proc/1/environ
 export TERM
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /root 2>/dev/null || cd /
