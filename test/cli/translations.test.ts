@@ -72,9 +72,13 @@ function leave(open: () => TranslationStore, sizes: readonly number[]): void {
     const store = open();
     assert.equal(store.append(new Uint8Array(size)), 0);
     store.finish(true, []);
-    // Names tell milliseconds apart.
-    for (const now = Date.now(); Date.now() === now; );
+    nextMillisecond();
   }
+}
+
+/** Names tell stores of one thread apart by that. */
+function nextMillisecond(): void {
+  for (const now = Date.now(); Date.now() === now; );
 }
 
 test("what was made last is found first", () => {
@@ -113,6 +117,20 @@ test("a segment of which something was read was used, whatever its machine leave
   merging.finish(true, merging.segments.slice(1));
   const sizes = files().map((name) => statSync(join(build(), name)).size);
   assert.deepEqual(sizes, [300, 1]);
+});
+
+test("two machines that merge the same segments at once lose nothing of what they made", () => {
+  const program = join(dir, "program");
+  writeFileSync(program, "");
+  const open = () => openTranslations(program, { XDG_CACHE_HOME: cache })!;
+  leave(open, [100, 200, 300]);
+  const one = open();
+  nextMillisecond();
+  const other = open();
+  assert.deepEqual([one.append(new Uint8Array(1)), other.append(new Uint8Array(2))], [0, 0]);
+  for (const store of [one, other]) store.finish(true, store.segments);
+  const sizes = segments().map((name) => statSync(join(build(), name)).size);
+  assert.deepEqual(sizes.sort(), [1, 2]);
 });
 
 test("a store whose directory is gone leaves nothing open", () => {
