@@ -24,6 +24,11 @@ static void catch_chld(int flags) {
   count = 0;
 }
 
+/* A child is seen stopped before its parent is told: what comes of that is waited for, a while. */
+static void await_chld(void) {
+  for (int i = 0; i < 5000 && count == 0; i++) usleep(1000);
+}
+
 static pid_t sleeper(void) {
   pid_t p = fork();
   if (p == 0) {
@@ -44,6 +49,7 @@ static void stop_and_continue(void) {
   CHECK(kill(p, SIGSTOP) == 0);
   CHECK(waitpid(p, &st, WUNTRACED) == p);
   CHECK(WIFSTOPPED(st) && WSTOPSIG(st) == SIGSTOP);
+  await_chld();
   CHECK(count == 1 && last_code == CLD_STOPPED);
   CHECK(waitpid(p, &st, WUNTRACED | WNOHANG) == 0);
   CHECK(kill(p, SIGCONT) == 0);

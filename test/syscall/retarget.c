@@ -41,6 +41,7 @@ static int round_of_ppoll(const sigset_t *open)
 	int fds[2];
 	if (pipe(fds) < 0) return 0;
 	fflush(stdout);
+	int before = taken;
 	pid_t pid = fork();
 	if (pid == 0) {
 		usleep(8000);
@@ -48,7 +49,6 @@ static int round_of_ppoll(const sigset_t *open)
 		kill(getppid(), SIGUSR1);
 		_exit(0);
 	}
-	int before = taken;
 	spin(4000);
 	struct pollfd p = { .fd = fds[0], .events = POLLIN };
 	ppoll(&p, 1, NULL, open);

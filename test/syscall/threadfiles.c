@@ -2,6 +2,7 @@
 #include "t.h"
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -128,7 +129,9 @@ int main(int argc, char **argv)
 	CHECK(fcntl(fds[0], F_SETFL, flags | O_NONBLOCK) == 0);
 	CHECK_ERRNO("a thread keeps its end of a pipe open", read(fds[0], &c, 1), EAGAIN);
 	finish();
-	CHECK("until it ends", read(fds[0], &c, 1) == 0);
+	/* Its number is cleared before its files are closed. */
+	struct pollfd end = { .fd = fds[0], .events = POLLIN };
+	CHECK("until it ends", poll(&end, 1, 5000) == 1 && read(fds[0], &c, 1) == 0);
 	close(fds[0]);
 
 	pthread_t t;

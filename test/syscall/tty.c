@@ -150,6 +150,12 @@ static int reader(int s) {
   return read(s, buf, sizeof buf) == 3 ? 7 : 1;
 }
 
+/* Reads once it is in the foreground, so as not to be stopped for reading before. */
+static int foreground_reader(int s) {
+  for (int i = 0; i < 5000 && tcgetpgrp(s) != getpgrp(); i++) usleep(1000);
+  return reader(s);
+}
+
 static int writer(int s) { return write(s, "x", 1) == 1 ? 8 : 1; }
 
 static int attributes_setter(int s) {
@@ -212,7 +218,7 @@ static int job_control(void) {
 
 static int stop_key(void) {
   int s = open(slave_name, O_RDWR), status;
-  pid_t pid = background(s, reader);
+  pid_t pid = background(s, foreground_reader);
   signal(SIGTTOU, SIG_IGN);
   CHECK(tcsetpgrp(s, pid) == 0);
   pause_ms(20);
