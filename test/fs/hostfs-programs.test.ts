@@ -54,6 +54,7 @@ describe("programs in a shared directory", { skip: !hasCrossCompiler() }, () => 
     it(name, () => {
       const source = join(SOURCES, `${name}.c`);
       const onHost = spawnSync(buildHost(source), { encoding: "latin1", timeout: 30_000 });
+      assert.equal(onHost.signal, null, `on the host: ${onHost.stdout}`);
       const dir = host.mkdtempSync(join(tmpdir(), "share-"));
       host.chmodSync(dir, 0o1777);
       const kernel = new TestKernel();

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "t.h"
+#include "asleep.h"
 
 extern char **environ;
 static char self[256], dir[64];
@@ -219,7 +220,7 @@ static void text_busy(void) {
     _exit(1);
   }
   int st;
-  usleep(50000);
+  asleep(c);
   CHECK_ERRNO(open(p, O_WRONLY), ETXTBSY);
   kill(c, SIGKILL);
   CHECK(waitpid(c, &st, 0) == c);

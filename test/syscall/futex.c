@@ -1,5 +1,6 @@
 /* Futexes, by the bare system call: who waits, who is woken, how long. */
 #include "t.h"
+#include "asleep.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -60,18 +61,7 @@ static void start(struct sleeper *s, uint32_t *word, int op, uint32_t bits)
 	*s = (struct sleeper){.word = word, .op = op, .bits = bits};
 	pthread_create(&s->thread, NULL, sleeps, s);
 	while (!s->tid) nap();
-	char path[64], text[256];
-	snprintf(path, sizeof path, "/proc/self/task/%ld/stat", s->tid);
-	for (int i = 0; i < 2000; i++) {
-		FILE *f = fopen(path, "r");
-		size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-		if (f) fclose(f);
-		text[n] = 0;
-		if (!f) break;
-		char *state = strrchr(text, ')');
-		if (state && state[2] == 'S') break;
-		nap();
-	}
+	asleep(s->tid);
 }
 
 static int finishes(struct sleeper *s)

@@ -1,5 +1,6 @@
 /* futex_waitv, futex_wake, futex_wait, futex_requeue: the futex calls of Linux 5.16 and 6.7. */
 #include "t.h"
+#include "asleep.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -50,17 +51,7 @@ static void start(struct sleeper *s, long from, long count, unsigned long mask)
 	*s = (struct sleeper){.from = from, .count = count, .mask = mask};
 	pthread_create(&s->thread, NULL, sleeps, s);
 	while (!s->tid) usleep(1000);
-	char path[64], text[256];
-	snprintf(path, sizeof path, "/proc/self/task/%ld/stat", s->tid);
-	for (int i = 0; i < 5000; i++) {
-		FILE *f = fopen(path, "r");
-		size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-		if (f) fclose(f);
-		text[n] = 0;
-		char *state = strrchr(text, ')');
-		if (!f || (state && state[2] == 'S')) break;
-		usleep(1000);
-	}
+	asleep(s->tid);
 }
 
 static long finish(struct sleeper *s) { pthread_join(s->thread, NULL); return s->result; }

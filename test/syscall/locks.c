@@ -1,5 +1,6 @@
 /* Locks on files: flock, POSIX record locks, open file description locks. */
 #include "t.h"
+#include "asleep.h"
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -68,7 +69,7 @@ int main(void)
 		close(c);
 		_exit(flock(b, LOCK_EX) == 0 ? 0 : 1);
 	}
-	usleep(20000);
+	asleep(pid);
 	close(c);
 	waitpid(pid, &status, 0);
 	CHECK("closing the last descriptor lets a waiter in", status == 0);
@@ -98,7 +99,7 @@ int main(void)
 	set(a, F_SETLK, F_WRLCK, 0, 1);
 	pid = fork();
 	if (pid == 0) _exit(set(b, F_SETLKW, F_WRLCK, 0, 1) != 0);
-	usleep(20000);
+	asleep(pid);
 	set(a, F_SETLK, F_UNLCK, 0, 1);
 	waitpid(pid, &status, 0);
 	CHECK("F_SETLKW waits", status == 0);
@@ -113,7 +114,7 @@ int main(void)
 	}
 	char x;
 	read(p[0], &x, 1);
-	usleep(20000);
+	asleep(pid);
 	CHECK_ERRNO("a deadlock is found", set(a, F_SETLKW, F_WRLCK, 5, 1), EDEADLK);
 	set(a, F_SETLK, F_UNLCK, 0, 0);
 	waitpid(pid, &status, 0);

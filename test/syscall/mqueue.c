@@ -1,11 +1,11 @@
 /* POSIX message queues: mq_overview(7). */
 #include "t.h"
+#include "asleep.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <mqueue.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,21 +25,6 @@ static const char *get(mqd_t q)
 }
 
 #define IS(got, want) (strcmp((got), (want)) == 0)
-
-static void until_asleep(int pid)
-{
-	char path[40], line[200];
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	for (;;) {
-		FILE *f = fopen(path, "r");
-		int n = f ? fread(line, 1, sizeof line - 1, f) : 0;
-		if (f) fclose(f);
-		line[n] = 0;
-		char *end = strrchr(line, ')');
-		if (end && end[2] == 'S') return;
-		sched_yield();
-	}
-}
 
 static int status_of(int pid)
 {
@@ -117,12 +102,12 @@ static void messages(void)
 	CHECK_ERRNO("no time", mq_timedreceive(q, buf, sizeof buf, NULL, &bad), EINVAL);
 
 	int c = CHILD(_exit(IS(get(q), "woken 5") ? 0 : 1));
-	until_asleep(c);
+	asleep(c);
 	mq_send(q, "woken", 5, 5);
 	CHECK("a sleeper is woken", status_of(c) == 0);
 	for (int i = 0; i < 3; i++) mq_send(q, "x", 1, 0);
 	c = CHILD(_exit(mq_send(q, "four", 4, 9) ? 1 : 0));
-	until_asleep(c);
+	asleep(c);
 	CHECK("a sender by room", IS(get(q), "x 0") && status_of(c) == 0 && IS(get(q), "four 9"));
 	mq_close(q);
 	mq_unlink(name);

@@ -1,5 +1,6 @@
 /* Futexes that are locks: FUTEX_LOCK_PI and its kin, and the mutexes that libc makes of them. */
 #include "t.h"
+#include "asleep.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -34,21 +35,6 @@ static void *locks(void *arg)
 	s->result = futex(s->first, FUTEX_LOCK_PI, NULL);
 	if (s->result == 0 && !s->stays) futex(s->first, FUTEX_UNLOCK_PI, NULL);
 	return NULL;
-}
-
-static void asleep(uint32_t tid)
-{
-	char path[64], text[256];
-	snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);
-	for (int i = 0; i < 5000; i++) {
-		FILE *f = fopen(path, "r");
-		size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-		if (f) fclose(f);
-		text[n] = 0;
-		char *state = strrchr(text, ')');
-		if (!f || (state && state[2] == 'S')) break;
-		usleep(1000);
-	}
 }
 
 static void start(struct locker *s, uint32_t *first, uint32_t *second, int stays)

@@ -2,6 +2,7 @@
 #pragma GCC diagnostic ignored "-Wstringop-overflow"
 #pragma GCC diagnostic ignored "-Wstringop-overread"
 #include "t.h"
+#include "asleep.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -151,7 +152,7 @@ static void interrupted(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	pid_t me = getpid(), pid = fork();
 	if (pid == 0) {
-		usleep(30000);
+		asleep(me);
 		kill(me, SIGUSR1);
 		_exit(0);
 	}
@@ -159,7 +160,7 @@ static void interrupted(void)
 	waitpid(pid, NULL, 0);
 	pid = fork();
 	if (pid == 0) {
-		usleep(30000);
+		asleep(me);
 		kill(me, SIGUSR1);
 		_exit(0);
 	}
@@ -171,7 +172,7 @@ static void interrupted(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	pid = fork();
 	if (pid == 0) {
-		usleep(20000);
+		asleep(me);
 		kill(me, SIGUSR1);
 		usleep(20000);
 		write(p[1], "r", 1);

@@ -1,5 +1,6 @@
 /* A call that waits has read its arguments: what another thread writes there meanwhile is too late. */
 #include "t.h"
+#include "asleep.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <sys/uio.h>
 
 static int fds[2];
+static volatile pid_t tid;
 static long result;
 static int error;
 static char one[4], two[4];
@@ -20,15 +22,16 @@ static struct flock lock;
 static sigset_t set;
 static char big[70000];
 
-static void *reads(void *arg) { (void)arg; result = readv(fds[0], iov, 2); return NULL; }
-static void *writes(void *arg) { (void)arg; result = writev(fds[1], iov, 2); return NULL; }
-static void *locks(void *arg) { (void)arg; result = fcntl(fds[0], F_SETLKW, &lock); return NULL; }
+static void *reads(void *arg) { (void)arg; tid = gettid(); result = readv(fds[0], iov, 2); return NULL; }
+static void *writes(void *arg) { (void)arg; tid = gettid(); result = writev(fds[1], iov, 2); return NULL; }
+static void *locks(void *arg) { (void)arg; tid = gettid(); result = fcntl(fds[0], F_SETLKW, &lock); return NULL; }
 
 static void *waits(void *arg)
 {
 	(void)arg;
 	siginfo_t info;
 	struct timespec most = { .tv_sec = 5 };
+	tid = gettid();
 	result = syscall(SYS_rt_sigtimedwait, &set, &info, &most, 8);
 	error = errno;
 	return NULL;
@@ -38,6 +41,7 @@ static void *polls(void *arg)
 {
 	(void)arg;
 	struct pollfd p = { .fd = fds[0], .events = POLLIN };
+	tid = gettid();
 	result = syscall(SYS_ppoll, &p, 1, NULL, page, 8);
 	error = errno;
 	return NULL;
@@ -45,10 +49,13 @@ static void *polls(void *arg)
 
 static void on_signal(int sig) { (void)sig; }
 
+/* Starts a thread, and waits until it sleeps in its call. */
 static void start(pthread_t *t, void *(*run)(void *))
 {
+	tid = 0;
 	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	usleep(50000);
+	while (tid == 0) usleep(1000);
+	asleep(tid);
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* System V message queues: msgget(2), msgop(2), msgctl(2). Who sleeps is known by /proc or does not matter. */
 #include "t.h"
+#include "asleep.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/syscall.h>
@@ -52,22 +52,6 @@ static int status_of(int pid)
 }
 
 #define CHILD(...) ({ fflush(stdout); int t_child = fork(); if (t_child == 0) { __VA_ARGS__; _exit(0); } t_child; })
-
-/* Until the process sleeps, as far as /proc tells. */
-static void until_asleep(int pid)
-{
-	char path[40], line[200];
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	for (;;) {
-		FILE *f = fopen(path, "r");
-		int n = f ? fread(line, 1, sizeof line - 1, f) : 0;
-		if (f) fclose(f);
-		line[n] = 0;
-		char *end = strrchr(line, ')');
-		if (end && end[2] == 'S') return;
-		sched_yield();
-	}
-}
 
 static void queues(void)
 {
@@ -155,16 +139,16 @@ static void sleepers(void)
 {
 	int id = msgget(IPC_PRIVATE, 0600), a, b, status;
 	a = CHILD(if (!IS(get(id, 100, 5, 0), "five")) _exit(1));
-	until_asleep(a);
+	asleep(a);
 	b = CHILD(if (!IS(get(id, 100, -9, 0), "seven")) _exit(1));
-	until_asleep(b);
+	asleep(b);
 	put(id, 10, "ten", 0);
 	put(id, 5, "five", 0);
 	CHECK("handed over to the first who wants it", ds_of(id).msg_lrpid == a && ds_of(id).msg_qnum == 1);
 	put(id, 7, "seven", 0);
 	CHECK("and to the other", ds_of(id).msg_lrpid == b && status_of(a) == 0 && status_of(b) == 0 && IS(get(id, 9, 0, 0), "ten"));
 	a = CHILD(_exit(IS(get(id, 2, 0, 0), "E2BIG") ? 0 : 1));
-	until_asleep(a);
+	asleep(a);
 	put(id, 1, "long", 0);
 	CHECK("too long for a sleeper", status_of(a) == 0 && IS(get(id, 9, 0, 0), "long"));
 
@@ -173,33 +157,33 @@ static void sleepers(void)
 	msgctl(id, IPC_SET, &ds);
 	put(id, 1, "1234567", 0);
 	a = CHILD(if (put(id, 2, "abcdef", 0)) _exit(1));
-	until_asleep(a);
+	asleep(a);
 	CHECK("a sender waits for room", ds_of(id).msg_qnum == 1 && IS(get(id, 9, 1, 0), "1234567") && status_of(a) == 0 && IS(get(id, 9, 2, 0), "abcdef"));
 	put(id, 1, "1234567", 0);
 	a = CHILD(if (put(id, 2, "abcdef", 0)) _exit(1));
-	until_asleep(a);
+	asleep(a);
 	ds.msg_qbytes = 20;
 	msgctl(id, IPC_SET, &ds);
 	CHECK("or for a larger queue", status_of(a) == 0 && ds_of(id).msg_qnum == 2);
 
 	struct sigaction sa = {.sa_handler = caught, .sa_flags = SA_RESTART};
 	a = CHILD(sigaction(SIGUSR1, &sa, NULL); _exit(IS(get(id, 9, 77, 0), "EINTR") ? 0 : 1));
-	until_asleep(a);
+	asleep(a);
 	kill(a, SIGUSR1);
 	CHECK("a handler ends a receiver's sleep", status_of(a) == 0);
 	a = CHILD(sigaction(SIGUSR1, &sa, NULL); _exit(put(id, 1, "123456789", 0) == -1 && errno == EINTR ? 0 : 1));
-	until_asleep(a);
+	asleep(a);
 	kill(a, SIGUSR1);
 	CHECK("and a sender's", status_of(a) == 0 && ds_of(id).msg_qnum == 2);
 	a = CHILD(_exit(IS(get(id, 9, 77, 0), "late") ? 0 : 1));
-	until_asleep(a);
+	asleep(a);
 	kill(a, SIGSTOP);
 	waitpid(a, &status, WUNTRACED);
 	kill(a, SIGCONT);
 	put(id, 77, "late", 0);
 	CHECK("a stop does not", status_of(a) == 0);
 	a = CHILD(get(id, 9, 77, 0));
-	until_asleep(a);
+	asleep(a);
 	kill(a, SIGKILL);
 	status_of(a);
 	put(id, 77, "kept", 0);
@@ -207,8 +191,8 @@ static void sleepers(void)
 
 	a = CHILD(_exit(IS(get(id, 9, 77, 0), "EIDRM") ? 0 : 1));
 	b = CHILD(_exit(put(id, 1, "123456789", 0) == -1 && errno == EIDRM ? 0 : 1));
-	until_asleep(a);
-	until_asleep(b);
+	asleep(a);
+	asleep(b);
 	msgctl(id, IPC_RMID, NULL);
 	CHECK("IPC_RMID wakes all", status_of(a) == 0 && status_of(b) == 0);
 }
@@ -237,7 +221,7 @@ static void permissions(void)
 	a = CHILD(
 		if (setresgid(1234, 1234, 1234) || setresuid(1234, 1234, 1234)) _exit(100);
 		_exit(IS(get(id, 9, 0, 0), "EACCES") ? 0 : 1));
-	until_asleep(a);
+	asleep(a);
 	ds.msg_perm.mode = 0;
 	msgctl(id, IPC_SET, &ds);
 	CHECK("a sleeper loses what it may no more", status_of(a) == 0);

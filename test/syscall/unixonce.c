@@ -1,5 +1,6 @@
 /* A message is read once: what another thread writes to its header, segments, addresses and control data meanwhile is too late. */
 #include "t.h"
+#include "asleep.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -27,19 +28,10 @@ static void *sends_to(void *arg) { (void)arg; tid = gettid(); result = sendto(pl
 /* Starts a thread, and waits until it sleeps in its call. */
 static void start(pthread_t *t, void *(*run)(void *))
 {
-	char name[64], text[512];
 	tid = 0;
 	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	for (;; usleep(1000)) {
-		if (tid == 0) continue;
-		snprintf(name, sizeof name, "/proc/self/task/%d/stat", tid);
-		int fd = open(name, O_RDONLY);
-		long n = read(fd, text, sizeof text - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = 0;
-		char *state = strrchr(text, ')');
-		if (state && state[2] == 'S') return;
-	}
+	while (tid == 0) usleep(1000);
+	asleep(tid);
 }
 
 static socklen_t name(struct sockaddr_un *a, const char *which)
