@@ -19,7 +19,7 @@ sameInOneGuest(imagePath("debian"), [
   `setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'id; cat /etc/shadow; ls /root; touch /etc/x; kill -9 1; touch /tmp/u; stat -c %u:%g /tmp/u; rm /tmp/u; chown 0 /tmp'`,
   `su nobody -s /bin/sh -c 'id -un; cat /etc/shadow'`,
   `find /etc -maxdepth 1 -type f -size -2k | sort; find /usr/bin -size +1M -printf '%f %s\\n' | sort; find /usr -name '*.so*' -type l | wc -l`,
-  `seq 10 | xargs -P4 -I{} sh -c 'echo {}' | sort -n | tail -1; xargs -a /etc/passwd -d '\\n' -n1 echo | head -2; find /etc -type f | xargs wc -c | tail -1`,
+  `seq 10 | xargs -P4 -I{} sh -c 'echo {}' | sort -n | tail -1; xargs -a /etc/passwd -d '\\n' -n1 echo | sed -n 1,2p; find /etc -type f | xargs wc -c | tail -1`,
   `diff -u /etc/passwd /etc/group | tail -n +3; comm -12 /etc/passwd /etc/passwd | wc -l; cmp /etc/passwd /etc/group`,
   `sort -t: -k3n /etc/passwd | head -3; sort -R /etc/passwd | wc -l; seq 200000 | sort --parallel=4 -S 1M -r | tail -1; tsort /dev/null`,
   `grep -c . /etc/passwd; grep -P '^r\\w+' /etc/passwd; grep -rl root /etc/apt /etc/pam.d | sort; grep -o 'b.n' /etc/passwd | sort | uniq -c; grep x /nothing`,
@@ -28,5 +28,5 @@ sameInOneGuest(imagePath("debian"), [
   `awk -F: '{print $1 | "sort -r | head -2"}' /etc/passwd; awk '{s+=length} END{print s, NR}' /etc/services`,
   `tar cf t.tar /etc; tar tf t.tar | sort | tail -1; for z in gzip bzip2 xz zstd; do tar caf t.tar.$z -I $z -C /etc apt; mkdir x$z; tar xf t.tar.$z -C x$z; diff -r /etc/apt x$z/apt && echo same; done`,
   `mount -t tmpfs none /mnt; findmnt -n -o TARGET,FSTYPE /mnt; umount /mnt; umount /mnt; mount --bind /etc /mnt; ls /mnt/hostname; umount /mnt; mountpoint /proc /etc`,
-  `tr a-z A-Z < /etc/hostname | tee a b; cat a b; stdbuf -oL cut -c1-3 a; printf '%s\\0' x y | xargs -0 -n1 | column -t; expand -t 4 a | fmt -w 5`,
+  `tr a-z A-Z < /etc/hostname | tee a b; cat a b; stdbuf -oL cut -c1-3 a; printf '%s\\0' x y | xargs -0 -n1 | paste - -; expand -t 4 a | fmt -w 5`,
 ]);
