@@ -6,6 +6,7 @@
  */
 #include "t.h"
 #include "sleeper.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/select.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* A call that waits has read its arguments: what another thread writes there meanwhile is too late. */
 #include "t.h"
-#include "asleep.h"
+#include "sleeper.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,7 +12,6 @@
 #include <sys/uio.h>
 
 static int fds[2];
-static volatile pid_t tid;
 static long result;
 static int error;
 static char one[4], two[4];
@@ -22,16 +21,16 @@ static struct flock lock;
 static sigset_t set;
 static char big[70000];
 
-static void *reads(void *arg) { (void)arg; tid = gettid(); result = readv(fds[0], iov, 2); return NULL; }
-static void *writes(void *arg) { (void)arg; tid = gettid(); result = writev(fds[1], iov, 2); return NULL; }
-static void *locks(void *arg) { (void)arg; tid = gettid(); result = fcntl(fds[0], F_SETLKW, &lock); return NULL; }
+static void *reads(void *arg) { (void)arg; sleeper_ready(); result = readv(fds[0], iov, 2); return NULL; }
+static void *writes(void *arg) { (void)arg; sleeper_ready(); result = writev(fds[1], iov, 2); return NULL; }
+static void *locks(void *arg) { (void)arg; sleeper_ready(); result = fcntl(fds[0], F_SETLKW, &lock); return NULL; }
 
 static void *waits(void *arg)
 {
 	(void)arg;
 	siginfo_t info;
 	struct timespec most = { .tv_sec = 5 };
-	tid = gettid();
+	sleeper_ready();
 	result = syscall(SYS_rt_sigtimedwait, &set, &info, &most, 8);
 	error = errno;
 	return NULL;
@@ -41,22 +40,13 @@ static void *polls(void *arg)
 {
 	(void)arg;
 	struct pollfd p = { .fd = fds[0], .events = POLLIN };
-	tid = gettid();
+	sleeper_ready();
 	result = syscall(SYS_ppoll, &p, 1, NULL, page, 8);
 	error = errno;
 	return NULL;
 }
 
 static void on_signal(int sig) { (void)sig; }
-
-/* Starts a thread, and waits until it sleeps in its call. */
-static void start(pthread_t *t, void *(*run)(void *))
-{
-	tid = 0;
-	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	while (tid == 0) usleep(1000);
-	asleep(tid);
-}
 
 int main(void)
 {
@@ -65,7 +55,7 @@ int main(void)
 	CHECK(pipe(fds) == 0);
 	iov[0] = (struct iovec){ one, 2 };
 	iov[1] = (struct iovec){ two, 2 };
-	start(&t, reads);
+	sleeper_start(&t, reads);
 	iov[0] = (struct iovec){ NULL, 1000 };
 	iov[1].iov_len = 0;
 	CHECK(write(fds[1], "abcd", 4) == 4);
@@ -74,7 +64,7 @@ int main(void)
 
 	iov[0] = (struct iovec){ big, sizeof big };
 	iov[1] = (struct iovec){ "xy", 2 };
-	start(&t, writes);
+	sleeper_start(&t, writes);
 	iov[0].iov_len = 1;
 	iov[1].iov_len = 0;
 	long got = 0;
@@ -94,7 +84,7 @@ int main(void)
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	memcpy(page, &usr1, 8);
-	start(&t, polls);
+	sleeper_start(&t, polls);
 	memcpy(page, &none, 8);
 	CHECK(pthread_kill(t, SIGUSR1) == 0);
 	usleep(20000);
@@ -110,7 +100,7 @@ int main(void)
 	CHECK(pthread_sigmask(SIG_BLOCK, &rt, NULL) == 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN + 1);
-	start(&t, waits);
+	sleeper_start(&t, waits);
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	CHECK(pthread_kill(t, SIGRTMIN) == 0);
@@ -137,7 +127,7 @@ int main(void)
 	char c;
 	CHECK(read(ready[0], &c, 1) == 1);
 	lock = (struct flock){ .l_type = F_WRLCK, .l_start = 5, .l_len = 10 };
-	start(&t, locks);
+	sleeper_start(&t, locks);
 	lock = (struct flock){ .l_type = F_WRLCK, .l_start = 100, .l_len = 1 };
 	CHECK(write(go[1], "x", 1) == 1);
 	pthread_join(t, NULL);

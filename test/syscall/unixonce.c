@@ -1,6 +1,6 @@
 /* A message is read once: what another thread writes to its header, segments, addresses and control data meanwhile is too late. */
 #include "t.h"
-#include "asleep.h"
+#include "sleeper.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -18,21 +18,11 @@ static socklen_t to_len;
 static int plain;
 static char big[400000];
 
-static volatile int tid;
 
-static void *receives(void *arg) { (void)arg; tid = gettid(); result = recvmsg(s[0], &m, 0); return NULL; }
-static void *receives_many(void *arg) { (void)arg; tid = gettid(); result = recvmmsg(s[0], mm, 2, 0, NULL); return NULL; }
-static void *sends(void *arg) { (void)arg; tid = gettid(); result = sendmsg(s[1], &m, 0); return NULL; }
-static void *sends_to(void *arg) { (void)arg; tid = gettid(); result = sendto(plain, "last", 4, 0, (void *)&to, to_len); return NULL; }
-
-/* Starts a thread, and waits until it sleeps in its call. */
-static void start(pthread_t *t, void *(*run)(void *))
-{
-	tid = 0;
-	CHECK(pthread_create(t, NULL, run, NULL) == 0);
-	while (tid == 0) usleep(1000);
-	asleep(tid);
-}
+static void *receives(void *arg) { (void)arg; sleeper_ready(); result = recvmsg(s[0], &m, 0); return NULL; }
+static void *receives_many(void *arg) { (void)arg; sleeper_ready(); result = recvmmsg(s[0], mm, 2, 0, NULL); return NULL; }
+static void *sends(void *arg) { (void)arg; sleeper_ready(); result = sendmsg(s[1], &m, 0); return NULL; }
+static void *sends_to(void *arg) { (void)arg; sleeper_ready(); result = sendto(plain, "last", 4, 0, (void *)&to, to_len); return NULL; }
 
 static socklen_t name(struct sockaddr_un *a, const char *which)
 {
@@ -48,7 +38,7 @@ int main(void)
 	iov[0] = (struct iovec){one, 2};
 	iov[1] = (struct iovec){two, 2};
 	m = (struct msghdr){.msg_iov = iov, .msg_iovlen = 2};
-	start(&t, receives);
+	sleeper_start(&t, receives);
 	iov[0] = (struct iovec){NULL, 1000};
 	iov[1].iov_len = 0;
 	m.msg_iov = NULL;
@@ -69,7 +59,7 @@ int main(void)
 	memcpy(CMSG_DATA(c), &p[1], 4);
 	iov[0] = (struct iovec){"x", 1};
 	m = (struct msghdr){.msg_iov = iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(4)};
-	start(&t, sends);
+	sleeper_start(&t, sends);
 	memset(control, 0xff, sizeof control);
 	iov[0] = (struct iovec){NULL, 5};
 	int null = open("/dev/null", O_RDWR);
@@ -86,7 +76,7 @@ int main(void)
 	iov[0] = (struct iovec){one, 2};
 	iov[1] = (struct iovec){two, 2};
 	for (int i = 0; i < 2; i++) mm[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
-	start(&t, receives_many);
+	sleeper_start(&t, receives_many);
 	mm[0].msg_hdr.msg_iov = NULL;
 	iov[0].iov_len = 1;
 	CHECK(write(s[1], "abcd", 4) == 4);
@@ -101,7 +91,7 @@ int main(void)
 	CHECK(bind(a, (void *)&to, to_len) == 0);
 	plain = socket(AF_UNIX, SOCK_DGRAM, 0);
 	while (sendto(plain, "x", 1, MSG_DONTWAIT, (void *)&to, to_len) == 1) ;
-	start(&t, sends_to);
+	sleeper_start(&t, sends_to);
 	memcpy(&to, &other, sizeof to);
 	while (recv(a, one, 1, 0) == 1 && one[0] == 'x') usleep(1000);
 	pthread_join(t, NULL);
